@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The engine's memory, and its deferred freeing.
+ *
+ * Everything that hangs off an engine is allocated here, so that a test can
+ * fail the n-th request and a program can choose the allocator. Freeing needs
+ * the size: nothing keeps a header.
+ */
+#ifndef XBAR_ENGINE_ALLOC_H
+#define XBAR_ENGINE_ALLOC_H
+
+#include "engine/engine.h"
+
+/* Zeroed; NULL if memory is short. Any thread. */
+void *xbar_alloc(struct xbar_engine *engine, size_t size) XBAR_MUST_CHECK;
+void *xbar_alloc_aligned(struct xbar_engine *engine, size_t size, size_t align)
+    XBAR_MUST_CHECK;
+void xbar_free(struct xbar_engine *engine, void *ptr, size_t size);
+
+/*
+ * Deferred freeing. The link is embedded in what is retired, so retiring
+ * cannot fail; it must be a field that readers never look at.
+ *
+ * A queue is one kind of object. Its owner calls xbar_retire() under the
+ * engine's writer lock, after the new state was published; reclaim takes all
+ * that was retired, waits for a grace period outside any lock, and calls
+ * @release on each.
+ */
+struct xbar_retired {
+    struct xbar_retired *next;
+};
+
+struct xbar_retire_queue {
+    void (*release)(struct xbar_engine *engine, struct xbar_retired *object);
+    struct xbar_retired *head;      /* newest first; under the writer lock */
+    struct xbar_retire_queue *next; /* the engine's list of queues */
+};
+
+/* @queue is caller's storage with @release set; lives as long as @engine. */
+void xbar_retire_queue_add(struct xbar_engine *engine,
+                           struct xbar_retire_queue *queue);
+
+/* @bytes: what freeing will give back, for the statistics and the limit. */
+void xbar_retire(struct xbar_engine *engine, struct xbar_retire_queue *queue,
+                 struct xbar_retired *object, size_t bytes);
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How a commit reaches the layers to the right, which engine/ cannot name.
+ *
+ * Whoever derives state from the tree registers a participant. The outermost
+ * commit of an engine runs, under its writer lock:
+ *
+ *     prepare   every participant builds its new state; may fail
+ *     publish   every participant publishes; cannot fail
+ *     notify    every participant tells its own subscribers; cannot fail
+ *     retire    every participant retires what it replaced; cannot fail
+ *
+ * If one prepare fails, cancel() is called on those that prepared, the undo
+ * log is replayed, and nobody outside saw anything. Publishing everywhere
+ * before notifying anywhere means that a subscriber that looks sees the new
+ * state in all address spaces.
+ */
+#ifndef XBAR_ENGINE_COMMIT_H
+#define XBAR_ENGINE_COMMIT_H
+
+#include "engine/memory.h"
+
+struct xbar_participant {
+    int (*prepare)(struct xbar_participant *p);
+    void (*cancel)(struct xbar_participant *p);
+    void (*publish)(struct xbar_participant *p);
+    void (*notify)(struct xbar_participant *p);
+    void (*retire)(struct xbar_participant *p);
+
+    /* private to engine/ */
+    struct xbar_participant *next;
+    struct xbar_participant *prev;
+};
+
+/* Under the writer lock (xbar_tree_hold). Order of registration is kept. */
+void xbar_participant_add(struct xbar_engine *engine,
+                          struct xbar_participant *p);
+void xbar_participant_remove(struct xbar_engine *engine,
+                             struct xbar_participant *p);
+
+/*
+ * Join the open transaction as a mutator of something that is not the tree
+ * (an AddressSpace's root): raises the depth, takes the writer lock, enlists
+ * @engine. Balanced by xbar_mutation_end(), which returns what
+ * memory_region_transaction_commit() would.
+ */
+int xbar_mutation_begin(struct xbar_engine *engine) XBAR_MUST_CHECK;
+int xbar_mutation_end(struct xbar_engine *engine);
+
+/*
+ * Add an entry to the undo log of the open mutation: if the transaction
+ * becomes void, @undo(@opaque, @old) is called, newest entry first.
+ * Return: 0, or -ENOMEM; the transaction is then void.
+ */
+int xbar_mutation_log(struct xbar_engine *engine,
+                      void (*undo)(void *opaque, uintptr_t old), void *opaque,
+                      uintptr_t old) XBAR_MUST_CHECK;
+
+/* Keeping a region (and its owner) alive while a view refers to it. */
+void xbar_region_get(MemoryRegion *mr);
+void xbar_region_put(MemoryRegion *mr);
+
+#endif

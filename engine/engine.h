@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * An engine: everything that one machine's regions, views and caches share.
+ *
+ * No state lives outside an engine but one default engine, so two machines
+ * in two threads of one process never meet. Calls that keep QEMU's shape and
+ * have no room for an engine (memory_region_init, memory_region_transaction_
+ * begin) use the one current on the thread:
+ *
+ *     struct xbar_engine *engine = xbar_engine_new(NULL);
+ *     xbar_engine_enter(engine);
+ *     memory_region_init(&root, NULL, "system", UINT64_MAX);
+ *     ...
+ *     xbar_engine_leave(engine);
+ *
+ * With none entered, the process default is used; it is made on first use and
+ * never freed.
+ */
+#ifndef XBAR_ENGINE_ENGINE_H
+#define XBAR_ENGINE_ENGINE_H
+
+#include "types.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct xbar_engine;
+
+/**
+ * Where an engine's memory comes from. The default is the C library's.
+ *
+ * @alloc returns zeroed memory aligned to @align (a power of two, at least 8)
+ * or NULL. @free gets what @alloc returned, with the same size. Both may be
+ * called on any thread. Guest RAM does not come from here.
+ */
+struct xbar_allocator {
+    void *(*alloc)(void *opaque, size_t size, size_t align);
+    void (*free)(void *opaque, void *ptr, size_t size);
+    void *opaque;
+};
+
+/** One access that reached dispatch, as an observer sees it. */
+struct xbar_access {
+    struct MemoryRegion *mr;
+    hwaddr offset;  /* in @mr */
+    uint64_t value; /* read, or written */
+    unsigned size;  /* bytes: 1, 2, 4, 8 */
+    bool is_write;
+    MemTxResult result;
+};
+
+/** How to make an engine; zero means the default for every field. */
+struct xbar_engine_config {
+    const struct xbar_allocator *allocator; /* copied */
+
+    /* What DEVICE_NATIVE_ENDIAN means here. */
+    bool guest_is_big_endian;
+
+    /*
+     * Called after each access that reached a device, on the accessing
+     * thread, inside its read section. Access plans are made for it when a
+     * region is initialised, so that an engine without one pays nothing.
+     */
+    void (*observe)(void *opaque, const struct xbar_access *access);
+    void *observe_opaque;
+
+    /*
+     * Told when a call without a checked result (a device model's void-style
+     * memory_region_add_subregion) voided a transaction for want of memory.
+     */
+    void (*out_of_memory)(void *opaque);
+    void *out_of_memory_opaque;
+};
+
+/**
+ * xbar_engine_new() - make an engine
+ * @config: NULL for the defaults
+ *
+ * Return: the engine, owned by the caller; NULL if memory is short.
+ */
+XBAR_API struct xbar_engine *
+xbar_engine_new(const struct xbar_engine_config *config) XBAR_MUST_CHECK;
+
+/**
+ * xbar_engine_free() - end an engine
+ *
+ * Every AddressSpace must be destroyed and every region of it finalised.
+ * Waits for a grace period. Freeing the process default is -EINVAL.
+ *
+ * Context: outside any read section; no thread is in @engine.
+ * Return: 0; -EBUSY while regions or address spaces are left (nothing freed).
+ */
+XBAR_API int xbar_engine_free(struct xbar_engine *engine);
+
+/**
+ * xbar_engine_enter() / xbar_engine_leave() - make @engine the thread's own
+ *
+ * Nests, up to 8 deep; leave must name the engine entered last.
+ * Return: 0; -EINVAL on a mismatch or past the depth.
+ */
+XBAR_API int xbar_engine_enter(struct xbar_engine *engine);
+XBAR_API int xbar_engine_leave(struct xbar_engine *engine);
+
+/** xbar_engine_current() - the engine in force on this thread, never NULL. */
+XBAR_API struct xbar_engine *xbar_engine_current(void);
+
+/**
+ * xbar_engine_lock() / xbar_engine_unlock() - the machine lock
+ *
+ * Held around callbacks of regions with XBAR_LOCK_MACHINE, the default. A
+ * thread that touches device state from outside a callback (an I/O thread, a
+ * timer) takes it too. Recursive.
+ *
+ * Context: any thread. Taken before the writer lock of a commit, never after.
+ */
+XBAR_API void xbar_engine_lock(struct xbar_engine *engine);
+XBAR_API void xbar_engine_unlock(struct xbar_engine *engine);
+
+/**
+ * xbar_engine_reclaim() - free what commits retired
+ *
+ * Waits for one grace period if anything is retired, then frees it and calls
+ * the `done` callbacks of regions and address spaces that ended. libxbar
+ * starts no thread: the embedder calls this now and then.
+ *
+ * Context: outside any read section, or it is -EDEADLK.
+ * Return: the number of objects freed, or -errno.
+ */
+XBAR_API int64_t xbar_engine_reclaim(struct xbar_engine *engine);
+
+/** Counters since the engine was made; live values where named so. */
+struct xbar_engine_stats {
+    uint64_t commits;       /* outermost, with something to do */
+    uint64_t commits_void;  /* rolled back: out of memory, or aborted */
+    uint64_t regions;       /* live */
+    uint64_t bytes_live;    /* from the allocator, now */
+    uint64_t bytes_retired; /* of those, awaiting a grace period */
+};
+
+XBAR_API void xbar_engine_get_stats(struct xbar_engine *engine,
+                                    struct xbar_engine_stats *stats);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

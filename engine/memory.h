@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * The region tree: what a machine's address space is made of.
+ *
+ * Regions are embedded by value in the caller's device and linked into a
+ * tree. A container places sub-regions; RAM, ROM and I/O regions answer
+ * accesses; an alias shows a window of another region. Where sub-regions
+ * overlap, the higher priority wins, and among equals the one added last.
+ * Addresses that no sub-region of a container claims fall through to what
+ * lies below the container.
+ *
+ * Every change belongs to a transaction. A change outside one is its own
+ * transaction. What changed becomes visible when the outermost transaction
+ * commits, all at once, or not at all.
+ *
+ * Errors. Each call that changes the tree returns 0 or -errno and changes
+ * nothing when it fails; QEMU's void-style callers may ignore that. A caller's
+ * mistake (double add, cycle, bad size, wrong engine) is -EINVAL, -EEXIST,
+ * -ELOOP or -EBUSY, never an abort. If memory is short the whole outermost
+ * transaction is void: the tree and the view stay what they were.
+ *
+ * Threads. Changes may come from any thread; one engine's transactions
+ * exclude one another. Accesses never wait for them.
+ */
+#ifndef XBAR_ENGINE_MEMORY_H
+#define XBAR_ENGINE_MEMORY_H
+
+#include "error.h"
+#include "types.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct xbar_access_plan;
+struct xbar_engine;
+struct xbar_ram_block;
+
+typedef struct MemoryRegion MemoryRegion;
+typedef struct MemoryRegionOps MemoryRegionOps;
+
+/** An owner that regions keep alive; opaque here (see compat.h). */
+typedef struct Object Object;
+
+/* ---- Device callbacks -------------------------------------------------- */
+
+/**
+ * What a device does, and which accesses it takes. Constant for as long as a
+ * region uses it.
+ *
+ * `valid` says what a guest may do; anything else is MEMTX_DECODE_ERROR and
+ * reads 0. `impl` says what the callbacks can do; the dispatcher splits,
+ * widens and aligns in between, and never touches a byte that was not asked
+ * for. Zero means: valid 1 to 8 (any), impl 1 to 4.
+ */
+struct MemoryRegionOps {
+    /* The value is in the low @size bytes. Either form of each direction. */
+    uint64_t (*read)(void *opaque, hwaddr addr, unsigned size);
+    void (*write)(void *opaque, hwaddr addr, uint64_t data, unsigned size);
+
+    MemTxResult (*read_with_attrs)(void *opaque, hwaddr addr, uint64_t *data,
+                                   unsigned size, MemTxAttrs attrs);
+    MemTxResult (*write_with_attrs)(void *opaque, hwaddr addr, uint64_t data,
+                                    unsigned size, MemTxAttrs attrs);
+
+    enum device_endian endianness;
+    struct {
+        unsigned min_access_size; /* bytes; 0: 1 */
+        unsigned max_access_size; /* bytes; 0: any size, min not looked at */
+        bool unaligned; /* offset need not be a multiple of the size */
+        bool (*accepts)(void *opaque, hwaddr addr, unsigned size, bool is_write,
+                        MemTxAttrs attrs);
+    } valid;
+    struct {
+        unsigned min_access_size; /* bytes; 0: 1 */
+        unsigned max_access_size; /* bytes; 0: 4 */
+        bool unaligned;
+        /*
+         * xbar's own: a write narrower than min_access_size reads the aligned
+         * word, merges and writes it back. Under XBAR_LOCK_NONE that is a
+         * race between vCPUs, and refused at init unless the device says
+         * here that it has its own order.
+         */
+        bool narrow_write_is_safe;
+    } impl;
+};
+
+/** What is held while a region's callbacks run. */
+enum xbar_lock_policy {
+    XBAR_LOCK_MACHINE, /* the engine's lock (default) */
+    XBAR_LOCK_REGION,  /* one of its own, recursive */
+    XBAR_LOCK_NONE, /* callbacks may run at the same time on several threads */
+};
+
+/* ---- The region -------------------------------------------------------- */
+
+/**
+ * A node of the tree. Zero it or leave it uninitialised before init; it must
+ * not move or be copied while initialised.
+ *
+ * Field order: what dispatch reads comes first, in one cache line.
+ */
+struct MemoryRegion {
+    /* private */
+    const MemoryRegionOps *ops XBAR_PRIVATE_ENGINE;
+    void *opaque XBAR_PRIVATE_ENGINE;
+    const struct xbar_access_plan *plan XBAR_PRIVATE_ENGINE;
+    void *lock XBAR_PRIVATE_ENGINE; /* NULL: none */
+    struct xbar_engine *engine XBAR_PRIVATE_ENGINE;
+    struct xbar_ram_block *ram_block XBAR_PRIVATE_ENGINE;
+    uint64_t last XBAR_PRIVATE_ENGINE;  /* size - 1; unused if is_empty */
+    uint32_t flags XBAR_PRIVATE_ENGINE; /* enum xbar_region_flags */
+    int32_t priority XBAR_PRIVATE_ENGINE;
+
+    hwaddr addr XBAR_PRIVATE_ENGINE; /* in the container */
+    MemoryRegion *container XBAR_PRIVATE_ENGINE;
+    uint64_t sequence XBAR_PRIVATE_ENGINE; /* the newest has the highest */
+
+    /* The container's interval index: an augmented treap on [addr, addr+last].
+     * subtree_last = max over the subtree of each node's clipped last. */
+    MemoryRegion *children XBAR_PRIVATE_ENGINE; /* root of my own index */
+    MemoryRegion *left XBAR_PRIVATE_ENGINE;
+    MemoryRegion *right XBAR_PRIVATE_ENGINE;
+    hwaddr subtree_last XBAR_PRIVATE_ENGINE;
+    uint32_t heap_key XBAR_PRIVATE_ENGINE;
+    uint32_t mapped_count XBAR_PRIVATE_ENGINE; /* containers, aliases of me */
+
+    MemoryRegion *alias XBAR_PRIVATE_ENGINE; /* what I show, or NULL */
+    hwaddr alias_offset XBAR_PRIVATE_ENGINE;
+    MemoryRegion *aliased_by XBAR_PRIVATE_ENGINE; /* the aliases that show me */
+    MemoryRegion *alias_next XBAR_PRIVATE_ENGINE;
+    MemoryRegion *alias_prev XBAR_PRIVATE_ENGINE;
+
+    Object *owner XBAR_PRIVATE_ENGINE;
+    char *name XBAR_PRIVATE_ENGINE;
+};
+
+/* ---- Making regions ---------------------------------------------------- */
+
+/*
+ * Common to all of these: @mr belongs to the engine current on the thread;
+ * @owner may be NULL and is referenced while a view refers to the region;
+ * @name is copied (NULL is shown as "anonymous"); @size is in bytes, and
+ * UINT64_MAX means 2^64. On failure @mr is left empty and unmapped, and may
+ * be initialised again.
+ */
+
+/** memory_region_init() - a container, without contents of its own */
+XBAR_API int memory_region_init(MemoryRegion *mr, Object *owner,
+                                const char *name, uint64_t size);
+
+/**
+ * memory_region_init_io() - a region answered by callbacks
+ * @ops: must outlive @mr; NULL makes a reservation that answers nothing
+ * @opaque: passed to each callback
+ *
+ * Return: 0; -EINVAL if @ops contradicts itself (sizes not powers of two,
+ * min above max, unaligned impl without unaligned valid, no callback for a
+ * direction that `valid.accepts` does not rule out); -ENOMEM.
+ */
+XBAR_API int memory_region_init_io(MemoryRegion *mr, Object *owner,
+                                   const MemoryRegionOps *ops, void *opaque,
+                                   const char *name, uint64_t size);
+
+/**
+ * memory_region_init_ram() - zeroed memory of its own
+ *
+ * Private anonymous memory, advised to use huge pages, released when the
+ * region ends.
+ */
+XBAR_API int memory_region_init_ram(MemoryRegion *mr, Object *owner,
+                                    const char *name, uint64_t size,
+                                    Error **errp);
+
+/**
+ * memory_region_init_ram_ptr() - the caller's memory
+ * @ptr: @size bytes; never freed or remapped here. It must live until the
+ * region's `done` callback (see xbar_region_destroy).
+ */
+XBAR_API int memory_region_init_ram_ptr(MemoryRegion *mr, Object *owner,
+                                        const char *name, uint64_t size,
+                                        void *ptr);
+
+/** memory_region_init_rom() - memory that a guest cannot write */
+XBAR_API int memory_region_init_rom(MemoryRegion *mr, Object *owner,
+                                    const char *name, uint64_t size,
+                                    Error **errp);
+
+/**
+ * memory_region_init_alias() - a window onto another region
+ * @orig: what is shown; must be of the same engine and outlive @mr
+ * @offset: where in @orig the window starts
+ *
+ * Return: 0; -ELOOP if @orig shows @mr already; -ENOMEM.
+ */
+XBAR_API int memory_region_init_alias(MemoryRegion *mr, Object *owner,
+                                      const char *name, MemoryRegion *orig,
+                                      hwaddr offset, uint64_t size);
+
+/**
+ * xbar_region_set_lock_policy() - choose what is held around callbacks
+ *
+ * Only while @mr is not mapped. Return: 0; -EBUSY; -EINVAL (narrow writes
+ * without a lock, see MemoryRegionOps.impl); -ENOMEM.
+ */
+XBAR_API int xbar_region_set_lock_policy(MemoryRegion *mr,
+                                         enum xbar_lock_policy policy);
+
+/* ---- Ending regions ---------------------------------------------------- */
+
+/**
+ * xbar_region_destroy() - detach @mr now, end it when nothing refers to it
+ * @done: called once no view, TLB or map can reach @mr, on the thread that
+ * reclaims; then @mr and memory given to memory_region_init_ram_ptr() may be
+ * reused. NULL: wait for that here.
+ *
+ * Sub-regions of @mr are detached and live on; aliases of @mr show nothing.
+ *
+ * Return: 0; -EDEADLK if @done is NULL inside a read section or an open
+ * transaction; -EINVAL if @mr is not initialised; -ENOMEM (nothing changed).
+ */
+XBAR_API int xbar_region_destroy(MemoryRegion *mr,
+                                 void (*done)(MemoryRegion *mr, void *opaque),
+                                 void *opaque);
+
+/* ---- Changing the tree ------------------------------------------------- */
+
+/**
+ * memory_region_transaction_begin() / memory_region_transaction_commit()
+ *
+ * Nest; the outermost commit publishes. One thread's transaction may cover
+ * several engines, each committed on its own; a transaction ends on the
+ * thread that began it.
+ *
+ * Return (commit): 0; -ENOMEM or -ECANCELED if the transaction is void and
+ * everything is as it was at its begin; -EINVAL without a begin.
+ */
+XBAR_API void memory_region_transaction_begin(void);
+XBAR_API int memory_region_transaction_commit(void);
+
+/**
+ * xbar_transaction_abort() - make the open outermost transaction void
+ *
+ * Every begin still needs its commit; the outermost one undoes all changes
+ * and returns -ECANCELED. Return: 0; -EINVAL without an open transaction.
+ */
+XBAR_API int xbar_transaction_abort(void);
+
+/**
+ * memory_region_add_subregion() - place @subregion at @offset in @mr
+ *
+ * Return: 0; -EBUSY if @subregion has a container already; -ELOOP if that
+ * would make a cycle; -EINVAL for an alias as @mr, or another engine.
+ */
+XBAR_API int memory_region_add_subregion(MemoryRegion *mr, hwaddr offset,
+                                         MemoryRegion *subregion);
+
+/** memory_region_add_subregion_overlap() - the same, with a @priority */
+XBAR_API int memory_region_add_subregion_overlap(MemoryRegion *mr,
+                                                 hwaddr offset,
+                                                 MemoryRegion *subregion,
+                                                 int priority);
+
+/** memory_region_del_subregion() - take it out; -EINVAL if it is not in @mr */
+XBAR_API int memory_region_del_subregion(MemoryRegion *mr,
+                                         MemoryRegion *subregion);
+
+/** memory_region_set_enabled() - a disabled region is as if detached */
+XBAR_API int memory_region_set_enabled(MemoryRegion *mr, bool enabled);
+
+/** memory_region_set_address() - move it; its order among siblings stays */
+XBAR_API int memory_region_set_address(MemoryRegion *mr, hwaddr addr);
+
+/** memory_region_set_size() - show more or less; RAM behind it stays */
+XBAR_API int memory_region_set_size(MemoryRegion *mr, uint64_t size);
+
+/** memory_region_set_alias_offset() - move the window; -EINVAL if no alias */
+XBAR_API int memory_region_set_alias_offset(MemoryRegion *mr, hwaddr offset);
+
+/**
+ * memory_region_set_readonly() - allow or forbid writes through @mr
+ *
+ * On a container or alias it holds for that path only.
+ */
+XBAR_API int memory_region_set_readonly(MemoryRegion *mr, bool readonly);
+
+/* ---- Asking ------------------------------------------------------------ */
+
+/** memory_region_size() - bytes; UINT64_MAX for 2^64 */
+XBAR_API uint64_t memory_region_size(MemoryRegion *mr);
+/** memory_region_name() - lives as long as @mr is initialised */
+XBAR_API const char *memory_region_name(const MemoryRegion *mr);
+XBAR_API Object *memory_region_owner(MemoryRegion *mr);
+/** memory_region_is_ram() - RAM or ROM, from the allocator or a pointer */
+XBAR_API bool memory_region_is_ram(MemoryRegion *mr);
+/** memory_region_is_rom() - RAM that is read-only */
+XBAR_API bool memory_region_is_rom(MemoryRegion *mr);
+/** memory_region_is_mapped() - in a container, or an alias of it is */
+XBAR_API bool memory_region_is_mapped(MemoryRegion *mr);
+/**
+ * memory_region_get_ram_ptr() - host address of byte 0, through aliases
+ *
+ * Return: NULL if there is no memory behind @mr. Lives as long as @mr.
+ */
+XBAR_API void *memory_region_get_ram_ptr(MemoryRegion *mr);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Access plans: what can be decided about accesses to a region before the
+ * first one happens.
+ *
+ * A plan is a function of the ops and of whether the engine observes; equal
+ * ones are shared, so a million regions of one device type have one plan. A
+ * step is chosen by direction and log2 of the size:
+ *
+ *     step.read / step.write != NULL and offset & step.align_mask == 0:
+ *         the device's own plain callback, called once with this size
+ *     else:
+ *         the general path (engine/dispatch.c) checks, splits, widens,
+ *         swaps, observes
+ *
+ * RAM and ROM regions have a plan, too, whose steps are all general.
+ */
+#ifndef XBAR_ENGINE_PLAN_H
+#define XBAR_ENGINE_PLAN_H
+
+#include "engine/check.h"
+#include "engine/memory.h"
+
+struct xbar_read_step {
+    uint64_t (*read)(void *opaque, hwaddr addr, unsigned size);
+    uint64_t align_mask;
+};
+
+struct xbar_write_step {
+    void (*write)(void *opaque, hwaddr addr, uint64_t data, unsigned size);
+    uint64_t align_mask;
+};
+
+struct xbar_access_plan {
+    struct xbar_read_step read[4]; /* by log2(size): 1, 2, 4, 8 bytes */
+    struct xbar_write_step write[4];
+    /* private to engine/: the key, and the engine's hash chain */
+    const MemoryRegionOps *ops;
+    struct xbar_access_plan *next;
+};
+
+static_assert(sizeof(struct xbar_read_step) == 16, "emitted code scales by 16");
+
+/*
+ * One access whose region and plan are already known (a section of a view, a
+ * TLB entry). @size_log2 is 0 to 3; the value is in host order, as QEMU's
+ * MO_LE on a little-endian host. Takes the region's lock.
+ *
+ * Context: a read section that began before the section was looked up.
+ */
+MemTxResult xbar_plan_read(const struct xbar_access_plan *plan,
+                           MemoryRegion *mr, hwaddr offset, uint64_t *value,
+                           unsigned size_log2, MemTxAttrs attrs);
+MemTxResult xbar_plan_write(const struct xbar_access_plan *plan,
+                            MemoryRegion *mr, hwaddr offset, uint64_t value,
+                            unsigned size_log2, MemTxAttrs attrs);
+
+/*
+ * How many bytes of a bulk transfer the next access to @mr at @offset may
+ * carry: a power of two, at most @length, by valid.max, and by the alignment
+ * of @offset unless unaligned accesses are implemented.
+ */
+unsigned xbar_plan_bulk_size(MemoryRegion *mr, hwaddr offset, uint64_t length);
+
+#endif

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * RCU for the library: liburcu's bulletproof flavour, read side inlined.
+ *
+ * Readers nest sections freely; a thread registers itself on its first one.
+ * A vCPU stays in one section while it runs and calls xbar_rcu_quiescent() at
+ * its safe points.
+ *
+ * thread sanitizer cannot see liburcu's ordering, so it is told:
+ *   xbar_rcu_read_unlock  releases  -> pairs with the end of a grace period
+ *   xbar_rcu_synchronize  acquires
+ * Publishing is C11 release, reading a published pointer is C11 acquire
+ * (a plain load on x86-64), which it understands by itself.
+ */
+#ifndef XBAR_ENGINE_RCU_H
+#define XBAR_ENGINE_RCU_H
+
+#include <stdatomic.h>
+
+/* Read side inlined: 1 ns a section instead of 11 through the library. */
+#ifndef URCU_INLINE_SMALL_FUNCTIONS
+#define URCU_INLINE_SMALL_FUNCTIONS
+#endif
+#define _LGPL_SOURCE
+#include <urcu-bp.h>
+
+#include "engine/check.h"
+
+#if defined(__SANITIZE_THREAD__)
+#include <sanitizer/tsan_interface.h>
+extern char xbar_rcu_tsan_clock;
+#define XBAR_RCU_RELEASE() __tsan_release(&xbar_rcu_tsan_clock)
+#define XBAR_RCU_ACQUIRE() __tsan_acquire(&xbar_rcu_tsan_clock)
+#else
+#define XBAR_RCU_RELEASE() ((void)0)
+#define XBAR_RCU_ACQUIRE() ((void)0)
+#endif
+
+static inline void xbar_rcu_read_lock(void)
+{
+    urcu_bp_read_lock();
+}
+
+static inline void xbar_rcu_read_unlock(void)
+{
+    XBAR_RCU_RELEASE();
+    urcu_bp_read_unlock();
+}
+
+/* Is this thread inside a read section? Assert this where one is needed. */
+static inline bool xbar_rcu_read_held(void)
+{
+    return urcu_bp_read_ongoing();
+}
+
+/*
+ * A safe point of a thread that stays in one section: whatever it read under
+ * RCU before is forgotten. Must not be nested.
+ */
+static inline void xbar_rcu_quiescent(void)
+{
+    xbar_rcu_read_unlock();
+    xbar_rcu_read_lock();
+}
+
+/*
+ * Wait until every section that was open has ended. Only engine/reclaim.c
+ * calls this. Sabotage tests replace it through xbar_rcu_synchronize_hook.
+ */
+void xbar_rcu_synchronize(void);
+
+#endif

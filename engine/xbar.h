@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/** Everything public. Installed as <xbar/xbar.h>. */
+#ifndef XBAR_XBAR_H
+#define XBAR_XBAR_H
+
+#include "engine/dispatch.h"
+#include "engine/engine.h"
+#include "engine/error.h"
+#include "engine/memory.h"
+#include "engine/tree.h"
+#include "engine/types.h"
+#include "flatview/address_space.h"
+#include "flatview/dump.h"
+#include "flatview/flatview.h"
+#include "jit/riscv/hart.h"
+#include "tlb/tlb.h"
+#include "tlb/tlb_layout.h"
+
+#endif

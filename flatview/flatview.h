@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * A FlatView: an immutable snapshot of what decodes where.
+ *
+ * A commit renders the region tree into sections and publishes a new view
+ * with one store. Readers look addresses up without locks; a view, and the
+ * sections that only it has, live until a grace period after the next one was
+ * published. A section keeps its identity across commits that do not touch
+ * it, so a pointer to one may be cached until the cache is told otherwise.
+ */
+#ifndef XBAR_FLATVIEW_FLATVIEW_H
+#define XBAR_FLATVIEW_FLATVIEW_H
+
+#include "../engine/memory.h"
+#include "../engine/types.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct AddressSpace AddressSpace;
+typedef struct FlatView FlatView;
+typedef struct FlatRange FlatRange;
+typedef struct MemoryRegionSection MemoryRegionSection;
+
+enum flat_range_flags {
+    FLAT_RANGE_RAM = 1 << 0, /* reads go to memory: host address is valid */
+    FLAT_RANGE_WRITABLE = 1 << 1, /* so do writes */
+    FLAT_RANGE_READONLY = 1 << 2, /* by the region or by its path */
+    FLAT_RANGE_NONVOLATILE = 1 << 3,
+    FLAT_RANGE_UNASSIGNED = 1 << 4, /* nothing decodes here */
+};
+
+/**
+ * One section: a range of addresses that one region answers in one way.
+ *
+ *   addresses first .. last (inclusive); region offset = addr + mr_delta
+ *   host address = addr + host_delta, if RAM
+ *
+ * Immutable once published, and exactly one cache line. Public because TLB
+ * entries and generated code hold pointers to it.
+ */
+struct FlatRange {
+    hwaddr first;
+    hwaddr last;
+    uint64_t mr_delta;   /* offset in @mr of address 0, mod 2^64 */
+    uint64_t host_delta; /* host address of guest address 0, mod 2^64 */
+    MemoryRegion *mr;    /* the leaf that answers; NULL where unassigned */
+    const struct xbar_access_plan *plan;
+    uint32_t flags; /* enum flat_range_flags */
+    uint32_t reserved;
+    void *retired; /* private: link of the retire queue */
+};
+
+/** A piece of an address space, as QEMU's callers know it. */
+struct MemoryRegionSection {
+    Int128 size; /* bytes; 0: nothing found */
+    MemoryRegion *mr;
+    FlatView *fv;
+    hwaddr offset_within_region;
+    hwaddr offset_within_address_space;
+    bool readonly;
+    bool nonvolatile;
+};
+
+/**
+ * address_space_to_flatview() - the current view
+ *
+ * Context: inside a read section (xbar_read_begin, or a callback). The view
+ * lives until that section ends.
+ */
+XBAR_API FlatView *address_space_to_flatview(AddressSpace *as);
+
+/**
+ * flatview_lookup() - find the section that decodes @addr
+ * @view: a snapshot; the caller keeps it alive
+ * @addr: guest-physical address
+ *
+ * Context: any thread, inside a read section. Never blocks or allocates.
+ * Return: the section; one flagged FLAT_RANGE_UNASSIGNED, whose mr is NULL
+ * and whose first and last say nothing, where nothing decodes.
+ */
+XBAR_API const FlatRange *flatview_lookup(const FlatView *view, hwaddr addr);
+
+/** A callback for each section; true stops. */
+typedef bool (*flatview_cb)(Int128 start, Int128 len, const MemoryRegion *mr,
+                            hwaddr offset_in_region, void *opaque);
+
+/** flatview_for_each_range() - in ascending order of addresses */
+XBAR_API void flatview_for_each_range(FlatView *view, flatview_cb cb,
+                                      void *opaque);
+
+/**
+ * flatview_next_range() - the first section that ends at or after @addr
+ *
+ * Return: NULL if there is none. Lets a caller walk a view with its flags.
+ */
+XBAR_API const FlatRange *flatview_next_range(const FlatView *view,
+                                              hwaddr addr);
+
+/** flatview_num_ranges() - how many sections @view has */
+XBAR_API uint64_t flatview_num_ranges(const FlatView *view);
+
+/**
+ * xbar_read_begin() / xbar_read_end() - a read section
+ *
+ * Nests. Between them, views, sections, and regions seen through them stay
+ * alive. Do not sleep in one for long: memory is not given back meanwhile.
+ */
+XBAR_API void xbar_read_begin(void);
+XBAR_API void xbar_read_end(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

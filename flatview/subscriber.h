@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How the layers to the right hear what a commit changed.
+ *
+ * Order, for each commit: the new view of every address space is published;
+ * then subscribers are told; then what was replaced is retired. A cache that
+ * drains what it was told after announcing quiescence, and before using any
+ * entry, therefore never uses an entry whose section was freed.
+ */
+#ifndef XBAR_FLATVIEW_SUBSCRIBER_H
+#define XBAR_FLATVIEW_SUBSCRIBER_H
+
+#include "flatview/address_space.h"
+
+/* Addresses first .. last, inclusive. */
+struct xbar_range {
+    hwaddr first;
+    hwaddr last;
+};
+
+struct xbar_view_subscriber {
+    /*
+     * What decodes in @ranges changed (sorted, disjoint). Called under the
+     * engine's writer lock on the committing thread: must not block on a
+     * vCPU, allocate, or change the tree.
+     */
+    void (*changed)(struct xbar_view_subscriber *sub,
+                    const struct xbar_range *ranges, size_t count);
+
+    /* private to flatview/ */
+    struct xbar_view_subscriber *next;
+    struct xbar_view_subscriber *prev;
+};
+
+/* Take the engine's writer lock. Outside of subscriber callbacks. */
+void xbar_view_subscribe(AddressSpace *as, struct xbar_view_subscriber *sub);
+void xbar_view_unsubscribe(AddressSpace *as, struct xbar_view_subscriber *sub);
+
+#endif

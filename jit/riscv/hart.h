@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * An RV64GC hart on an AddressSpace: M, S and U mode, Sv39, PMP.
+ *
+ * One thread runs a hart; any thread may raise interrupt lines, move the
+ * timer and ask for an exit.
+ */
+#ifndef XBAR_JIT_RISCV_HART_H
+#define XBAR_JIT_RISCV_HART_H
+
+#include "../../flatview/address_space.h"
+#include "../../tlb/tlb.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct xbar_riscv_hart;
+
+/** Interrupt lines, by their bit in mip. */
+enum xbar_riscv_irq {
+    XBAR_RISCV_IRQ_S_SOFT = 1,
+    XBAR_RISCV_IRQ_M_SOFT = 3,
+    XBAR_RISCV_IRQ_S_TIMER = 5,
+    XBAR_RISCV_IRQ_M_TIMER = 7, /* driven by the hart's own comparator */
+    XBAR_RISCV_IRQ_S_EXT = 9,
+    XBAR_RISCV_IRQ_M_EXT = 11,
+};
+
+/** Why xbar_riscv_run() came back. */
+enum xbar_riscv_exit {
+    XBAR_RISCV_EXIT_BUDGET,  /* ran the instructions asked for */
+    XBAR_RISCV_EXIT_REQUEST, /* xbar_riscv_request_exit() */
+};
+
+struct xbar_riscv_config {
+    AddressSpace *as; /* must outlive the hart */
+    uint64_t hartid;
+    uint64_t reset_pc;
+    uint64_t timebase_hz; /* of `time` and mtime; 0: 10 MHz */
+
+    /*
+     * Time is a function of the instructions retired, and an interrupt comes
+     * at the same instruction in every run and every engine. 0: host time.
+     * Otherwise instructions per tick of the timebase; wfi skips ahead.
+     */
+    uint32_t insns_per_tick;
+
+    /* See struct xbar_tlb_config: data accesses with their section. */
+    xbar_tlb_observe_fn *observe;
+    void *observe_opaque;
+};
+
+struct xbar_riscv_stats {
+    uint64_t instructions; /* retired */
+    uint64_t loads;        /* instructions that read memory, atomics included */
+    uint64_t stores;
+    uint64_t exceptions; /* taken, any mode */
+    uint64_t interrupts;
+    uint64_t wfi_sleeps;
+    uint64_t fence_i;
+    uint64_t sfence_vma;
+    uint64_t traps[64]; /* by cause: 0..31 exceptions, 32.. interrupts */
+    struct xbar_tlb_stats tlb;
+};
+
+/** xbar_riscv_new() - a hart in reset; NULL if memory is short */
+XBAR_API struct xbar_riscv_hart *
+xbar_riscv_new(const struct xbar_riscv_config *config) XBAR_MUST_CHECK;
+XBAR_API void xbar_riscv_free(struct xbar_riscv_hart *hart);
+
+/**
+ * xbar_riscv_reset() - as at power-on: M-mode at reset_pc, registers 0
+ *
+ * a0 = hartid; set a1 with xbar_riscv_set_x(). Counters in the statistics go
+ * on. Not while the hart runs.
+ */
+XBAR_API void xbar_riscv_reset(struct xbar_riscv_hart *hart);
+
+/**
+ * xbar_riscv_run() - run until the budget is used up or an exit is asked for
+ * @max_insns: instructions to retire at most; UINT64_MAX: no limit
+ *
+ * Sleeps in wfi. Device callbacks run on this thread. The guest cannot make
+ * it fail. An exit that was requested before is taken at once.
+ *
+ * Context: one thread at a time, outside any read section of its own.
+ */
+XBAR_API enum xbar_riscv_exit xbar_riscv_run(struct xbar_riscv_hart *hart,
+                                             uint64_t max_insns);
+
+/* ---- Any thread -------------------------------------------------------- */
+
+/** xbar_riscv_request_exit() - have xbar_riscv_run() return; async-signal-safe
+ */
+XBAR_API void xbar_riscv_request_exit(struct xbar_riscv_hart *hart);
+
+/** xbar_riscv_set_irq() - drive an interrupt line; wakes a wfi */
+XBAR_API void xbar_riscv_set_irq(struct xbar_riscv_hart *hart,
+                                 enum xbar_riscv_irq line, bool level);
+
+/** xbar_riscv_time() - the `time` CSR, in ticks of the timebase */
+XBAR_API uint64_t xbar_riscv_time(struct xbar_riscv_hart *hart);
+/** xbar_riscv_set_time() - move `time` (an mtime write) */
+XBAR_API void xbar_riscv_set_time(struct xbar_riscv_hart *hart, uint64_t time);
+/** xbar_riscv_set_timecmp() - MTIP is raised while time >= @ticks */
+XBAR_API void xbar_riscv_set_timecmp(struct xbar_riscv_hart *hart,
+                                     uint64_t ticks);
+
+/* ---- State (while the hart does not run) ------------------------------- */
+
+XBAR_API uint64_t xbar_riscv_get_x(const struct xbar_riscv_hart *hart,
+                                   unsigned reg);
+XBAR_API void xbar_riscv_set_x(struct xbar_riscv_hart *hart, unsigned reg,
+                               uint64_t value);
+XBAR_API uint64_t xbar_riscv_get_f(const struct xbar_riscv_hart *hart,
+                                   unsigned reg);
+XBAR_API void xbar_riscv_set_f(struct xbar_riscv_hart *hart, unsigned reg,
+                               uint64_t value);
+XBAR_API uint64_t xbar_riscv_get_pc(const struct xbar_riscv_hart *hart);
+XBAR_API void xbar_riscv_set_pc(struct xbar_riscv_hart *hart, uint64_t pc);
+/** xbar_riscv_get_csr() - -EINVAL if there is no such CSR */
+XBAR_API int xbar_riscv_get_csr(struct xbar_riscv_hart *hart, unsigned csr,
+                                uint64_t *value);
+/** xbar_riscv_set_csr() - with the side effects of a write in M-mode */
+XBAR_API int xbar_riscv_set_csr(struct xbar_riscv_hart *hart, unsigned csr,
+                                uint64_t value);
+
+XBAR_API void xbar_riscv_get_stats(const struct xbar_riscv_hart *hart,
+                                   struct xbar_riscv_stats *stats);
+
+/**
+ * xbar_riscv_print() - the text of one instruction
+ * @bits: low 16 bits used if compressed
+ * @buf: gets a terminated string, cut to @size
+ *
+ * Return: the instruction's length in bytes, 2 or 4.
+ */
+XBAR_API unsigned xbar_riscv_print(char *buf, size_t size, uint64_t pc,
+                                   uint32_t bits);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
