@@ -22,7 +22,8 @@ set(XBAR_SANITIZE "" CACHE STRING "address,undefined or thread")
 
 set(XBAR_WARNINGS -Wall -Wextra -Wshadow -Wundef -Wvla -Wwrite-strings
     -Wimplicit-fallthrough
-    $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes -Wmissing-prototypes>)
+    $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes>
+    $<$<COMPILE_LANGUAGE:C>:-Wmissing-prototypes>)
 add_compile_options(${XBAR_WARNINGS} -fno-plt -fno-strict-aliasing)
 if(XBAR_WERROR)
     add_compile_options(-Werror)
