@@ -37,6 +37,17 @@ if(XBAR_SANITIZE)
     add_link_options(-fsanitize=${XBAR_SANITIZE})
 endif()
 
+# xbar_find_cxx(RESULT): is there a C++ compiler? Looks again if there was
+# none the last time.
+include(CheckLanguage)
+function(xbar_find_cxx result)
+    if(NOT CMAKE_CXX_COMPILER)
+        unset(CMAKE_CXX_COMPILER CACHE)
+        check_language(CXX)
+    endif()
+    set(${result} ${CMAKE_CXX_COMPILER} PARENT_SCOPE)
+endfunction()
+
 set(CMAKE_THREAD_PREFER_PTHREAD ON)
 set(THREADS_PREFER_PTHREAD_FLAG ON)
 find_package(Threads REQUIRED)
