@@ -17,7 +17,19 @@
  *
  * A context is a translation regime, numbered by the caller (a privilege
  * level, with the bits that change its meaning): switching contexts flushes
- * nothing. An address-space id tags entries made while it was current.
+ * nothing. An address-space id tags entries made while it was current; hits do
+ * not compare it, so a caller that changes it flushes the contexts it matters
+ * in.
+ *
+ * What the bus answers to an access that the walk allowed:
+ *
+ *              nothing decodes     ROM, read-only     device
+ *     load     MEMTX_DECODE_ERROR  memory             its own result
+ *     store    MEMTX_DECODE_ERROR  MEMTX_ERROR        its own result
+ *
+ * A store to read-only memory is an error here, so that a guest gets its
+ * architectural exception; the same store by DMA (address_space_write) is
+ * dropped.
  */
 #ifndef XBAR_TLB_TLB_H
 #define XBAR_TLB_TLB_H
@@ -41,13 +53,19 @@ struct xbar_tlb_walk {
  * Translate the page of @va for @access in @context.
  *
  * May read guest memory with address_space_*; must not use the TLB.
- * Return: 0 with @walk filled, or the caller's own positive fault code.
+ * Return: 0 with @walk filled, which grants @access whatever @walk->prot says
+ * (a physical address where nothing decodes is fine); or the caller's own
+ * positive fault code.
  */
 typedef int xbar_tlb_walk_fn(void *opaque, unsigned context, uint64_t va,
                              enum xbar_tlb_access access,
                              struct xbar_tlb_walk *walk);
 
-/** Told of every access, with its section (observing TLBs only). */
+/**
+ * Told of every data access, with its section, before it is performed
+ * (observing TLBs only). One that crosses pages or sections is told in the
+ * pieces it is made of. Instruction fetches are not told.
+ */
 typedef void xbar_tlb_observe_fn(void *opaque, const FlatRange *section,
                                  enum xbar_tlb_access access, unsigned size);
 
@@ -56,8 +74,8 @@ struct xbar_tlb_config {
     xbar_tlb_walk_fn *walk;
     void *walk_opaque;
     /*
-     * NULL: off, at no cost. Set: no entry ever hits inline, so that every
-     * data access is seen.
+     * NULL: off, at no cost. Set: no load or store ever hits inline, so
+     * that every data access is seen.
      */
     xbar_tlb_observe_fn *observe;
     void *observe_opaque;
@@ -68,9 +86,9 @@ struct xbar_tlb_config {
 };
 
 struct xbar_tlb_stats {
-    uint64_t walks; /* fills that called the walker */
-    uint64_t slow;  /* accesses that left the inline path, MMIO included */
-    uint64_t mmio_reads;
+    uint64_t walks;      /* fills that called the walker */
+    uint64_t slow;       /* accesses that left the inline path, MMIO included */
+    uint64_t mmio_reads; /* that reached dispatch; a split access is several */
     uint64_t mmio_writes;
     uint64_t flush_pages;    /* tlb_flush_page calls */
     uint64_t flush_contexts; /* contexts cleared whole */
@@ -105,15 +123,29 @@ typedef struct SoftTLB {
     bool entered;
 } SoftTLB;
 
-/** tlb_init() - @tlb is the caller's storage, 64-byte aligned; -ENOMEM */
+/**
+ * tlb_init() - make @tlb empty and have commits to config->as reach it
+ * @tlb: the caller's storage, 64-byte aligned; must not move
+ * @config: copied; config->as must outlive @tlb
+ *
+ * Context: outside subscriber callbacks; takes the engine's writer lock.
+ * Return: 0; -EINVAL without an address space or a walker; -ENOMEM.
+ */
 XBAR_API int tlb_init(SoftTLB *tlb, const struct xbar_tlb_config *config)
     XBAR_MUST_CHECK;
 
-/** tlb_destroy() - left, and never used again */
+/** tlb_destroy() - end @tlb, which its owner has left; nobody posts any more */
 XBAR_API void tlb_destroy(SoftTLB *tlb);
 
-/** tlb_enter() - start using @tlb on this thread: a read section, drained */
+/**
+ * tlb_enter() - start using @tlb on this thread
+ *
+ * Begins a read section and drains what was posted meanwhile, so that entries
+ * from before are good. Does not nest; not inside a section of the caller's,
+ * which would keep safe points from letting grace periods pass.
+ */
 XBAR_API void tlb_enter(SoftTLB *tlb);
+/** tlb_leave() - stop using it; entries stay for the next tlb_enter() */
 XBAR_API void tlb_leave(SoftTLB *tlb);
 
 /**
@@ -129,6 +161,7 @@ XBAR_API void tlb_safepoint(SoftTLB *tlb);
 /** A set of contexts: bit n is context n. */
 #define TLB_ALL_CONTEXTS ((1u << TLB_CONTEXTS) - 1)
 
+/** tlb_flush() - drop all of @contexts; a device callback may call it, too */
 XBAR_API void tlb_flush(SoftTLB *tlb, unsigned contexts);
 /** tlb_flush_page() - drop the page of @va in @contexts, whatever its id */
 XBAR_API void tlb_flush_page(SoftTLB *tlb, unsigned contexts, uint64_t va);
@@ -142,13 +175,22 @@ XBAR_API void tlb_post_flush(SoftTLB *tlb, unsigned contexts);
 
 /* ---- Access (owner thread, entered) ------------------------------------ */
 
-/*
- * The out-of-line path: everything but a RAM hit. @size_log2 is 0 to 3. A
- * misaligned access inside RAM is one access; one that crosses pages or
- * sections resolves all of its parts before the first takes effect.
+/**
+ * tlb_load_slow() / tlb_store_slow() - any access, hit or not
+ * @size_log2: 0 to 3
+ * @value: in host order, in the low bytes; the guest is little-endian
  *
- * Return: 0; nonzero with tlb->fault filled and no partial effect on RAM or
- * *value.
+ * The out-of-line path: everything but a RAM hit. An access inside one section
+ * of one page is one access, also when it is misaligned. Any other is resolved
+ * as a whole before its first effect, and then made in naturally aligned
+ * pieces, lowest address first; of a store, devices before memory, as only a
+ * device can still refuse.
+ *
+ * A device callback may commit or flush @tlb; both hold from the next safe
+ * point or access on.
+ *
+ * Return: 0; nonzero with tlb->fault filled (the walker's code if it has one)
+ * and no effect on memory or *value.
  */
 XBAR_API int tlb_load_slow(SoftTLB *tlb, unsigned context, uint64_t va,
                            unsigned size_log2, uint64_t *value) XBAR_MUST_CHECK;
@@ -159,8 +201,11 @@ XBAR_API int tlb_store_slow(SoftTLB *tlb, unsigned context, uint64_t va,
  * tlb_host() - the host address of @size bytes at @va, inside one page
  *
  * For atomics (ask for TLB_WRITE: read permission is then required too) and
- * instruction fetch. Return: 0; nonzero with tlb->fault filled; for what is
- * not plain memory code is 0 and result is MEMTX_ACCESS_ERROR.
+ * instruction fetch. The address holds until the next safe point.
+ *
+ * Return: 0; nonzero with tlb->fault filled; for what is not plain memory
+ * all through, and for ROM when writing, code is 0 and result is
+ * MEMTX_ACCESS_ERROR.
  */
 XBAR_API int tlb_host(SoftTLB *tlb, unsigned context, uint64_t va,
                       unsigned size, enum xbar_tlb_access access, void **host)
@@ -182,13 +227,82 @@ static inline void *tlb_probe(const SoftTLB *tlb, unsigned context, uint64_t va,
     return (void *)(uintptr_t)(va + entry->addend);
 }
 
+/* ---- Guest memory ------------------------------------------------------ */
+
 /*
- * Guest memory is shared between threads, so it is touched by single relaxed
- * accesses of the size at hand: no tearing when aligned, no data race in C.
- * The guest is little-endian here; the byte order of the host is undone.
+ * Guest memory is shared between threads, so it is touched by relaxed accesses
+ * of the size at hand: no tearing when aligned, no data race in C. Misaligned,
+ * it is touched in aligned parts. The guest is little-endian here; the byte
+ * order of the host is undone.
  */
-XBAR_API uint64_t tlb_ram_load(const void *host, unsigned size_log2);
-XBAR_API void tlb_ram_store(void *host, unsigned size_log2, uint64_t value);
+XBAR_API uint64_t tlb_ram_load_misaligned(const void *host, unsigned size_log2);
+XBAR_API void tlb_ram_store_misaligned(void *host, unsigned size_log2,
+                                       uint64_t value);
+
+/** tlb_ram_swap() - between host order and guest order, both ways */
+static inline uint64_t tlb_ram_swap(uint64_t value, unsigned size_log2)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    (void)size_log2;
+    return value;
+#else
+    return __builtin_bswap64(value) >> (64 - (8u << size_log2));
+#endif
+}
+
+static inline bool tlb_ram_is_aligned(const void *host, unsigned size_log2)
+{
+    return !((uintptr_t)host & (((uintptr_t)1 << size_log2) - 1));
+}
+
+/** tlb_ram_load() - 1, 2, 4 or 8 bytes of guest memory, zero-extended */
+static inline uint64_t tlb_ram_load(const void *host, unsigned size_log2)
+{
+    uint64_t raw;
+
+    if (__builtin_expect(!tlb_ram_is_aligned(host, size_log2), 0)) {
+        return tlb_ram_load_misaligned(host, size_log2);
+    }
+    switch (size_log2) {
+    case 0:
+        return __atomic_load_n((const uint8_t *)host, __ATOMIC_RELAXED);
+    case 1:
+        raw = __atomic_load_n((const uint16_t *)host, __ATOMIC_RELAXED);
+        break;
+    case 2:
+        raw = __atomic_load_n((const uint32_t *)host, __ATOMIC_RELAXED);
+        break;
+    default:
+        raw = __atomic_load_n((const uint64_t *)host, __ATOMIC_RELAXED);
+        break;
+    }
+    return tlb_ram_swap(raw, size_log2);
+}
+
+/** tlb_ram_store() - the low 1, 2, 4 or 8 bytes of @value */
+static inline void tlb_ram_store(void *host, unsigned size_log2, uint64_t value)
+{
+    uint64_t raw = tlb_ram_swap(value, size_log2);
+
+    if (__builtin_expect(!tlb_ram_is_aligned(host, size_log2), 0)) {
+        tlb_ram_store_misaligned(host, size_log2, value);
+        return;
+    }
+    switch (size_log2) {
+    case 0:
+        __atomic_store_n((uint8_t *)host, (uint8_t)raw, __ATOMIC_RELAXED);
+        break;
+    case 1:
+        __atomic_store_n((uint16_t *)host, (uint16_t)raw, __ATOMIC_RELAXED);
+        break;
+    case 2:
+        __atomic_store_n((uint32_t *)host, (uint32_t)raw, __ATOMIC_RELAXED);
+        break;
+    default:
+        __atomic_store_n((uint64_t *)host, raw, __ATOMIC_RELAXED);
+        break;
+    }
+}
 
 #ifdef __cplusplus
 }

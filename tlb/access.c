@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Accesses that did not hit inline: devices, misses, page and section
+ * crossings, observed accesses.
+ *
+ * Constraints
+ *   - whatever can fail before the first effect must be known to fail then: a
+ *     store that faults on its second page leaves the first as it was;
+ *   - a device callback may commit, flush this TLB, or take long: after the
+ *     first one no entry and no view may be looked at.
+ *
+ * So an access is first cut into pieces, all resolved, and then performed
+ * from the pieces alone:
+ *
+ *   va   |   page n            ||   page n+1          |
+ *        | RAM      | device A  ||  device B          |
+ *                 [ 1 |   2     ||  4  | 1 ]                one access
+ *                  RAM   A          B    B                  four pieces
+ *
+ * An access that lies in one section of one page is one piece, also when it
+ * is misaligned: the device's own limits decide. Otherwise pieces are
+ * naturally aligned powers of two. Sections that a piece points to live as
+ * long as the owner's read section does.
+ */
+#include "engine/plan.h"
+#include "tlb/tlb_internal.h"
+
+/* 8 bytes that alternate between sections make 8 pieces, never more. */
+#define MAX_PIECES 8
+
+struct piece {
+    const FlatRange *section;
+    hwaddr phys;
+    uint8_t offset; /* in the access, bytes */
+    uint8_t size_log2;
+};
+
+struct pieces {
+    unsigned count;
+    struct piece piece[MAX_PIECES];
+};
+
+/* Bytes that one section of one page answers. */
+struct run {
+    const FlatRange *section;
+    hwaddr phys;
+    unsigned size;
+};
+
+/* ---- Resolving --------------------------------------------------------- */
+
+/* The run at @va, at most @size bytes. Return: 0, or the walk's fault. */
+static int find_run(SoftTLB *tlb, unsigned context, uint64_t va, unsigned size,
+                    enum xbar_tlb_access access, struct run *run)
+{
+    const TLBInfo *info = &tlb->info[context][tlb_index(va)];
+    uint64_t in_page = va & ~TLB_PAGE_MASK;
+    uint64_t last = TLB_PAGE_SIZE - 1 - in_page; /* counted from va */
+
+    if (!tlb__grants(info, va, access)) {
+        int err = tlb__fill(tlb, context, va, access);
+
+        if (err) {
+            return err;
+        }
+    }
+    run->phys = info->phys | in_page;
+    run->section = info->section;
+    if (unlikely(!run->section)) {
+        run->section = flatview_lookup(
+            address_space_to_flatview(tlb->config.as), run->phys);
+        if (run->section->last - run->phys < last) {
+            last = run->section->last - run->phys;
+        }
+    }
+    run->size = last < size - 1 ? (unsigned)last + 1 : size;
+    return 0;
+}
+
+/* What the bus answers to @access before it reaches the region. */
+static MemTxResult check_section(const FlatRange *section,
+                                 enum xbar_tlb_access access)
+{
+    if (section->flags & FLAT_RANGE_UNASSIGNED) {
+        return MEMTX_DECODE_ERROR;
+    }
+    if (access == TLB_WRITE && (section->flags & FLAT_RANGE_READONLY)) {
+        return MEMTX_ERROR;
+    }
+    return MEMTX_OK;
+}
+
+/* The widest naturally aligned power of two at @addr within @size bytes. */
+static unsigned natural_log2(hwaddr addr, unsigned size)
+{
+    unsigned log2 = 31 - (unsigned)__builtin_clz(size);
+
+    while (addr & ((1u << log2) - 1)) {
+        log2--;
+    }
+    return log2;
+}
+
+static void cut_run(struct pieces *pieces, const struct run *run,
+                    unsigned offset)
+{
+    unsigned done = 0;
+
+    while (done < run->size) {
+        unsigned log2 = natural_log2(run->phys + done, run->size - done);
+
+        xbar_assert(pieces->count < MAX_PIECES);
+        pieces->piece[pieces->count++] = (struct piece){
+            .section = run->section,
+            .phys = run->phys + done,
+            .offset = (uint8_t)(offset + done),
+            .size_log2 = (uint8_t)log2,
+        };
+        done += 1u << log2;
+    }
+}
+
+/* All pieces of an access, or the fault of the first byte that has one. */
+static int resolve(SoftTLB *tlb, unsigned context, uint64_t va,
+                   unsigned size_log2, enum xbar_tlb_access access,
+                   struct pieces *pieces)
+{
+    unsigned size = 1u << size_log2;
+    unsigned done = 0;
+
+    xbar_assert(context < TLB_CONTEXTS && size_log2 <= 3 && tlb->entered);
+    tlb->stats.slow++;
+    pieces->count = 0;
+    while (done < size) {
+        struct run run;
+        MemTxResult result;
+        int err = find_run(tlb, context, va + done, size - done, access, &run);
+
+        if (err) {
+            return err;
+        }
+        result = check_section(run.section, access);
+        if (result != MEMTX_OK) {
+            return tlb__fault(tlb, va + done, 0, result);
+        }
+        if (likely(run.size == size)) {
+            pieces->count = 1;
+            pieces->piece[0] =
+                (struct piece){ run.section, run.phys, 0, (uint8_t)size_log2 };
+            break;
+        }
+        cut_run(pieces, &run, done);
+        done += run.size;
+    }
+    return 0;
+}
+
+static void observe(const SoftTLB *tlb, enum xbar_tlb_access access,
+                    const struct pieces *pieces)
+{
+    for (unsigned i = 0; tlb->config.observe && i < pieces->count; i++) {
+        tlb->config.observe(tlb->config.observe_opaque,
+                            pieces->piece[i].section, access,
+                            1u << pieces->piece[i].size_log2);
+    }
+}
+
+/* ---- Performing -------------------------------------------------------- */
+
+static void *host_of(const FlatRange *section, hwaddr phys)
+{
+    return (void *)(uintptr_t)(phys + section->host_delta);
+}
+
+static uint64_t low_bytes(uint64_t value, unsigned size_log2)
+{
+    return value & (UINT64_MAX >> (64 - (8u << size_log2)));
+}
+
+static MemTxResult load_piece(SoftTLB *tlb, const struct piece *piece,
+                              uint64_t *value)
+{
+    const FlatRange *section = piece->section;
+
+    if (section->flags & FLAT_RANGE_RAM) {
+        *value = tlb_ram_load(host_of(section, piece->phys), piece->size_log2);
+        return MEMTX_OK;
+    }
+    tlb->stats.mmio_reads++;
+    return xbar_plan_read(section->plan, section->mr,
+                          piece->phys + section->mr_delta, value,
+                          piece->size_log2, (MemTxAttrs){ 0 });
+}
+
+int tlb_load_slow(SoftTLB *tlb, unsigned context, uint64_t va,
+                  unsigned size_log2, uint64_t *value)
+{
+    struct pieces pieces;
+    uint64_t whole = 0;
+    int err = resolve(tlb, context, va, size_log2, TLB_READ, &pieces);
+
+    if (err) {
+        return err;
+    }
+    observe(tlb, TLB_READ, &pieces);
+    for (unsigned i = 0; i < pieces.count; i++) {
+        const struct piece *piece = &pieces.piece[i];
+        uint64_t part = 0;
+        MemTxResult result = load_piece(tlb, piece, &part);
+
+        if (result != MEMTX_OK) {
+            return tlb__fault(tlb, va + piece->offset, 0, result);
+        }
+        whole |= low_bytes(part, piece->size_log2) << (8 * piece->offset);
+    }
+    *value = whole;
+    return 0;
+}
+
+static MemTxResult store_device(SoftTLB *tlb, const struct piece *piece,
+                                uint64_t value)
+{
+    const FlatRange *section = piece->section;
+
+    tlb->stats.mmio_writes++;
+    return xbar_plan_write(section->plan, section->mr,
+                           piece->phys + section->mr_delta, value,
+                           piece->size_log2, (MemTxAttrs){ 0 });
+}
+
+static bool is_memory_store(const struct piece *piece)
+{
+    return piece->section->flags & FLAT_RANGE_WRITABLE;
+}
+
+/* Devices go first, as they may refuse; memory cannot. */
+int tlb_store_slow(SoftTLB *tlb, unsigned context, uint64_t va,
+                   unsigned size_log2, uint64_t value)
+{
+    struct pieces pieces;
+    int err = resolve(tlb, context, va, size_log2, TLB_WRITE, &pieces);
+
+    if (err) {
+        return err;
+    }
+    observe(tlb, TLB_WRITE, &pieces);
+    for (unsigned i = 0; i < pieces.count; i++) {
+        const struct piece *piece = &pieces.piece[i];
+        uint64_t part =
+            low_bytes(value >> (8 * piece->offset), piece->size_log2);
+        MemTxResult result =
+            is_memory_store(piece) ? MEMTX_OK : store_device(tlb, piece, part);
+
+        if (result != MEMTX_OK) {
+            return tlb__fault(tlb, va + piece->offset, 0, result);
+        }
+    }
+    for (unsigned i = 0; i < pieces.count; i++) {
+        const struct piece *piece = &pieces.piece[i];
+
+        if (is_memory_store(piece)) {
+            tlb_ram_store(host_of(piece->section, piece->phys),
+                          piece->size_log2, value >> (8 * piece->offset));
+        }
+    }
+    return 0;
+}
+
+/* ---- Memory ------------------------------------------------------------ */
+
+/* Two halves, each aligned or halved again: the fewest aligned accesses that
+ * equal ones cover. A byte is always aligned, so this ends. */
+uint64_t tlb_ram_load_misaligned(const void *host, unsigned size_log2)
+{
+    unsigned half = size_log2 - 1;
+    const uint8_t *upper = (const uint8_t *)host + (1u << half);
+
+    return tlb_ram_load(host, half) | tlb_ram_load(upper, half) << (8u << half);
+}
+
+void tlb_ram_store_misaligned(void *host, unsigned size_log2, uint64_t value)
+{
+    unsigned half = size_log2 - 1;
+    uint8_t *upper = (uint8_t *)host + (1u << half);
+
+    tlb_ram_store(host, half, value);
+    tlb_ram_store(upper, half, value >> (8u << half));
+}
+
+/* ---- Host addresses ---------------------------------------------------- */
+
+int tlb_host(SoftTLB *tlb, unsigned context, uint64_t va, unsigned size,
+             enum xbar_tlb_access access, void **host)
+{
+    uint32_t needed = access == TLB_WRITE ? FLAT_RANGE_RAM | FLAT_RANGE_WRITABLE
+                                          : FLAT_RANGE_RAM;
+    struct run run;
+    int err;
+
+    xbar_assert(context < TLB_CONTEXTS && size > 0 && tlb->entered);
+    tlb->stats.slow++;
+    err = find_run(tlb, context, va, size, access, &run);
+    if (!err && access == TLB_WRITE) {
+        struct run readable;
+
+        err = find_run(tlb, context, va, size, TLB_READ, &readable);
+    }
+    if (err) {
+        return err;
+    }
+    if (run.size < size || (run.section->flags & needed) != needed) {
+        return tlb__fault(tlb, va, 0, MEMTX_ACCESS_ERROR);
+    }
+    if (tlb->config.observe && access != TLB_EXEC) {
+        tlb->config.observe(tlb->config.observe_opaque, run.section, access,
+                            size);
+    }
+    *host = host_of(run.section, run.phys);
+    return 0;
+}

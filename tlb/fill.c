@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Filling an entry: walk, look the physical page up, decide which tags may
+ * hit.
+ *
+ * A tag hits if all of these hold; else it is a must-miss tag:
+ *
+ *                            read        write          exec
+ *   the walk granted         READ        WRITE          EXEC
+ *   one section covers       RAM         RAM|WRITABLE   RAM
+ *   the whole page, with
+ *   nobody observes          yes         yes            (fetches are not)
+ *
+ * The view is looked up after the walk and inside the owner's read section.
+ * If a commit published before the lookup, the entry is new already; if
+ * after, the commit posts after that, and the entry goes at the next safe
+ * point.
+ */
+#include "engine/rcu.h"
+#include "tlb/tlb_internal.h"
+
+_Static_assert(TLB_L1_BITS >= 1, "a must-miss tag inverts an index bit");
+_Static_assert(TLB_L1_SIZE <= UINT8_MAX + 1, "fill_list holds slots as bytes");
+_Static_assert((TLB_PAGE_SIZE & (TLB_PAGE_SIZE - 1)) == 0, "pages are masked");
+_Static_assert(1 << TLB_READ == TLB_PROT_READ, "prot is indexed by access");
+_Static_assert(1 << TLB_WRITE == TLB_PROT_WRITE, "prot is indexed by access");
+_Static_assert(1 << TLB_EXEC == TLB_PROT_EXEC, "prot is indexed by access");
+
+int tlb__fault(SoftTLB *tlb, uint64_t va, int code, MemTxResult result)
+{
+    tlb->fault = (struct xbar_tlb_fault){ va, code, result };
+    return code ? code : -1;
+}
+
+/*
+ * The section that covers the whole page, or NULL. NULL also where nothing
+ * decodes: a pointer to "unassigned" says nothing about where it ends.
+ */
+static const FlatRange *find_section(const SoftTLB *tlb, hwaddr page)
+{
+    const FlatView *view = address_space_to_flatview(tlb->config.as);
+    const FlatRange *section = flatview_lookup(view, page);
+
+    if ((section->flags & FLAT_RANGE_UNASSIGNED) || section->first > page ||
+        section->last < page + (TLB_PAGE_SIZE - 1)) {
+        return NULL;
+    }
+    return section;
+}
+
+/* Accesses that @section can take straight in memory, as permission bits. */
+static unsigned direct_prot(const SoftTLB *tlb, const FlatRange *section)
+{
+    unsigned prot = 0;
+
+    if (!section || !(section->flags & FLAT_RANGE_RAM)) {
+        return 0;
+    }
+    prot = TLB_PROT_READ | TLB_PROT_EXEC;
+    if (section->flags & FLAT_RANGE_WRITABLE) {
+        prot |= TLB_PROT_WRITE;
+    }
+    if (tlb->config.observe) {
+        prot &= TLB_PROT_EXEC;
+    }
+    return prot;
+}
+
+static void set_entry(TLBEntry *entry, const TLBInfo *info, unsigned hits)
+{
+    uint64_t miss = info->page ^ TLB_PAGE_SIZE;
+
+    entry->tag[TLB_READ] = hits & TLB_PROT_READ ? info->page : miss;
+    entry->tag[TLB_WRITE] = hits & TLB_PROT_WRITE ? info->page : miss;
+    entry->tag[TLB_EXEC] = hits & TLB_PROT_EXEC ? info->page : miss;
+    entry->addend =
+        hits ? info->phys + info->section->host_delta - info->page : 0;
+}
+
+int tlb__fill(SoftTLB *tlb, unsigned context, uint64_t va,
+              enum xbar_tlb_access access)
+{
+    unsigned index = tlb_index(va);
+    TLBInfo *info = &tlb->info[context][index];
+    struct xbar_tlb_walk walk = { 0 };
+    int code;
+
+    xbar_assert(xbar_rcu_read_held());
+    tlb->stats.walks++;
+    code =
+        tlb->config.walk(tlb->config.walk_opaque, context, va, access, &walk);
+    if (code) {
+        return tlb__fault(tlb, va, code, MEMTX_OK);
+    }
+    tlb__note_filled(tlb, context, index);
+    info->page = va & TLB_PAGE_MASK;
+    info->phys = walk.phys & TLB_PAGE_MASK;
+    info->section = find_section(tlb, info->phys);
+    info->asid = tlb->asid;
+    /* Success is the walker's word for @access, whatever else it granted. */
+    info->prot = (uint8_t)(walk.prot | (1u << access));
+    info->flags =
+        (uint8_t)(TLB_INFO_VALID | (walk.global ? TLB_INFO_GLOBAL : 0) |
+                  (info->section ? 0 : TLB_INFO_SUBPAGE));
+    set_entry(&tlb->l1[context][index], info,
+              info->prot & direct_prot(tlb, info->section));
+    return 0;
+}

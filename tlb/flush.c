@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Dropping entries, on the owner thread.
+ *
+ * A guest that changes its address space often touches few pages in between.
+ * So each context remembers the slots it filled:
+ *
+ *   filled <= 64   fill_list[0 .. filled) names every valid slot (some may
+ *                  have been dropped since, or be named twice)
+ *   filled  > 64   the list has overflowed: any slot may be valid
+ *
+ * Clearing 8 KiB of tags costs 71 ns, a short list a nanosecond a slot.
+ */
+#include <string.h>
+
+#include "tlb/tlb_internal.h"
+
+_Static_assert(TLB_CONTEXTS < 32, "contexts are bits of an unsigned");
+
+static void clear_slot(SoftTLB *tlb, unsigned context, unsigned index)
+{
+    TLBEntry *entry = &tlb->l1[context][index];
+    uint64_t empty = tlb_empty_tag(index);
+
+    entry->tag[TLB_READ] = empty;
+    entry->tag[TLB_WRITE] = empty;
+    entry->tag[TLB_EXEC] = empty;
+    tlb->info[context][index].flags = 0;
+}
+
+void tlb__clear_table(SoftTLB *tlb, unsigned context)
+{
+    for (unsigned index = 0; index < TLB_L1_SIZE; index++) {
+        clear_slot(tlb, context, index);
+    }
+    tlb->filled[context] = 0;
+}
+
+void tlb__note_filled(SoftTLB *tlb, unsigned context, unsigned index)
+{
+    uint16_t filled = tlb->filled[context];
+
+    if (tlb->info[context][index].flags & TLB_INFO_VALID) {
+        return; /* replaced in place: it is listed already */
+    }
+    if (filled < TLB_FILL_LIST_SIZE) {
+        tlb->fill_list[context][filled] = (uint8_t)index;
+    }
+    if (filled <= TLB_FILL_LIST_SIZE) {
+        tlb->filled[context] = filled + 1;
+    }
+}
+
+static void clear_context(SoftTLB *tlb, unsigned context)
+{
+    unsigned filled = tlb->filled[context];
+
+    tlb->stats.flush_contexts++;
+    if (filled > TLB_FILL_LIST_SIZE) {
+        tlb__clear_table(tlb, context);
+        return;
+    }
+    for (unsigned i = 0; i < filled; i++) {
+        clear_slot(tlb, context, tlb->fill_list[context][i]);
+    }
+    tlb->filled[context] = 0;
+}
+
+void tlb_flush(SoftTLB *tlb, unsigned contexts)
+{
+    for (unsigned context = 0; context < TLB_CONTEXTS; context++) {
+        if (contexts & (1u << context)) {
+            clear_context(tlb, context);
+        }
+    }
+}
+
+void tlb_flush_page(SoftTLB *tlb, unsigned contexts, uint64_t va)
+{
+    unsigned index = tlb_index(va);
+
+    tlb->stats.flush_pages++;
+    for (unsigned context = 0; context < TLB_CONTEXTS; context++) {
+        const TLBInfo *info = &tlb->info[context][index];
+
+        if ((contexts & (1u << context)) && (info->flags & TLB_INFO_VALID) &&
+            info->page == (va & TLB_PAGE_MASK)) {
+            clear_slot(tlb, context, index);
+        }
+    }
+}
+
+/* ---- Dropping what a predicate names ----------------------------------- */
+
+typedef bool drop_fn(const TLBInfo *info, const void *opaque);
+
+/* Return: how many entries of @context went. */
+static unsigned sweep(SoftTLB *tlb, unsigned context, drop_fn *drop,
+                      const void *opaque)
+{
+    bool listed = tlb->filled[context] <= TLB_FILL_LIST_SIZE;
+    unsigned count = listed ? tlb->filled[context] : TLB_L1_SIZE;
+    unsigned dropped = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        unsigned index = listed ? tlb->fill_list[context][i] : i;
+        const TLBInfo *info = &tlb->info[context][index];
+
+        if ((info->flags & TLB_INFO_VALID) && drop(info, opaque)) {
+            clear_slot(tlb, context, index);
+            dropped++;
+        }
+    }
+    return dropped;
+}
+
+static bool belongs_to_asid(const TLBInfo *info, const void *asid)
+{
+    return !(info->flags & TLB_INFO_GLOBAL) &&
+           info->asid == *(const uint16_t *)asid;
+}
+
+void tlb_flush_asid(SoftTLB *tlb, unsigned contexts, uint16_t asid)
+{
+    for (unsigned context = 0; context < TLB_CONTEXTS; context++) {
+        if (contexts & (1u << context)) {
+            sweep(tlb, context, belongs_to_asid, &asid);
+        }
+    }
+}
+
+struct range_list {
+    const struct xbar_range *ranges;
+    size_t count;
+};
+
+static bool touches_ranges(const TLBInfo *info, const void *opaque)
+{
+    const struct range_list *list = opaque;
+    hwaddr last = info->phys + (TLB_PAGE_SIZE - 1);
+
+    for (size_t i = 0; i < list->count; i++) {
+        if (list->ranges[i].first <= last &&
+            list->ranges[i].last >= info->phys) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void tlb__drop_ranges(SoftTLB *tlb, const struct xbar_range *ranges,
+                      size_t count)
+{
+    struct range_list list = { ranges, count };
+
+    for (unsigned context = 0; context < TLB_CONTEXTS; context++) {
+        tlb->stats.invalidated += sweep(tlb, context, touches_ranges, &list);
+    }
+}

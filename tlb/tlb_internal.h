@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of tlb/ share.
+ *
+ *   tlb.c      life cycle; enter, leave, safe point
+ *   access.c   accesses that did not hit inline
+ *   fill.c     walk, view lookup, which tags may hit
+ *   flush.c    dropping entries (owner thread)
+ *   inbox.c    what other threads ask to be dropped
+ */
+#ifndef XBAR_TLB_TLB_INTERNAL_H
+#define XBAR_TLB_TLB_INTERNAL_H
+
+#include "engine/check.h"
+#include "flatview/subscriber.h"
+#include "tlb/tlb.h"
+
+/* ---- fill.c ------------------------------------------------------------ */
+
+/*
+ * Does @info answer @access at @va without a walk? The asid is not looked at:
+ * what is in the table holds until it is dropped.
+ */
+static inline bool tlb__grants(const TLBInfo *info, uint64_t va,
+                               enum xbar_tlb_access access)
+{
+    return (info->flags & TLB_INFO_VALID) &&
+           info->page == (va & TLB_PAGE_MASK) && (info->prot & (1u << access));
+}
+
+/*
+ * Walk and fill the slot of @va, whatever it held. Return: 0, after which
+ * tlb__grants() holds; or nonzero with the fault set and the slot untouched.
+ */
+int tlb__fill(SoftTLB *tlb, unsigned context, uint64_t va,
+              enum xbar_tlb_access access) XBAR_MUST_CHECK;
+
+/* Record a fault. Return: nonzero, the walker's code if there is one. */
+int tlb__fault(SoftTLB *tlb, uint64_t va, int code, MemTxResult result);
+
+/* ---- flush.c ----------------------------------------------------------- */
+
+/* Slots that fill_list holds; beyond, a context is cleared as a table. */
+#define TLB_FILL_LIST_SIZE (sizeof(((SoftTLB *)0)->fill_list[0]))
+
+/* Make every slot of @context empty, whatever is in the memory. */
+void tlb__clear_table(SoftTLB *tlb, unsigned context);
+
+/* A slot is about to be filled: remember it for the next clearing. */
+void tlb__note_filled(SoftTLB *tlb, unsigned context, unsigned index);
+
+/* Drop the entries whose physical page touches one of @ranges. */
+void tlb__drop_ranges(SoftTLB *tlb, const struct xbar_range *ranges,
+                      size_t count);
+
+/* ---- inbox.c ----------------------------------------------------------- */
+
+/* Make the inbox and listen to commits; -ENOMEM. */
+int tlb__inbox_open(SoftTLB *tlb) XBAR_MUST_CHECK;
+
+/* Stop listening; when it returns nobody posts any more. */
+void tlb__inbox_close(SoftTLB *tlb);
+
+/* Apply what was posted. One load if nothing was. */
+void tlb__inbox_drain(SoftTLB *tlb);
+
+#endif
