@@ -15,6 +15,16 @@ endforeach()
 get_property(umbrella GLOBAL PROPERTY XBAR_UMBRELLA_HEADERS)
 install(FILES ${umbrella} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/xbar)
 
+# The list, as "xbar/<path>" lines, for tests/checks.
+set(names ${public})
+foreach(header ${umbrella})
+    get_filename_component(name ${header} NAME)
+    list(APPEND names ${name})
+endforeach()
+list(TRANSFORM names PREPEND xbar/)
+list(JOIN names "\n" lines)
+file(WRITE ${PROJECT_BINARY_DIR}/public-headers.txt "${lines}\n")
+
 # ---- Library and program ----------------------------------------------------
 
 set_target_properties(libxbar PROPERTIES EXPORT_NAME xbar)

@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# An embedder's view: install into an empty folder, then find the library with
+# pkg-config and with CMake, from C and from C++, and run the result. Staged
+# under DESTDIR once, too, as a packager does it.
+# shellcheck disable=SC2317 # the functions are called through check
+set -uo pipefail
+. "$XBAR_SOURCE_DIR/tests/checks/tap.sh"
+
+# shellcheck disable=SC2154 # work: tap.sh
+prefix=$work/prefix
+export PKG_CONFIG_PATH=$prefix/lib/pkgconfig
+
+# ---- What an embedder writes ------------------------------------------------
+
+write_sources() {
+    cat >"$work/main.c" <<'END'
+#include <stdio.h>
+#include <xbar/xbar.h>
+
+int main(void)
+{
+    MemoryRegion root;
+
+    if (memory_region_init(&root, NULL, "root", UINT64_MAX)) {
+        return 1;
+    }
+    puts(memory_region_name(&root));
+    return xbar_region_destroy(&root, NULL, NULL) ? 2 : 0;
+}
+END
+    cp "$work/main.c" "$work/main.cc"
+    cat >"$work/CMakeLists.txt" <<'END'
+cmake_minimum_required(VERSION 3.25)
+project(embedder LANGUAGES C)
+find_package(xbar 0.1 REQUIRED)
+add_executable(embedder main.c)
+target_link_libraries(embedder PRIVATE xbar::xbar)
+END
+}
+
+# ---- Cases ------------------------------------------------------------------
+
+install_prefix() {
+    cmake --install "$XBAR_BUILD_DIR" --prefix "$prefix"
+}
+
+install_destdir() {
+    DESTDIR=$work/staged cmake --install "$XBAR_BUILD_DIR" &&
+        [ -n "$(find "$work/staged" -name 'libxbar.so.0')" ] &&
+        [ -n "$(find "$work/staged" -name xbar.h)" ]
+}
+
+says_root() {
+    [ "$("$@")" = root ]
+}
+
+# with_pkg_config COMPILER SOURCE: as little as a makefile would do.
+with_pkg_config() {
+    local flags
+    read -ra flags < <(pkg-config --cflags --libs xbar)
+    "$1" -Wall -Werror -o "$work/out" "$work/$2" "${flags[@]}" &&
+        LD_LIBRARY_PATH=$prefix/lib says_root "$work/out"
+}
+
+with_cmake() {
+    cmake -S "$work" -B "$work/build" -DCMAKE_PREFIX_PATH="$prefix" \
+        -DCMAKE_C_COMPILER="$XBAR_CC" &&
+        cmake --build "$work/build" && says_root "$work/build/embedder"
+}
+
+# The installed program finds the installed library by itself.
+program_runs() {
+    "$prefix/bin/xbar" --help >"$work/help" && grep -q run "$work/help"
+}
+
+no_private_header() {
+    [ -z "$(find "$prefix/include" -name '*_internal.h')" ] &&
+        [ "$(cd "$prefix/include" && find xbar -type f | sort)" = \
+            "$(sort "$XBAR_BUILD_DIR/public-headers.txt")" ]
+}
+
+write_sources
+check "installs into a prefix" install_prefix
+check "installs under DESTDIR" install_destdir
+check "installs the public headers and no other" no_private_header
+check "pkg-config, C" with_pkg_config "$XBAR_CC" main.c
+check "pkg-config, C++" with_pkg_config g++ main.cc
+check "CMake package" with_cmake
+if [ -n "${XBAR_PROGRAM:-}" ]; then
+    check "the installed program runs" program_runs
+fi
+finish

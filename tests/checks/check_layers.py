@@ -1,0 +1,177 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Includes go one way: engine <- flatview <- tlb <- jit <- jit/riscv.
+
+The program, the benchmarks and the examples see the public headers alone. A
+header whose name ends in _internal.h stays in its folder.
+"""
+
+import os
+import re
+
+import tree
+from tap import Tap
+
+RANK = {name: rank for rank, name in enumerate(tree.LIBRARY)}
+CLIENTS = ("xbar", "bench", "docs")  # see what is installed, nothing else
+FOREIGN = ("tlb", "jit")  # what jit/riscv may use the public headers of
+OPTIONAL = re.compile(
+    r"^(capstone|mimalloc|libfdt|libelf|gelf|zstd|jansson|cmocka|benchmark)"
+)
+
+
+def layer(path):
+    """The folder a file counts as; a subfolder of jit/ is one of its own."""
+    parts = path.split("/")
+    if parts[0] == "jit" and len(parts) > 2:
+        return "jit/" + parts[1]
+    return parts[0]
+
+
+def rank(path):
+    top = RANK[tree.folder(path)]
+    return top + (0.5 if layer(path).count("/") else 0)
+
+
+def own_includes(path):
+    """Files of ours that @path includes with quotes."""
+    for bracket, name in tree.includes(path):
+        target = tree.resolve(path, name)
+        if bracket == '"' and target:
+            yield target
+
+
+def public_sources():
+    """Public headers by their place in the tree."""
+    names = [name.removeprefix("xbar/") for name in tree.public_headers()]
+    return {n if "/" in n else "engine/" + n for n in names}
+
+
+def order_problems(paths):
+    for path in paths:
+        if tree.folder(path) not in RANK or path == "engine/xbar.h":
+            continue
+        for target in own_includes(path):
+            if tree.folder(target) not in RANK:
+                yield f"{path} includes {target}"
+            elif rank(target) > rank(path):
+                yield f"{path} includes {target}, which is to its right"
+
+
+def private_problems(paths):
+    for path in paths:
+        for target in own_includes(path):
+            private = target.endswith("_internal.h")
+            if private and layer(target) != layer(path):
+                if tree.folder(path) != "tests":
+                    yield f"{path} includes {target}"
+
+
+def foreign_problems(paths, public):
+    """jit/riscv is a client like any other translator."""
+    for path in paths:
+        if not path.startswith("jit/riscv/"):
+            continue
+        for target in own_includes(path):
+            if layer(target) in FOREIGN and target not in public:
+                yield f"{path} includes {target}, which is not public"
+
+
+def client_problems(paths):
+    for path in paths:
+        if tree.folder(path) not in CLIENTS:
+            continue
+        for target in own_includes(path):
+            if tree.folder(target) in RANK:
+                yield f"{path} includes {target}, not <xbar/...>"
+
+
+def own_first_problems(paths):
+    for path in paths:
+        header = path[:-2] + ".h"
+        if not path.endswith(".c") or header not in paths:
+            continue
+        first = next(iter(tree.includes(path)), None)
+        if first is None or tree.resolve(path, first[1]) != header:
+            yield f"{path} does not include {header} first"
+
+
+def group_problems(paths):
+    """After the own header: the C library's, then ours."""
+    for path in paths:
+        if tree.folder(path) not in RANK:
+            continue
+        brackets = [bracket for bracket, _ in tree.plain_includes(path)]
+        if path.endswith(".c"):
+            brackets = brackets[1:]
+        if brackets != sorted(brackets, key='<"'.index):
+            yield f"{path} includes <...> after one of ours"
+
+
+def source_problems(paths):
+    for path in paths:
+        for _, name in tree.includes(path):
+            if name.endswith((".c", ".cc", ".cpp")):
+                yield f"{path} includes {name}"
+
+
+def dependency_problems(paths):
+    """liburcu behind one header; nothing that only the program may need."""
+    for path in paths:
+        if tree.folder(path) not in RANK:
+            continue
+        for bracket, name in tree.includes(path):
+            if bracket == "<" and OPTIONAL.match(name):
+                yield f"{path} includes <{name}>"
+            if name.startswith("urcu") and path != "engine/rcu.h":
+                yield f"{path} includes <{name}>; engine/rcu.h is for that"
+
+
+def cycles(paths):
+    """Each include cycle once, as the files on it."""
+    state, stack, found = {}, [], []
+
+    def visit(path):
+        state[path] = "open"
+        stack.append(path)
+        for target in own_includes(path):
+            if state.get(target) == "open":
+                found.append(stack[stack.index(target) :] + [target])
+            elif target not in state:
+                visit(target)
+        state[path] = "done"
+        stack.pop()
+
+    for path in paths:
+        if path not in state:
+            visit(path)
+    return [" -> ".join(cycle) for cycle in found]
+
+
+def unknown_headers(paths, public):
+    for path in sorted(public - set(paths)):
+        yield f"{path} is installed but not there"
+
+
+def main():
+    tap = Tap()
+    paths = tree.files(".c", ".h", ".inc")
+    public = public_sources()
+    tap.case("includes go left only", order_problems(paths))
+    tap.case("private headers stay in their folder", private_problems(paths))
+    tap.case(
+        "jit/riscv uses what a foreign translator would",
+        foreign_problems(paths, public),
+    )
+    tap.case("clients use public headers alone", client_problems(paths))
+    tap.case("the own header comes first", own_first_problems(paths))
+    tap.case("include groups are in order", group_problems(paths))
+    tap.case("no source file is included", source_problems(paths))
+    tap.case("dependencies stay in their place", dependency_problems(paths))
+    tap.case("no include cycle", cycles(paths))
+    tap.case("public headers exist", unknown_headers(paths, public))
+    tap.end()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""What libxbar.so shows, needs and keeps: exported names, dependencies, TLS,
+relocations, and writable statics."""
+
+import os
+import re
+import subprocess
+
+import tree
+from tap import Tap
+
+LIBRARY = os.environ.get("XBAR_LIBRARY") or os.path.join(
+    tree.BUILD, "libxbar.so"
+)
+EXPORTS = re.compile(
+    r"^(xbar|memory|address_space|flatview|tlb|dma|iommu|ram|object|error)_"
+)
+NEEDED = re.compile(
+    r"^(liburcu-(bp|common)|libc|libm|libpthread|libdl|libgcc_s|librt"
+    r"|ld-linux[-\w]*|linux-vdso)\.so"
+)
+TLS_LIMIT = 256  # bytes: static TLS is scarce in programs that dlopen
+
+
+def output(*command):
+    return subprocess.run(
+        command, check=True, capture_output=True, text=True
+    ).stdout
+
+
+def foreign_exports():
+    for line in output("nm", "-D", "--defined-only", LIBRARY).splitlines():
+        name = line.split()[-1].split("@")[0]
+        if not EXPORTS.match(name):
+            yield name
+
+
+def undeclared_exports():
+    """A symbol that no public header declares is exported by accident."""
+    declared = " ".join(
+        tree.text(n.removeprefix("xbar/"))
+        for n in tree.public_headers()
+        if n != "xbar/xbar.h"
+    )
+    for line in output("nm", "-D", "--defined-only", LIBRARY).splitlines():
+        name = line.split()[-1].split("@")[0]
+        if not re.search(rf"\b{re.escape(name)}\b", declared):
+            yield name
+
+
+def foreign_dependencies():
+    for line in output("ldd", LIBRARY).splitlines():
+        name = os.path.basename(line.split()[0])
+        if not NEEDED.match(name):
+            yield name
+
+
+def large_tls():
+    for line in output("readelf", "-lW", LIBRARY).splitlines():
+        words = line.split()
+        if words and words[0] == "TLS":
+            size = int(words[5], 16)
+            if size > TLS_LIMIT:
+                yield f"{size} bytes, of at most {TLS_LIMIT}"
+
+
+def text_relocations():
+    return re.findall(r"TEXTREL", output("readelf", "-dW", LIBRARY))
+
+
+def read_allowed():
+    """statics.allow: "symbol  reason" lines."""
+    path = os.path.join(os.path.dirname(__file__), "statics.allow")
+    with open(path, encoding="utf-8") as file:
+        lines = [line.split("#")[0].split(None, 1) for line in file]
+    return {words[0]: words[1].strip() for words in lines if len(words) == 2}
+
+
+def library_objects():
+    for path in tree.compile_commands():
+        if tree.folder(path) in tree.LIBRARY:
+            layer = tree.folder(path)
+            inside = path[len(layer) + 1 :] + ".o"
+            yield os.path.join(
+                tree.BUILD, layer, "CMakeFiles", f"{layer}.dir", inside
+            )
+
+
+def writable(section):
+    """Constant tables with pointers live in .data.rel.ro: those are fine."""
+    return (
+        section.startswith((".data", ".bss", ".tdata", ".tbss", "*COM*"))
+        and not section.startswith(".data.rel.ro")
+    )
+
+
+def writable_statics():
+    """(symbol, object) of all variables that can change."""
+    for path in library_objects():
+        for line in output("objdump", "-tw", path).splitlines():
+            found = re.match(r"^[0-9a-f]+ (.{7}) (\S+)\s+([0-9a-f]+)\s+(.*)$", line)
+            if not found or not int(found.group(3), 16):
+                continue
+            if found.group(1).rstrip().endswith("O") or "*COM*" in line:
+                if writable(found.group(2)):
+                    name = found.group(4).split()[-1].split(".")[0]
+                    yield name, os.path.relpath(path, tree.BUILD)
+
+
+def main():
+    tap = Tap()
+    tap.case("exported names have our prefixes", foreign_exports())
+    tap.case("exported names are declared in public", undeclared_exports())
+    tap.case("liburcu is the only dependency", foreign_dependencies())
+    tap.case(f"thread-local data is under {TLS_LIMIT} bytes", large_tls())
+    tap.case("no text relocations", text_relocations())
+    allowed = read_allowed()
+    tap.case(
+        "no machine state in statics",
+        (f"{n} in {p}" for n, p in writable_statics() if n not in allowed),
+    )
+    tap.end()
+
+
+if __name__ == "__main__":
+    main()
