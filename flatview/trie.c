@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reading a trie.
+ *
+ * A lookup goes down the key's digits. At each node there are three cases:
+ *
+ *     bits:   . . x . . x . x . .          x: a digit that is present
+ *                   |     |
+ *             (1) absent  |                the slot to the left has it all:
+ *                         |                its last key is the answer
+ *                    (2) present           go down; the slot to the left is
+ *                                          the answer if all there is above
+ *   (3) nothing to the left                the answer is what (2) remembered
+ *
+ * So a lookup touches one line a level, and a second path only where the key
+ * precedes everything in the last node it reached.
+ */
+#include "flatview/trie.h"
+
+static void *leaf_value(const struct flatview_trie_slot *slot)
+{
+    return (void *)slot->link;
+}
+
+/* The leaf with the largest key behind @slot, which is not empty. */
+static const struct flatview_trie_slot *
+last_leaf(const struct flatview_trie_slot *slot)
+{
+    while (trie_level(slot) != 0) {
+        slot = &trie_node(slot)->slots[trie_used(slot) - 1];
+    }
+    return slot;
+}
+
+static const struct flatview_trie_slot *
+first_leaf(const struct flatview_trie_slot *slot)
+{
+    while (trie_level(slot) != 0) {
+        slot = &trie_node(slot)->slots[0];
+    }
+    return slot;
+}
+
+/*
+ * The leaf with the largest key <= @key. NULL, or an empty root, if none.
+ * @below is case (2) of the drawing.
+ */
+XBAR_HOT static const struct flatview_trie_slot *
+find_floor(const struct flatview_trie *trie, uint64_t key)
+{
+    const struct flatview_trie_slot *slot = &trie->root;
+    const struct flatview_trie_slot *below = NULL;
+    unsigned parent = TRIE_LEVELS + 1;
+    unsigned level;
+
+    while ((level = trie_level(slot)) != 0) {
+        const struct flatview_trie_node *node = trie_node(slot);
+        const struct flatview_trie_slot *child;
+        uint64_t upto;
+
+        if (level + 1 != parent && !trie_prefix_matches(node, level, key)) {
+            return key > node->prefix ? last_leaf(slot)
+                   : below != NULL    ? last_leaf(below)
+                                      : NULL;
+        }
+        upto = slot->bits & (((uint64_t)2 << trie_digit(key, level)) - 1);
+        if (upto == 0) {
+            return below != NULL ? last_leaf(below) : NULL;
+        }
+        child = &node->slots[__builtin_popcountll(upto) - 1];
+        if ((slot->bits >> trie_digit(key, level) & 1) == 0) {
+            return last_leaf(child);
+        }
+        below = child != node->slots ? child - 1 : below;
+        slot = child;
+        parent = level;
+    }
+    if (slot->bits <= key) {
+        return slot;
+    }
+    return below != NULL ? last_leaf(below) : NULL;
+}
+
+void *flatview__trie_floor(const struct flatview_trie *trie, uint64_t key)
+{
+    const struct flatview_trie_slot *leaf = find_floor(trie, key);
+
+    return leaf != NULL ? leaf_value(leaf) : NULL;
+}
+
+/* The mirror image of find_floor(), for walks in order. */
+static const struct flatview_trie_slot *
+find_next(const struct flatview_trie *trie, uint64_t key)
+{
+    const struct flatview_trie_slot *slot = &trie->root;
+    const struct flatview_trie_slot *above = NULL;
+    unsigned level;
+
+    while ((level = trie_level(slot)) != 0) {
+        const struct flatview_trie_node *node = trie_node(slot);
+        unsigned digit = trie_digit(key, level);
+        unsigned index = trie_index(slot->bits, digit);
+
+        if (!trie_prefix_matches(node, level, key)) {
+            slot = key < node->prefix ? slot : above;
+            return slot != NULL ? first_leaf(slot) : NULL;
+        }
+        if (index == trie_used(slot)) {
+            return above != NULL ? first_leaf(above) : NULL;
+        }
+        if ((slot->bits >> digit & 1) == 0) {
+            return first_leaf(&node->slots[index]);
+        }
+        if (index + 1 < trie_used(slot)) {
+            above = &node->slots[index + 1];
+        }
+        slot = &node->slots[index];
+    }
+    if (slot->bits >= key) {
+        return slot;
+    }
+    return above != NULL ? first_leaf(above) : NULL;
+}
+
+void *flatview__trie_next(const struct flatview_trie *trie, uint64_t key)
+{
+    const struct flatview_trie_slot *leaf = find_next(trie, key);
+
+    return leaf != NULL ? leaf_value(leaf) : NULL;
+}
+
+/* ---- Whole tries ------------------------------------------------------- */
+
+/* Recursion here and below is at most TRIE_LEVELS deep: levels decrease. */
+static uint64_t slot_bytes(const struct flatview_trie_slot *slot)
+{
+    const struct flatview_trie_node *node = trie_node(slot);
+    uint64_t bytes;
+
+    if (trie_level(slot) == 0) {
+        return 0;
+    }
+    bytes = flatview__trie_node_bytes(&node->retired);
+    for (unsigned i = 0; i < trie_used(slot); i++) {
+        bytes += slot_bytes(&node->slots[i]);
+    }
+    return bytes;
+}
+
+uint64_t flatview__trie_bytes(const struct flatview_trie *trie)
+{
+    return slot_bytes(&trie->root);
+}
+
+/* What holds for one node, its children aside. */
+static bool node_is_valid(const struct flatview_trie_slot *slot,
+                          uint64_t generation)
+{
+    const struct flatview_trie_node *node = trie_node(slot);
+    unsigned level = trie_level(slot);
+    uint64_t high = level == TRIE_LEVELS
+                        ? 0
+                        : UINT64_MAX << trie_shift(level) << TRIE_DIGIT_BITS;
+
+    return level <= TRIE_LEVELS && trie_used(slot) >= 2 &&
+           trie_used(slot) <= node->capacity &&
+           node->generation <= generation && (node->prefix & ~high) == 0 &&
+           (level != TRIE_LEVELS || slot->bits >> 16 == 0);
+}
+
+static uint64_t slot_prefix(const struct flatview_trie_slot *slot)
+{
+    return trie_level(slot) == 0 ? slot->bits : trie_node(slot)->prefix;
+}
+
+/* Adds the leaves behind @slot to @count. */
+static bool slot_is_valid(const struct flatview_trie_slot *slot,
+                          uint64_t generation, uint64_t *count)
+{
+    const struct flatview_trie_node *node = trie_node(slot);
+    unsigned level = trie_level(slot);
+    uint64_t bits = slot->bits;
+
+    if (level == 0) {
+        *count += 1;
+        return slot->link != 0;
+    }
+    if (!node_is_valid(slot, generation)) {
+        return false;
+    }
+    for (unsigned i = 0; bits != 0; i++, bits &= bits - 1) {
+        const struct flatview_trie_slot *child = &node->slots[i];
+        unsigned digit = (unsigned)__builtin_ctzll(bits);
+
+        if (trie_level(child) >= level ||
+            !trie_prefix_matches(node, level, slot_prefix(child)) ||
+            trie_digit(slot_prefix(child), level) != digit ||
+            !slot_is_valid(child, generation, count)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool flatview__trie_is_valid(const struct flatview_trie *trie)
+{
+    uint64_t count = 0;
+
+    if (trie->root.link == 0) {
+        return trie->count == 0 && trie->root.bits == 0;
+    }
+    return slot_is_valid(&trie->root, trie->generation, &count) &&
+           count == trie->count;
+}

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A map from 64-bit keys to pointers, with predecessor search; immutable once
+ * published, changed by copying the path to the change.
+ *
+ * It has never heard of a region: a key is where something starts, a value
+ * is whatever lies there (16-byte aligned, not NULL).
+ *
+ *     struct flatview_trie_edit edit;
+ *
+ *     flatview__trie_begin(&edit, engine, &trie);
+ *     err = flatview__trie_put(&edit, key, value);
+ *     ...
+ *     if (err != 0) {
+ *         flatview__trie_cancel(&edit);            trie is as it was
+ *     } else {
+ *         retired = flatview__trie_commit(&edit, &new_trie);
+ *     }
+ *
+ * Threads: any number of readers on any number of tries; one edit at a time
+ * on one line of descent (an engine's writer lock).
+ */
+#ifndef XBAR_FLATVIEW_TRIE_H
+#define XBAR_FLATVIEW_TRIE_H
+
+#include "engine/alloc.h"
+#include "engine/check.h"
+
+/*
+ * What a parent knows of a child, so that a level costs one cache line:
+ *
+ *          63                                             4 3     0
+ *         +-------------------------------------------------------+
+ *   bits  | node: which digits are present    | leaf: the key     |
+ *         +------------------------------------------------+------+
+ *   link  | node or value, 16-byte aligned                 | level|
+ *         +------------------------------------------------+------+
+ *
+ * level 0: a leaf (or nothing, if link is 0); 1 to 11: a node that branches
+ * on the key's 6-bit digit at bit 6 * (level - 1).
+ */
+struct flatview_trie_slot {
+    uint64_t bits;
+    uintptr_t link;
+};
+
+#define TRIE_DIGIT_BITS  6
+#define TRIE_LEVELS      11 /* 64 / 6, rounded up */
+#define TRIE_LEVEL_MASK  ((uintptr_t)15)
+#define TRIE_VALUE_ALIGN 16
+
+/*
+ * A node has as many slots as digits present, in the order of the digits:
+ *
+ *     slots[popcount(bits & digits below d)] holds digit d
+ *
+ * Levels at which all keys agree are left out (path compression). The bits
+ * that were skipped are compared with @prefix, which a lookup reads only
+ * where levels are missing between parent and child.
+ */
+struct flatview_trie_node {
+    uint64_t prefix;             /* bits above the digit; the others 0 */
+    struct xbar_retired retired; /* readers never look */
+    uint64_t generation;         /* of the edit that made it */
+    uint64_t capacity;           /* slots allocated */
+    struct flatview_trie_slot slots[];
+};
+
+static_assert(sizeof(struct flatview_trie_slot) == 16, "4 slots a cache line");
+static_assert(sizeof(struct flatview_trie_node) % 16 == 0,
+              "no slot straddles two cache lines");
+
+/* A published trie: a value, 32 bytes. All zero: empty. */
+struct flatview_trie {
+    struct flatview_trie_slot root;
+    uint64_t count;      /* keys */
+    uint64_t generation; /* no node of it is newer */
+};
+
+/* ---- Reading ----------------------------------------------------------- */
+
+/* The value with the largest key <= @key, or NULL. */
+void *flatview__trie_floor(const struct flatview_trie *trie, uint64_t key);
+
+/* The value with the smallest key >= @key, or NULL. */
+void *flatview__trie_next(const struct flatview_trie *trie, uint64_t key);
+
+/* Bytes of all nodes, as asked from the allocator. O(n). */
+uint64_t flatview__trie_bytes(const struct flatview_trie *trie);
+
+/* Does every rule of the drawing above hold? O(n); for asserts and tests. */
+bool flatview__trie_is_valid(const struct flatview_trie *trie);
+
+/* ---- Editing ----------------------------------------------------------- */
+
+/*
+ * An edit sees its own changes in @trie. Nodes it made are changed in place
+ * or given back at once when they are superseded; those of the base are left
+ * alone and collected.
+ */
+struct flatview_trie_edit {
+    struct xbar_engine *engine;
+    struct flatview_trie trie;
+    struct xbar_retired *superseded;
+};
+
+void flatview__trie_begin(struct flatview_trie_edit *edit,
+                          struct xbar_engine *engine,
+                          const struct flatview_trie *base);
+
+/*
+ * Add @key or replace its value. Return: 0, or -ENOMEM; the edit then is
+ * what it was before the call, and may be cancelled or go on.
+ */
+int flatview__trie_put(struct flatview_trie_edit *edit, uint64_t key,
+                       void *value) XBAR_MUST_CHECK;
+
+/* Take @key out. Return: 0; -ENOENT; -ENOMEM, as above. */
+int flatview__trie_remove(struct flatview_trie_edit *edit, uint64_t key)
+    XBAR_MUST_CHECK;
+
+/* Forget the edit: its nodes are freed, the base is intact. */
+void flatview__trie_cancel(struct flatview_trie_edit *edit);
+
+/*
+ * Finish: @trie becomes the edited trie. Return: the base's nodes that are
+ * not in it, linked; to be retired once @trie is published.
+ */
+struct xbar_retired *flatview__trie_commit(struct flatview_trie_edit *edit,
+                                           struct flatview_trie *trie);
+
+/* All nodes of a trie that is given up, linked, to be retired. */
+struct xbar_retired *flatview__trie_collect(const struct flatview_trie *trie);
+
+/* What freeing a node gives back, and doing so. */
+size_t flatview__trie_node_bytes(const struct xbar_retired *node);
+void flatview__trie_node_free(struct xbar_engine *engine,
+                              struct xbar_retired *node);
+
+/* ---- The layout's arithmetic (private to trie*.c) ---------------------- */
+
+static inline unsigned trie_level(const struct flatview_trie_slot *slot)
+{
+    return slot->link & TRIE_LEVEL_MASK;
+}
+
+static inline struct flatview_trie_node *
+trie_node(const struct flatview_trie_slot *slot)
+{
+    return (struct flatview_trie_node *)(slot->link & ~TRIE_LEVEL_MASK);
+}
+
+static inline unsigned trie_shift(unsigned level)
+{
+    return TRIE_DIGIT_BITS * (level - 1);
+}
+
+static inline unsigned trie_digit(uint64_t key, unsigned level)
+{
+    return (key >> trie_shift(level)) & 63;
+}
+
+/* Slots in use behind @slot, which must be a node. */
+static inline unsigned trie_used(const struct flatview_trie_slot *slot)
+{
+    return (unsigned)__builtin_popcountll(slot->bits);
+}
+
+/* The first slot whose digit is @digit or more. */
+static inline unsigned trie_index(uint64_t bits, unsigned digit)
+{
+    return (unsigned)__builtin_popcountll(bits & (((uint64_t)1 << digit) - 1));
+}
+
+/* Does @key lie in a node's subtree? Two shifts: level 11 has no prefix. */
+static inline bool trie_prefix_matches(const struct flatview_trie_node *node,
+                                       unsigned level, uint64_t key)
+{
+    return (key ^ node->prefix) >> trie_shift(level) >> TRIE_DIGIT_BITS == 0;
+}
+
+#endif
