@@ -1,2 +1,251 @@
 /* SPDX-License-Identifier: MIT */
-#include "jit/riscv/hart.h"
+/*
+ * The hart's life and its run loop.
+ *
+ *   xbar_riscv_run:
+ *       enter the TLB
+ *       +-> look up: attention, safe point, clock ---exit asked for---> leave
+ *       |   budget used up? ------------------------------------------> leave
+ *       |   take an interrupt
+ *       |   wfi and none pending: skip time, or sleep outside the TLB --+
+ *       |   engine runs one slice                                       |
+ *       +---------------------------------------------------------------+
+ *
+ * How any thread gets the hart's attention. `attention` is a futex word:
+ *
+ *        hart, to sleep                      any thread, riscv__post()
+ *     1  sleeping = 1                     A  change irq_lines, timecmp, ...
+ *     2  futex_wait(attention == 0)       B  attention |= bit
+ *     3  sleeping = 0                     C  if (sleeping) futex_wake
+ *     4  bits = exchange(attention, 0)
+ *     5  look at irq_lines, timecmp, ...
+ *
+ * 1 and B, C are sequentially consistent, and so is the kernel's comparison
+ * in 2. If C reads 0, then B came before 1, so 2 finds attention set and does
+ * not sleep; if it reads 1 the wake comes after 2 or makes 2 fail. B releases
+ * A and 4 acquires it, so 5 sees what B announced. No lock: B and C are one
+ * instruction and one system call, safe in a signal handler.
+ */
+#include "jit/riscv/hart_internal.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "engine/alloc.h"
+
+#define HART_ALIGN 64
+
+/* The longest single sleep; also keeps struct timespec in range. */
+#define MAX_SLEEP_NS 1000000000u
+
+static_assert(sizeof(_Atomic uint32_t) == sizeof(uint32_t),
+              "attention is a futex word");
+
+/* ---- Attention --------------------------------------------------------- */
+
+static void futex(_Atomic uint32_t *word, int op, uint32_t value,
+                  const struct timespec *timeout)
+{
+    syscall(SYS_futex, word, op, value, timeout, NULL, 0);
+}
+
+void riscv__post(struct xbar_riscv_hart *hart, uint32_t attention)
+{
+    int saved_errno = errno;
+
+    atomic_fetch_or(&hart->attention, attention);
+    if (atomic_load(&hart->sleeping)) {
+        futex(&hart->attention, FUTEX_WAKE_PRIVATE, 1, NULL);
+    }
+    errno = saved_errno;
+}
+
+void xbar_riscv_request_exit(struct xbar_riscv_hart *hart)
+{
+    riscv__post(hart, ATTN_EXIT);
+}
+
+void xbar_riscv_set_irq(struct xbar_riscv_hart *hart, enum xbar_riscv_irq line,
+                        bool level)
+{
+    uint64_t bit = (unsigned)line < 64 ? (uint64_t)1 << line : 0;
+
+    bit &= MIP_ALL & ~MIP_MTIP; /* the timer's is the comparator's */
+    if (!level) {
+        atomic_fetch_and(&hart->irq_lines, ~bit);
+    } else if (bit & ~atomic_fetch_or(&hart->irq_lines, bit)) {
+        riscv__post(hart, ATTN_IRQ);
+    }
+}
+
+/* The TLB's kick: a sleeping hart is outside of it, and drains on waking. */
+static void attend_tlb(void *opaque)
+{
+    struct xbar_riscv_hart *hart = opaque;
+
+    atomic_fetch_or(&hart->attention, ATTN_TLB);
+}
+
+/* ---- Life cycle -------------------------------------------------------- */
+
+static int init_tlb(struct xbar_riscv_hart *hart)
+{
+    const struct xbar_tlb_config config = {
+        .as = hart->config.as,
+        .walk = riscv__walk,
+        .walk_opaque = hart,
+        .observe = hart->config.observe,
+        .observe_opaque = hart->config.observe_opaque,
+        .kick = attend_tlb,
+        .kick_opaque = hart,
+    };
+
+    return tlb_init(&hart->tlb, &config);
+}
+
+struct xbar_riscv_hart *xbar_riscv_new(const struct xbar_riscv_config *config)
+{
+    struct xbar_engine *engine;
+    struct xbar_riscv_hart *hart;
+
+    if (!config->as) {
+        return NULL;
+    }
+    engine = xbar_address_space_engine(config->as);
+    hart = xbar_alloc_aligned(engine, sizeof(*hart), HART_ALIGN);
+    if (!hart) {
+        return NULL;
+    }
+    hart->config = *config;
+    riscv__clock_init(hart);
+    if (init_tlb(hart) != 0) {
+        xbar_free(engine, hart, sizeof(*hart));
+        return NULL;
+    }
+    xbar_riscv_reset(hart);
+    return hart;
+}
+
+void xbar_riscv_free(struct xbar_riscv_hart *hart)
+{
+    if (!hart) {
+        return;
+    }
+    xbar_assert(atomic_load(&hart->runner) == 0);
+    tlb_destroy(&hart->tlb);
+    xbar_free(xbar_address_space_engine(hart->config.as), hart, sizeof(*hart));
+}
+
+void xbar_riscv_reset(struct xbar_riscv_hart *hart)
+{
+    memset(hart->x, 0, sizeof(hart->x));
+    memset(hart->f, 0, sizeof(hart->f));
+    hart->x[10] = hart->config.hartid;
+    hart->pc = hart->config.reset_pc;
+    hart->priv = PRIV_M;
+    hart->waiting = false;
+    hart->reservation.valid = false;
+    riscv__csr_reset(hart);
+    riscv__update_contexts(hart);
+    atomic_store(&hart->timecmp, UINT64_MAX);
+    tlb_set_asid(&hart->tlb, 0);
+    tlb_flush(&hart->tlb, TLB_ALL_CONTEXTS);
+}
+
+/* ---- Waiting ----------------------------------------------------------- */
+
+static void sleep_until_attention(struct xbar_riscv_hart *hart, uint64_t ns)
+{
+    struct timespec timeout = { .tv_sec = 0 };
+
+    if (ns > MAX_SLEEP_NS) {
+        ns = MAX_SLEEP_NS;
+    }
+    timeout.tv_sec = (time_t)(ns / 1000000000u);
+    timeout.tv_nsec = (long)(ns % 1000000000u);
+    hart->stats.wfi_sleeps++;
+    tlb_leave(&hart->tlb);
+    atomic_store(&hart->sleeping, 1);
+    futex(&hart->attention, FUTEX_WAIT_PRIVATE, 0, &timeout);
+    atomic_store(&hart->sleeping, 0);
+    tlb_enter(&hart->tlb);
+}
+
+/*
+ * wfi ends when an enabled interrupt is pending, even if it cannot be taken.
+ * Returns sooner or later with or without one; the run loop comes back.
+ */
+static void wait_for_interrupt(struct xbar_riscv_hart *hart)
+{
+    if ((riscv__mip(hart) & hart->mie) || riscv__clock_skip(hart)) {
+        hart->waiting = false;
+        return;
+    }
+    sleep_until_attention(hart, riscv__clock_wait_ns(hart));
+}
+
+/* ---- Running ----------------------------------------------------------- */
+
+/* Once a slice: forget what RCU and the clock said. Returns the attention
+ * bits, which are off then. */
+static uint32_t look_up(struct xbar_riscv_hart *hart)
+{
+    uint32_t attention = atomic_exchange(&hart->attention, 0);
+
+    tlb_safepoint(&hart->tlb);
+    riscv__clock_poll(hart);
+    atomic_store_explicit(&hart->retired_seen, hart->stats.instructions,
+                          memory_order_release);
+    return attention;
+}
+
+static void run_slice(struct xbar_riscv_hart *hart, uint64_t left)
+{
+    uint64_t slice = riscv__clock_slice(hart);
+
+    hart->slice_traps = 0;
+    if (riscv__interpret(hart, slice < left ? slice : left) == RISCV_STOP_WFI) {
+        hart->waiting = true;
+    }
+}
+
+static enum xbar_riscv_exit run_until(struct xbar_riscv_hart *hart,
+                                      uint64_t end)
+{
+    while (!(look_up(hart) & ATTN_EXIT)) {
+        uint64_t left = end - hart->stats.instructions;
+
+        if (left == 0) {
+            return XBAR_RISCV_EXIT_BUDGET;
+        }
+        riscv__take_interrupt(hart);
+        if (hart->waiting) {
+            wait_for_interrupt(hart);
+        } else {
+            run_slice(hart, left);
+        }
+    }
+    return XBAR_RISCV_EXIT_REQUEST;
+}
+
+enum xbar_riscv_exit xbar_riscv_run(struct xbar_riscv_hart *hart,
+                                    uint64_t max_insns)
+{
+    uint64_t start = hart->stats.instructions;
+    uint64_t end =
+        max_insns > UINT64_MAX - start ? UINT64_MAX : start + max_insns;
+    enum xbar_riscv_exit reason;
+
+    xbar_assert(atomic_load(&hart->runner) == 0);
+    atomic_store(&hart->runner, (uintptr_t)pthread_self());
+    tlb_enter(&hart->tlb);
+    reason = run_until(hart, end);
+    tlb_leave(&hart->tlb);
+    atomic_store(&hart->runner, 0);
+    return reason;
+}

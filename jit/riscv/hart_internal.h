@@ -7,19 +7,34 @@
  *   print.c       bits -> text
  *   interp.c      executes decoded instructions: the reference engine
  *   fp.[ch]       floating point: pure functions of operands, mode and flags
- *   csr.c         control and status registers
+ *   csr.inc       one row per control and status register
+ *   csr.c         reads the table: access checks, names, plain registers
+ *   csr_regs.c    the registers that are more than a masked word
  *   trap.c        exceptions, interrupts, xRET
  *   mmu.c pmp.c   Sv39 walk and physical protection, called at TLB fill
- *   clock.c       `time`, mtimecmp, the deterministic clock
- *   hart.c        life cycle, run loop, wfi, interrupt lines
+ *   clock.c       `time`, mtimecmp, the deterministic clock, counters
+ *   hart.c        life cycle, run loop, wfi, attention
+ *   state.c       the public getters and setters
  *
  * Threads: fields marked atomic are written by any thread; all others belong
  * to the thread that runs the hart.
+ *
+ * What the engines (interp.c now, a translator later) owe the rest:
+ *
+ *   count    whenever code outside of the engine can run (CSR functions,
+ *            device callbacks, traps), stats.instructions is the number of
+ *            instructions retired before the one in progress
+ *   attend   attention raised by the instruction itself (a CSR write, a
+ *            device callback) is honoured before the next instruction, so
+ *            that an interrupt comes at the same instruction in every engine;
+ *            raised by another thread: soon
+ *   refetch  after riscv__csr_*, riscv__raise, xRET and sfence.vma the
+ *            contexts may be others and the TLB may be empty
+ *   wfi      retires, pc moves on, then the engine stops with RISCV_STOP_WFI
  */
 #ifndef XBAR_JIT_RISCV_HART_INTERNAL_H
 #define XBAR_JIT_RISCV_HART_INTERNAL_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 
 #include "engine/check.h"
@@ -50,8 +65,47 @@ enum riscv_attention {
     ATTN_EXIT = 1 << 0,  /* xbar_riscv_request_exit() */
     ATTN_IRQ = 1 << 1,   /* mip, mie, mstatus or the mode changed */
     ATTN_TLB = 1 << 2,   /* an invalidation was posted */
-    ATTN_TIMER = 1 << 3, /* mtimecmp moved */
+    ATTN_TIMER = 1 << 3, /* mtimecmp or mtime moved */
+    ATTN_SLICE = 1 << 4, /* many traps, few instructions: end the slice */
 };
+
+/* mstatus; sstatus is a view of it. */
+enum {
+    MSTATUS_FS_SHIFT = 13,
+    MSTATUS_MPP_SHIFT = 11,
+};
+#define MSTATUS_SIE  ((uint64_t)1 << 1)
+#define MSTATUS_MIE  ((uint64_t)1 << 3)
+#define MSTATUS_SPIE ((uint64_t)1 << 5)
+#define MSTATUS_MPIE ((uint64_t)1 << 7)
+#define MSTATUS_SPP  ((uint64_t)1 << 8)
+#define MSTATUS_MPP  ((uint64_t)3 << MSTATUS_MPP_SHIFT)
+#define MSTATUS_FS   ((uint64_t)3 << MSTATUS_FS_SHIFT)
+#define MSTATUS_MPRV ((uint64_t)1 << 17)
+#define MSTATUS_SUM  ((uint64_t)1 << 18)
+#define MSTATUS_MXR  ((uint64_t)1 << 19)
+#define MSTATUS_TVM  ((uint64_t)1 << 20)
+#define MSTATUS_TW   ((uint64_t)1 << 21)
+#define MSTATUS_TSR  ((uint64_t)1 << 22)
+#define MSTATUS_XL64 ((uint64_t)0xa << 32) /* UXL = SXL = 2: 64 bits */
+#define MSTATUS_UXL  ((uint64_t)3 << 32)
+#define MSTATUS_SD   ((uint64_t)1 << 63)
+
+#define MIP_SSIP   ((uint64_t)1 << XBAR_RISCV_IRQ_S_SOFT)
+#define MIP_MSIP   ((uint64_t)1 << XBAR_RISCV_IRQ_M_SOFT)
+#define MIP_STIP   ((uint64_t)1 << XBAR_RISCV_IRQ_S_TIMER)
+#define MIP_MTIP   ((uint64_t)1 << XBAR_RISCV_IRQ_M_TIMER)
+#define MIP_SEIP   ((uint64_t)1 << XBAR_RISCV_IRQ_S_EXT)
+#define MIP_MEIP   ((uint64_t)1 << XBAR_RISCV_IRQ_M_EXT)
+#define MIP_S_BITS (MIP_SSIP | MIP_STIP | MIP_SEIP)
+#define MIP_ALL    (MIP_S_BITS | MIP_MSIP | MIP_MTIP | MIP_MEIP)
+#define CAUSE_IRQ  ((uint64_t)1 << 63) /* in mcause and scause */
+
+#define SATP_MODE_SHIFT 60
+#define SATP_SV39       8
+#define SATP_ASID_SHIFT 44
+#define SATP_ASID_MASK  0xffff
+#define SATP_PPN_MASK   (((uint64_t)1 << SATP_ASID_SHIFT) - 1)
 
 enum riscv_cause {
     CAUSE_FETCH_MISALIGNED = 0,
@@ -78,9 +132,42 @@ struct riscv_reservation {
     uint64_t value; /* what lr read: sc compares and swaps */
 };
 
+/* What one active entry matches: whole pages, for the granularity is one. */
+struct riscv_pmp_rule {
+    hwaddr first;
+    hwaddr last;
+    uint8_t prot; /* enum xbar_tlb_prot */
+    bool locked;  /* binds M-mode, too */
+};
+
+/*
+ * The registers as written, and the rules made from them by riscv__pmp_*:
+ * rule[0 .. active - 1] in order of priority, entries that match nothing
+ * left out.
+ */
 struct riscv_pmp {
     uint8_t cfg[PMP_ENTRIES];
     uint64_t addr[PMP_ENTRIES];
+    unsigned active;
+    struct riscv_pmp_rule rule[PMP_ENTRIES];
+};
+
+/*
+ * Which superpages may have entries in the TLB, where they are cached as
+ * 4 KiB pages: a set of hashes, so it may say yes too often but never no
+ * wrongly. Emptied whenever the translated contexts are cleared.
+ */
+#define SUPERPAGE_HASH_BITS 12
+struct riscv_superpages {
+    bool any;
+    uint64_t set[(1 << SUPERPAGE_HASH_BITS) / 64];
+};
+
+/* The host clock as ticks; see clock.c. */
+struct riscv_clock {
+    uint64_t base_ns; /* host time when `time` was 0 */
+    uint64_t mult;    /* ticks = ns * mult >> CLOCK_SHIFT */
+    uint64_t now;     /* source ticks when last polled; host time only */
 };
 
 struct xbar_riscv_hart {
@@ -124,17 +211,39 @@ struct xbar_riscv_hart {
     uint64_t scounteren;
     uint64_t senvcfg;
     uint64_t satp;
-    uint64_t instret_offset; /* minstret = stats.instructions + this */
+    /*
+     * minstret = stats.instructions + instret_offset, or instret_offset
+     * alone while mcountinhibit stops it. The same for mcycle: a cycle here
+     * is an instruction.
+     */
+    uint64_t instret_offset;
     uint64_t cycle_offset;
+    /* 1 while a CSR instruction writes: it retires after the write. */
+    uint8_t retiring;
     struct riscv_pmp pmp;
+    struct riscv_superpages superpages;
 
     /* Time: see clock.c. */
+    struct riscv_clock clock;
     _Atomic uint64_t timecmp;
     _Atomic uint64_t time_offset; /* ticks added to the source */
 
-    /* wfi sleeps here; the condition is `attention`. */
-    pthread_mutex_t sleep_lock;
-    pthread_cond_t sleep_cond;
+    /*
+     * wfi: `waiting` from the instruction until an interrupt is pending. The
+     * thread sleeps on the futex word `attention`, with `sleeping` set; the
+     * protocol stands in hart.c.
+     */
+    bool waiting;
+    _Atomic uint32_t sleeping;
+    unsigned slice_traps; /* taken in this slice */
+
+    /*
+     * Who runs the hart (pthread_self(), 0: nobody), and stats.instructions
+     * as it was at that thread's last safe point: for xbar_riscv_time() on
+     * other threads.
+     */
+    _Atomic uintptr_t runner;
+    _Atomic uint64_t retired_seen;
 
     struct xbar_riscv_config config;
     struct xbar_riscv_stats stats;
@@ -167,25 +276,56 @@ bool riscv__take_interrupt(struct xbar_riscv_hart *hart);
 bool riscv__mret(struct xbar_riscv_hart *hart) XBAR_MUST_CHECK;
 bool riscv__sret(struct xbar_riscv_hart *hart) XBAR_MUST_CHECK;
 
-/* Recompute contexts after a change of mode, mstatus or satp. */
+/* Recompute contexts after a change of mode or mstatus. */
 void riscv__update_contexts(struct xbar_riscv_hart *hart);
+
+/* An interrupt may have become takeable: raise ATTN_IRQ if one is. */
+void riscv__poll_interrupts(struct xbar_riscv_hart *hart);
+
+/* May wfi execute here? False: illegal. */
+bool riscv__wfi_allowed(const struct xbar_riscv_hart *hart);
 
 /* ---- csr.c ------------------------------------------------------------- */
 
 /*
- * One CSR instruction: reads the old value into *@old if @reads, then writes
- * @value if @writes. Checks existence, privilege, read-only, counter enables.
- * False: illegal instruction, nothing changed.
+ * The two halves of a CSR instruction. Both check existence, privilege,
+ * read-only, counter enables and the like. False: illegal instruction,
+ * nothing changed.
  */
 bool riscv__csr_read(struct xbar_riscv_hart *hart, unsigned csr, uint64_t *old)
     XBAR_MUST_CHECK;
 bool riscv__csr_write(struct xbar_riscv_hart *hart, unsigned csr,
                       uint64_t value) XBAR_MUST_CHECK;
 
+/*
+ * csrrs and csrrc as one: the old value into *@old, then its @clear bits off
+ * and its @set bits on. Not the same as a read, then a write: mip.SEIP reads
+ * as line | software bit, and only the software bit is modified. With no bits
+ * to change call riscv__csr_read() alone if the operand is x0 or 0.
+ */
+bool riscv__csr_modify(struct xbar_riscv_hart *hart, unsigned csr,
+                       uint64_t clear, uint64_t set, uint64_t *old)
+    XBAR_MUST_CHECK;
+
+#define CSR_NAME_MAX 16
+
+/* Is there such a CSR? Its name, terminated, goes to @name if not NULL. */
+bool riscv__csr_name(unsigned csr, char name[CSR_NAME_MAX]);
+
+/* The same as read and write, as a debugger in M-mode: only existence and
+ * read-only count. */
+bool riscv__csr_peek(struct xbar_riscv_hart *hart, unsigned csr,
+                     uint64_t *value) XBAR_MUST_CHECK;
+bool riscv__csr_poke(struct xbar_riscv_hart *hart, unsigned csr, uint64_t value)
+    XBAR_MUST_CHECK;
+
+/* All CSRs as at power-on. */
+void riscv__csr_reset(struct xbar_riscv_hart *hart);
+
 /* mip as software reads it: lines, comparator and software bits. */
 uint64_t riscv__mip(struct xbar_riscv_hart *hart);
 
-/* Is the FPU on? Marks the state dirty if @writes. */
+/* Is the FPU on? And: its state was written, mark it dirty. */
 bool riscv__fp_enabled(const struct xbar_riscv_hart *hart);
 void riscv__fp_dirty(struct xbar_riscv_hart *hart);
 
@@ -199,18 +339,55 @@ int riscv__walk(void *hart, unsigned context, uint64_t va,
 bool riscv__sfence_vma(struct xbar_riscv_hart *hart, unsigned rs1, unsigned rs2)
     XBAR_MUST_CHECK;
 
+/* satp changed: drop what the old one translated. */
+void riscv__satp_changed(struct xbar_riscv_hart *hart);
+
 /* Permission bits (enum xbar_tlb_prot) that PMP grants @priv on a page. */
 unsigned riscv__pmp_prot(const struct riscv_pmp *pmp, hwaddr page,
                          unsigned priv);
 
+/* pmpcfg0, pmpcfg2 (@reg 0, 2) and pmpaddr0-15; true: rules changed. */
+uint64_t riscv__pmp_read_cfg(const struct riscv_pmp *pmp, unsigned reg);
+uint64_t riscv__pmp_read_addr(const struct riscv_pmp *pmp, unsigned entry);
+bool riscv__pmp_write_cfg(struct riscv_pmp *pmp, unsigned reg, uint64_t value);
+bool riscv__pmp_write_addr(struct riscv_pmp *pmp, unsigned entry,
+                           uint64_t value);
+
 /* ---- clock.c ----------------------------------------------------------- */
 
+void riscv__clock_init(struct xbar_riscv_hart *hart);
+
+/* `time` now, on the thread that runs the hart. */
 uint64_t riscv__time(struct xbar_riscv_hart *hart);
-/* Instructions that may retire before the comparator can fire. */
+
+/* Read the host's clock, if that is the source. */
+void riscv__clock_poll(struct xbar_riscv_hart *hart);
+
+/* Has the comparator fired? Host time counts as of the last poll. */
+bool riscv__timer_fired(struct xbar_riscv_hart *hart);
+
+/* Instructions that may retire before the clock must be polled and the
+ * comparator looked at again; never 0. */
 uint64_t riscv__clock_slice(struct xbar_riscv_hart *hart);
+
+/* Deterministic time, and nothing to do before the comparator fires: let it.
+ * False: host time, or it never will. */
+bool riscv__clock_skip(struct xbar_riscv_hart *hart);
+
+/* Host nanoseconds until the comparator fires; UINT64_MAX: not of itself. */
+uint64_t riscv__clock_wait_ns(struct xbar_riscv_hart *hart);
 
 /* ---- hart.c ------------------------------------------------------------ */
 
-void riscv__attend(struct xbar_riscv_hart *hart, uint32_t attention);
+/* Have the hart look up from the guest's code, out of wfi too. Any thread;
+ * async-signal-safe. */
+void riscv__post(struct xbar_riscv_hart *hart, uint32_t attention);
+
+/* The same by the thread that runs the hart: nobody sleeps. */
+static inline void riscv__attend(struct xbar_riscv_hart *hart,
+                                 uint32_t attention)
+{
+    atomic_fetch_or_explicit(&hart->attention, attention, memory_order_relaxed);
+}
 
 #endif

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Time: `time` = source + offset, and MTIP while time >= timecmp.
+ *
+ *   source          from                         wfi             exact?
+ *   deterministic   instructions retired         skips ahead     always
+ *                     / insns_per_tick           (offset grows)
+ *   host            CLOCK_MONOTONIC scaled       sleeps          when polled
+ *                     to the timebase
+ *
+ * In deterministic mode the run loop asks for a slice that ends at the very
+ * instruction after which the comparator fires, so the interrupt comes there
+ * in every run and every engine. In host time the clock is polled once a
+ * slice, and between two polls mip shows the time of the last.
+ *
+ * Other threads may ask for the time and move it. Deterministic time is then
+ * that of the hart's last safe point: what it is executing just now has no
+ * defined relation to another thread.
+ */
+#include "jit/riscv/hart_internal.h"
+
+#include <pthread.h>
+#include <time.h>
+
+#define DEFAULT_TIMEBASE_HZ 10000000
+#define NS_PER_SECOND       1000000000u
+
+/* ticks = ns * mult >> CLOCK_SHIFT: exact to 1 in 10^14 at 10 MHz, and with
+ * room for a timebase of 1 THz. */
+#define CLOCK_SHIFT     54
+#define MAX_TIMEBASE_HZ ((uint64_t)1000 * NS_PER_SECOND)
+
+/* Instructions between two looks at host time, about 40 us of interpreter:
+ * asking the host costs 25 ns. Also what any slice is cut to, so that grace
+ * periods pass. */
+#define HOST_SLICE 4096
+#define MAX_SLICE  16384
+
+__extension__ typedef unsigned __int128 riscv_u128;
+
+static bool is_deterministic(const struct xbar_riscv_hart *hart)
+{
+    return hart->config.insns_per_tick != 0;
+}
+
+/* ---- Sources ----------------------------------------------------------- */
+
+static uint64_t host_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
+}
+
+/* Any thread. */
+static uint64_t host_ticks(const struct riscv_clock *clock)
+{
+    uint64_t ns = host_ns() - clock->base_ns;
+
+    return (uint64_t)((riscv_u128)ns * clock->mult >> CLOCK_SHIFT);
+}
+
+void riscv__clock_init(struct xbar_riscv_hart *hart)
+{
+    struct xbar_riscv_config *config = &hart->config;
+
+    if (config->timebase_hz == 0) {
+        config->timebase_hz = DEFAULT_TIMEBASE_HZ;
+    }
+    if (config->timebase_hz > MAX_TIMEBASE_HZ) {
+        config->timebase_hz = MAX_TIMEBASE_HZ;
+    }
+    hart->clock.base_ns = host_ns();
+    hart->clock.mult =
+        (uint64_t)(((riscv_u128)config->timebase_hz << CLOCK_SHIFT) /
+                   NS_PER_SECOND);
+    atomic_store(&hart->timecmp, UINT64_MAX);
+}
+
+void riscv__clock_poll(struct xbar_riscv_hart *hart)
+{
+    if (!is_deterministic(hart)) {
+        hart->clock.now = host_ticks(&hart->clock);
+    }
+}
+
+/* The source as the hart's own thread sees it. */
+static uint64_t source_ticks(const struct xbar_riscv_hart *hart)
+{
+    return is_deterministic(hart)
+               ? hart->stats.instructions / hart->config.insns_per_tick
+               : hart->clock.now;
+}
+
+/* The same from any thread, which may be the hart's own. */
+static uint64_t source_ticks_remote(const struct xbar_riscv_hart *hart)
+{
+    uintptr_t runner =
+        atomic_load_explicit(&hart->runner, memory_order_relaxed);
+
+    if (!is_deterministic(hart)) {
+        return host_ticks(&hart->clock);
+    }
+    if (runner == (uintptr_t)pthread_self()) {
+        return source_ticks(hart);
+    }
+    return atomic_load_explicit(&hart->retired_seen, memory_order_acquire) /
+           hart->config.insns_per_tick;
+}
+
+/* ---- Time and comparator ----------------------------------------------- */
+
+static uint64_t time_offset(const struct xbar_riscv_hart *hart)
+{
+    return atomic_load_explicit(&hart->time_offset, memory_order_acquire);
+}
+
+static uint64_t timecmp(const struct xbar_riscv_hart *hart)
+{
+    return atomic_load_explicit(&hart->timecmp, memory_order_acquire);
+}
+
+/* As of the last poll, in host time. */
+static uint64_t time_polled(const struct xbar_riscv_hart *hart)
+{
+    return source_ticks(hart) + time_offset(hart);
+}
+
+uint64_t riscv__time(struct xbar_riscv_hart *hart)
+{
+    riscv__clock_poll(hart);
+    return time_polled(hart);
+}
+
+bool riscv__timer_fired(struct xbar_riscv_hart *hart)
+{
+    uint64_t compare = timecmp(hart);
+
+    return compare != UINT64_MAX && time_polled(hart) >= compare;
+}
+
+uint64_t xbar_riscv_time(struct xbar_riscv_hart *hart)
+{
+    return source_ticks_remote(hart) + time_offset(hart);
+}
+
+void xbar_riscv_set_time(struct xbar_riscv_hart *hart, uint64_t time)
+{
+    atomic_store_explicit(&hart->time_offset, time - source_ticks_remote(hart),
+                          memory_order_release);
+    riscv__post(hart, ATTN_TIMER);
+}
+
+void xbar_riscv_set_timecmp(struct xbar_riscv_hart *hart, uint64_t ticks)
+{
+    atomic_store_explicit(&hart->timecmp, ticks, memory_order_release);
+    riscv__post(hart, ATTN_TIMER);
+}
+
+/* ---- For the run loop -------------------------------------------------- */
+
+uint64_t riscv__clock_slice(struct xbar_riscv_hart *hart)
+{
+    uint64_t per_tick = hart->config.insns_per_tick;
+    uint64_t now, ticks, insns;
+
+    if (!is_deterministic(hart)) {
+        return HOST_SLICE;
+    }
+    now = time_polled(hart);
+    if (timecmp(hart) <= now) {
+        return MAX_SLICE; /* it has fired: nothing more to come */
+    }
+    ticks = timecmp(hart) - now;
+    if (ticks > MAX_SLICE) {
+        return MAX_SLICE;
+    }
+    insns = ticks * per_tick - hart->stats.instructions % per_tick;
+    return insns < MAX_SLICE ? insns : MAX_SLICE;
+}
+
+/* Can the comparator wake a wfi at all? */
+static bool timer_is_armed(const struct xbar_riscv_hart *hart)
+{
+    return (hart->mie & MIP_MTIP) && timecmp(hart) != UINT64_MAX;
+}
+
+bool riscv__clock_skip(struct xbar_riscv_hart *hart)
+{
+    uint64_t now = time_polled(hart);
+    uint64_t compare = timecmp(hart);
+
+    if (!is_deterministic(hart) || !timer_is_armed(hart)) {
+        return false;
+    }
+    if (compare > now) {
+        atomic_fetch_add_explicit(&hart->time_offset, compare - now,
+                                  memory_order_acq_rel);
+    }
+    return true;
+}
+
+uint64_t riscv__clock_wait_ns(struct xbar_riscv_hart *hart)
+{
+    uint64_t hz = hart->config.timebase_hz;
+    uint64_t now = riscv__time(hart);
+    uint64_t compare = timecmp(hart);
+    riscv_u128 ns;
+
+    if (is_deterministic(hart) || !timer_is_armed(hart)) {
+        return UINT64_MAX;
+    }
+    if (compare <= now) {
+        return 0;
+    }
+    ns = ((riscv_u128)(compare - now) * NS_PER_SECOND + hz - 1) / hz;
+    return ns < UINT64_MAX ? (uint64_t)ns : UINT64_MAX;
+}
