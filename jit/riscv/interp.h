@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The interpreter's inside: one function per action of insn.inc.
+ *
+ *   interp.c          fetch, decode, dispatch: the loop
+ *   interp_alu.c      integer arithmetic, branches and jumps
+ *   interp_mem.c      loads and stores, floating point ones as well
+ *   interp_amo.c      lr, sc and the atomic operations
+ *   interp_fp.c       floating point: operands and flags around fp.h
+ *   interp_system.c   CSRs, fences, traps on purpose
+ */
+#ifndef XBAR_JIT_RISCV_INTERP_H
+#define XBAR_JIT_RISCV_INTERP_H
+
+#include "jit/riscv/decode.h"
+#include "jit/riscv/hart_internal.h"
+
+/* What an instruction did, and so what the loop has left to do. */
+enum riscv_exec {
+    EXEC_NEXT, /* retired; pc is to move on by its length */
+    EXEC_JUMP, /* retired; pc was set */
+    EXEC_SYNC, /* the same, and fetching may work in another way now */
+    EXEC_WFI,  /* the same, and the hart has to wait */
+    EXEC_TRAP, /* did not retire: an exception was taken, pc is its handler */
+};
+
+/*
+ * Executes @insn, which lies at hart->pc. After EXEC_TRAP nothing but the
+ * trap's own state has changed.
+ */
+typedef enum riscv_exec riscv_exec_fn(struct xbar_riscv_hart *hart,
+                                      const struct riscv_insn *insn);
+
+/* riscv__exec_add and so on, once for each row: repeating is harmless. */
+#define INSN(op, text, match, mask, format, action, ...) \
+    riscv_exec_fn riscv__exec_##action;
+#include "jit/riscv/insn.inc"
+
+/* ---- Operands and results ---------------------------------------------- */
+
+static inline uint64_t riscv__rs1(const struct xbar_riscv_hart *hart,
+                                  const struct riscv_insn *insn)
+{
+    return hart->x[insn->rs1];
+}
+
+static inline uint64_t riscv__rs2(const struct xbar_riscv_hart *hart,
+                                  const struct riscv_insn *insn)
+{
+    return hart->x[insn->rs2];
+}
+
+static inline uint64_t riscv__imm(const struct riscv_insn *insn)
+{
+    return (uint64_t)insn->imm;
+}
+
+/* Writes rd; clearing x0 afterwards is cheaper than asking for it. */
+static inline enum riscv_exec riscv__put(struct xbar_riscv_hart *hart,
+                                         const struct riscv_insn *insn,
+                                         uint64_t value)
+{
+    hart->x[insn->rd] = value;
+    hart->x[0] = 0;
+    return EXEC_NEXT;
+}
+
+/* Word operations leave their 32 bits sign-extended. */
+static inline uint64_t riscv__sext32(uint64_t value)
+{
+    return (uint64_t)(int64_t)(int32_t)(uint32_t)value;
+}
+
+/* ---- Exceptions -------------------------------------------------------- */
+
+static inline enum riscv_exec riscv__illegal(struct xbar_riscv_hart *hart,
+                                             const struct riscv_insn *insn)
+{
+    riscv__raise(hart, CAUSE_ILLEGAL, insn->bits);
+    return EXEC_TRAP;
+}
+
+/**
+ * riscv__memory_fault() - raise what tlb->fault tells (interp_mem.c)
+ * @access_fault: the cause where no page walk failed: the bus refused
+ */
+enum riscv_exec riscv__memory_fault(struct xbar_riscv_hart *hart,
+                                    unsigned access_fault) XBAR_COLD;
+
+#endif
