@@ -21,15 +21,26 @@ STRING = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])+\'')
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.M)
 
 
-def files(*suffixes):
-    """Paths from the root, of what git would commit or already has."""
+def tracked():
+    """What git would commit or already has; all there is without git."""
     command = ["git", "-c", "safe.directory=*", "-C", ROOT, "ls-files", "-z"]
     command += ["--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(command, check=True, capture_output=True).stdout
-    paths = sorted(set(names.decode().split("\0")) - {""})
+    done = subprocess.run(command, capture_output=True)
+    if done.returncode == 0:
+        return set(done.stdout.decode().split("\0")) - {""}
+    return {
+        os.path.relpath(os.path.join(folder, name), ROOT)
+        for folder, _, names in os.walk(ROOT)
+        for name in names
+        if not os.path.relpath(folder, ROOT).startswith(("build", ".git"))
+    }
+
+
+def files(*suffixes):
+    """Paths from the root, sorted, of files that end in one of @suffixes."""
     return [
         path
-        for path in paths
+        for path in sorted(tracked())
         if path.endswith(suffixes) and os.path.isfile(os.path.join(ROOT, path))
     ]
 
