@@ -33,6 +33,7 @@ struct xbar_retired {
 struct xbar_retire_queue {
     void (*release)(struct xbar_engine *engine, struct xbar_retired *object);
     struct xbar_retired *head;      /* newest first; under the writer lock */
+    struct xbar_retired *taken;     /* being waited for; reclaim's */
     struct xbar_retire_queue *next; /* the engine's list of queues */
 };
 

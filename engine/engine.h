@@ -26,6 +26,8 @@ extern "C" {
 #endif
 
 struct xbar_engine;
+struct Object;
+struct MemoryRegion;
 
 /**
  * Where an engine's memory comes from. The default is the C library's.
@@ -71,6 +73,14 @@ struct xbar_engine_config {
      */
     void (*out_of_memory)(void *opaque);
     void *out_of_memory_opaque;
+
+    /*
+     * Keep a region's owner alive: once for each reference that a view takes
+     * to a region, and the opposite when it lets go. Any thread, maybe under
+     * the writer lock: must not change the tree. NULL: owners are not counted.
+     */
+    void (*owner_ref)(struct Object *owner);
+    void (*owner_unref)(struct Object *owner);
 };
 
 /**

@@ -42,6 +42,13 @@ typedef struct MemoryRegionOps MemoryRegionOps;
 /** An owner that regions keep alive; opaque here (see compat.h). */
 typedef struct Object Object;
 
+/**
+ * How deep regions may nest: edges on any way down from a region, through
+ * sub-regions and aliases. Deeper, and cycles, are refused with -ELOOP, so
+ * that a walk of the tree may recurse.
+ */
+#define XBAR_TREE_MAX_DEPTH 256
+
 /* ---- Device callbacks -------------------------------------------------- */
 
 /**
@@ -123,7 +130,9 @@ struct MemoryRegion {
     MemoryRegion *right XBAR_PRIVATE_ENGINE;
     hwaddr subtree_last XBAR_PRIVATE_ENGINE;
     uint32_t heap_key XBAR_PRIVATE_ENGINE;
-    uint32_t mapped_count XBAR_PRIVATE_ENGINE; /* containers, aliases of me */
+    /* Longest way down from here; its maximum over my part of the index. */
+    uint16_t height XBAR_PRIVATE_ENGINE;
+    uint16_t subtree_height XBAR_PRIVATE_ENGINE;
 
     MemoryRegion *alias XBAR_PRIVATE_ENGINE; /* what I show, or NULL */
     hwaddr alias_offset XBAR_PRIVATE_ENGINE;
@@ -133,13 +142,16 @@ struct MemoryRegion {
 
     Object *owner XBAR_PRIVATE_ENGINE;
     char *name XBAR_PRIVATE_ENGINE;
+    MemoryRegion *work_next XBAR_PRIVATE_ENGINE; /* NULL: in no work list */
+    uint32_t refs XBAR_PRIVATE_ENGINE;           /* of views; atomic */
 };
 
 /* ---- Making regions ---------------------------------------------------- */
 
 /*
  * Common to all of these: @mr belongs to the engine current on the thread;
- * @owner may be NULL and is referenced while a view refers to the region;
+ * @owner may be NULL and is referenced while a view refers to the region
+ * (through the engine's owner_ref and owner_unref; without them, only kept);
  * @name is copied (NULL is shown as "anonymous"); @size is in bytes, and
  * UINT64_MAX means 2^64. On failure @mr is left empty and unmapped, and may
  * be initialised again.

@@ -37,6 +37,7 @@ struct xbar_access_plan {
     /* private to engine/: the key, and the engine's hash chain */
     const MemoryRegionOps *ops;
     struct xbar_access_plan *next;
+    uint64_t users; /* regions; the last one frees the plan */
 };
 
 static_assert(sizeof(struct xbar_read_step) == 16, "emitted code scales by 16");

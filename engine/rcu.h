@@ -26,7 +26,15 @@
 
 #include "engine/check.h"
 
-#if defined(__SANITIZE_THREAD__)
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define XBAR_RCU_TSAN 1
+#endif
+#elif defined(__SANITIZE_THREAD__)
+#define XBAR_RCU_TSAN 1
+#endif
+
+#ifdef XBAR_RCU_TSAN
 #include <sanitizer/tsan_interface.h>
 extern char xbar_rcu_tsan_clock;
 #define XBAR_RCU_RELEASE() __tsan_release(&xbar_rcu_tsan_clock)
@@ -68,5 +76,8 @@ static inline void xbar_rcu_quiescent(void)
  * calls this. Sabotage tests replace it through xbar_rcu_synchronize_hook.
  */
 void xbar_rcu_synchronize(void);
+
+/* For tests, set while no other thread runs: called instead of waiting. */
+extern void (*xbar_rcu_synchronize_hook)(void);
 
 #endif

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The end of a region, in three steps:
+ *
+ *   destroy   detached from everything, as a part of a transaction
+ *   commit    the ending starts to wait (or is forgotten, if void)
+ *   reclaim   finished once a grace period has passed and no view has it;
+ *             then `done`
+ *
+ * The record of it is allocated first, so the later steps cannot fail.
+ */
+#include <errno.h>
+#include <time.h>
+
+#include "engine/engine_internal.h"
+#include "engine/rcu.h"
+
+struct region_ending {
+    struct region_ending *next;
+    MemoryRegion *mr;
+    void (*done)(MemoryRegion *mr, void *opaque);
+    void *opaque;
+    bool had_grace; /* since its commit */
+};
+
+/* ---- Commit and undo --------------------------------------------------- */
+
+static void push(struct region_ending **list, struct region_ending *e)
+{
+    e->next = *list;
+    *list = e;
+}
+
+static struct region_ending *pop(struct region_ending **list)
+{
+    struct region_ending *e = *list;
+
+    *list = e->next;
+    return e;
+}
+
+void destroy__start(struct xbar_engine *engine)
+{
+    while (engine->open_endings) {
+        push(&engine->endings, pop(&engine->open_endings));
+    }
+}
+
+void destroy__cancel(struct xbar_engine *engine)
+{
+    while (engine->open_endings) {
+        struct region_ending *e = pop(&engine->open_endings);
+
+        xbar_free(engine, e, sizeof(*e));
+    }
+}
+
+/* ---- Reclaim ----------------------------------------------------------- */
+
+struct region_ending *destroy__take(struct xbar_engine *engine)
+{
+    struct region_ending *list = engine->endings;
+
+    engine->endings = NULL;
+    return list;
+}
+
+bool destroy__needs_grace(const struct region_ending *list)
+{
+    for (; list; list = list->next) {
+        if (!list->had_grace) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Finish those that no view has; the others go back to wait. */
+struct region_ending *destroy__finish(struct xbar_engine *engine,
+                                      struct region_ending *list)
+{
+    struct region_ending *finished = NULL;
+
+    engine__lock_writer(engine);
+    while (list) {
+        struct region_ending *e = pop(&list);
+
+        e->had_grace = true;
+        if (__atomic_load_n(&e->mr->refs, __ATOMIC_ACQUIRE)) {
+            push(&engine->endings, e);
+        } else {
+            region__finish(e->mr);
+            push(&finished, e);
+        }
+    }
+    engine__unlock_writer(engine);
+    return finished;
+}
+
+int64_t destroy__done(struct xbar_engine *engine, struct region_ending *list)
+{
+    int64_t n = 0;
+
+    while (list) {
+        struct region_ending *first = pop(&list);
+        struct region_ending e = *first;
+
+        xbar_free(engine, first, sizeof(*first));
+        e.done(e.mr, e.opaque);
+        n++;
+    }
+    return n;
+}
+
+/* ---- Destroy ----------------------------------------------------------- */
+
+static int detach_children(MemoryRegion *mr)
+{
+    while (mr->children) {
+        int rc = tree__detach(mr->children);
+
+        if (rc) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+static int detach_aliases(MemoryRegion *mr)
+{
+    while (mr->aliased_by) {
+        int rc = tree__alias_detach(mr->aliased_by);
+
+        if (rc) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+static int detach_region(MemoryRegion *mr)
+{
+    int rc = mr->container ? tree__detach(mr) : 0;
+
+    if (!rc && mr->alias) {
+        rc = tree__alias_detach(mr);
+    }
+    if (!rc) {
+        rc = detach_children(mr);
+    }
+    if (!rc) {
+        rc = detach_aliases(mr);
+    }
+    if (!rc) {
+        rc = tree__set_flags(mr, mr->flags | REGION_ENDING);
+    }
+    return rc;
+}
+
+static int destroy_in_transaction(MemoryRegion *mr,
+                                  void (*done)(MemoryRegion *, void *),
+                                  void *opaque)
+{
+    struct xbar_engine *engine = mr->engine;
+    struct region_ending *e;
+    int rc;
+
+    if (!region__is_usable(mr)) {
+        return -EINVAL;
+    }
+    e = xbar_alloc(engine, sizeof(*e));
+    if (!e) {
+        return transaction__void(-ENOMEM);
+    }
+    *e = (struct region_ending){ .mr = mr, .done = done, .opaque = opaque };
+    rc = detach_region(mr);
+    if (rc) {
+        xbar_free(engine, e, sizeof(*e));
+        return rc;
+    }
+    push(&engine->open_endings, e);
+    return 0;
+}
+
+static int destroy_later(MemoryRegion *mr, void (*done)(MemoryRegion *, void *),
+                         void *opaque)
+{
+    struct xbar_engine *engine = mr->engine;
+    int rc = xbar_mutation_begin(engine);
+    int end;
+
+    if (rc) {
+        return rc;
+    }
+    rc = destroy_in_transaction(mr, done, opaque);
+    end = xbar_mutation_end(engine);
+    return rc ? rc : end;
+}
+
+static void set_flag(MemoryRegion *mr, void *opaque)
+{
+    (void)mr;
+    __atomic_store_n((bool *)opaque, true, __ATOMIC_RELEASE);
+}
+
+/* Another thread's reclaim may be the one that finishes ours. */
+static void wait_for_flag(struct xbar_engine *engine, const bool *flag)
+{
+    static const struct timespec pause = { .tv_nsec = 1000000 };
+
+    while (!__atomic_load_n(flag, __ATOMIC_ACQUIRE)) {
+        if (xbar_engine_reclaim(engine) <= 0) {
+            nanosleep(&pause, NULL); /* somebody keeps a view */
+        }
+    }
+}
+
+static bool may_wait(const struct xbar_engine *engine)
+{
+    return !xbar_rcu_read_held() && !transaction__is_open() &&
+           !engine__writer_is_mine(engine) && !reclaim__is_mine(engine);
+}
+
+int xbar_region_destroy(MemoryRegion *mr,
+                        void (*done)(MemoryRegion *mr, void *opaque),
+                        void *opaque)
+{
+    struct xbar_engine *engine;
+    bool flag = false;
+    int rc;
+
+    if (!region__is_usable(mr)) {
+        return -EINVAL;
+    }
+    if (done) {
+        return destroy_later(mr, done, opaque);
+    }
+    engine = mr->engine;
+    if (!may_wait(engine)) {
+        return -EDEADLK;
+    }
+    rc = destroy_later(mr, set_flag, &flag);
+    if (!rc) {
+        wait_for_flag(engine, &flag);
+    }
+    return rc;
+}
+
+/* ---- References -------------------------------------------------------- */
+
+void xbar_region_get(MemoryRegion *mr)
+{
+    struct xbar_engine *engine = mr->engine;
+
+    __atomic_fetch_add(&mr->refs, 1, __ATOMIC_RELAXED);
+    if (mr->owner && engine->config.owner_ref) {
+        engine->config.owner_ref(mr->owner);
+    }
+}
+
+/* @mr may be gone once refs fell, so what is needed is read before. */
+void xbar_region_put(MemoryRegion *mr)
+{
+    struct xbar_engine *engine = mr->engine;
+    Object *owner = mr->owner;
+    uint32_t old = __atomic_fetch_sub(&mr->refs, 1, __ATOMIC_ACQ_REL);
+
+    xbar_assert(old != 0);
+    if (owner && engine->config.owner_unref) {
+        engine->config.owner_unref(owner);
+    }
+}

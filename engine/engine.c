@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The engine's life, and which one is current on a thread.
+ *
+ *        regions ----> transaction ----> participants (flatview/)
+ *           |             undo log            |
+ *           |                                 v
+ *        dispatch <---- plans            retire queues ----> reclaim
+ *
+ * An engine is one allocation that all of these hang off. The only state
+ * outside of engines is the default one (static, so that having it cannot
+ * fail) and, per thread, the stack of engines entered.
+ */
+#include "engine/engine.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/engine_internal.h"
+
+#define ENTER_DEPTH 8
+
+static struct xbar_engine default_engine;
+static pthread_once_t default_once = PTHREAD_ONCE_INIT;
+
+static _Thread_local struct {
+    struct xbar_engine *stack[ENTER_DEPTH];
+    unsigned depth;
+} entered;
+
+/* ---- The C library's allocator ----------------------------------------- */
+
+static void *alloc_libc(void *opaque, size_t size, size_t align)
+{
+    void *ptr = NULL;
+
+    (void)opaque;
+    if (align <= _Alignof(max_align_t)) {
+        return calloc(1, size);
+    }
+    if (posix_memalign(&ptr, align, size)) {
+        return NULL;
+    }
+    return memset(ptr, 0, size);
+}
+
+static void free_libc(void *opaque, void *ptr, size_t size)
+{
+    (void)opaque;
+    (void)size;
+    free(ptr);
+}
+
+/* ---- Life -------------------------------------------------------------- */
+
+int engine__recursive_mutex_init(pthread_mutex_t *mutex)
+{
+    pthread_mutexattr_t attr;
+    int rc = pthread_mutexattr_init(&attr);
+
+    if (rc) {
+        return -rc;
+    }
+    rc = pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
+    if (!rc) {
+        rc = pthread_mutex_init(mutex, &attr);
+    }
+    pthread_mutexattr_destroy(&attr);
+    return -rc;
+}
+
+static int init_locks(struct xbar_engine *engine)
+{
+    int rc = engine__recursive_mutex_init(&engine->machine_lock);
+
+    if (!rc) {
+        rc = engine__recursive_mutex_init(&engine->writer_lock);
+    }
+    if (!rc) {
+        rc = -pthread_mutex_init(&engine->reclaim_lock, NULL);
+    }
+    return rc;
+}
+
+static const struct xbar_allocator libc_allocator = {
+    .alloc = alloc_libc,
+    .free = free_libc,
+};
+
+static int init_engine(struct xbar_engine *engine,
+                       const struct xbar_engine_config *config)
+{
+    engine->config = *config;
+    engine->allocator = config->allocator ? *config->allocator : libc_allocator;
+    engine->log = &engine->first_chunk;
+    engine->random = 0x9e3779b9; /* any but 0; keys need no secrecy */
+    return init_locks(engine);
+}
+
+struct xbar_engine *xbar_engine_new(const struct xbar_engine_config *config)
+{
+    static const struct xbar_engine_config defaults;
+    const struct xbar_allocator *a = &libc_allocator;
+    struct xbar_engine *engine;
+
+    config = config ? config : &defaults;
+    a = config->allocator ? config->allocator : a;
+    engine = a->alloc(a->opaque, sizeof(*engine), _Alignof(max_align_t));
+    if (engine && init_engine(engine, config)) {
+        a->free(a->opaque, engine, sizeof(*engine));
+        return NULL;
+    }
+    return engine;
+}
+
+static bool is_entered(const struct xbar_engine *engine)
+{
+    for (unsigned i = 0; i < entered.depth; i++) {
+        if (entered.stack[i] == engine) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_idle(struct xbar_engine *engine)
+{
+    bool idle;
+
+    engine__lock_writer(engine);
+    idle = !engine->first_participant && !engine->is_enlisted &&
+           __atomic_load_n(&engine->stats.regions, __ATOMIC_RELAXED) == 0;
+    engine__unlock_writer(engine);
+    return idle;
+}
+
+int xbar_engine_free(struct xbar_engine *engine)
+{
+    struct xbar_allocator a;
+    int64_t freed;
+
+    if (!engine || engine == &default_engine) {
+        return -EINVAL;
+    }
+    /* What is retired may keep regions, whose release may retire others. */
+    do {
+        freed = xbar_engine_reclaim(engine);
+    } while (freed > 0);
+    if (freed < 0) {
+        return (int)freed;
+    }
+    if (is_entered(engine) || !is_idle(engine)) {
+        return -EBUSY;
+    }
+    pthread_mutex_destroy(&engine->machine_lock);
+    pthread_mutex_destroy(&engine->writer_lock);
+    pthread_mutex_destroy(&engine->reclaim_lock);
+    a = engine->allocator;
+    a.free(a.opaque, engine, sizeof(*engine));
+    return 0;
+}
+
+/* ---- The current engine ------------------------------------------------ */
+
+static void init_default(void)
+{
+    static const struct xbar_engine_config defaults;
+    int rc = init_engine(&default_engine, &defaults);
+
+    xbar_assert(rc == 0); /* glibc's mutexes take no resources */
+}
+
+int xbar_engine_enter(struct xbar_engine *engine)
+{
+    if (!engine || entered.depth == ENTER_DEPTH) {
+        return -EINVAL;
+    }
+    entered.stack[entered.depth++] = engine;
+    return 0;
+}
+
+int xbar_engine_leave(struct xbar_engine *engine)
+{
+    if (!entered.depth || entered.stack[entered.depth - 1] != engine) {
+        return -EINVAL;
+    }
+    entered.depth--;
+    return 0;
+}
+
+struct xbar_engine *xbar_engine_current(void)
+{
+    if (entered.depth) {
+        return entered.stack[entered.depth - 1];
+    }
+    pthread_once(&default_once, init_default);
+    return &default_engine;
+}
+
+/* ---- Locks ------------------------------------------------------------- */
+
+void xbar_engine_lock(struct xbar_engine *engine)
+{
+    pthread_mutex_lock(&engine->machine_lock);
+}
+
+void xbar_engine_unlock(struct xbar_engine *engine)
+{
+    pthread_mutex_unlock(&engine->machine_lock);
+}
+
+void engine__lock_writer(struct xbar_engine *engine)
+{
+    pthread_mutex_lock(&engine->writer_lock);
+    __atomic_store_n(&engine->writer, pthread_self(), __ATOMIC_RELAXED);
+    __atomic_store_n(&engine->writer_depth, engine->writer_depth + 1,
+                     __ATOMIC_RELAXED);
+}
+
+void engine__unlock_writer(struct xbar_engine *engine)
+{
+    xbar_assert(engine__writer_is_mine(engine));
+    __atomic_store_n(&engine->writer_depth, engine->writer_depth - 1,
+                     __ATOMIC_RELAXED);
+    pthread_mutex_unlock(&engine->writer_lock);
+}
+
+/*
+ * Exact for the asking thread: only it writes its own id, and it has reset
+ * the depth before it lets go.
+ */
+bool engine__writer_is_mine(const struct xbar_engine *engine)
+{
+    return __atomic_load_n(&engine->writer_depth, __ATOMIC_RELAXED) &&
+           pthread_equal(__atomic_load_n(&engine->writer, __ATOMIC_RELAXED),
+                         pthread_self());
+}
+
+void xbar_tree_hold(struct xbar_engine *engine)
+{
+    engine__lock_writer(engine);
+}
+
+void xbar_tree_release(struct xbar_engine *engine)
+{
+    engine__unlock_writer(engine);
+}
+
+/* ---- The rest ---------------------------------------------------------- */
+
+uint32_t engine__random(struct xbar_engine *engine)
+{
+    uint32_t x = engine->random;
+
+    x ^= x << 13;
+    x ^= x >> 17;
+    x ^= x << 5;
+    engine->random = x;
+    return x;
+}
+
+void xbar_engine_get_stats(struct xbar_engine *engine,
+                           struct xbar_engine_stats *stats)
+{
+    const struct xbar_engine_stats *from = &engine->stats;
+
+    stats->commits = __atomic_load_n(&from->commits, __ATOMIC_RELAXED);
+    stats->commits_void =
+        __atomic_load_n(&from->commits_void, __ATOMIC_RELAXED);
+    stats->regions = __atomic_load_n(&from->regions, __ATOMIC_RELAXED);
+    stats->bytes_live = __atomic_load_n(&from->bytes_live, __ATOMIC_RELAXED);
+    stats->bytes_retired =
+        __atomic_load_n(&from->bytes_retired, __ATOMIC_RELAXED);
+}

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An engine from the inside, and what the files of engine/ say to one another.
+ *
+ * Locks, in the order in which one thread may take them:
+ *
+ *   reclaim_lock   one reclaim at a time; held across a grace period
+ *   machine_lock   around callbacks of devices; recursive
+ *   a region's     around its callbacks (XBAR_LOCK_REGION); recursive
+ *   writer_lock    the tree, the plans, the retire queues; recursive
+ *
+ * Whoever holds reclaim_lock waits for readers, and readers may wait for any
+ * of the others: so it is the first, and never taken inside a read section.
+ *
+ * What dispatch reads without a lock: a region's ops, opaque, plan, lock and
+ * ram_block are constant while it is mapped; last, flags, alias and
+ * alias_offset change under it, so they are relaxed atomics there.
+ */
+#ifndef XBAR_ENGINE_ENGINE_INTERNAL_H
+#define XBAR_ENGINE_ENGINE_INTERNAL_H
+
+#include <pthread.h>
+
+#include "engine/alloc.h"
+#include "engine/check.h"
+#include "engine/commit.h"
+#include "engine/engine.h"
+#include "engine/memory.h"
+#include "engine/tree.h"
+
+/* Bits of MemoryRegion.flags beside enum xbar_region_flags. */
+enum region_private_flags {
+    REGION_PUBLIC_FLAGS = 0xffff,
+    REGION_EMPTY = 1 << 16,  /* size 0; last is 0, too */
+    REGION_ALIAS = 1 << 17,  /* made as one, even if its target has ended */
+    REGION_ENDING = 1 << 18, /* destroyed; `done` has not been called yet */
+};
+
+static_assert(sizeof(uintptr_t) == sizeof(hwaddr),
+              "undo entries hold addresses");
+
+/* ---- The undo log ------------------------------------------------------ */
+
+struct undo_entry {
+    void (*undo)(void *opaque, uintptr_t old);
+    void *opaque;
+    uintptr_t old;
+};
+
+/* 800 bytes: most transactions fit in the one that the engine embeds. */
+#define UNDO_CHUNK_ENTRIES 32
+
+struct undo_chunk {
+    struct undo_chunk *older;
+    size_t used;
+    struct undo_entry entries[UNDO_CHUNK_ENTRIES];
+};
+
+/* ---- The engine -------------------------------------------------------- */
+
+#define PLAN_BUCKETS 64 /* kinds of devices on a large board: a few dozen */
+
+struct region_ending; /* a region on its way out: destroy.c */
+
+struct xbar_engine {
+    /* set up once */
+    struct xbar_allocator allocator;
+    struct xbar_engine_config config;
+
+    pthread_mutex_t machine_lock;
+    pthread_mutex_t reclaim_lock;
+    pthread_mutex_t writer_lock;
+
+    /* whether this thread holds a lock is for it alone to know */
+    pthread_t writer; /* relaxed; valid while writer_depth != 0 */
+    unsigned writer_depth;
+    pthread_t reclaimer;
+    bool is_reclaiming;
+
+    /* under the writer lock: the open transaction */
+    struct xbar_engine *enlisted_next;
+    bool is_enlisted;
+    bool has_news; /* this round changed it: participants are to be told */
+    struct undo_chunk *log; /* the newest chunk, never NULL */
+    struct undo_chunk first_chunk;
+    struct region_ending *open_endings; /* to start if it commits */
+
+    /* under the writer lock: the tree and what derives from it */
+    struct xbar_participant *first_participant;
+    struct xbar_participant *last_participant;
+    struct xbar_access_plan *plans[PLAN_BUCKETS];
+    uint64_t next_sequence;
+    uint32_t random;
+
+    /* under the writer lock: what waits for readers */
+    struct xbar_retire_queue *queues;
+    struct region_ending *endings;
+
+    struct xbar_engine_stats stats; /* relaxed atomics */
+};
+
+/* engine.c */
+void engine__lock_writer(struct xbar_engine *engine);
+void engine__unlock_writer(struct xbar_engine *engine);
+bool engine__writer_is_mine(const struct xbar_engine *engine);
+uint32_t engine__random(struct xbar_engine *engine);
+int engine__recursive_mutex_init(pthread_mutex_t *mutex) XBAR_MUST_CHECK;
+
+static inline void engine__stat_add(uint64_t *counter, uint64_t n)
+{
+    __atomic_fetch_add(counter, n, __ATOMIC_RELAXED);
+}
+
+static inline void engine__stat_sub(uint64_t *counter, uint64_t n)
+{
+    __atomic_fetch_sub(counter, n, __ATOMIC_RELAXED);
+}
+
+/* transaction.c: room for @n entries, so that the next @n logs succeed. */
+int transaction__reserve(struct xbar_engine *engine, size_t n) XBAR_MUST_CHECK;
+void transaction__log(struct xbar_engine *engine,
+                      void (*undo)(void *opaque, uintptr_t old), void *opaque,
+                      uintptr_t old);
+bool transaction__is_open(void);
+/* Make it void because of @error; returns @error. */
+int transaction__void(int error);
+
+/* nesting.c: make the heights of @mr and of what shows it right again.
+ * -ELOOP if one would pass XBAR_TREE_MAX_DEPTH; the caller takes its edge
+ * out and calls again, which cannot fail. */
+int nesting__update(MemoryRegion *mr);
+
+/* tree.c: edges without checks or log; link may be -ELOOP, undone then. */
+int tree__link(MemoryRegion *container, MemoryRegion *mr);
+void tree__unlink(MemoryRegion *mr);
+int tree__alias_link(MemoryRegion *target, MemoryRegion *alias);
+void tree__alias_unlink(MemoryRegion *alias);
+int tree__detach(MemoryRegion *mr);       /* log, then unlink */
+int tree__alias_detach(MemoryRegion *mr); /* the same for an alias's edge */
+int tree__set_flags(MemoryRegion *mr, uint32_t flags);
+
+/* region.c: give back all that init took; @mr is as if zeroed afterwards */
+void region__finish(MemoryRegion *mr);
+void region__free_lock(MemoryRegion *mr);
+
+/* ram.c: the greatest size that memory behind @mr allows */
+uint64_t ram__limit(const MemoryRegion *mr);
+
+/* destroy.c: what a commit, an undo and a reclaim do with endings */
+void destroy__start(struct xbar_engine *engine);
+void destroy__cancel(struct xbar_engine *engine);
+struct region_ending *destroy__take(struct xbar_engine *engine);
+bool destroy__needs_grace(const struct region_ending *list);
+struct region_ending *destroy__finish(struct xbar_engine *engine,
+                                      struct region_ending *list);
+int64_t destroy__done(struct xbar_engine *engine, struct region_ending *list);
+
+/* reclaim.c: is this thread inside a reclaim's release callbacks? */
+bool reclaim__is_mine(const struct xbar_engine *engine);
+
+/* plan.c: under the writer lock */
+const struct xbar_access_plan *plan__get(struct xbar_engine *engine,
+                                         const MemoryRegionOps *ops)
+    XBAR_MUST_CHECK;
+void plan__put(struct xbar_engine *engine, const struct xbar_access_plan *plan);
+
+/* ---- Small things about regions ---------------------------------------- */
+
+static inline uint32_t region__flags(const MemoryRegion *mr)
+{
+    return __atomic_load_n(&mr->flags, __ATOMIC_RELAXED);
+}
+
+static inline uint64_t region__last(const MemoryRegion *mr)
+{
+    return __atomic_load_n(&mr->last, __ATOMIC_RELAXED);
+}
+
+static inline MemoryRegion *region__alias(const MemoryRegion *mr)
+{
+    return __atomic_load_n(&mr->alias, __ATOMIC_ACQUIRE);
+}
+
+static inline hwaddr region__alias_offset(const MemoryRegion *mr)
+{
+    return __atomic_load_n(&mr->alias_offset, __ATOMIC_RELAXED);
+}
+
+/* UINT64_MAX as a size means 2^64. */
+static inline uint64_t region__last_of_size(uint64_t size)
+{
+    return size == UINT64_MAX ? UINT64_MAX : size ? size - 1 : 0;
+}
+
+/* May this region be changed, or shown by another? */
+static inline bool region__is_usable(const MemoryRegion *mr)
+{
+    return mr && mr->engine && !(region__flags(mr) & REGION_ENDING);
+}
+
+/* Do @size bytes at @offset lie in @mr? */
+static inline bool region__holds(const MemoryRegion *mr, hwaddr offset,
+                                 unsigned size)
+{
+    uint64_t last = region__last(mr);
+
+    return !(region__flags(mr) & REGION_EMPTY) && offset <= last &&
+           size - 1 <= last - offset;
+}
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How deep regions nest, and thereby that they make no cycle.
+ *
+ * The height of a region is the number of edges on the longest way down from
+ * it, through sub-regions and through aliases:
+ *
+ *     alias       1 + height of what it shows
+ *     container   1 + the greatest height among its sub-regions
+ *     leaf        0
+ *
+ * Heights are exact at all times. A new edge raises those above it; if they
+ * close a cycle, they go on rising until one passes the limit, and the edge
+ * is taken out again. So one bound serves both: a renderer may recurse, and
+ * it ends. Where a leaf is added to a container with other leaves, which is
+ * nearly always, nothing rises and the cost is one comparison.
+ *
+ * A region stands in the work list once, and rises 256 times at most: nested
+ * double aliases, which are 2^k paths, cost k * 256 steps at the worst.
+ */
+#include <errno.h>
+
+#include "engine/engine_internal.h"
+#include "engine/interval.h"
+
+/* The end of the list links to itself: NULL means "in no list". */
+static void push(MemoryRegion **list, MemoryRegion *mr)
+{
+    if (mr && !mr->work_next) {
+        mr->work_next = *list ? *list : mr;
+        *list = mr;
+    }
+}
+
+static MemoryRegion *pop(MemoryRegion **list)
+{
+    MemoryRegion *mr = *list;
+
+    *list = mr->work_next == mr ? NULL : mr->work_next;
+    mr->work_next = NULL;
+    return mr;
+}
+
+static unsigned compute_height(const MemoryRegion *mr)
+{
+    if (mr->alias) {
+        return 1u + mr->alias->height;
+    }
+    return mr->children ? 1u + mr->children->subtree_height : 0;
+}
+
+/* Everything that shows @mr: its container, and the aliases of it. */
+static void push_parents(MemoryRegion **list, MemoryRegion *mr)
+{
+    if (mr->container) {
+        interval__refresh(mr->container->children, mr);
+        push(list, mr->container);
+    }
+    for (MemoryRegion *a = mr->aliased_by; a; a = a->alias_next) {
+        push(list, a);
+    }
+}
+
+int nesting__update(MemoryRegion *mr)
+{
+    MemoryRegion *list = NULL;
+    int rc = 0;
+
+    push(&list, mr);
+    while (list) {
+        MemoryRegion *next = pop(&list);
+        unsigned height = compute_height(next);
+
+        if (height > XBAR_TREE_MAX_DEPTH) {
+            rc = -ELOOP;
+        }
+        /* After a failure the list is only emptied. */
+        if (!rc && height != next->height) {
+            next->height = (uint16_t)height;
+            push_parents(&list, next);
+        }
+    }
+    return rc;
+}

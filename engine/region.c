@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Making regions, asking them, and giving back what they hold.
+ *
+ * Init is not a part of a transaction: a new region hangs nowhere, so nobody
+ * can see it. It takes the writer lock for what the engine shares: plans,
+ * random numbers, and the list of an alias's target.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "engine/engine_internal.h"
+#include "engine/ops.h"
+#include "engine/ram.h"
+
+/* ---- Init -------------------------------------------------------------- */
+
+static int copy_name(MemoryRegion *mr, const char *name)
+{
+    size_t size;
+
+    if (!name) {
+        return 0;
+    }
+    size = strlen(name) + 1;
+    mr->name = xbar_alloc(mr->engine, size);
+    if (!mr->name) {
+        return -ENOMEM;
+    }
+    memcpy(mr->name, name, size);
+    return 0;
+}
+
+static void free_name(MemoryRegion *mr)
+{
+    if (mr->name) {
+        xbar_free(mr->engine, mr->name, strlen(mr->name) + 1);
+        mr->name = NULL;
+    }
+}
+
+/* Everything but what makes a RAM, I/O or alias region one. */
+static int init_common(MemoryRegion *mr, Object *owner, const char *name,
+                       uint64_t size)
+{
+    struct xbar_engine *engine = xbar_engine_current();
+
+    if (!mr) {
+        return -EINVAL;
+    }
+    memset(mr, 0, sizeof(*mr));
+    mr->engine = engine;
+    mr->owner = owner;
+    mr->last = region__last_of_size(size);
+    mr->flags = XBAR_REGION_ENABLED | (size ? 0 : REGION_EMPTY);
+    if (copy_name(mr, name)) {
+        mr->engine = NULL;
+        return -ENOMEM;
+    }
+    engine__stat_add(&engine->stats.regions, 1);
+    engine__lock_writer(engine);
+    mr->heap_key = engine__random(engine);
+    engine__unlock_writer(engine);
+    return 0;
+}
+
+/* A region that answers accesses: it gets the plan of its ops. */
+static int init_leaf(MemoryRegion *mr, const MemoryRegionOps *ops)
+{
+    struct xbar_engine *engine = mr->engine;
+
+    engine__lock_writer(engine);
+    mr->plan = plan__get(engine, ops);
+    if (!mr->plan) {
+        region__finish(mr);
+        engine__unlock_writer(engine);
+        return -ENOMEM;
+    }
+    engine__unlock_writer(engine);
+    mr->ops = ops;
+    mr->lock = &engine->machine_lock;
+    mr->flags |= XBAR_REGION_TERMINATES;
+    return 0;
+}
+
+void region__finish(MemoryRegion *mr)
+{
+    struct xbar_engine *engine = mr->engine;
+
+    xbar_assert(engine__writer_is_mine(engine));
+    xbar_assert(!mr->container && !mr->children && !mr->aliased_by);
+    if (mr->plan) {
+        plan__put(engine, mr->plan);
+    }
+    region__free_lock(mr);
+    ram__free(engine, mr->ram_block);
+    free_name(mr);
+    memset(mr, 0, sizeof(*mr));
+    engine__stat_sub(&engine->stats.regions, 1);
+}
+
+int memory_region_init(MemoryRegion *mr, Object *owner, const char *name,
+                       uint64_t size)
+{
+    return init_common(mr, owner, name, size);
+}
+
+int memory_region_init_io(MemoryRegion *mr, Object *owner,
+                          const MemoryRegionOps *ops, void *opaque,
+                          const char *name, uint64_t size)
+{
+    int rc;
+
+    if (!mr || (ops && !ops__is_consistent(ops))) {
+        return -EINVAL;
+    }
+    rc = init_common(mr, owner, name, size);
+    if (!rc) {
+        mr->opaque = opaque;
+        rc = init_leaf(mr, ops);
+    }
+    return rc;
+}
+
+/* @block is taken over, also on failure. */
+static int init_with_block(MemoryRegion *mr, struct xbar_ram_block *block,
+                           uint32_t flags)
+{
+    int rc;
+
+    mr->ram_block = block;
+    rc = init_leaf(mr, NULL);
+    if (!rc) {
+        mr->lock = NULL;
+        mr->flags |= XBAR_REGION_RAM | flags;
+    }
+    return rc;
+}
+
+static void finish_locked(MemoryRegion *mr)
+{
+    struct xbar_engine *engine = mr->engine;
+
+    engine__lock_writer(engine);
+    region__finish(mr);
+    engine__unlock_writer(engine);
+}
+
+static int init_ram(MemoryRegion *mr, Object *owner, const char *name,
+                    uint64_t size, uint32_t flags)
+{
+    struct xbar_ram_block *block;
+    int rc = init_common(mr, owner, name, size);
+
+    if (rc) {
+        return rc;
+    }
+    block = ram__new(mr->engine, size);
+    if (!block) {
+        finish_locked(mr);
+        return -ENOMEM;
+    }
+    return init_with_block(mr, block, flags);
+}
+
+static int report_ram(int rc, const char *name, uint64_t size, Error **errp)
+{
+    if (rc) {
+        error_setg(errp, "cannot get %llu bytes of memory for %s: %s",
+                   (unsigned long long)size, name ? name : "a region",
+                   strerror(-rc));
+    }
+    return rc;
+}
+
+int memory_region_init_ram(MemoryRegion *mr, Object *owner, const char *name,
+                           uint64_t size, Error **errp)
+{
+    return report_ram(init_ram(mr, owner, name, size, 0), name, size, errp);
+}
+
+int memory_region_init_rom(MemoryRegion *mr, Object *owner, const char *name,
+                           uint64_t size, Error **errp)
+{
+    return report_ram(init_ram(mr, owner, name, size, XBAR_REGION_READONLY),
+                      name, size, errp);
+}
+
+int memory_region_init_ram_ptr(MemoryRegion *mr, Object *owner,
+                               const char *name, uint64_t size, void *ptr)
+{
+    struct xbar_ram_block *block;
+    int rc;
+
+    /* The memory's end must be an address. */
+    if (!mr || (size && (!ptr || size > UINTPTR_MAX - (uintptr_t)ptr))) {
+        return -EINVAL;
+    }
+    rc = init_common(mr, owner, name, size);
+    if (rc) {
+        return rc;
+    }
+    block = ram__wrap(mr->engine, ptr, size);
+    if (!block) {
+        finish_locked(mr);
+        return -ENOMEM;
+    }
+    return init_with_block(mr, block, 0);
+}
+
+int memory_region_init_alias(MemoryRegion *mr, Object *owner, const char *name,
+                             MemoryRegion *orig, hwaddr offset, uint64_t size)
+{
+    struct xbar_engine *engine = xbar_engine_current();
+    int rc;
+
+    if (!mr || mr == orig) {
+        return mr ? -ELOOP : -EINVAL;
+    }
+    if (!region__is_usable(orig) || orig->engine != engine) {
+        return -EINVAL;
+    }
+    rc = init_common(mr, owner, name, size);
+    if (rc) {
+        return rc;
+    }
+    mr->flags |= REGION_ALIAS;
+    mr->alias_offset = offset;
+    engine__lock_writer(engine);
+    rc = region__is_usable(orig) ? tree__alias_link(orig, mr) : -EINVAL;
+    if (rc) {
+        region__finish(mr);
+    }
+    engine__unlock_writer(engine);
+    return rc;
+}
+
+/* ---- Lock policy ------------------------------------------------------- */
+
+void region__free_lock(MemoryRegion *mr)
+{
+    if (mr->lock && mr->lock != &mr->engine->machine_lock) {
+        pthread_mutex_destroy(mr->lock);
+        xbar_free(mr->engine, mr->lock, sizeof(pthread_mutex_t));
+    }
+    mr->lock = NULL;
+}
+
+static int new_lock(struct xbar_engine *engine, void **lock)
+{
+    pthread_mutex_t *mutex = xbar_alloc(engine, sizeof(*mutex));
+    int rc;
+
+    if (!mutex) {
+        return -ENOMEM;
+    }
+    rc = engine__recursive_mutex_init(mutex);
+    if (rc) {
+        xbar_free(engine, mutex, sizeof(*mutex));
+        return rc;
+    }
+    *lock = mutex;
+    return 0;
+}
+
+static int set_policy(MemoryRegion *mr, enum xbar_lock_policy policy)
+{
+    void *lock = NULL;
+    int rc = 0;
+
+    if (memory_region_is_mapped(mr) ||
+        __atomic_load_n(&mr->refs, __ATOMIC_ACQUIRE)) {
+        return -EBUSY; /* an access may hold the present lock */
+    }
+    if (policy == XBAR_LOCK_MACHINE) {
+        lock = &mr->engine->machine_lock;
+    } else if (policy == XBAR_LOCK_REGION) {
+        rc = new_lock(mr->engine, &lock);
+    }
+    if (!rc) {
+        region__free_lock(mr);
+        mr->lock = lock;
+    }
+    return rc;
+}
+
+int xbar_region_set_lock_policy(MemoryRegion *mr, enum xbar_lock_policy policy)
+{
+    struct xbar_engine *engine;
+    int rc;
+
+    if (!region__is_usable(mr) || !mr->ops ||
+        (unsigned)policy > XBAR_LOCK_NONE ||
+        (policy == XBAR_LOCK_NONE && !ops__is_safe_unlocked(mr->ops))) {
+        return -EINVAL;
+    }
+    engine = mr->engine;
+    engine__lock_writer(engine);
+    rc = set_policy(mr, policy);
+    engine__unlock_writer(engine);
+    return rc;
+}
+
+/* ---- Asking ------------------------------------------------------------ */
+
+uint64_t memory_region_size(MemoryRegion *mr)
+{
+    uint64_t last = region__last(mr);
+
+    if (region__flags(mr) & REGION_EMPTY) {
+        return 0;
+    }
+    return last == UINT64_MAX ? UINT64_MAX : last + 1;
+}
+
+const char *memory_region_name(const MemoryRegion *mr)
+{
+    return mr->name ? mr->name : "anonymous";
+}
+
+Object *memory_region_owner(MemoryRegion *mr)
+{
+    return mr->owner;
+}
+
+bool memory_region_is_ram(MemoryRegion *mr)
+{
+    return region__flags(mr) & XBAR_REGION_RAM;
+}
+
+bool memory_region_is_rom(MemoryRegion *mr)
+{
+    uint32_t rom = XBAR_REGION_RAM | XBAR_REGION_READONLY;
+
+    return (region__flags(mr) & rom) == rom;
+}
+
+/* Aliases of aliases: a tree, since each shows one region. */
+static bool is_mapped(const MemoryRegion *mr)
+{
+    const MemoryRegion *a = mr->aliased_by;
+
+    if (mr->container) {
+        return true;
+    }
+    while (a && !is_mapped(a)) {
+        a = a->alias_next;
+    }
+    return a != NULL;
+}
+
+bool memory_region_is_mapped(MemoryRegion *mr)
+{
+    bool mapped;
+
+    if (!mr->engine) {
+        return false;
+    }
+    engine__lock_writer(mr->engine);
+    mapped = is_mapped(mr);
+    engine__unlock_writer(mr->engine);
+    return mapped;
+}
+
+void *memory_region_get_ram_ptr(MemoryRegion *mr)
+{
+    hwaddr offset = 0;
+    MemoryRegion *next;
+
+    for (; (next = region__alias(mr)) != NULL; mr = next) {
+        if (__builtin_add_overflow(offset, region__alias_offset(mr), &offset)) {
+            return NULL;
+        }
+    }
+    if (!mr->ram_block || offset >= mr->ram_block->size) {
+        return NULL;
+    }
+    return mr->ram_block->host + offset;
+}

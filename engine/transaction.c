@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Transactions: many changes, one commit, all or nothing.
+ *
+ *   begin                  depth 1
+ *     mutator(A)           lock A, enlist it; reserve log; log; change
+ *     mutator(B)           the same for B
+ *   commit                 depth 0:
+ *     A, B  prepare        new views are built; may fail
+ *     A, B  publish        nothing fails from here on
+ *     A, B  notify         subscribers may edit: that is the next round
+ *     A, B  retire
+ *     unlock A and B
+ *
+ * If anything failed, the logs are replayed, newest entry first, and the
+ * transaction is void in all engines. Replaying allocates nothing: a log
+ * entry is a function, an object and a word.
+ *
+ * A thread's transaction is thread-local; an engine's part in it (the log)
+ * lies in the engine, under its writer lock, which is held from enlisting to
+ * the end. Threads that open transactions over several engines must touch
+ * the engines in the same order.
+ */
+#include "engine/commit.h"
+
+#include <errno.h>
+
+#include "engine/engine_internal.h"
+
+/* Rounds that notified subscribers may add to a commit by editing. */
+#define MAX_ROUNDS 64
+
+enum phase {
+    PHASE_OPEN,       /* mutators may run */
+    PHASE_COMMITTING, /* they may not: views are being built or published */
+    PHASE_NOTIFYING,  /* they may, and belong to the next round */
+};
+
+static _Thread_local struct {
+    unsigned depth;
+    enum phase phase;
+    int void_error; /* the first -errno that made it void, or 0 */
+    struct xbar_engine *engines;
+} tx;
+
+/* ---- The undo log ------------------------------------------------------ */
+
+int transaction__reserve(struct xbar_engine *engine, size_t n)
+{
+    struct undo_chunk *chunk = engine->log;
+
+    xbar_assert(n <= UNDO_CHUNK_ENTRIES);
+    if (UNDO_CHUNK_ENTRIES - chunk->used >= n) {
+        return 0;
+    }
+    chunk = xbar_alloc(engine, sizeof(*chunk));
+    if (!chunk) {
+        return transaction__void(-ENOMEM);
+    }
+    chunk->older = engine->log;
+    engine->log = chunk;
+    return 0;
+}
+
+void transaction__log(struct xbar_engine *engine,
+                      void (*undo)(void *opaque, uintptr_t old), void *opaque,
+                      uintptr_t old)
+{
+    struct undo_chunk *chunk = engine->log;
+
+    xbar_assert(chunk->used < UNDO_CHUNK_ENTRIES);
+    chunk->entries[chunk->used++] = (struct undo_entry){ undo, opaque, old };
+}
+
+static bool has_changed(const struct xbar_engine *engine)
+{
+    return engine->log->used || engine->log != &engine->first_chunk;
+}
+
+static void replay_chunk(const struct undo_chunk *chunk)
+{
+    for (size_t i = chunk->used; i-- > 0;) {
+        const struct undo_entry *e = &chunk->entries[i];
+
+        e->undo(e->opaque, e->old);
+    }
+}
+
+static void replay_log(struct xbar_engine *engine)
+{
+    for (struct undo_chunk *c = engine->log; c; c = c->older) {
+        replay_chunk(c);
+    }
+}
+
+static void clear_log(struct xbar_engine *engine)
+{
+    while (engine->log != &engine->first_chunk) {
+        struct undo_chunk *chunk = engine->log;
+
+        engine->log = chunk->older;
+        xbar_free(engine, chunk, sizeof(*chunk));
+    }
+    engine->log->used = 0;
+}
+
+/* ---- Joining a transaction --------------------------------------------- */
+
+bool transaction__is_open(void)
+{
+    return tx.depth != 0;
+}
+
+int transaction__void(int error)
+{
+    if (!tx.void_error) {
+        tx.void_error = error;
+    }
+    return error;
+}
+
+static void enlist(struct xbar_engine *engine)
+{
+    engine__lock_writer(engine); /* until the transaction ends */
+    engine->is_enlisted = true;
+    engine->enlisted_next = tx.engines;
+    tx.engines = engine;
+}
+
+int xbar_mutation_begin(struct xbar_engine *engine)
+{
+    if (tx.void_error) {
+        return tx.void_error;
+    }
+    if (tx.phase == PHASE_COMMITTING) {
+        return -EBUSY;
+    }
+    engine__lock_writer(engine);
+    if (!engine->is_enlisted) {
+        enlist(engine);
+    }
+    tx.depth++;
+    return 0;
+}
+
+int xbar_mutation_end(struct xbar_engine *engine)
+{
+    engine__unlock_writer(engine);
+    return memory_region_transaction_commit();
+}
+
+int xbar_mutation_log(struct xbar_engine *engine,
+                      void (*undo)(void *opaque, uintptr_t old), void *opaque,
+                      uintptr_t old)
+{
+    int rc = transaction__reserve(engine, 1);
+
+    if (!rc) {
+        transaction__log(engine, undo, opaque, old);
+    }
+    return rc;
+}
+
+/* ---- Participants ------------------------------------------------------ */
+
+void xbar_participant_add(struct xbar_engine *engine,
+                          struct xbar_participant *p)
+{
+    xbar_assert(engine__writer_is_mine(engine));
+    p->next = NULL;
+    p->prev = engine->last_participant;
+    *(p->prev ? &p->prev->next : &engine->first_participant) = p;
+    engine->last_participant = p;
+}
+
+void xbar_participant_remove(struct xbar_engine *engine,
+                             struct xbar_participant *p)
+{
+    xbar_assert(engine__writer_is_mine(engine));
+    *(p->prev ? &p->prev->next : &engine->first_participant) = p->next;
+    *(p->next ? &p->next->prev : &engine->last_participant) = p->prev;
+    p->next = NULL;
+    p->prev = NULL;
+}
+
+static void cancel_before(struct xbar_participant *failed)
+{
+    for (struct xbar_participant *p = failed->prev; p; p = p->prev) {
+        p->cancel(p);
+    }
+}
+
+static int prepare_engine(struct xbar_engine *engine)
+{
+    for (struct xbar_participant *p = engine->first_participant; p;
+         p = p->next) {
+        int rc = p->prepare(p);
+
+        if (rc) {
+            cancel_before(p);
+            return rc;
+        }
+    }
+    return 0;
+}
+
+static void cancel_engine(struct xbar_engine *engine)
+{
+    for (struct xbar_participant *p = engine->last_participant; p;
+         p = p->prev) {
+        p->cancel(p);
+    }
+}
+
+static void publish_engine(struct xbar_engine *engine)
+{
+    for (struct xbar_participant *p = engine->first_participant; p;
+         p = p->next) {
+        p->publish(p);
+    }
+}
+
+static void notify_engine(struct xbar_engine *engine)
+{
+    struct xbar_participant *next;
+
+    for (struct xbar_participant *p = engine->first_participant; p; p = next) {
+        next = p->next;
+        p->notify(p);
+    }
+}
+
+static void retire_engine(struct xbar_engine *engine)
+{
+    struct xbar_participant *next;
+
+    for (struct xbar_participant *p = engine->first_participant; p; p = next) {
+        next = p->next;
+        p->retire(p);
+    }
+}
+
+/* ---- Committing -------------------------------------------------------- */
+
+static bool anything_to_do(void)
+{
+    for (struct xbar_engine *e = tx.engines; e; e = e->enlisted_next) {
+        if (has_changed(e) || e->open_endings) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Prepare every changed engine, or none: on failure all are cancelled. */
+static int prepare_all(void)
+{
+    for (struct xbar_engine *e = tx.engines; e; e = e->enlisted_next) {
+        int rc = has_changed(e) ? prepare_engine(e) : 0;
+
+        if (!rc) {
+            continue;
+        }
+        for (struct xbar_engine *d = tx.engines; d != e; d = d->enlisted_next) {
+            if (has_changed(d)) {
+                cancel_engine(d);
+            }
+        }
+        return rc;
+    }
+    return 0;
+}
+
+static void undo_all(void)
+{
+    for (struct xbar_engine *e = tx.engines; e; e = e->enlisted_next) {
+        replay_log(e);
+        clear_log(e);
+        destroy__cancel(e);
+        engine__stat_add(&e->stats.commits_void, 1);
+    }
+}
+
+static void publish_all(void)
+{
+    for (struct xbar_engine *e = tx.engines; e; e = e->enlisted_next) {
+        if (has_changed(e)) {
+            publish_engine(e);
+        }
+    }
+}
+
+/*
+ * The round's changes stand now. The logs are cleared before anybody is told:
+ * what a subscriber edits is logged anew, and is the next round's.
+ */
+static void settle_all(void)
+{
+    for (struct xbar_engine *e = tx.engines; e; e = e->enlisted_next) {
+        e->has_news = has_changed(e);
+        if (e->has_news || e->open_endings) {
+            engine__stat_add(&e->stats.commits, 1);
+        }
+        clear_log(e);
+        destroy__start(e);
+    }
+}
+
+static void notify_all(void)
+{
+    tx.phase = PHASE_NOTIFYING;
+    for (struct xbar_engine *e = tx.engines; e; e = e->enlisted_next) {
+        if (e->has_news) {
+            notify_engine(e);
+        }
+    }
+    tx.phase = PHASE_COMMITTING;
+}
+
+static void retire_all(void)
+{
+    for (struct xbar_engine *e = tx.engines; e; e = e->enlisted_next) {
+        if (e->has_news) {
+            retire_engine(e);
+        }
+        e->has_news = false;
+    }
+}
+
+static int commit_round(void)
+{
+    int rc = tx.void_error;
+
+    tx.void_error = 0;
+    tx.phase = PHASE_COMMITTING;
+    if (!rc) {
+        rc = prepare_all();
+    }
+    if (rc) {
+        undo_all();
+        return rc;
+    }
+    publish_all();
+    settle_all();
+    notify_all();
+    retire_all();
+    return 0;
+}
+
+/*
+ * The first round holds the caller's changes, and its result is the caller's.
+ * Subscribers' edits follow as rounds of their own; if they never settle, the
+ * last ones are void.
+ */
+static int commit_rounds(bool *out_of_memory)
+{
+    int first = commit_round();
+    int rc = first;
+
+    for (unsigned round = 1; !rc && (tx.void_error || anything_to_do());
+         round++) {
+        if (round == MAX_ROUNDS) {
+            transaction__void(-ELOOP);
+        }
+        rc = commit_round();
+    }
+    *out_of_memory = rc == -ENOMEM;
+    return first;
+}
+
+/* The embedder's hook runs outside of all our locks. */
+static void leave_engines(bool out_of_memory)
+{
+    while (tx.engines) {
+        struct xbar_engine *e = tx.engines;
+
+        tx.engines = e->enlisted_next;
+        e->enlisted_next = NULL;
+        e->is_enlisted = false;
+        engine__unlock_writer(e);
+        if (out_of_memory && e->config.out_of_memory) {
+            e->config.out_of_memory(e->config.out_of_memory_opaque);
+        }
+    }
+}
+
+void memory_region_transaction_begin(void)
+{
+    tx.depth++;
+}
+
+/* The outermost commit; the depth stays 1 while callbacks run. */
+static int commit_outermost(void)
+{
+    bool out_of_memory = false;
+    int rc = 0;
+
+    if (tx.void_error || anything_to_do()) {
+        rc = commit_rounds(&out_of_memory);
+    }
+    tx.phase = PHASE_OPEN;
+    tx.depth = 0;
+    leave_engines(out_of_memory);
+    return rc;
+}
+
+int memory_region_transaction_commit(void)
+{
+    if (!tx.depth || (tx.depth == 1 && tx.phase != PHASE_OPEN)) {
+        return -EINVAL;
+    }
+    if (tx.depth == 1) {
+        return commit_outermost();
+    }
+    tx.depth--;
+    return tx.void_error;
+}
+
+int xbar_transaction_abort(void)
+{
+    if (!tx.depth) {
+        return -EINVAL;
+    }
+    transaction__void(-ECANCELED);
+    return 0;
+}

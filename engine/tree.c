@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Changing the tree. Every mutator has the same shape:
+ *
+ *     begin      join the transaction, hold the writer lock
+ *     check      a caller's mistake changes nothing
+ *     reserve    room in the undo log: the last thing that may fail
+ *     log        what the field, or the edge, was
+ *     change
+ *     end        commit, if nobody else has a transaction open
+ *
+ * All changes of a placed region's geometry go through take_out() and
+ * put_back(), and all edges through tree__link() and tree__unlink(): whoever
+ * wants to know which addresses changed has to look at these four.
+ */
+#include <errno.h>
+
+#include "engine/engine_internal.h"
+#include "engine/interval.h"
+
+/* ---- Edges ------------------------------------------------------------- */
+
+int tree__link(MemoryRegion *container, MemoryRegion *mr)
+{
+    int rc;
+
+    mr->container = container;
+    interval__insert(&container->children, mr);
+    rc = nesting__update(container);
+    if (rc) {
+        tree__unlink(mr);
+    }
+    return rc;
+}
+
+void tree__unlink(MemoryRegion *mr)
+{
+    MemoryRegion *container = mr->container;
+
+    interval__remove(&container->children, mr);
+    mr->container = NULL;
+    (void)nesting__update(container); /* heights only fall */
+}
+
+int tree__alias_link(MemoryRegion *target, MemoryRegion *alias)
+{
+    int rc;
+
+    alias->alias_prev = NULL;
+    alias->alias_next = target->aliased_by;
+    if (target->aliased_by) {
+        target->aliased_by->alias_prev = alias;
+    }
+    target->aliased_by = alias;
+    __atomic_store_n(&alias->alias, target, __ATOMIC_RELEASE);
+    rc = nesting__update(alias);
+    if (rc) {
+        tree__alias_unlink(alias);
+    }
+    return rc;
+}
+
+void tree__alias_unlink(MemoryRegion *alias)
+{
+    MemoryRegion *target = alias->alias;
+
+    *(alias->alias_prev ? &alias->alias_prev->alias_next
+                        : &target->aliased_by) = alias->alias_next;
+    if (alias->alias_next) {
+        alias->alias_next->alias_prev = alias->alias_prev;
+    }
+    __atomic_store_n(&alias->alias, NULL, __ATOMIC_RELEASE);
+    (void)nesting__update(alias);
+}
+
+/* A placed region leaves the index while what it is indexed by changes. */
+static void take_out(MemoryRegion *mr)
+{
+    if (mr->container) {
+        interval__remove(&mr->container->children, mr);
+    }
+}
+
+static void put_back(MemoryRegion *mr)
+{
+    if (mr->container) {
+        interval__insert(&mr->container->children, mr);
+    }
+}
+
+/* ---- Undo -------------------------------------------------------------- */
+
+static void undo_link(void *opaque, uintptr_t old)
+{
+    (void)old;
+    tree__unlink(opaque);
+}
+
+static void undo_unlink(void *opaque, uintptr_t old)
+{
+    int rc = tree__link((MemoryRegion *)old, opaque);
+
+    xbar_assert(rc == 0); /* it stood there before */
+}
+
+static void undo_alias_unlink(void *opaque, uintptr_t old)
+{
+    int rc = tree__alias_link((MemoryRegion *)old, opaque);
+
+    xbar_assert(rc == 0);
+}
+
+static void undo_priority(void *opaque, uintptr_t old)
+{
+    ((MemoryRegion *)opaque)->priority = (int32_t)old;
+}
+
+/* Only of a region that is in no container: it is a part of the key. */
+static void undo_sequence(void *opaque, uintptr_t old)
+{
+    ((MemoryRegion *)opaque)->sequence = old;
+}
+
+static void undo_addr(void *opaque, uintptr_t old)
+{
+    MemoryRegion *mr = opaque;
+
+    take_out(mr);
+    mr->addr = old;
+    put_back(mr);
+}
+
+static void undo_flags(void *opaque, uintptr_t old)
+{
+    MemoryRegion *mr = opaque;
+
+    __atomic_store_n(&mr->flags, (uint32_t)old, __ATOMIC_RELAXED);
+}
+
+static void undo_last(void *opaque, uintptr_t old)
+{
+    MemoryRegion *mr = opaque;
+
+    take_out(mr);
+    __atomic_store_n(&mr->last, old, __ATOMIC_RELAXED);
+    put_back(mr);
+}
+
+static void undo_alias_offset(void *opaque, uintptr_t old)
+{
+    MemoryRegion *mr = opaque;
+
+    __atomic_store_n(&mr->alias_offset, old, __ATOMIC_RELAXED);
+}
+
+/* ---- Changes, inside a mutation ---------------------------------------- */
+
+static int attach(MemoryRegion *container, hwaddr offset, MemoryRegion *mr,
+                  int priority)
+{
+    struct xbar_engine *engine = mr->engine;
+    MemoryRegion old = *mr;
+    int rc = transaction__reserve(engine, 4);
+
+    if (rc) {
+        return rc;
+    }
+    mr->addr = offset;
+    mr->priority = priority;
+    mr->sequence = ++engine->next_sequence;
+    rc = tree__link(container, mr);
+    if (rc) {
+        mr->addr = old.addr;
+        mr->priority = old.priority;
+        mr->sequence = old.sequence;
+        return rc;
+    }
+    transaction__log(engine, undo_addr, mr, old.addr);
+    transaction__log(engine, undo_priority, mr, (uintptr_t)old.priority);
+    transaction__log(engine, undo_sequence, mr, old.sequence);
+    transaction__log(engine, undo_link, mr, 0);
+    return 0;
+}
+
+int tree__detach(MemoryRegion *mr)
+{
+    int rc = transaction__reserve(mr->engine, 1);
+
+    if (!rc) {
+        transaction__log(mr->engine, undo_unlink, mr, (uintptr_t)mr->container);
+        tree__unlink(mr);
+    }
+    return rc;
+}
+
+int tree__alias_detach(MemoryRegion *mr)
+{
+    int rc = transaction__reserve(mr->engine, 1);
+
+    if (!rc) {
+        transaction__log(mr->engine, undo_alias_unlink, mr,
+                         (uintptr_t)mr->alias);
+        tree__alias_unlink(mr);
+    }
+    return rc;
+}
+
+int tree__set_flags(MemoryRegion *mr, uint32_t flags)
+{
+    int rc;
+
+    if (flags == mr->flags) {
+        return 0;
+    }
+    rc = transaction__reserve(mr->engine, 1);
+    if (!rc) {
+        transaction__log(mr->engine, undo_flags, mr, mr->flags);
+        undo_flags(mr, flags);
+    }
+    return rc;
+}
+
+static int change_address(MemoryRegion *mr, hwaddr addr)
+{
+    int rc;
+
+    if (addr == mr->addr) {
+        return 0;
+    }
+    rc = transaction__reserve(mr->engine, 1);
+    if (!rc) {
+        transaction__log(mr->engine, undo_addr, mr, mr->addr);
+        undo_addr(mr, addr);
+    }
+    return rc;
+}
+
+static int change_last(MemoryRegion *mr, uint64_t last)
+{
+    int rc;
+
+    if (last == mr->last) {
+        return 0;
+    }
+    rc = transaction__reserve(mr->engine, 1);
+    if (!rc) {
+        transaction__log(mr->engine, undo_last, mr, mr->last);
+        undo_last(mr, last);
+    }
+    return rc;
+}
+
+static int change_size(MemoryRegion *mr, uint64_t size)
+{
+    uint32_t flags = mr->flags & ~(uint32_t)REGION_EMPTY;
+    int rc;
+
+    if (size > ram__limit(mr)) {
+        return -EINVAL;
+    }
+    rc = tree__set_flags(mr, size ? flags : flags | REGION_EMPTY);
+    if (!rc) {
+        rc = change_last(mr, region__last_of_size(size));
+    }
+    return rc;
+}
+
+static int change_alias_offset(MemoryRegion *mr, hwaddr offset)
+{
+    int rc;
+
+    if (!(mr->flags & REGION_ALIAS)) {
+        return -EINVAL;
+    }
+    if (offset == mr->alias_offset) {
+        return 0;
+    }
+    rc = transaction__reserve(mr->engine, 1);
+    if (!rc) {
+        transaction__log(mr->engine, undo_alias_offset, mr, mr->alias_offset);
+        undo_alias_offset(mr, offset);
+    }
+    return rc;
+}
+
+static int set_flag(MemoryRegion *mr, uint32_t flag, bool value)
+{
+    return tree__set_flags(mr, value ? mr->flags | flag : mr->flags & ~flag);
+}
+
+static int attach_checked(MemoryRegion *mr, hwaddr offset,
+                          MemoryRegion *subregion, int priority)
+{
+    if (mr->flags & REGION_ALIAS) {
+        return -EINVAL;
+    }
+    if (subregion->container) {
+        return -EBUSY;
+    }
+    return mr == subregion ? -ELOOP : attach(mr, offset, subregion, priority);
+}
+
+/* ---- Public ------------------------------------------------------------ */
+
+static int begin(MemoryRegion *mr)
+{
+    int rc;
+
+    if (!region__is_usable(mr)) {
+        return -EINVAL;
+    }
+    rc = xbar_mutation_begin(mr->engine);
+    if (!rc && !region__is_usable(mr)) {
+        (void)xbar_mutation_end(mr->engine);
+        rc = -EINVAL; /* destroyed while we waited for the lock */
+    }
+    return rc;
+}
+
+/* The mutator's own error goes first: the commit's follows from it. */
+static int end(MemoryRegion *mr, int rc)
+{
+    int commit = xbar_mutation_end(mr->engine);
+
+    return rc ? rc : commit;
+}
+
+int memory_region_add_subregion_overlap(MemoryRegion *mr, hwaddr offset,
+                                        MemoryRegion *subregion, int priority)
+{
+    int rc;
+
+    if (!region__is_usable(subregion) || !mr ||
+        mr->engine != subregion->engine) {
+        return -EINVAL;
+    }
+    rc = begin(mr);
+    return rc ? rc : end(mr, attach_checked(mr, offset, subregion, priority));
+}
+
+int memory_region_add_subregion(MemoryRegion *mr, hwaddr offset,
+                                MemoryRegion *subregion)
+{
+    return memory_region_add_subregion_overlap(mr, offset, subregion, 0);
+}
+
+int memory_region_del_subregion(MemoryRegion *mr, MemoryRegion *subregion)
+{
+    int rc;
+
+    if (!region__is_usable(subregion)) {
+        return -EINVAL;
+    }
+    rc = begin(mr);
+    if (rc) {
+        return rc;
+    }
+    return end(mr,
+               subregion->container == mr ? tree__detach(subregion) : -EINVAL);
+}
+
+int memory_region_set_enabled(MemoryRegion *mr, bool enabled)
+{
+    int rc = begin(mr);
+
+    return rc ? rc : end(mr, set_flag(mr, XBAR_REGION_ENABLED, enabled));
+}
+
+int memory_region_set_readonly(MemoryRegion *mr, bool readonly)
+{
+    int rc = begin(mr);
+
+    return rc ? rc : end(mr, set_flag(mr, XBAR_REGION_READONLY, readonly));
+}
+
+int memory_region_set_address(MemoryRegion *mr, hwaddr addr)
+{
+    int rc = begin(mr);
+
+    return rc ? rc : end(mr, change_address(mr, addr));
+}
+
+int memory_region_set_size(MemoryRegion *mr, uint64_t size)
+{
+    int rc = begin(mr);
+
+    return rc ? rc : end(mr, change_size(mr, size));
+}
+
+int memory_region_set_alias_offset(MemoryRegion *mr, hwaddr offset)
+{
+    int rc = begin(mr);
+
+    return rc ? rc : end(mr, change_alias_offset(mr, offset));
+}
