@@ -276,10 +276,10 @@ static uint64_t square_root(const struct fp_format *fmt, uint64_t x,
         return x;
     }
     /* An even exponent halves; sig then stands for 1 <= value < 4. The bit
-     * that the shift loses is 0: 53 of 64 bits are in use. Two digits more
-     * than the result has are enough for a tie. */
+     * that the shift loses is 0: 53 of 64 bits are in use. One digit more
+     * than the result has, and the sticky bit, decide every rounding. */
     return fp__round(fmt, false, (a.exp - (int)odd) / 2,
-                     root_digits(odd ? a.sig : a.sig >> 1, fmt->precision + 2),
+                     root_digits(odd ? a.sig : a.sig >> 1, fmt->precision + 1),
                      rm, flags);
 }
 
