@@ -52,6 +52,26 @@ def trailing_blanks(paths):
             yield f"{path} does not end in a newline"
 
 
+LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
+NAMED = re.compile(r"`([\w.-]+/[\w./-]+\.(?:c|h|inc|md|py|sh|cmake|txt))`")
+
+
+def broken_links(paths):
+    """Links are relative to the document, paths in backticks to the root."""
+    for path in paths:
+        content = bytes_of(path).decode()
+        folder = os.path.dirname(os.path.join(tree.ROOT, path))
+        for target in LINK.findall(content):
+            if not os.path.exists(os.path.join(folder, target)):
+                yield f"{path} links to {target}"
+        for target in NAMED.findall(content):
+            if not any(
+                os.path.exists(os.path.join(base, target))
+                for base in (tree.ROOT, folder)
+            ):
+                yield f"{path} names {target}"
+
+
 def main():
     tap = Tap()
     paths = tree.files("")
@@ -63,6 +83,7 @@ def main():
     tap.case(f"no file above {SIZE_MAX >> 10} KiB", large(paths))
     tap.case("no path outside the project", foreign_paths(paths))
     tap.case("lines end cleanly", trailing_blanks(paths))
+    tap.case("documents name what exists", broken_links(tree.files(".md")))
     tap.end()
 
 
