@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* The ACLINT of one hart, in the CLINT's layout: software interrupt, timer. */
+#ifndef XBAR_ACLINT_H
+#define XBAR_ACLINT_H
+
+#include <xbar/xbar.h>
+
+struct aclint {
+    MemoryRegion region;
+    struct xbar_riscv_hart *hart; /* keeps the time; set after init */
+    uint64_t timecmp;             /* as last written: the hart has a copy */
+    bool msip;
+};
+
+/* Return: 0 or -errno. */
+int aclint_init(struct aclint *aclint) XBAR_MUST_CHECK;
+
+/* aclint_reset() - time 0, no timer, no software interrupt */
+void aclint_reset(struct aclint *aclint);
+
+#endif

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The board: one hart, RAM, and the devices of memmap.h, wired together.
+ *
+ *          +------+   lines   +------+  M, S external
+ *   uart --|      |---------->| PLIC |----------------+
+ *   rtc ---+------+           +------+                v
+ *   aclint ------- software interrupt, timer ------> hart
+ *   finisher ----- host: end or reset the run
+ *
+ * All device state is guarded by the engine's machine lock. The hart's thread
+ * holds it inside device callbacks; any other thread takes it itself.
+ */
+#ifndef XBAR_BOARD_H
+#define XBAR_BOARD_H
+
+#include <xbar/xbar.h>
+
+#include "aclint.h"
+#include "finisher.h"
+#include "goldfish_rtc.h"
+#include "plic.h"
+#include "uart16550.h"
+
+/* Instructions per 10 MHz tick with --deterministic: a 100 MHz hart. */
+#define DETERMINISTIC_INSNS_PER_TICK 10
+
+struct board_config {
+    uint64_t ram_size; /* bytes, a multiple of 4 KiB */
+    bool deterministic;
+    struct uart16550_host uart;
+    struct finisher_host finisher;
+    /* An alarm was set: have goldfish_rtc_poll() called soon. */
+    void (*rtc_alarm_moved)(void *opaque);
+    void *rtc_opaque;
+
+    /* See struct xbar_engine_config and struct xbar_riscv_config. */
+    void (*observe_device)(void *opaque, const struct xbar_access *access);
+    xbar_tlb_observe_fn *observe_memory;
+    void *observe_opaque;
+};
+
+struct board {
+    struct xbar_engine *engine;
+    struct xbar_riscv_hart *hart;
+    AddressSpace memory;
+    MemoryRegion system; /* the root: everything that can be addressed */
+    MemoryRegion boot_rom;
+    MemoryRegion ram;
+    struct aclint aclint;
+    struct plic plic;
+    struct uart16550 uart;
+    struct goldfish_rtc rtc;
+    struct finisher finisher;
+    struct board_config config;
+};
+
+/*
+ * board_new() - build the board; the hart is in reset
+ * @config: copied, but for what its opaques point to
+ *
+ * The engine is entered on this thread until board_free().
+ * Return: NULL with @errp set.
+ */
+struct board *board_new(const struct board_config *config, Error **errp)
+    XBAR_MUST_CHECK;
+void board_free(struct board *board);
+
+/*
+ * board_set_boot() - where the hart goes after reset, with a1 = @dtb
+ *
+ * Writes the boot ROM. While the hart does not run.
+ */
+void board_set_boot(struct board *board, hwaddr entry, hwaddr dtb);
+
+/* board_reset() - as at power-on, but for RAM; while the hart does not run */
+void board_reset(struct board *board);
+
+#endif

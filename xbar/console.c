@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: MIT */
+#include "console.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "ring.h"
+#include "terminal.h"
+
+#define ESCAPE_KEY 0x01 /* ctrl-a */
+
+/* A pipe that polls writable takes this much without blocking (PIPE_BUF). */
+#define WRITE_CHUNK 4096
+
+/* The rest of the ring absorbs what a guest writes before its hart pauses. */
+#define PAUSE_LEVEL (RING_SIZE / 2)
+
+/* How long a reader that takes nothing may hold up the end after a quit. */
+#define STALL_MS 500
+
+struct console {
+    struct console_host host;
+    pthread_t thread;
+    sigset_t old_mask;
+    int wake_fd;
+    int signal_fd;
+    int out_fd;
+    bool is_muted;
+
+    /* The console thread's alone. */
+    struct ring in;
+    bool is_stdin_open;
+    bool is_escaped;        /* the last key was ctrl-a */
+    atomic_bool is_waiting; /* for room in the UART; see feed_guest() */
+
+    /* Under the lock. */
+    pthread_mutex_t lock;
+    pthread_cond_t has_room;
+    struct ring out;
+    bool is_out_broken; /* output goes nowhere: drop it */
+    bool is_quitting;   /* somebody else than the guest ended the run */
+    bool is_stopping;   /* console_stop() waits */
+};
+
+/* ---- From the hart's side ---------------------------------------------- */
+
+static void wake_thread(struct console *console)
+{
+    uint64_t one = 1;
+    ssize_t ret = write(console->wake_fd, &one, sizeof(one));
+
+    (void)ret; /* it can only be full, and then the thread wakes anyway */
+}
+
+void console_kick(struct console *console)
+{
+    wake_thread(console);
+}
+
+void console_has_room(struct console *console)
+{
+    if (atomic_exchange(&console->is_waiting, false)) {
+        wake_thread(console);
+    }
+}
+
+void console_put(struct console *console, uint8_t byte)
+{
+    bool was_empty;
+    bool is_filling;
+
+    if (console->is_muted) {
+        return;
+    }
+    pthread_mutex_lock(&console->lock);
+    was_empty = ring_count(&console->out) == 0;
+    if (!console->is_out_broken && ring_room(&console->out)) {
+        ring_put(&console->out, byte);
+    }
+    is_filling = ring_count(&console->out) > PAUSE_LEVEL;
+    pthread_mutex_unlock(&console->lock);
+
+    if (was_empty) {
+        wake_thread(console);
+    }
+    if (is_filling) {
+        console->host.pause(console->host.opaque);
+    }
+}
+
+void console_wait_room(struct console *console)
+{
+    pthread_mutex_lock(&console->lock);
+    while (ring_count(&console->out) > PAUSE_LEVEL && !console->is_quitting) {
+        pthread_cond_wait(&console->has_room, &console->lock);
+    }
+    pthread_mutex_unlock(&console->lock);
+}
+
+/* ---- The thread: ending ------------------------------------------------ */
+
+static void quit(struct console *console, int status)
+{
+    pthread_mutex_lock(&console->lock);
+    console->is_quitting = true;
+    pthread_cond_broadcast(&console->has_room);
+    pthread_mutex_unlock(&console->lock);
+    console->host.quit(console->host.opaque, status);
+}
+
+/* ctrl-z does not reach us in raw mode, but `kill -TSTP` does. */
+static void stop_process(struct console *console)
+{
+    if (!console->is_muted) {
+        terminal_restore();
+    }
+    kill(getpid(), SIGSTOP);
+    if (!console->is_muted) {
+        terminal_make_raw(STDIN_FILENO);
+    }
+}
+
+static void take_signal(struct console *console)
+{
+    struct signalfd_siginfo info;
+
+    if (read(console->signal_fd, &info, sizeof(info)) != sizeof(info)) {
+        return;
+    }
+    switch (info.ssi_signo) {
+    case SIGTSTP:
+        stop_process(console);
+        break;
+    case SIGCONT:
+        if (!console->is_muted) {
+            terminal_make_raw(STDIN_FILENO);
+        }
+        break;
+    default:
+        quit(console, 128 + (int)info.ssi_signo);
+    }
+}
+
+/* ---- The thread: input ------------------------------------------------- */
+
+static void print_keys(void)
+{
+    fputs("\n"
+          "ctrl-a h       these keys\n"
+          "ctrl-a x       end the run\n"
+          "ctrl-a ctrl-a  send ctrl-a to the guest\n",
+          stderr);
+}
+
+/* The key after ctrl-a. One without a meaning is dropped, as in QEMU. */
+static void take_escaped_key(struct console *console, uint8_t key)
+{
+    switch (key) {
+    case 'h':
+    case '?':
+        print_keys();
+        break;
+    case 'x':
+        quit(console, 0);
+        break;
+    case ESCAPE_KEY:
+        ring_put(&console->in, key);
+        break;
+    default:
+        break;
+    }
+}
+
+static void take_key(struct console *console, uint8_t key)
+{
+    if (console->is_escaped) {
+        console->is_escaped = false;
+        take_escaped_key(console, key);
+    } else if (key == ESCAPE_KEY) {
+        console->is_escaped = true;
+    } else {
+        ring_put(&console->in, key);
+    }
+}
+
+/* The end of input is not the end of the run. */
+static void read_stdin(struct console *console)
+{
+    uint8_t keys[256];
+    size_t room = ring_room(&console->in);
+    ssize_t got =
+        read(STDIN_FILENO, keys, room < sizeof(keys) ? room : sizeof(keys));
+
+    if (got == 0 || (got < 0 && errno != EINTR && errno != EAGAIN)) {
+        console->is_stdin_open = false;
+    }
+    for (ssize_t i = 0; i < got; i++) {
+        take_key(console, keys[i]);
+    }
+}
+
+/*
+ * Hand over what the UART has room for. `is_waiting` is set before the UART
+ * is looked at, so that room made after that look wakes us: console_has_room()
+ * is called under the lock that the look was under.
+ */
+static void feed_guest(struct console *console)
+{
+    uint8_t bytes[64];
+    size_t count;
+    size_t taken;
+
+    do {
+        count = ring_peek(&console->in, bytes, sizeof(bytes));
+        atomic_store(&console->is_waiting, count != 0);
+        if (count == 0) {
+            return;
+        }
+        taken = console->host.receive(console->host.opaque, bytes, count);
+        ring_drop(&console->in, taken);
+    } while (taken == count);
+}
+
+/* ---- The thread: output ------------------------------------------------ */
+
+static size_t copy_output(struct console *console, uint8_t *bytes)
+{
+    size_t count;
+
+    pthread_mutex_lock(&console->lock);
+    count = ring_peek(&console->out, bytes, WRITE_CHUNK);
+    pthread_mutex_unlock(&console->lock);
+    return count;
+}
+
+static void drop_output(struct console *console, size_t count)
+{
+    pthread_mutex_lock(&console->lock);
+    ring_drop(&console->out, count);
+    pthread_cond_broadcast(&console->has_room);
+    pthread_mutex_unlock(&console->lock);
+}
+
+/* A reader that went away ends the run as quietly as it ends `cat`. */
+static void break_output(struct console *console, int error)
+{
+    pthread_mutex_lock(&console->lock);
+    console->is_out_broken = true;
+    ring_drop(&console->out, ring_count(&console->out));
+    pthread_mutex_unlock(&console->lock);
+    if (error == EPIPE) {
+        quit(console, 128 + SIGPIPE);
+        return;
+    }
+    fprintf(stderr, "xbar: standard output: %s\n", strerror(error));
+    quit(console, 1);
+}
+
+static void write_stdout(struct console *console)
+{
+    uint8_t bytes[WRITE_CHUNK];
+    size_t count = copy_output(console, bytes);
+    ssize_t put = write(console->out_fd, bytes, count);
+
+    if (put >= 0) {
+        drop_output(console, (size_t)put);
+    } else if (errno != EAGAIN && errno != EINTR) {
+        break_output(console, errno);
+    }
+}
+
+/* ---- The thread: its loop ---------------------------------------------- */
+
+enum poll_slot {
+    SLOT_WAKE,
+    SLOT_SIGNAL,
+    SLOT_STDIN,
+    SLOT_STDOUT,
+    SLOTS,
+};
+
+/* What the thread should do next, read under the lock. */
+struct outlook {
+    bool has_output;
+    bool is_stopping;
+    bool is_quitting;
+};
+
+static struct outlook look(struct console *console)
+{
+    struct outlook outlook;
+
+    pthread_mutex_lock(&console->lock);
+    outlook.has_output = ring_count(&console->out) != 0;
+    outlook.is_stopping = console->is_stopping;
+    outlook.is_quitting = console->is_quitting;
+    pthread_mutex_unlock(&console->lock);
+    return outlook;
+}
+
+/* A negative descriptor is one that poll() leaves alone. */
+static int wait_for_news(struct console *console, const struct outlook *outlook,
+                         struct pollfd *fds)
+{
+    bool wants_input = console->is_stdin_open && ring_room(&console->in);
+    int timeout = console->host.poll(console->host.opaque);
+
+    fds[SLOT_WAKE] = (struct pollfd){ console->wake_fd, POLLIN, 0 };
+    fds[SLOT_SIGNAL] = (struct pollfd){ console->signal_fd, POLLIN, 0 };
+    fds[SLOT_STDIN] =
+        (struct pollfd){ wants_input ? STDIN_FILENO : -1, POLLIN, 0 };
+    fds[SLOT_STDOUT] =
+        (struct pollfd){ outlook->has_output ? console->out_fd : -1, POLLOUT,
+                         0 };
+    if (outlook->is_stopping && outlook->is_quitting) {
+        timeout = STALL_MS;
+    }
+    return poll(fds, SLOTS, timeout);
+}
+
+static void handle_news(struct console *console, const struct pollfd *fds)
+{
+    uint64_t ignored;
+
+    if (fds[SLOT_WAKE].revents) {
+        ssize_t ret = read(console->wake_fd, &ignored, sizeof(ignored));
+
+        (void)ret; /* only resets the counter */
+    }
+    if (fds[SLOT_SIGNAL].revents) {
+        take_signal(console);
+    }
+    if (fds[SLOT_STDIN].revents) {
+        read_stdin(console);
+    }
+    if (fds[SLOT_STDOUT].revents) {
+        write_stdout(console);
+    }
+}
+
+/* At the end, what the guest printed is written out: all of it if the guest
+ * ended the run, what the reader takes readily if somebody else did. */
+static void *run_thread(void *opaque)
+{
+    struct console *console = opaque;
+
+    for (;;) {
+        struct outlook outlook = look(console);
+        struct pollfd fds[SLOTS];
+        int ready;
+
+        if (outlook.is_stopping && !outlook.has_output) {
+            return NULL;
+        }
+        if (!outlook.is_stopping) {
+            feed_guest(console);
+        }
+        ready = wait_for_news(console, &outlook, fds);
+        if (ready > 0) {
+            handle_news(console, fds);
+        } else if (ready == 0 && outlook.is_stopping && outlook.is_quitting) {
+            return NULL;
+        }
+    }
+}
+
+/* ---- Start and stop ---------------------------------------------------- */
+
+/*
+ * A terminal may take less than poll() promised, and block the rest. Opened
+ * anew it can be made non-blocking without changing the descriptor that the
+ * user's shell shares with us. A pipe needs no such care (WRITE_CHUNK), and a
+ * file would lose its position.
+ */
+static int open_output(void)
+{
+    int fd = -1;
+
+    if (isatty(STDOUT_FILENO)) {
+        fd = open("/proc/self/fd/1",
+                  O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    }
+    return fd < 0 ? STDOUT_FILENO : fd;
+}
+
+static void close_fds(struct console *console)
+{
+    if (console->wake_fd >= 0) {
+        close(console->wake_fd);
+    }
+    if (console->signal_fd >= 0) {
+        close(console->signal_fd);
+    }
+    if (console->out_fd != STDOUT_FILENO) {
+        close(console->out_fd);
+    }
+}
+
+static void block_signals(struct console *console, sigset_t *set)
+{
+    static const int numbers[] = { SIGTERM, SIGINT,  SIGHUP,
+                                   SIGQUIT, SIGTSTP, SIGCONT };
+
+    sigemptyset(set);
+    for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        sigaddset(set, numbers[i]);
+    }
+    pthread_sigmask(SIG_BLOCK, set, &console->old_mask);
+}
+
+/* Signals are blocked before the terminal changes: no way out in between. */
+static int start(struct console *console)
+{
+    sigset_t set;
+    int ret;
+
+    block_signals(console, &set);
+    console->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    console->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    console->out_fd = open_output();
+    if (console->wake_fd < 0 || console->signal_fd < 0) {
+        ret = errno;
+    } else {
+        ret = pthread_create(&console->thread, NULL, run_thread, console);
+    }
+    if (ret == 0 && !console->is_muted) {
+        terminal_make_raw(STDIN_FILENO);
+    }
+    return ret;
+}
+
+static void release(struct console *console)
+{
+    close_fds(console);
+    pthread_sigmask(SIG_SETMASK, &console->old_mask, NULL);
+    pthread_mutex_destroy(&console->lock);
+    pthread_cond_destroy(&console->has_room);
+    free(console);
+}
+
+struct console *console_start(const struct console_host *host, bool is_muted,
+                              Error **errp)
+{
+    struct console *console = calloc(1, sizeof(*console));
+    int error;
+
+    if (!console) {
+        error_setg(errp, "no memory for the console");
+        return NULL;
+    }
+    console->host = *host;
+    console->is_muted = is_muted;
+    console->is_stdin_open = !is_muted;
+    pthread_mutex_init(&console->lock, NULL);
+    pthread_cond_init(&console->has_room, NULL);
+    error = start(console);
+    if (error) {
+        error_setg(errp, "the console cannot be started: %s", strerror(error));
+        release(console);
+        return NULL;
+    }
+    return console;
+}
+
+void console_stop(struct console *console)
+{
+    if (!console) {
+        return;
+    }
+    pthread_mutex_lock(&console->lock);
+    console->is_stopping = true;
+    pthread_mutex_unlock(&console->lock);
+    wake_thread(console);
+    pthread_join(console->thread, NULL);
+    if (!console->is_muted) {
+        terminal_restore();
+    }
+    release(console);
+}

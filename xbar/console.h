@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The guest's console on standard input and output, and the thread that
+ * moves its bytes.
+ *
+ *   stdin --> escape keys --> input ring --> UART FIFO      (as it has room)
+ *   stdout <-------------- output ring <-- UART THR
+ *
+ * Who runs beside whom ("m": under the machine lock; "c": the console's own
+ * lock, a leaf; "-": never):
+ *
+ *                          hart thread        console thread
+ *   console_put()          m, c               -
+ *   console_has_room()     m                  -
+ *   console_kick()         m                  -
+ *   console_wait_room()    no lock, then c    -
+ *   host.receive, .poll    -                  m
+ *   host.quit              m (put) or none    none
+ *   stdin, stdout, signals -                  only this thread
+ *
+ * A. Nobody blocks on stdin or stdout with a lock held. If the output ring
+ *    fills up, the hart is asked to leave its run and waits in
+ *    console_wait_room(), without locks.
+ * B. Input is taken from the ring only as the UART has room, and read from
+ *    stdin only as the ring has room: nothing is lost.
+ * C. SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGTSTP and SIGCONT are blocked in all
+ *    threads and read from a signalfd by the console thread, so that no
+ *    handler runs in the middle of anything.
+ */
+#ifndef XBAR_CONSOLE_H
+#define XBAR_CONSOLE_H
+
+#include <xbar/xbar.h>
+
+struct console;
+
+/* What the console needs of the machine. */
+struct console_host {
+    /* Bytes for the guest, under the machine lock by the callee's own hand.
+     * Return: how many were taken. */
+    size_t (*receive)(void *opaque, const uint8_t *bytes, size_t count);
+    /* Called before each sleep. Return: milliseconds until the next call is
+     * due, -1 for never. */
+    int (*poll)(void *opaque);
+    /* The run must end with this exit status. Any thread. */
+    void (*quit)(void *opaque, int status);
+    /* The output ring is nearly full: call console_wait_room() soon. */
+    void (*pause)(void *opaque);
+    void *opaque;
+};
+
+/*
+ * console_start() - raw terminal, signals, thread
+ * @host: copied
+ * @is_muted: drop what the guest prints, and read no input
+ *
+ * Return: NULL with @errp set.
+ */
+struct console *console_start(const struct console_host *host, bool is_muted,
+                              Error **errp) XBAR_MUST_CHECK;
+
+/* console_stop() - write out what is left, restore the terminal; NULL is fine
+ */
+void console_stop(struct console *console);
+
+/* console_put() - a byte from the guest */
+void console_put(struct console *console, uint8_t byte);
+
+/* console_has_room() - the UART has room again; cheap if nobody waits for it */
+void console_has_room(struct console *console);
+
+/* console_kick() - host.poll has news */
+void console_kick(struct console *console);
+
+/* console_wait_room() - sleep until half of the output ring is free */
+void console_wait_room(struct console *console);
+
+#endif

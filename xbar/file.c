@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+#include "file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Where a file that is not regular starts: grown by doubling. */
+#define FIRST_GUESS (64 * 1024)
+
+static int fail(Error **errp, const char *path, int error)
+{
+    error_setg(errp, "%s: %s", path, strerror(error));
+    return -error;
+}
+
+/* Read up to @want bytes. Return: the number, less only at the end. */
+static ssize_t read_fully(int fd, uint8_t *to, size_t want)
+{
+    size_t have = 0;
+
+    while (have < want) {
+        ssize_t got = read(fd, to + have, want - have);
+
+        if (got == 0) {
+            break;
+        }
+        if (got < 0 && errno != EINTR) {
+            return -errno;
+        }
+        if (got > 0) {
+            have += (size_t)got;
+        }
+    }
+    return (ssize_t)have;
+}
+
+/*
+ * Read to the end or to @limit. One byte more than expected is asked for, so
+ * that the end of a file of known size is seen without growing the buffer.
+ */
+static int read_all(int fd, size_t expected, size_t limit, uint8_t **bytes,
+                    size_t *size)
+{
+    size_t capacity = expected + 1;
+    uint8_t *buf = NULL;
+    size_t have = 0;
+
+    for (;;) {
+        uint8_t *grown = realloc(buf, capacity);
+        ssize_t got;
+
+        if (!grown) {
+            free(buf);
+            return -ENOMEM;
+        }
+        buf = grown;
+        got = read_fully(fd, buf + have, capacity - have);
+        if (got < 0) {
+            free(buf);
+            return (int)got;
+        }
+        have += (size_t)got;
+        if (have < capacity) {
+            break;
+        }
+        if (have > limit) {
+            free(buf);
+            return -EFBIG;
+        }
+        capacity *= 2;
+    }
+    *bytes = buf;
+    *size = have;
+    return 0;
+}
+
+static int read_open_file(int fd, size_t limit, uint8_t **bytes, size_t *size)
+{
+    size_t expected = FIRST_GUESS;
+    struct stat st;
+
+    if (fstat(fd, &st)) {
+        return -errno;
+    }
+    if (S_ISREG(st.st_mode)) {
+        expected = (size_t)st.st_size;
+    }
+    if (expected > limit && S_ISREG(st.st_mode)) {
+        return -EFBIG;
+    }
+    return read_all(fd, expected, limit, bytes, size);
+}
+
+int file_read(const char *path, size_t limit, uint8_t **bytes, size_t *size,
+              Error **errp)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    int ret;
+
+    if (fd < 0) {
+        return fail(errp, path, errno);
+    }
+    ret = read_open_file(fd, limit, bytes, size);
+    close(fd);
+    if (ret) {
+        return fail(errp, path, -ret);
+    }
+    if (*size == 0) {
+        free(*bytes);
+        *bytes = NULL;
+        error_setg(errp, "%s: the file is empty", path);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+static int write_fully(int fd, const uint8_t *from, size_t size)
+{
+    while (size) {
+        ssize_t put = write(fd, from, size);
+
+        if (put < 0 && errno != EINTR) {
+            return -errno;
+        }
+        if (put > 0) {
+            from += put;
+            size -= (size_t)put;
+        }
+    }
+    return 0;
+}
+
+int file_write(const char *path, const void *bytes, size_t size, Error **errp)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    int ret;
+
+    if (fd < 0) {
+        return fail(errp, path, errno);
+    }
+    ret = write_fully(fd, bytes, size);
+    if (close(fd) && !ret) {
+        ret = -errno;
+    }
+    return ret ? fail(errp, path, -ret) : 0;
+}
+
+int file_make_dir(const char *path, Error **errp)
+{
+    char *copy = strdup(path);
+    struct stat st;
+
+    if (!copy) {
+        return fail(errp, path, ENOMEM);
+    }
+    /* Parents first; those that exist already say so, and are fine. */
+    for (char *slash = copy; (slash = strchr(slash + 1, '/'));) {
+        *slash = '\0';
+        mkdir(copy, 0777);
+        *slash = '/';
+    }
+    free(copy);
+    if (mkdir(path, 0777) && errno != EEXIST) {
+        return fail(errp, path, errno);
+    }
+    if (stat(path, &st) || !S_ISDIR(st.st_mode)) {
+        return fail(errp, path, ENOTDIR);
+    }
+    return 0;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* Whole files in and out of memory, with errors that name them. */
+#ifndef XBAR_FILE_H
+#define XBAR_FILE_H
+
+#include <xbar/xbar.h>
+
+/*
+ * file_read() - the bytes of @path
+ * @limit: bytes that the file may hold at most (a device may have no end)
+ * @bytes: gets them, to be freed by the caller
+ *
+ * Return: 0; -errno with @errp set. An empty file is -EINVAL.
+ */
+int file_read(const char *path, size_t limit, uint8_t **bytes, size_t *size,
+              Error **errp) XBAR_MUST_CHECK;
+
+/* file_write() - make or replace @path */
+int file_write(const char *path, const void *bytes, size_t size, Error **errp)
+    XBAR_MUST_CHECK;
+
+/* file_make_dir() - make folder @path, with its parents, unless it is there */
+int file_make_dir(const char *path, Error **errp) XBAR_MUST_CHECK;
+
+#endif

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is put into RAM before a guest starts: ELF files and raw bytes.
+ *
+ * Files are hostile: each length and offset is checked before it is used,
+ * and an image is known to fit before a byte of RAM is written.
+ */
+#ifndef XBAR_IMAGE_H
+#define XBAR_IMAGE_H
+
+#include <xbar/xbar.h>
+
+#define IMAGE_MAX_SEGMENTS 32
+
+/* Addresses addr .. addr + size - 1; what lies past the data is zero. */
+struct image_segment {
+    hwaddr addr;
+    uint64_t size; /* > 0, and addr + size <= end of RAM */
+    const uint8_t *data;
+    uint64_t data_size; /* <= size */
+};
+
+struct image {
+    const char *name;      /* for messages; the caller's */
+    uint8_t *bytes;        /* the file, owned; NULL if it is the caller's */
+    hwaddr entry;          /* ELF: its entry; raw: its first byte */
+    unsigned num_segments; /* 0: no such image */
+    struct image_segment segments[IMAGE_MAX_SEGMENTS];
+};
+
+/*
+ * image_open() - read @path and decide where it goes
+ * @raw_base: where raw bytes go
+ * @ram_size: RAM ends at RAM_BASE + @ram_size
+ *
+ * What starts with the ELF magic must be a sound RV64 executable.
+ * Return: 0; -errno with @errp naming file and reason.
+ */
+int image_open(struct image *image, const char *path, hwaddr raw_base,
+               uint64_t ram_size, Error **errp) XBAR_MUST_CHECK;
+
+/* image_open_raw() - the same, but whatever the bytes look like */
+int image_open_raw(struct image *image, const char *path, hwaddr base,
+                   uint64_t ram_size, Error **errp) XBAR_MUST_CHECK;
+
+/* image_from_memory() - the same, from bytes that stay the caller's */
+int image_from_memory(struct image *image, const char *name,
+                      const uint8_t *bytes, size_t size, hwaddr raw_base,
+                      uint64_t ram_size, Error **errp) XBAR_MUST_CHECK;
+
+/* image_close() - free it; a zeroed image is fine */
+void image_close(struct image *image);
+
+/* image_check_disjoint() - -EINVAL with @errp naming both if they overlap */
+int image_check_disjoint(const struct image *a, const struct image *b,
+                         Error **errp) XBAR_MUST_CHECK;
+
+/* image_overlaps() - does any segment touch @size bytes at @addr? */
+bool image_overlaps(const struct image *image, hwaddr addr, uint64_t size);
+
+/* image_write() - put it into RAM */
+MemTxResult image_write(const struct image *image, AddressSpace *as);
+
+/* image__parse_elf() - fill the segments; for image.c */
+int image__parse_elf(struct image *image, const uint8_t *bytes, size_t size,
+                     uint64_t ram_size, Error **errp) XBAR_MUST_CHECK;
+
+/* image__add_segment() - append one if it lies in RAM; for image.c, elf.c */
+int image__add_segment(struct image *image, struct image_segment segment,
+                       uint64_t ram_size, Error **errp) XBAR_MUST_CHECK;
+
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* A wire from a device to whoever listens: the PLIC, or a hart. */
+#ifndef XBAR_IRQ_H
+#define XBAR_IRQ_H
+
+#include <stdbool.h>
+
+/* A zeroed line leads nowhere, which is fine. */
+struct irq_line {
+    void (*set)(void *opaque, unsigned number, bool level);
+    void *opaque;
+    unsigned number;
+};
+
+/* Context: under the machine lock. The listener may ignore repeats. */
+static inline void irq_line_set(const struct irq_line *line, bool level)
+{
+    if (line->set) {
+        line->set(line->opaque, line->number, level);
+    }
+}
+
+#endif

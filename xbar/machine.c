@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+#include "machine.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "console.h"
+
+/* With --deterministic, a tenth of a guest second between looks at the RTC. */
+#define DETERMINISTIC_SLICE (10 * 1000 * 1000)
+
+#define STATUS_NONE (-1)
+
+struct machine {
+    struct board *board;
+    struct console *console; /* while running */
+    const struct guest *guest;
+    bool deterministic;
+    bool is_muted;
+    atomic_int status;          /* STATUS_NONE while running */
+    bool reset_asked;           /* hart thread */
+    uint64_t commits_reclaimed; /* as of the last reclaim */
+};
+
+/* ---- What the devices say ---------------------------------------------- */
+
+static void end_run(void *opaque, int status)
+{
+    struct machine *machine = opaque;
+    int none = STATUS_NONE;
+
+    atomic_compare_exchange_strong(&machine->status, &none, status);
+    xbar_riscv_request_exit(machine->board->hart);
+}
+
+static void ask_reset(void *opaque)
+{
+    struct machine *machine = opaque;
+
+    machine->reset_asked = true;
+    xbar_riscv_request_exit(machine->board->hart);
+}
+
+static void transmit_byte(void *opaque, uint8_t byte)
+{
+    struct machine *machine = opaque;
+
+    console_put(machine->console, byte);
+}
+
+static void note_uart_room(void *opaque)
+{
+    struct machine *machine = opaque;
+
+    console_has_room(machine->console);
+}
+
+static void note_alarm(void *opaque)
+{
+    struct machine *machine = opaque;
+
+    if (!machine->deterministic) {
+        console_kick(machine->console);
+    }
+}
+
+/* ---- What the console says --------------------------------------------- */
+
+static size_t receive_bytes(void *opaque, const uint8_t *bytes, size_t count)
+{
+    struct machine *machine = opaque;
+    struct uart16550 *uart = &machine->board->uart;
+    unsigned room;
+
+    xbar_engine_lock(machine->board->engine);
+    room = uart16550_room(uart);
+    if (count > room) {
+        count = room;
+    }
+    uart16550_receive(uart, bytes, (unsigned)count);
+    xbar_engine_unlock(machine->board->engine);
+    return count;
+}
+
+static uint64_t poll_rtc(struct machine *machine)
+{
+    uint64_t ns;
+
+    xbar_engine_lock(machine->board->engine);
+    ns = goldfish_rtc_poll(&machine->board->rtc);
+    xbar_engine_unlock(machine->board->engine);
+    return ns;
+}
+
+/* A deterministic alarm is the hart thread's to see, between slices. */
+static int poll_alarm(void *opaque)
+{
+    const uint64_t longest = 3600 * 1000;
+    struct machine *machine = opaque;
+    uint64_t ms;
+
+    if (machine->deterministic) {
+        return -1;
+    }
+    ms = poll_rtc(machine);
+    if (ms == UINT64_MAX) {
+        return -1;
+    }
+    ms = ms / 1000000 + 1;
+    return (int)(ms < longest ? ms : longest);
+}
+
+static void pause_hart(void *opaque)
+{
+    struct machine *machine = opaque;
+
+    xbar_riscv_request_exit(machine->board->hart);
+}
+
+/* ---- The run ----------------------------------------------------------- */
+
+/* RAM keeps what no image covers, as over a warm reset. */
+static void reset_machine(struct machine *machine)
+{
+    machine->reset_asked = false;
+    guest_write(machine->guest, machine->board);
+    board_reset(machine->board);
+}
+
+/* libxbar starts no thread: what commits retired is freed here, if any. */
+static void reclaim_retired(struct machine *machine)
+{
+    struct xbar_engine_stats stats;
+
+    xbar_engine_get_stats(machine->board->engine, &stats);
+    if (stats.commits != machine->commits_reclaimed) {
+        machine->commits_reclaimed = stats.commits;
+        (void)xbar_engine_reclaim(machine->board->engine);
+    }
+}
+
+static int run_to_end(struct machine *machine)
+{
+    uint64_t slice = machine->deterministic ? DETERMINISTIC_SLICE : UINT64_MAX;
+    int status;
+
+    for (;;) {
+        xbar_riscv_run(machine->board->hart, slice);
+        status = atomic_load(&machine->status);
+        if (status != STATUS_NONE) {
+            return status;
+        }
+        if (machine->reset_asked) {
+            reset_machine(machine);
+        }
+        if (machine->deterministic) {
+            poll_rtc(machine);
+        }
+        console_wait_room(machine->console);
+        reclaim_retired(machine);
+    }
+}
+
+static double now_seconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+int machine_run(struct machine *machine, struct machine_result *result,
+                Error **errp)
+{
+    const struct console_host host = {
+        .receive = receive_bytes,
+        .poll = poll_alarm,
+        .quit = end_run,
+        .pause = pause_hart,
+        .opaque = machine,
+    };
+    double start;
+
+    machine->console = console_start(&host, machine->is_muted, errp);
+    if (!machine->console) {
+        return -EIO;
+    }
+    start = now_seconds();
+    result->status = run_to_end(machine);
+    result->seconds = now_seconds() - start;
+    console_stop(machine->console);
+    machine->console = NULL;
+    xbar_riscv_get_stats(machine->board->hart, &result->stats);
+    return 0;
+}
+
+/* ---- Making one -------------------------------------------------------- */
+
+struct machine *machine_new(const struct guest *guest,
+                            const struct machine_config *config, Error **errp)
+{
+    struct machine *machine = calloc(1, sizeof(*machine));
+    struct board_config board_config = {
+        .ram_size = guest->ram_size,
+        .deterministic = config->deterministic,
+        .uart = { transmit_byte, note_uart_room, machine },
+        .finisher = { end_run, ask_reset, machine },
+        .rtc_alarm_moved = note_alarm,
+        .rtc_opaque = machine,
+        .observe_device = config->observe_device,
+        .observe_memory = config->observe_memory,
+        .observe_opaque = config->observe_opaque,
+    };
+
+    if (!machine) {
+        error_setg(errp, "no memory for the machine");
+        return NULL;
+    }
+    machine->guest = guest;
+    machine->deterministic = config->deterministic;
+    machine->is_muted = config->is_muted;
+    atomic_init(&machine->status, STATUS_NONE);
+    machine->board = board_new(&board_config, errp);
+    if (!machine->board) {
+        free(machine);
+        return NULL;
+    }
+    guest_write(guest, machine->board);
+    return machine;
+}
+
+void machine_free(struct machine *machine)
+{
+    board_free(machine->board);
+    free(machine);
+}
+
+AddressSpace *machine_memory(struct machine *machine)
+{
+    return &machine->board->memory;
+}

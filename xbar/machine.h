@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A board with a guest in it and the console attached: one run.
+ *
+ * Why the hart leaves its run, and who says so:
+ *
+ *   status set    the finisher (hart thread); a key, a signal, a closed pipe
+ *                 (console thread). The first one counts.
+ *   reset asked   the finisher
+ *   pause         the console's output is filling up
+ *   budget        --deterministic only: the clock's alarm is looked at
+ */
+#ifndef XBAR_MACHINE_H
+#define XBAR_MACHINE_H
+
+#include <xbar/xbar.h>
+
+#include "board.h"
+#include "guest.h"
+
+struct machine;
+
+struct machine_config {
+    bool deterministic;
+    bool is_muted; /* no console: what the guest prints is dropped */
+    void (*observe_device)(void *opaque, const struct xbar_access *access);
+    xbar_tlb_observe_fn *observe_memory;
+    void *observe_opaque;
+};
+
+struct machine_result {
+    int status; /* the exit status that the run asks for */
+    double seconds;
+    struct xbar_riscv_stats stats;
+};
+
+/*
+ * machine_new() - a board with @guest loaded, ready to start
+ * @guest: must outlive the machine
+ *
+ * Return: NULL with @errp set.
+ */
+struct machine *machine_new(const struct guest *guest,
+                            const struct machine_config *config, Error **errp)
+    XBAR_MUST_CHECK;
+void machine_free(struct machine *machine);
+
+/* machine_memory() - what the hart sees */
+AddressSpace *machine_memory(struct machine *machine);
+
+/*
+ * machine_run() - run to the end, on this thread
+ *
+ * Return: 0; -errno with @errp set if it could not start.
+ */
+int machine_run(struct machine *machine, struct machine_result *result,
+                Error **errp) XBAR_MUST_CHECK;
+
+#endif

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * xbar: a reference RV64GC machine on nothing but libxbar's public headers.
+ *
+ *   options --> guest --> machine --> exit status
+ *   (argv)      (files)   (board, console, hart)
+ *
+ * run plays the guest; profile does, too, and counts; mtree needs the board
+ * alone. Everything that can be wrong with the input is found before the
+ * guest starts and before anything is written.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "file.h"
+#include "guest.h"
+#include "machine.h"
+#include "mtree.h"
+#include "options.h"
+#include "profile.h"
+
+#define STATUS_BAD_INPUT 2
+
+/* One line, whatever bytes a file's name has. */
+static int report_error(Error *err)
+{
+    fputs("xbar: ", stderr);
+    for (const char *c = error_get_pretty(err); *c; c++) {
+        fputc(iscntrl((unsigned char)*c) ? '?' : *c, stderr);
+    }
+    fputc('\n', stderr);
+    error_free(err);
+    return STATUS_BAD_INPUT;
+}
+
+static int run_guest(const struct guest *guest, const struct options *options,
+                     Error **errp)
+{
+    const struct machine_config config = {
+        .deterministic = options->deterministic,
+    };
+    struct machine *machine = machine_new(guest, &config, errp);
+    struct machine_result result;
+    int ret;
+
+    if (!machine) {
+        return -EINVAL;
+    }
+    ret = machine_run(machine, &result, errp);
+    machine_free(machine);
+    return ret ? ret : result.status;
+}
+
+/* Return: an exit status; negative with @errp set. */
+static int run_command(const struct options *options, Error **errp)
+{
+    struct guest guest;
+    int ret = guest_open(&guest, options, errp);
+
+    if (ret) {
+        return ret;
+    }
+    if (options->dump_dtb) {
+        ret = file_write(options->dump_dtb, guest.dtb, guest.dtb_size, errp);
+    } else if (options->command == COMMAND_PROFILE) {
+        ret = profile_command(&guest, options, errp);
+    } else {
+        ret = run_guest(&guest, options, errp);
+    }
+    guest_close(&guest);
+    return ret;
+}
+
+/*
+ * Descriptors 0 to 2 may be closed. A file that is opened later must not get
+ * their numbers and then be taken for the console.
+ */
+static void fill_standard_fds(void)
+{
+    for (int fd = 0; fd <= 2; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF) {
+            (void)!open("/dev/null", fd ? O_RDONLY : O_WRONLY);
+        }
+    }
+}
+
+/* What was printed counts only if it arrived. */
+static int close_stdout(int status)
+{
+    if (fflush(stdout) && errno != EPIPE) {
+        perror("xbar: standard output");
+        return status ? status : 1;
+    }
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    Error *err = NULL;
+    int status = 0;
+
+    fill_standard_fds();
+    signal(SIGPIPE, SIG_IGN);
+    if (options_parse(&options, argc, argv, &err)) {
+        return report_error(err);
+    }
+    switch (options.command) {
+    case COMMAND_HELP:
+        options_print_help(stdout);
+        break;
+    case COMMAND_VERSION:
+        puts("xbar " XBAR_PROGRAM_VERSION);
+        break;
+    case COMMAND_MTREE:
+        status = mtree_command(&options, &err);
+        break;
+    default:
+        status = run_command(&options, &err);
+        break;
+    }
+    return close_stdout(status < 0 ? report_error(err) : status);
+}

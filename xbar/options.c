@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: MIT */
+#include "options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <string.h>
+
+#include "memmap.h"
+#include "size.h"
+
+/* Which commands take an option, as bits by enum command. */
+enum option_scope {
+    FOR_PROFILE = 1 << COMMAND_PROFILE,
+    FOR_MTREE = 1 << COMMAND_MTREE,
+    FOR_GUEST = 1 << COMMAND_RUN | FOR_PROFILE,
+    FOR_BOARD = FOR_GUEST | FOR_MTREE,
+    FOR_ALL = FOR_BOARD,
+};
+
+/* Beyond any character, so that getopt's '?' and ':' cannot be meant. */
+enum option_id {
+    OPTION_FIRST = 0x1000,
+#define OPTION(id, name, letter, argument, scope, help) OPT_##id,
+#include "options.inc"
+#undef OPTION
+    OPTION_END,
+};
+
+#define OPTION_COUNT (OPTION_END - OPTION_FIRST - 1)
+
+static const struct option_row {
+    const char *name;
+    const char *argument;
+    const char *help; /* NULL: accepted only to say that it is missing */
+    unsigned scope;
+    char letter;
+} option_rows[] = {
+#define OPTION(id, name, letter, argument, scope, help) \
+    { name, argument, help, scope, letter },
+#include "options.inc"
+#undef OPTION
+};
+
+static const char *const command_names[] = {
+    [COMMAND_RUN] = "run",
+    [COMMAND_PROFILE] = "profile",
+    [COMMAND_MTREE] = "mtree",
+};
+
+static const struct option_row *row_of(int id)
+{
+    return &option_rows[id - OPTION_FIRST - 1];
+}
+
+/* ---- Values ------------------------------------------------------------ */
+
+static int parse_memory(struct options *options, const char *text, Error **errp)
+{
+    uint64_t bytes;
+    int ret = size_parse(text, &bytes);
+
+    if (ret == -EINVAL) {
+        error_setg(errp, "--memory %s: not a size (try 512M)", text);
+    } else if (ret || bytes > RAM_MAX) {
+        ret = -EINVAL;
+        error_setg(errp, "--memory %s: more than a guest can address", text);
+    } else if (bytes == 0) {
+        ret = -EINVAL;
+        error_setg(errp, "--memory %s: a guest needs memory", text);
+    } else if (bytes % (4 * KIB)) {
+        ret = -EINVAL;
+        error_setg(errp, "--memory %s: not a multiple of 4K", text);
+    } else {
+        options->memory = bytes;
+    }
+    return ret;
+}
+
+static int parse_smp(const char *text, Error **errp)
+{
+    if (strcmp(text, "1") == 0) {
+        return 0;
+    }
+    if (text[0] && strspn(text, "0123456789") == strlen(text) &&
+        strspn(text, "0") != strlen(text)) {
+        error_setg(errp, "--smp %s: more than 1 hart is not supported yet",
+                   text);
+    } else {
+        error_setg(errp, "--smp %s: not a number of harts", text);
+    }
+    return -EINVAL;
+}
+
+static int parse_engine(const char *text, Error **errp)
+{
+    if (strcmp(text, "interp") == 0) {
+        return 0;
+    }
+    if (strcmp(text, "jit") == 0 || strcmp(text, "lockstep") == 0) {
+        error_setg(errp, "--engine %s: not supported yet", text);
+    } else {
+        error_setg(errp, "--engine %s: no such engine (try interp)", text);
+    }
+    return -EINVAL;
+}
+
+static int take_option(struct options *options, int id, Error **errp)
+{
+    switch (id) {
+    case OPT_BIOS:
+        options->bios = optarg;
+        return 0;
+    case OPT_KERNEL:
+        options->kernel = optarg;
+        return 0;
+    case OPT_INITRD:
+        options->initrd = optarg;
+        return 0;
+    case OPT_APPEND:
+        options->append = optarg;
+        return 0;
+    case OPT_DTB:
+        options->dtb = optarg;
+        return 0;
+    case OPT_DUMP_DTB:
+        options->dump_dtb = optarg;
+        return 0;
+    case OPT_MEMORY:
+        return parse_memory(options, optarg, errp);
+    case OPT_SMP:
+        return parse_smp(optarg, errp);
+    case OPT_DETERM:
+        options->deterministic = true;
+        return 0;
+    case OPT_ENGINE:
+        return parse_engine(optarg, errp);
+    case OPT_OUTPUT:
+        options->output = optarg;
+        return 0;
+    case OPT_JSON:
+        options->json = true;
+        return 0;
+    case OPT_DOT:
+        options->dot = true;
+        return 0;
+    case OPT_HELP:
+        options->command = COMMAND_HELP;
+        return 0;
+    case OPT_VERSION:
+        options->command = COMMAND_VERSION;
+        return 0;
+    default:
+        error_setg(errp, "--%s: not supported yet", row_of(id)->name);
+        return -EINVAL;
+    }
+}
+
+/* ---- The line ---------------------------------------------------------- */
+
+/* The tables that getopt wants, made from the rows. */
+struct getopt_tables {
+    struct option longs[OPTION_COUNT + 1];
+    char shorts[2 + 2 * OPTION_COUNT + 1];
+};
+
+static void fill_tables(struct getopt_tables *tables)
+{
+    char *letter = tables->shorts;
+
+    memset(tables, 0, sizeof(*tables));
+    *letter++ = ':'; /* tell a missing argument apart */
+    for (int i = 0; i < OPTION_COUNT; i++) {
+        const struct option_row *row = &option_rows[i];
+
+        tables->longs[i].name = row->name;
+        tables->longs[i].has_arg =
+            row->argument ? required_argument : no_argument;
+        tables->longs[i].val = OPTION_FIRST + 1 + i;
+        if (row->letter) {
+            *letter++ = row->letter;
+            if (row->argument) {
+                *letter++ = ':';
+            }
+        }
+    }
+}
+
+/* A short option's letter as its row's id; anything else as it is. */
+static int canonical_id(int found)
+{
+    for (int i = 0; i < OPTION_COUNT; i++) {
+        if (option_rows[i].letter && option_rows[i].letter == found) {
+            return OPTION_FIRST + 1 + i;
+        }
+    }
+    return found;
+}
+
+/* optopt is the letter, or the id of a long option, or 0 if unknown. */
+static void report_bad_option(int kind, char **argv, Error **errp)
+{
+    const char *word = argv[optind - 1];
+
+    if (kind == ':') {
+        error_setg(errp, "%s: needs a value", word);
+    } else if (word[0] == '-' && word[1] != '-' && word[1] && word[2]) {
+        error_setg(errp, "%s: unknown option (long ones take two dashes)",
+                   word);
+    } else if (optopt > OPTION_FIRST) {
+        error_setg(errp, "%s: takes no value", word);
+    } else {
+        error_setg(errp, "%s: unknown option (see xbar --help)", word);
+    }
+}
+
+static int parse_options(struct options *options, int argc, char **argv,
+                         Error **errp)
+{
+    unsigned command = options->command;
+    struct getopt_tables tables;
+    int ret = 0;
+
+    fill_tables(&tables);
+    opterr = 0;
+    while (ret == 0) {
+        int found = getopt_long(argc, argv, tables.shorts, tables.longs, NULL);
+
+        if (found == -1) {
+            break;
+        }
+        if (found == '?' || found == ':') {
+            report_bad_option(found, argv, errp);
+            return -EINVAL;
+        }
+        found = canonical_id(found);
+        if (!(row_of(found)->scope & 1u << command)) {
+            error_setg(errp, "--%s: not an option of %s", row_of(found)->name,
+                       command_names[command]);
+            return -EINVAL;
+        }
+        ret = take_option(options, found, errp);
+    }
+    if (ret == 0 && optind < argc) {
+        error_setg(errp, "%s: not expected here (see xbar --help)",
+                   argv[optind]);
+        ret = -EINVAL;
+    }
+    return ret;
+}
+
+static int parse_command(struct options *options, const char *word,
+                         Error **errp)
+{
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 ||
+        strcmp(word, "help") == 0) {
+        options->command = COMMAND_HELP;
+        return 0;
+    }
+    if (strcmp(word, "--version") == 0) {
+        options->command = COMMAND_VERSION;
+        return 0;
+    }
+    for (unsigned i = 0; i <= COMMAND_MTREE; i++) {
+        if (strcmp(word, command_names[i]) == 0) {
+            options->command = (enum command)i;
+            return 0;
+        }
+    }
+    if (strcmp(word, "trace") == 0 || strcmp(word, "replay") == 0) {
+        error_setg(errp, "%s: not supported yet", word);
+    } else {
+        error_setg(errp, "%s: no such command (see xbar --help)", word);
+    }
+    return -EINVAL;
+}
+
+/* What one option says about another. */
+static int check_together(const struct options *options, Error **errp)
+{
+    bool guest_given =
+        options->kernel || options->initrd || options->dtb || options->append;
+
+    if (options->json && options->dot) {
+        error_setg(errp, "--json and --dot: choose one");
+        return -EINVAL;
+    }
+    if (options->bios || options->dump_dtb ||
+        options->command > COMMAND_PROFILE) {
+        return 0;
+    }
+    if (options->command == COMMAND_RUN || guest_given) {
+        error_setg(errp, "%s: --bios FILE is missing",
+                   command_names[options->command]);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+int options_parse(struct options *options, int argc, char **argv, Error **errp)
+{
+    int ret;
+
+    memset(options, 0, sizeof(*options));
+    options->memory = 512 * MIB;
+    if (argc < 2) {
+        error_setg(errp, "no command given (see xbar --help)");
+        return -EINVAL;
+    }
+    ret = parse_command(options, argv[1], errp);
+    if (ret || options->command > COMMAND_MTREE) {
+        return ret;
+    }
+    ret = parse_options(options, argc - 1, argv + 1, errp);
+    if (ret || options->command > COMMAND_MTREE) {
+        return ret;
+    }
+    return check_together(options, errp);
+}
+
+/* ---- Help -------------------------------------------------------------- */
+
+static void print_rows(FILE *out, unsigned scope, const char *title)
+{
+    fprintf(out, "\n%s:\n", title);
+    for (int i = 0; i < OPTION_COUNT; i++) {
+        const struct option_row *row = &option_rows[i];
+        char name[40];
+
+        if (row->scope != scope || !row->help) {
+            continue;
+        }
+        snprintf(name, sizeof(name), "--%s%s%s", row->name,
+                 row->argument ? " " : "", row->argument ? row->argument : "");
+        fprintf(out, "  %s%c%s %-18s %s\n", row->letter ? "-" : " ",
+                row->letter ? row->letter : ' ', row->letter ? "," : " ", name,
+                row->help);
+    }
+}
+
+void options_print_help(FILE *out)
+{
+    fputs("usage: xbar COMMAND [OPTION...]\n"
+          "\n"
+          "commands:\n"
+          "  run      run a guest; the console is on stdin and stdout\n"
+          "  profile  run a guest (none named: the built-in demo) and count\n"
+          "  mtree    print the board's region tree and flat view\n",
+          out);
+    print_rows(out, FOR_GUEST, "run, profile");
+    print_rows(out, FOR_BOARD, "run, profile, mtree");
+    print_rows(out, FOR_PROFILE, "profile");
+    print_rows(out, FOR_MTREE, "mtree");
+    fputs("\n"
+          "While a guest runs, ctrl-a x ends it and ctrl-a h lists more keys.\n"
+          "Exit status: the guest's (pass 0, fail code N: N), 0 for ctrl-a x,\n"
+          "128 + N for signal N, 2 for bad usage or unreadable input.\n",
+          out);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* The command line. */
+#ifndef XBAR_OPTIONS_H
+#define XBAR_OPTIONS_H
+
+#include <xbar/xbar.h>
+
+enum command {
+    COMMAND_RUN,
+    COMMAND_PROFILE,
+    COMMAND_MTREE,
+    COMMAND_HELP,
+    COMMAND_VERSION,
+};
+
+/* Strings belong to argv. */
+struct options {
+    enum command command;
+    const char *bios;
+    const char *kernel;
+    const char *initrd;
+    const char *append;
+    const char *dtb;
+    const char *dump_dtb;
+    const char *output; /* NULL: the default folder */
+    uint64_t memory;    /* bytes */
+    bool deterministic;
+    bool json;
+    bool dot;
+};
+
+/*
+ * options_parse() - read @argv; nothing is opened yet
+ *
+ * Return: 0; -EINVAL with @errp set.
+ */
+int options_parse(struct options *options, int argc, char **argv, Error **errp)
+    XBAR_MUST_CHECK;
+
+/* options_print_help() - all commands and options */
+void options_print_help(FILE *out);
+
+#endif

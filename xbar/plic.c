@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Registers, 4 bytes each:
+ *
+ *   000000 + 4n         priority of source n, 0 (never) to 7
+ *   001000              pending, bit n: source n; read-only
+ *   002000 + 80c        enables of context c, bit n: source n
+ *   200000 + 1000c      threshold of context c: only higher priorities pass
+ *   200004 + 1000c      read: claim the best source, 0 if none
+ *                       write: complete a source
+ *
+ * All else reads as 0 and ignores writes. Among equal priorities the lowest
+ * number wins. A source that falls before it was claimed is not pending any
+ * more, as in QEMU: a driver that polls sees no spurious interrupt.
+ */
+#include "plic.h"
+
+#include "memmap.h"
+
+enum plic_register {
+    PLIC_PRIORITY = 0x000000,
+    PLIC_PENDING = 0x001000,
+    PLIC_ENABLE = 0x002000,
+    PLIC_ENABLE_STRIDE = 0x80,
+    PLIC_CONTEXT = 0x200000,
+    PLIC_CONTEXT_STRIDE = 0x1000,
+    PLIC_THRESHOLD = 0,
+    PLIC_CLAIM = 4,
+};
+
+/* Which register an offset names, and of which source or context. */
+struct plic_place {
+    enum {
+        PLACE_NONE,
+        PLACE_PRIORITY,
+        PLACE_PENDING,
+        PLACE_ENABLE,
+        PLACE_THRESHOLD,
+        PLACE_CLAIM,
+    } kind;
+    unsigned index;
+};
+
+static struct plic_place locate_context(hwaddr offset)
+{
+    struct plic_place none = { PLACE_NONE, 0 };
+    unsigned index = (unsigned)(offset / PLIC_CONTEXT_STRIDE);
+
+    if (index >= PLIC_CONTEXTS) {
+        return none;
+    }
+    switch (offset % PLIC_CONTEXT_STRIDE) {
+    case PLIC_THRESHOLD:
+        return (struct plic_place){ PLACE_THRESHOLD, index };
+    case PLIC_CLAIM:
+        return (struct plic_place){ PLACE_CLAIM, index };
+    default:
+        return none;
+    }
+}
+
+static struct plic_place locate_register(hwaddr addr)
+{
+    struct plic_place place = { PLACE_NONE, 0 };
+
+    if (addr >= PLIC_CONTEXT) {
+        return locate_context(addr - PLIC_CONTEXT);
+    }
+    if (addr >= PLIC_ENABLE) {
+        place.index = (unsigned)((addr - PLIC_ENABLE) / PLIC_ENABLE_STRIDE);
+        if (place.index < PLIC_CONTEXTS && addr % PLIC_ENABLE_STRIDE == 0) {
+            place.kind = PLACE_ENABLE;
+        }
+    } else if (addr >= PLIC_PENDING) {
+        place.kind = addr == PLIC_PENDING ? PLACE_PENDING : PLACE_NONE;
+    } else if (addr / 4 >= 1 && addr / 4 <= PLIC_SOURCES) {
+        place.kind = PLACE_PRIORITY;
+        place.index = (unsigned)(addr / 4);
+    }
+    return place;
+}
+
+/* The source that a claim by @context would get; 0 if none. */
+static unsigned best_source(const struct plic *plic,
+                            const struct plic_context *context)
+{
+    uint32_t candidates = plic->pending & context->enabled;
+    unsigned best = 0;
+
+    for (; candidates; candidates &= candidates - 1) {
+        unsigned source = (unsigned)__builtin_ctz(candidates);
+
+        if (plic->priority[source] > plic->priority[best]) {
+            best = source;
+        }
+    }
+    return best; /* priority[0] is 0, so a priority of 0 never wins */
+}
+
+/*
+ * The threshold holds back the line, not a claim: a driver that polls by
+ * claiming gets what is pending.
+ */
+static void update_lines(struct plic *plic)
+{
+    for (unsigned i = 0; i < PLIC_CONTEXTS; i++) {
+        struct plic_context *context = &plic->contexts[i];
+        unsigned best = best_source(plic, context);
+
+        irq_line_set(&context->irq, plic->priority[best] > context->threshold);
+    }
+}
+
+static void set_level(void *opaque, unsigned source, bool level)
+{
+    struct plic *plic = opaque;
+    uint32_t bit = 1u << source;
+
+    plic->level = level ? plic->level | bit : plic->level & ~bit;
+    plic->pending =
+        level ? plic->pending | (bit & ~plic->claimed) : plic->pending & ~bit;
+    update_lines(plic);
+}
+
+struct irq_line plic_input(struct plic *plic, unsigned source)
+{
+    return (struct irq_line){ set_level, plic, source };
+}
+
+static uint64_t claim_source(struct plic *plic, struct plic_context *context)
+{
+    unsigned source = best_source(plic, context);
+
+    if (source) {
+        plic->pending &= ~(1u << source);
+        plic->claimed |= 1u << source;
+        update_lines(plic);
+    }
+    return source;
+}
+
+/* A completion of a source that this context may not see is ignored. */
+static void complete_source(struct plic *plic,
+                            const struct plic_context *context, uint64_t source)
+{
+    uint32_t bit = source <= PLIC_SOURCES ? 1u << source : 0;
+
+    if (bit & context->enabled & plic->claimed) {
+        plic->claimed &= ~bit;
+        plic->pending |= plic->level & bit;
+        update_lines(plic);
+    }
+}
+
+static uint64_t plic_read(void *opaque, hwaddr addr, unsigned size)
+{
+    struct plic *plic = opaque;
+    struct plic_place place = locate_register(addr);
+
+    (void)size;
+    switch (place.kind) {
+    case PLACE_PRIORITY:
+        return plic->priority[place.index];
+    case PLACE_PENDING:
+        return plic->pending;
+    case PLACE_ENABLE:
+        return plic->contexts[place.index].enabled;
+    case PLACE_THRESHOLD:
+        return plic->contexts[place.index].threshold;
+    case PLACE_CLAIM:
+        return claim_source(plic, &plic->contexts[place.index]);
+    case PLACE_NONE:
+        break;
+    }
+    return 0;
+}
+
+static void plic_write(void *opaque, hwaddr addr, uint64_t data, unsigned size)
+{
+    struct plic *plic = opaque;
+    struct plic_place place = locate_register(addr);
+
+    (void)size;
+    switch (place.kind) {
+    case PLACE_PRIORITY:
+        plic->priority[place.index] = data & PLIC_MAX_PRIORITY;
+        break;
+    case PLACE_ENABLE:
+        plic->contexts[place.index].enabled = (uint32_t)data & ~1u;
+        break;
+    case PLACE_THRESHOLD:
+        plic->contexts[place.index].threshold = data & PLIC_MAX_PRIORITY;
+        break;
+    case PLACE_CLAIM:
+        complete_source(plic, &plic->contexts[place.index], data);
+        return;
+    case PLACE_PENDING:
+    case PLACE_NONE:
+        return;
+    }
+    update_lines(plic);
+}
+
+static const MemoryRegionOps plic_ops = {
+    .read = plic_read,
+    .write = plic_write,
+    .endianness = DEVICE_LITTLE_ENDIAN,
+    .valid = { .min_access_size = 4, .max_access_size = 4 },
+    .impl = { .min_access_size = 4, .max_access_size = 4 },
+};
+
+/* The devices go on driving their levels across a reset. */
+void plic_reset(struct plic *plic)
+{
+    plic->claimed = 0;
+    plic->pending = plic->level;
+    for (unsigned i = 0; i <= PLIC_SOURCES; i++) {
+        plic->priority[i] = 0;
+    }
+    for (unsigned i = 0; i < PLIC_CONTEXTS; i++) {
+        plic->contexts[i].enabled = 0;
+        plic->contexts[i].threshold = 0;
+    }
+    update_lines(plic);
+}
+
+int plic_init(struct plic *plic)
+{
+    plic->level = 0;
+    plic_reset(plic);
+    return memory_region_init_io(&plic->region, NULL, &plic_ops, plic, "plic",
+                                 PLIC_SIZE);
+}

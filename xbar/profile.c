@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Counting sends every access through the slow path, so a speed that was
+ * taken meanwhile says little about the guest. The embedded demo takes no
+ * input: it runs twice, first as it is for its speed, then silently with
+ * counting on. A guest of the user's runs once, and the report says that its
+ * speed is that of counting.
+ */
+#include "profile.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "file.h"
+#include "machine.h"
+#include "report.h"
+
+#define DEFAULT_DIR "xbar-report"
+
+static int run_plain(const struct guest *guest, const struct options *options,
+                     struct report *report, Error **errp)
+{
+    const struct machine_config config = {
+        .deterministic = options->deterministic,
+    };
+    struct machine *machine = machine_new(guest, &config, errp);
+    struct machine_result result;
+    int ret;
+
+    if (!machine) {
+        return -EINVAL;
+    }
+    ret = machine_run(machine, &result, errp);
+    machine_free(machine);
+    if (ret == 0) {
+        report->status = result.status;
+        report->plain_seconds = result.seconds;
+        report->plain_instructions = result.stats.instructions;
+    }
+    return ret;
+}
+
+static int run_counted(const struct guest *guest, const struct options *options,
+                       bool is_muted, struct report *report, Error **errp)
+{
+    const struct machine_config config = {
+        .deterministic = options->deterministic,
+        .is_muted = is_muted,
+        .observe_device = counts_observe_device,
+        .observe_memory = counts_observe_memory,
+        .observe_opaque = &report->counts,
+    };
+    struct machine *machine = machine_new(guest, &config, errp);
+    struct machine_result result;
+    int ret;
+
+    if (!machine) {
+        return -EINVAL;
+    }
+    counts_prepare(&report->counts, machine_memory(machine));
+    ret = machine_run(machine, &result, errp);
+    machine_free(machine);
+    if (ret == 0) {
+        report->status = result.status;
+        report->counted_seconds = result.seconds;
+        report->stats = result.stats;
+    }
+    return ret;
+}
+
+/* Nothing but the guest itself gives 0 without ctrl-a x; a run that was cut
+ * short is not run a second time. */
+static int run_guest(const struct guest *guest, const struct options *options,
+                     struct report *report, Error **errp)
+{
+    bool is_demo = !options->bios;
+    int ret = 0;
+
+    if (is_demo) {
+        ret = run_plain(guest, options, report, errp);
+        if (ret || report->status) {
+            return ret;
+        }
+    }
+    return run_counted(guest, options, is_demo, report, errp);
+}
+
+/* ---- Files ------------------------------------------------------------- */
+
+typedef int print_fn(const struct report *report, FILE *out);
+
+static int write_file(const struct report *report, print_fn *print,
+                      const char *dir, const char *name, Error **errp)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    char path[4096];
+    int ret;
+
+    if (!out) {
+        error_setg(errp, "no memory for the report");
+        return -ENOMEM;
+    }
+    ret = print(report, out);
+    if (fclose(out) || ret) {
+        error_setg(errp, "no memory for the report");
+        ret = -ENOMEM;
+    } else {
+        snprintf(path, sizeof(path), "%s/%s", dir, name);
+        ret = file_write(path, text, size, errp);
+    }
+    free(text);
+    return ret;
+}
+
+static int write_files(const struct report *report, const char *dir,
+                       Error **errp)
+{
+    char *absolute;
+    int ret = write_file(report, report_print_json, dir, "report.json", errp);
+
+    if (ret == 0) {
+        ret = write_file(report, report_print_html, dir, "report.html", errp);
+    }
+    if (ret == 0) {
+        absolute = realpath(dir, NULL);
+        printf("\nThe report is in %s/report.html (and report.json)\n",
+               absolute ? absolute : dir);
+        free(absolute);
+    }
+    return ret;
+}
+
+int profile_command(const struct guest *guest, const struct options *options,
+                    Error **errp)
+{
+    const char *dir = options->output ? options->output : DEFAULT_DIR;
+    struct report *report = calloc(1, sizeof(*report));
+    int ret;
+
+    if (!report) {
+        error_setg(errp, "no memory for the report");
+        return -ENOMEM;
+    }
+    report->title = guest->title;
+    report->ram_size = guest->ram_size;
+    report->deterministic = options->deterministic;
+    /* Before the run: a folder that cannot be made should not cost one. */
+    ret = file_make_dir(dir, errp);
+    if (ret == 0) {
+        ret = run_guest(guest, options, report, errp);
+    }
+    if (ret == 0 && report->counted_seconds > 0) {
+        ret = report_print_text(report, stdout);
+        if (ret) {
+            error_setg(errp, "standard output: %s", strerror(-ret));
+        } else {
+            ret = write_files(report, dir, errp);
+        }
+    }
+    ret = ret ? ret : report->status;
+    free(report);
+    return ret;
+}

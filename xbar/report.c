@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+#include "report.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "size.h"
+
+#define CAUSE_INTERRUPT 32 /* in xbar_riscv_stats.traps */
+
+static const char *const trap_names[64] = {
+    [0] = "instruction address misaligned",
+    [1] = "instruction access fault",
+    [2] = "illegal instruction",
+    [3] = "breakpoint",
+    [4] = "load address misaligned",
+    [5] = "load access fault",
+    [6] = "store address misaligned",
+    [7] = "store access fault",
+    [8] = "environment call from U",
+    [9] = "environment call from S",
+    [11] = "environment call from M",
+    [12] = "instruction page fault",
+    [13] = "load page fault",
+    [15] = "store page fault",
+    [CAUSE_INTERRUPT + 1] = "supervisor software interrupt",
+    [CAUSE_INTERRUPT + 3] = "machine software interrupt",
+    [CAUSE_INTERRUPT + 5] = "supervisor timer interrupt",
+    [CAUSE_INTERRUPT + 7] = "machine timer interrupt",
+    [CAUSE_INTERRUPT + 9] = "supervisor external interrupt",
+    [CAUSE_INTERRUPT + 11] = "machine external interrupt",
+};
+
+const char *report_trap_name(unsigned cause)
+{
+    const char *name = cause < 64 ? trap_names[cause] : NULL;
+
+    return name ? name : "other";
+}
+
+/* ---- Cells ------------------------------------------------------------- */
+
+/* 1234567 as "1,234,567" */
+static void format_count(char *cell, uint64_t value)
+{
+    char digits[24];
+    int len = snprintf(digits, sizeof(digits), "%" PRIu64, value);
+    char *to = cell;
+
+    for (int i = 0; i < len; i++) {
+        if (i && (len - i) % 3 == 0) {
+            *to++ = ',';
+        }
+        *to++ = digits[i];
+    }
+    *to = '\0';
+}
+
+/* The next cell of the row being made, cut to its size. */
+static void XBAR_PRINTF(3, 4)
+    set_cell(struct table *table, unsigned column, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(table->cells[table->num_rows][column], TABLE_CELL, format, args);
+    va_end(args);
+}
+
+static void set_count(struct table *table, unsigned column, uint64_t value)
+{
+    format_count(table->cells[table->num_rows][column], value);
+}
+
+static void end_row(struct table *table)
+{
+    if (table->num_rows < TABLE_ROWS - 1) {
+        table->num_rows++;
+    }
+}
+
+static double ratio(double part, double whole)
+{
+    return whole > 0 ? part / whole : 0;
+}
+
+/* ---- Tables ------------------------------------------------------------ */
+
+static void add_speed(struct table *table, const char *name,
+                      uint64_t instructions, double seconds)
+{
+    set_cell(table, 0, "%s", name);
+    set_count(table, 1, instructions);
+    set_cell(table, 2, "%.3f", seconds);
+    set_cell(table, 3, "%.1f", ratio((double)instructions, seconds * 1e6));
+    end_row(table);
+}
+
+/* Counting slows the guest down, so its speed is only shown as such. */
+static void make_speed(const struct report *report, struct table *table)
+{
+    static const char *const heads[] = { "", "instructions", "seconds",
+                                         "MIPS" };
+
+    table->title = "Speed";
+    table->num_columns = 4;
+    memcpy(table->heads, heads, sizeof(heads));
+    if (report->plain_seconds > 0) {
+        add_speed(table, "without counting", report->plain_instructions,
+                  report->plain_seconds);
+    }
+    add_speed(table, "with counting", report->stats.instructions,
+              report->counted_seconds);
+}
+
+static void add_work(struct table *table, const char *name, uint64_t value,
+                     double whole, const char *unit)
+{
+    if (value == 0 && whole == 0) {
+        return;
+    }
+    set_cell(table, 0, "%s", name);
+    set_count(table, 1, value);
+    if (whole > 0) {
+        set_cell(table, 2, "%.3f %s", 1000.0 * (double)value / whole, unit);
+    }
+    end_row(table);
+}
+
+/* What the hart did; the rare is left out where it did not happen. */
+static void make_work(const struct report *report, struct table *table)
+{
+    const struct xbar_riscv_stats *stats = &report->stats;
+    double insns = (double)stats->instructions;
+    double accesses = (double)(stats->loads + stats->stores);
+
+    table->title = "Work";
+    table->num_columns = 3;
+    add_work(table, "instructions", stats->instructions, 0, "");
+    add_work(table, "loads", stats->loads, insns, "per 1000 instructions");
+    add_work(table, "stores", stats->stores, insns, "per 1000 instructions");
+    add_work(table, "TLB walks", stats->tlb.walks, accesses,
+             "per 1000 accesses");
+    add_work(table, "exceptions", stats->exceptions, insns,
+             "per 1000 instructions");
+    add_work(table, "interrupts", stats->interrupts, insns,
+             "per 1000 instructions");
+    add_work(table, "wfi sleeps", stats->wfi_sleeps, 0, "");
+    add_work(table, "fence.i", stats->fence_i, 0, "");
+    add_work(table, "sfence.vma", stats->sfence_vma, 0, "");
+}
+
+static void make_traps(const struct report *report, struct table *table)
+{
+    const struct xbar_riscv_stats *stats = &report->stats;
+    uint64_t total = stats->exceptions + stats->interrupts;
+
+    table->title = "Traps";
+    table->num_columns = 3;
+    table->has_bars = true;
+    for (unsigned cause = 0; cause < 64; cause++) {
+        if (!stats->traps[cause]) {
+            continue;
+        }
+        double share = ratio((double)stats->traps[cause], (double)total);
+
+        set_cell(table, 0, "%s", report_trap_name(cause));
+        set_count(table, 1, stats->traps[cause]);
+        set_cell(table, 2, "%.2f %%", 100 * share);
+        table->bars[table->num_rows] = share;
+        end_row(table);
+    }
+}
+
+static void make_regions(const struct report *report, struct table *table)
+{
+    static const char *const heads[] = { "region", "at",    "reads",
+                                         "writes", "bytes", "share" };
+    const struct counts *counts = &report->counts;
+    uint64_t total = counts_total(counts);
+
+    table->title = "Accesses by region";
+    table->num_columns = 6;
+    table->has_bars = true;
+    memcpy(table->heads, heads, sizeof(heads));
+    for (unsigned i = 0; i < counts->num_regions; i++) {
+        const struct region_count *row = &counts->regions[i];
+        double share = ratio((double)(row->reads + row->writes), (double)total);
+
+        set_cell(table, 0, "%s", row->name);
+        set_cell(table, 1, "0x%" PRIx64, row->first);
+        set_count(table, 2, row->reads);
+        set_count(table, 3, row->writes);
+        set_count(table, 4, row->bytes_read + row->bytes_written);
+        set_cell(table, 5, "%.4f %%", 100 * share);
+        table->bars[table->num_rows] = share;
+        end_row(table);
+    }
+}
+
+void report_make_table(const struct report *report, enum report_table which,
+                       struct table *table)
+{
+    memset(table, 0, sizeof(*table));
+    switch (which) {
+    case REPORT_SPEED:
+        make_speed(report, table);
+        break;
+    case REPORT_WORK:
+        make_work(report, table);
+        break;
+    case REPORT_TRAPS:
+        make_traps(report, table);
+        break;
+    case REPORT_REGIONS:
+        make_regions(report, table);
+        break;
+    case REPORT_TABLES:
+        break;
+    }
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What `profile` found, and its three forms.
+ *
+ *   struct report --> tables --> text (stdout)
+ *                 |        \---> HTML (report.html)
+ *                 \------------> JSON (report.json)
+ *
+ * Text and HTML are two ways to set the same tables, so that they cannot
+ * differ; JSON has the bare figures.
+ */
+#ifndef XBAR_REPORT_H
+#define XBAR_REPORT_H
+
+#include <xbar/xbar.h>
+
+#include "counts.h"
+
+struct report {
+    const char *title; /* of the guest */
+    uint64_t ram_size;
+    bool deterministic;
+    int status; /* of the counted run */
+
+    /* The run with counting on: all figures but the speed come from it. */
+    double counted_seconds;
+    struct xbar_riscv_stats stats;
+    struct counts counts;
+
+    /* A run of its own without counting; 0 seconds if there was none. */
+    double plain_seconds;
+    uint64_t plain_instructions;
+};
+
+#define TABLE_COLUMNS 6
+#define TABLE_ROWS    64
+#define TABLE_CELL    48
+
+/* Cells are text, ready to print. Columns after the first are numbers. */
+struct table {
+    const char *title;
+    unsigned num_columns;
+    unsigned num_rows;
+    bool has_bars;
+    const char *heads[TABLE_COLUMNS]; /* NULL: no heading line */
+    char cells[TABLE_ROWS][TABLE_COLUMNS][TABLE_CELL];
+    double bars[TABLE_ROWS]; /* 0 to 1 */
+};
+
+enum report_table {
+    REPORT_SPEED,
+    REPORT_WORK,
+    REPORT_TRAPS,
+    REPORT_REGIONS,
+    REPORT_TABLES,
+};
+
+/* report_make_table() - set one table; `num_rows` 0 if there is nothing */
+void report_make_table(const struct report *report, enum report_table which,
+                       struct table *table);
+
+/* report_trap_name() - of cause 0..31 (exceptions), 32.. (interrupts) */
+const char *report_trap_name(unsigned cause);
+
+/* Return: 0; -ENOMEM; -EIO if @out failed. */
+int report_print_text(const struct report *report, FILE *out) XBAR_MUST_CHECK;
+int report_print_html(const struct report *report, FILE *out) XBAR_MUST_CHECK;
+int report_print_json(const struct report *report, FILE *out) XBAR_MUST_CHECK;
+
+#endif

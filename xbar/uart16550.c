@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Registers (all 8 bits wide; DLAB is bit 7 of LCR):
+ *
+ *        DLAB=0 read   DLAB=0 write    DLAB=1
+ *   0    RBR           THR             divisor, low
+ *   1    IER           IER             divisor, high
+ *   2    IIR           FCR
+ *   3    LCR           LCR
+ *   4    MCR           MCR
+ *   5    LSR           -
+ *   6    MSR           -
+ *   7    SCR           SCR
+ *
+ * Interrupts, highest first; IIR shows the highest and the FIFO bits:
+ *
+ *   IIR 4   received data   FIFO holds the trigger level, or FIFO off
+ *   IIR c   time-out        FIFO holds less: the line is so fast that the
+ *                           time-out has always passed
+ *   IIR 2   THR empty       after a THR write, or when IER bit 1 is set;
+ *                           reading IIR takes it back
+ *
+ * Drivers probe the last rule: setting IER bit 1 with an empty THR must raise
+ * IIR 2 at once, and again after the bit was cleared and set. A Linux that
+ * does not see that drives its console from a slow timer.
+ */
+#include "uart16550.h"
+
+#include "memmap.h"
+
+enum uart_register {
+    UART_RBR_THR = 0,
+    UART_IER = 1,
+    UART_IIR_FCR = 2,
+    UART_LCR = 3,
+    UART_MCR = 4,
+    UART_LSR = 5,
+    UART_MSR = 6,
+    UART_SCR = 7,
+};
+
+enum uart_bits {
+    IER_RECEIVED = 0x01,
+    IER_THR_EMPTY = 0x02,
+    IER_MASK = 0x0f,
+
+    IIR_NONE = 0x01,
+    IIR_THR_EMPTY = 0x02,
+    IIR_RECEIVED = 0x04,
+    IIR_TIMEOUT = 0x0c,
+    IIR_FIFO_ON = 0xc0,
+
+    FCR_ENABLE = 0x01,
+    FCR_CLEAR_RECEIVER = 0x02,
+    FCR_TRIGGER_SHIFT = 6,
+    FCR_KEPT = 0xc9, /* enable, DMA mode, trigger */
+
+    LCR_DLAB = 0x80,
+
+    MCR_LOOP = 0x10,
+    MCR_MASK = 0x1f,
+
+    LSR_DATA_READY = 0x01,
+    LSR_IDLE = 0x60, /* THR and shift register empty */
+
+    MSR_CONNECTED = 0xb0, /* DCD, DSR, CTS */
+};
+
+static bool is_fifo_on(const struct uart16550 *uart)
+{
+    return uart->fcr & FCR_ENABLE;
+}
+
+static unsigned fifo_capacity(const struct uart16550 *uart)
+{
+    return is_fifo_on(uart) ? UART_FIFO_SIZE : 1;
+}
+
+static unsigned trigger_level(const struct uart16550 *uart)
+{
+    static const uint8_t levels[] = { 1, 4, 8, 14 };
+
+    return is_fifo_on(uart) ? levels[uart->fcr >> FCR_TRIGGER_SHIFT] : 1;
+}
+
+/* The identity of the highest interrupt that is due and enabled. */
+static uint8_t pending_interrupt(const struct uart16550 *uart)
+{
+    if ((uart->ier & IER_RECEIVED) && uart->fifo_count) {
+        return uart->fifo_count >= trigger_level(uart) ? IIR_RECEIVED
+                                                       : IIR_TIMEOUT;
+    }
+    if ((uart->ier & IER_THR_EMPTY) && uart->thr_empty) {
+        return IIR_THR_EMPTY;
+    }
+    return IIR_NONE;
+}
+
+static void update_irq(struct uart16550 *uart)
+{
+    irq_line_set(&uart->irq, pending_interrupt(uart) != IIR_NONE);
+}
+
+static void clear_fifo(struct uart16550 *uart)
+{
+    uart->fifo_first = 0;
+    uart->fifo_count = 0;
+}
+
+unsigned uart16550_room(const struct uart16550 *uart)
+{
+    return fifo_capacity(uart) - uart->fifo_count;
+}
+
+static void push_byte(struct uart16550 *uart, uint8_t byte)
+{
+    unsigned end = uart->fifo_first + uart->fifo_count;
+
+    uart->fifo[end % UART_FIFO_SIZE] = byte;
+    uart->fifo_count++;
+}
+
+void uart16550_receive(struct uart16550 *uart, const uint8_t *bytes,
+                       unsigned count)
+{
+    for (unsigned i = 0; i < count && uart16550_room(uart); i++) {
+        push_byte(uart, bytes[i]);
+    }
+    update_irq(uart);
+}
+
+/* An empty receiver reads as 0. */
+static uint8_t read_rbr(struct uart16550 *uart)
+{
+    uint8_t byte;
+
+    if (!uart->fifo_count) {
+        return 0;
+    }
+    byte = uart->fifo[uart->fifo_first];
+    uart->fifo_first = (uart->fifo_first + 1) % UART_FIFO_SIZE;
+    uart->fifo_count--;
+    update_irq(uart);
+    uart->host.has_room(uart->host.opaque);
+    return byte;
+}
+
+static void write_thr(struct uart16550 *uart, uint8_t byte)
+{
+    if (!(uart->mcr & MCR_LOOP)) {
+        uart->host.transmit(uart->host.opaque, byte);
+    } else if (uart16550_room(uart)) {
+        push_byte(uart, byte);
+    }
+    uart->thr_empty = true;
+    update_irq(uart);
+}
+
+static uint8_t read_iir(struct uart16550 *uart)
+{
+    uint8_t id = pending_interrupt(uart);
+
+    if (id == IIR_THR_EMPTY) {
+        uart->thr_empty = false;
+        update_irq(uart);
+    }
+    return is_fifo_on(uart) ? id | IIR_FIFO_ON : id;
+}
+
+static void write_ier(struct uart16550 *uart, uint8_t value)
+{
+    uint8_t raised = value & ~uart->ier;
+
+    uart->ier = value & IER_MASK;
+    if (raised & IER_THR_EMPTY) {
+        uart->thr_empty = true;
+    }
+    update_irq(uart);
+}
+
+/* Switching the FIFO on or off empties it. */
+static void write_fcr(struct uart16550 *uart, uint8_t value)
+{
+    if (((value ^ uart->fcr) & FCR_ENABLE) || (value & FCR_CLEAR_RECEIVER)) {
+        clear_fifo(uart);
+    }
+    uart->fcr = value & FCR_ENABLE ? value & FCR_KEPT : 0;
+    update_irq(uart);
+    uart->host.has_room(uart->host.opaque);
+}
+
+static uint8_t read_lsr(const struct uart16550 *uart)
+{
+    return LSR_IDLE | (uart->fifo_count ? LSR_DATA_READY : 0);
+}
+
+/* In loop-back the modem's outputs feed its inputs: OUT2 OUT1 DTR RTS. */
+static uint8_t read_msr(const struct uart16550 *uart)
+{
+    if (!(uart->mcr & MCR_LOOP)) {
+        return MSR_CONNECTED;
+    }
+    return (uart->mcr & 0x0c) << 4 | (uart->mcr & 0x01) << 5 |
+           (uart->mcr & 0x02) << 3;
+}
+
+/* The registers are 8 bits wide: a wider access reaches the first one. */
+static uint64_t uart_read(void *opaque, hwaddr addr, unsigned size)
+{
+    struct uart16550 *uart = opaque;
+
+    (void)size;
+    if ((uart->lcr & LCR_DLAB) && addr <= UART_IER) {
+        return uart->divisor[addr];
+    }
+    switch (addr) {
+    case UART_RBR_THR:
+        return read_rbr(uart);
+    case UART_IER:
+        return uart->ier;
+    case UART_IIR_FCR:
+        return read_iir(uart);
+    case UART_LCR:
+        return uart->lcr;
+    case UART_MCR:
+        return uart->mcr;
+    case UART_LSR:
+        return read_lsr(uart);
+    case UART_MSR:
+        return read_msr(uart);
+    default:
+        return uart->scr;
+    }
+}
+
+static void uart_write(void *opaque, hwaddr addr, uint64_t data, unsigned size)
+{
+    struct uart16550 *uart = opaque;
+    uint8_t value = (uint8_t)data;
+
+    (void)size;
+    if ((uart->lcr & LCR_DLAB) && addr <= UART_IER) {
+        uart->divisor[addr] = value;
+        return;
+    }
+    switch (addr) {
+    case UART_RBR_THR:
+        write_thr(uart, value);
+        break;
+    case UART_IER:
+        write_ier(uart, value);
+        break;
+    case UART_IIR_FCR:
+        write_fcr(uart, value);
+        break;
+    case UART_LCR:
+        uart->lcr = value;
+        break;
+    case UART_MCR:
+        uart->mcr = value & MCR_MASK;
+        break;
+    case UART_SCR:
+        uart->scr = value;
+        break;
+    default: /* LSR and MSR are read-only */
+        break;
+    }
+}
+
+static const MemoryRegionOps uart_ops = {
+    .read = uart_read,
+    .write = uart_write,
+    .endianness = DEVICE_LITTLE_ENDIAN,
+    .valid = { .min_access_size = 1, .max_access_size = 8 },
+    .impl = { .min_access_size = 1, .max_access_size = 8 },
+};
+
+void uart16550_reset(struct uart16550 *uart)
+{
+    uart->ier = 0;
+    uart->fcr = 0;
+    uart->lcr = 0;
+    uart->mcr = 0x08; /* OUT2: the interrupt output is connected */
+    uart->scr = 0;
+    uart->divisor[0] = 0x0c;
+    uart->divisor[1] = 0;
+    uart->thr_empty = true;
+    clear_fifo(uart);
+    update_irq(uart);
+}
+
+int uart16550_init(struct uart16550 *uart, const struct uart16550_host *host,
+                   struct irq_line irq)
+{
+    uart->host = *host;
+    uart->irq = irq;
+    uart16550_reset(uart);
+    return memory_region_init_io(&uart->region, NULL, &uart_ops, uart, "uart",
+                                 UART_SIZE);
+}
