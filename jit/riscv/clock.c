@@ -78,53 +78,60 @@ void riscv__clock_init(struct xbar_riscv_hart *hart)
     atomic_store(&hart->timecmp, UINT64_MAX);
 }
 
-void riscv__clock_poll(struct xbar_riscv_hart *hart)
-{
-    if (!is_deterministic(hart)) {
-        hart->clock.now = host_ticks(&hart->clock);
-    }
-}
-
-/* The source as the hart's own thread sees it. */
-static uint64_t source_ticks(const struct xbar_riscv_hart *hart)
-{
-    return is_deterministic(hart)
-               ? hart->stats.instructions / hart->config.insns_per_tick
-               : hart->clock.now;
-}
-
-/* The same from any thread, which may be the hart's own. */
-static uint64_t source_ticks_remote(const struct xbar_riscv_hart *hart)
+/* Instructions retired, as any thread may know them. */
+static uint64_t retired_insns(const struct xbar_riscv_hart *hart)
 {
     uintptr_t runner =
         atomic_load_explicit(&hart->runner, memory_order_relaxed);
 
-    if (!is_deterministic(hart)) {
-        return host_ticks(&hart->clock);
-    }
     if (runner == (uintptr_t)pthread_self()) {
-        return source_ticks(hart);
+        return hart->stats.instructions;
     }
-    return atomic_load_explicit(&hart->retired_seen, memory_order_acquire) /
-           hart->config.insns_per_tick;
+    return atomic_load_explicit(&hart->retired_seen, memory_order_acquire);
+}
+
+static uint64_t source_ticks(const struct xbar_riscv_hart *hart)
+{
+    return is_deterministic(hart)
+               ? retired_insns(hart) / hart->config.insns_per_tick
+               : host_ticks(&hart->clock);
 }
 
 /* ---- Time and comparator ----------------------------------------------- */
-
-static uint64_t time_offset(const struct xbar_riscv_hart *hart)
-{
-    return atomic_load_explicit(&hart->time_offset, memory_order_acquire);
-}
 
 static uint64_t timecmp(const struct xbar_riscv_hart *hart)
 {
     return atomic_load_explicit(&hart->timecmp, memory_order_acquire);
 }
 
-/* As of the last poll, in host time. */
+/*
+ * The offset is read first: it may have been made from another thread's look
+ * at the clock, and ours must not be the earlier one, or the time that was
+ * set to 0 would be just below 2^64 for a moment.
+ */
+uint64_t xbar_riscv_time(struct xbar_riscv_hart *hart)
+{
+    uint64_t offset =
+        atomic_load_explicit(&hart->time_offset, memory_order_acquire);
+
+    return offset + source_ticks(hart);
+}
+
+void riscv__clock_poll(struct xbar_riscv_hart *hart)
+{
+    if (!is_deterministic(hart)) {
+        hart->clock.time = xbar_riscv_time(hart);
+    }
+}
+
+/* On the hart's thread. As of the last poll, in host time. */
 static uint64_t time_polled(const struct xbar_riscv_hart *hart)
 {
-    return source_ticks(hart) + time_offset(hart);
+    if (!is_deterministic(hart)) {
+        return hart->clock.time;
+    }
+    return atomic_load_explicit(&hart->time_offset, memory_order_relaxed) +
+           hart->stats.instructions / hart->config.insns_per_tick;
 }
 
 uint64_t riscv__time(struct xbar_riscv_hart *hart)
@@ -140,14 +147,10 @@ bool riscv__timer_fired(struct xbar_riscv_hart *hart)
     return compare != UINT64_MAX && time_polled(hart) >= compare;
 }
 
-uint64_t xbar_riscv_time(struct xbar_riscv_hart *hart)
-{
-    return source_ticks_remote(hart) + time_offset(hart);
-}
-
+/* The hart polls before its next instruction, or soon if another thread's. */
 void xbar_riscv_set_time(struct xbar_riscv_hart *hart, uint64_t time)
 {
-    atomic_store_explicit(&hart->time_offset, time - source_ticks_remote(hart),
+    atomic_store_explicit(&hart->time_offset, time - source_ticks(hart),
                           memory_order_release);
     riscv__post(hart, ATTN_TIMER);
 }

@@ -136,7 +136,6 @@ void xbar_riscv_free(struct xbar_riscv_hart *hart)
     if (!hart) {
         return;
     }
-    xbar_assert(atomic_load(&hart->runner) == 0);
     tlb_destroy(&hart->tlb);
     xbar_free(xbar_address_space_engine(hart->config.as), hart, sizeof(*hart));
 }
@@ -240,9 +239,12 @@ enum xbar_riscv_exit xbar_riscv_run(struct xbar_riscv_hart *hart,
     uint64_t end =
         max_insns > UINT64_MAX - start ? UINT64_MAX : start + max_insns;
     enum xbar_riscv_exit reason;
+    uintptr_t nobody = 0;
 
-    xbar_assert(atomic_load(&hart->runner) == 0);
-    atomic_store(&hart->runner, (uintptr_t)pthread_self());
+    if (!atomic_compare_exchange_strong(&hart->runner, &nobody,
+                                        (uintptr_t)pthread_self())) {
+        return XBAR_RISCV_EXIT_REQUEST; /* a callback's mistake: it runs */
+    }
     tlb_enter(&hart->tlb);
     reason = run_until(hart, end);
     tlb_leave(&hart->tlb);

@@ -38,6 +38,7 @@
 #include <stdatomic.h>
 
 #include "engine/check.h"
+#include "jit/riscv/decode.h"
 #include "jit/riscv/hart.h"
 #include "tlb/tlb.h"
 
@@ -165,9 +166,9 @@ struct riscv_superpages {
 
 /* The host clock as ticks; see clock.c. */
 struct riscv_clock {
-    uint64_t base_ns; /* host time when `time` was 0 */
+    uint64_t base_ns; /* host time when the source was 0 */
     uint64_t mult;    /* ticks = ns * mult >> CLOCK_SHIFT */
-    uint64_t now;     /* source ticks when last polled; host time only */
+    uint64_t time;    /* `time` when last polled; host time only */
 };
 
 struct xbar_riscv_hart {
@@ -249,6 +250,7 @@ struct xbar_riscv_hart {
     struct xbar_riscv_stats stats;
 
     SoftTLB tlb;
+    struct riscv_insn_cache insn_cache; /* a pure cache: zeroed is empty */
 };
 
 /* ---- interp.c ---------------------------------------------------------- */
