@@ -1,2 +1,92 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * Looking up in a view.
+ *
+ *   engine/  region tree --commit--> [ render -> diff -> trie ] --> readers
+ *                                      flatview/
+ *
+ *   AddressSpace.current_map ---> FlatView ---> trie nodes ---> FlatRange
+ *                        published with one      immutable      a line each
+ *                        store, read with one
+ *
+ * A reader's cost is the pointer, one line for each level of the trie that
+ * the addresses need (one or two on a small board, three to four among a
+ * million sections at random addresses), and the section.
+ *
+ * Who may run beside whom on one AddressSpace ("x": they exclude each other):
+ *
+ *               access  lookup  commit  subscribe  destroy
+ *   access         -       -       -        -         -
+ *   lookup         -       -       -        -         -
+ *   commit         -       -       x        x         x    writer lock
+ *   subscribe      -       -       x        x         x    writer lock
+ *   destroy        -       -       x        x         x    writer lock
+ *
+ * P. A lookup that starts after a commit returned sees its view or a later.
+ * Q. A view, and a section that only it has, is freed no earlier than one
+ *    grace period after its successor was published.
+ */
 #include "flatview/flatview.h"
+
+#include "flatview/flatview_internal.h"
+
+const FlatRange flatview__unassigned = {
+    .last = UINT64_MAX,
+    .flags = FLAT_RANGE_UNASSIGNED,
+};
+
+const FlatView flatview__empty = { .trie = { .count = 0 } };
+
+FlatView *address_space_to_flatview(AddressSpace *as)
+{
+    xbar_assert_slow(xbar_rcu_read_held());
+    return flatview__current(as);
+}
+
+const FlatRange *flatview_lookup(const FlatView *view, hwaddr addr)
+{
+    return flatview__find(view, addr);
+}
+
+/* A section that began before @addr may reach it; else the next one. */
+const FlatRange *flatview_next_range(const FlatView *view, hwaddr addr)
+{
+    const FlatRange *range = flatview__trie_floor(&view->trie, addr);
+
+    if (range != NULL && addr <= range->last) {
+        return range;
+    }
+    return flatview__trie_next(&view->trie, addr);
+}
+
+void flatview_for_each_range(FlatView *view, flatview_cb cb, void *opaque)
+{
+    const FlatRange *range = flatview_next_range(view, 0);
+
+    while (range != NULL) {
+        hwaddr last = range->last;
+        Int128 length = (Int128)last - range->first + 1;
+
+        if (cb(range->first, length, range->mr, range->first + range->mr_delta,
+               opaque) ||
+            last == UINT64_MAX) {
+            return;
+        }
+        range = flatview__trie_next(&view->trie, last + 1);
+    }
+}
+
+uint64_t flatview_num_ranges(const FlatView *view)
+{
+    return view->trie.count;
+}
+
+void xbar_read_begin(void)
+{
+    xbar_rcu_read_lock();
+}
+
+void xbar_read_end(void)
+{
+    xbar_rcu_read_unlock();
+}

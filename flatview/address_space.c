@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An AddressSpace in the life of its engine: it takes part in each commit,
+ * tells its subscribers, and ends.
+ *
+ *     prepare   render, diff, new trie     all allocation happens here
+ *     publish   current_map = new view     one release store
+ *     notify    subscribers: what changed
+ *     retire    the old view, with what only it had
+ *
+ * A commit that changes nothing visible here leaves new_view NULL, and the
+ * last three do nothing.
+ */
+#include "flatview/address_space.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "engine/tree.h"
+#include "flatview/flatview_internal.h"
+#include "flatview/shim.h"
+
+/* ---- The phases of a commit -------------------------------------------- */
+
+static struct xbar_flatview_space *space_of(struct xbar_participant *p)
+{
+    return xbar_container_of(p, struct xbar_flatview_space, participant);
+}
+
+static int prepare_space(struct xbar_participant *p)
+{
+    return flatview__change_begin(space_of(p));
+}
+
+static void cancel_space(struct xbar_participant *p)
+{
+    flatview__change_cancel(space_of(p));
+}
+
+static void publish_space(struct xbar_participant *p)
+{
+    struct xbar_flatview_space *space = space_of(p);
+
+    if (space->change.new_view != NULL) {
+        __atomic_store_n(&space->as->current_map, space->change.new_view,
+                         __ATOMIC_RELEASE);
+    }
+}
+
+static void notify_space(struct xbar_participant *p)
+{
+    struct xbar_flatview_space *space = space_of(p);
+    const struct flatview_change *change = &space->change;
+    struct xbar_view_subscriber *sub = space->first_subscriber;
+
+    while (change->new_view != NULL && sub != NULL) {
+        struct xbar_view_subscriber *next = sub->next;
+
+        sub->changed(sub, change->affected, change->affected_count);
+        sub = next;
+    }
+}
+
+static void retire_space(struct xbar_participant *p)
+{
+    flatview__change_finish(space_of(p));
+}
+
+static const struct xbar_participant phases = {
+    .prepare = prepare_space,
+    .cancel = cancel_space,
+    .publish = publish_space,
+    .notify = notify_space,
+    .retire = retire_space,
+};
+
+/* ---- Subscribers ------------------------------------------------------- */
+
+void xbar_view_subscribe(AddressSpace *as, struct xbar_view_subscriber *sub)
+{
+    struct xbar_flatview_space *space = as->space;
+
+    xbar_tree_hold(space->engine);
+    sub->next = NULL;
+    sub->prev = space->last_subscriber;
+    *(sub->prev != NULL ? &sub->prev->next : &space->first_subscriber) = sub;
+    space->last_subscriber = sub;
+    xbar_tree_release(space->engine);
+}
+
+void xbar_view_unsubscribe(AddressSpace *as, struct xbar_view_subscriber *sub)
+{
+    struct xbar_flatview_space *space = as->space;
+
+    xbar_tree_hold(space->engine);
+    *(sub->prev != NULL ? &sub->prev->next : &space->first_subscriber) =
+        sub->next;
+    *(sub->next != NULL ? &sub->next->prev : &space->last_subscriber) =
+        sub->prev;
+    xbar_tree_release(space->engine);
+}
+
+/* ---- Life: the beginning ----------------------------------------------- */
+
+static void release_view(struct xbar_engine *engine,
+                         struct xbar_retired *object);
+
+static char *copy_name(struct xbar_engine *engine, const char *name)
+{
+    const char *from = name != NULL ? name : "anonymous";
+    size_t size = strlen(from) + 1;
+    char *copy = xbar_alloc(engine, size);
+
+    return copy != NULL ? memcpy(copy, from, size) : NULL;
+}
+
+static struct xbar_flatview_space *new_space(AddressSpace *as,
+                                             struct xbar_engine *engine)
+{
+    struct xbar_flatview_space *space = xbar_alloc(engine, sizeof(*space));
+
+    if (space == NULL) {
+        return NULL;
+    }
+    space->queue = xbar_alloc(engine, sizeof(*space->queue));
+    if (space->queue == NULL) {
+        xbar_free(engine, space, sizeof(*space));
+        return NULL;
+    }
+    space->participant = phases;
+    space->engine = engine;
+    space->as = as;
+    space->is_big_endian = flatview__is_big_endian(engine);
+    space->queue->release = release_view;
+    return space;
+}
+
+/* All but the views, which end before. */
+static void free_parts(AddressSpace *as, struct xbar_engine *engine)
+{
+    if (as->name != NULL) {
+        xbar_free(engine, as->name, strlen(as->name) + 1);
+    }
+    if (as->space != NULL) {
+        xbar_free(engine, as->space->queue, sizeof(*as->space->queue));
+        xbar_free(engine, as->space, sizeof(*as->space));
+    }
+    memset(as, 0, sizeof(*as));
+}
+
+static int allocate_parts(AddressSpace *as, struct xbar_engine *engine,
+                          const char *name)
+{
+    as->name = copy_name(engine, name);
+    as->space = new_space(as, engine);
+    if (as->name != NULL && as->space != NULL) {
+        as->current_map = flatview__view_new(as->space);
+    }
+    if (as->current_map == NULL) {
+        free_parts(as, engine);
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+/* The transaction is not empty: there is a view to be made. */
+static void undo_nothing(void *opaque, uintptr_t old)
+{
+    (void)opaque;
+    (void)old;
+}
+
+static void remove_participant(struct xbar_flatview_space *space)
+{
+    xbar_tree_hold(space->engine);
+    xbar_participant_remove(space->engine, &space->participant);
+    xbar_tree_release(space->engine);
+}
+
+/* Become a participant and have the first view made. */
+static int join_engine(struct xbar_flatview_space *space)
+{
+    struct xbar_engine *engine = space->engine;
+    int err = xbar_mutation_begin(engine);
+    int end;
+
+    if (err != 0) {
+        return err;
+    }
+    xbar_participant_add(engine, &space->participant);
+    err = xbar_mutation_log(engine, undo_nothing, NULL, 0);
+    end = xbar_mutation_end(engine);
+    err = err != 0 ? err : end;
+    if (err != 0) {
+        remove_participant(space);
+    }
+    return err;
+}
+
+/* The queue comes first: the commit may retire the empty view. */
+int address_space_init(AddressSpace *as, MemoryRegion *root, const char *name)
+{
+    struct xbar_engine *engine = xbar_region_engine(root);
+    int err;
+
+    memset(as, 0, sizeof(*as));
+    if (engine == NULL) {
+        return -EINVAL;
+    }
+    err = allocate_parts(as, engine, name);
+    if (err != 0) {
+        return err;
+    }
+    xbar_retire_queue_add(engine, as->space->queue);
+    as->root = root;
+    xbar_region_get(root);
+    err = join_engine(as->space);
+    if (err != 0) {
+        flatview__queue_free(engine, as->space->queue);
+        as->space->queue = NULL;
+        xbar_region_put(root);
+        flatview__view_free(as->current_map);
+        free_parts(as, engine);
+    }
+    return err;
+}
+
+/* ---- Life: the end ----------------------------------------------------- */
+
+/* The last view is gone, so no reader is in @space. */
+static void end_space(struct xbar_flatview_space *space)
+{
+    void (*done)(AddressSpace *, void *) = space->done;
+    void *opaque = space->done_opaque;
+    AddressSpace *as = space->as;
+
+    flatview__queue_free(space->engine, space->queue);
+    space->queue = NULL;
+    xbar_region_put(as->root);
+    free_parts(as, space->engine);
+    done(as, opaque);
+}
+
+static void release_view(struct xbar_engine *engine,
+                         struct xbar_retired *object)
+{
+    FlatView *view = xbar_container_of(object, FlatView, retired);
+    struct xbar_flatview_space *space = view->space;
+
+    (void)engine;
+    if (flatview__view_free(view)) {
+        end_space(space);
+    }
+}
+
+static int leave_engine(AddressSpace *as,
+                        void (*done)(AddressSpace *as, void *opaque),
+                        void *opaque)
+{
+    struct xbar_flatview_space *space = as->space;
+    FlatView *last;
+    int err = -EBUSY;
+
+    xbar_tree_hold(space->engine);
+    if (space->first_subscriber == NULL && space->done == NULL) {
+        xbar_participant_remove(space->engine, &space->participant);
+        flatview__change_finish(space);
+        space->done = done;
+        space->done_opaque = opaque;
+        last = flatview__current(as);
+        __atomic_store_n(&as->current_map, (FlatView *)&flatview__empty,
+                         __ATOMIC_RELEASE);
+        flatview__view_retire(last);
+        err = 0;
+    }
+    xbar_tree_release(space->engine);
+    return err;
+}
+
+static void set_flag(AddressSpace *as, void *opaque)
+{
+    (void)as;
+    __atomic_store_n((bool *)opaque, true, __ATOMIC_RELEASE);
+}
+
+int xbar_address_space_destroy(AddressSpace *as,
+                               void (*done)(AddressSpace *as, void *opaque),
+                               void *opaque)
+{
+    struct xbar_engine *engine;
+    bool is_done = false;
+    int64_t freed;
+    int err;
+
+    if (as->space == NULL) {
+        return -EINVAL;
+    }
+    if (done != NULL) {
+        return leave_engine(as, done, opaque);
+    }
+    /* Would waiting deadlock? Reclaim knows, and nothing has changed yet. */
+    engine = as->space->engine;
+    freed = xbar_engine_reclaim(engine);
+    err = freed < 0 ? (int)freed : leave_engine(as, set_flag, &is_done);
+    while (err == 0 && !__atomic_load_n(&is_done, __ATOMIC_ACQUIRE)) {
+        freed = xbar_engine_reclaim(engine);
+        xbar_assert(freed >= 0);
+    }
+    return err;
+}
+
+void address_space_destroy(AddressSpace *as)
+{
+    (void)xbar_address_space_destroy(as, NULL, NULL);
+}
+
+/* ---- Asking ------------------------------------------------------------ */
+
+const char *xbar_address_space_name(const AddressSpace *as)
+{
+    return as->name;
+}
+
+MemoryRegion *xbar_address_space_root(const AddressSpace *as)
+{
+    return as->root;
+}
+
+struct xbar_engine *xbar_address_space_engine(const AddressSpace *as)
+{
+    return as->space->engine;
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of flatview/ share.
+ *
+ *   walk.c, render.c    tree of regions -> sorted pieces
+ *   view.c              pieces + old view -> new view, and what to retire
+ *   address_space.c     the commit's phases, subscribers, life
+ *   flatview.c          looking up
+ *   access.c, ldst.c    reading and writing through a view
+ *   trie*.c             the index: addresses -> sections
+ */
+#ifndef XBAR_FLATVIEW_FLATVIEW_INTERNAL_H
+#define XBAR_FLATVIEW_FLATVIEW_INTERNAL_H
+
+#include "engine/commit.h"
+#include "engine/rcu.h"
+#include "flatview/address_space.h"
+#include "flatview/subscriber.h"
+#include "flatview/trie.h"
+
+/*
+ * A snapshot. Its sections are shared with the views before and after it; a
+ * view that is replaced takes along what only it had:
+ *
+ *     view 1 --> view 2 --> view 3          view 1, retired when view 2 was
+ *       A          A          A'            published, owns B and the nodes
+ *       B          -          -             of its trie that view 2 lacks
+ */
+struct FlatView {
+    struct flatview_trie trie; /* key: FlatRange.first */
+
+    struct xbar_flatview_space *space; /* NULL: flatview__empty */
+
+    /* set when it is replaced; readers never look */
+    struct xbar_retired retired;
+    struct xbar_retired *nodes;
+    struct xbar_retired *ranges; /* linked through FlatRange.retired */
+};
+
+static_assert(sizeof(FlatRange) == 64, "a section is one cache line");
+static_assert(sizeof(struct FlatView) == 64, "a view is one cache line");
+static_assert(sizeof(struct xbar_retired) == sizeof(void *),
+              "FlatRange.retired holds one");
+
+/* From one view to the next: everything that can fail happens in begin. */
+struct flatview_change {
+    FlatView *old_view; /* NULL: no change is under way */
+    FlatView *new_view; /* NULL: nothing visible changed */
+    struct flatview_trie_edit edit;
+    struct xbar_retired *old_nodes;
+    struct xbar_retired *old_ranges;
+    struct xbar_retired *new_ranges;
+    size_t old_bytes;            /* of what goes with @old_view */
+    struct xbar_range *affected; /* sorted, disjoint, not touching */
+    size_t affected_count;
+    size_t affected_capacity;
+};
+
+/* The part of an AddressSpace that only this folder sees. */
+struct xbar_flatview_space {
+    struct xbar_participant participant;
+    struct xbar_engine *engine;
+    AddressSpace *as;
+    bool is_big_endian;              /* what loads and stores call native */
+    struct flatview_change change;   /* of the commit under way */
+    struct xbar_retire_queue *queue; /* of FlatView */
+    uint64_t live_views; /* not freed yet, the current one included; atomic */
+    struct xbar_view_subscriber *first_subscriber;
+    struct xbar_view_subscriber *last_subscriber;
+    void (*done)(AddressSpace *as, void *opaque);
+    void *done_opaque;
+};
+
+/* ---- flatview.c -------------------------------------------------------- */
+
+/* Where nothing decodes, and the view of an address space that has ended. */
+extern const FlatRange flatview__unassigned;
+extern const FlatView flatview__empty;
+
+static inline const FlatRange *flatview__find(const FlatView *view, hwaddr addr)
+{
+    const FlatRange *range = flatview__trie_floor(&view->trie, addr);
+
+    return range != NULL && addr <= range->last ? range : &flatview__unassigned;
+}
+
+static inline FlatView *flatview__current(const AddressSpace *as)
+{
+    return __atomic_load_n(&as->current_map, __ATOMIC_ACQUIRE);
+}
+
+/* ---- view.c ------------------------------------------------------------ */
+
+/* An empty view; counts in @space. */
+FlatView *flatview__view_new(struct xbar_flatview_space *space) XBAR_MUST_CHECK;
+
+/*
+ * Build the view that follows the current one of @space, into space->change.
+ * Return: 0; -ENOMEM or -E2BIG, with nothing left to cancel.
+ */
+int flatview__change_begin(struct xbar_flatview_space *space) XBAR_MUST_CHECK;
+
+/* Give the new view back, and what was made for it. */
+void flatview__change_cancel(struct xbar_flatview_space *space);
+
+/* After publishing and notifying: retire the old view. */
+void flatview__change_finish(struct xbar_flatview_space *space);
+
+/* Retire @view with all that it has. */
+void flatview__view_retire(FlatView *view);
+
+/* After the grace period. Return: is it the last view of its space? */
+bool flatview__view_free(FlatView *view);
+
+/* ---- access.c ---------------------------------------------------------- */
+
+/*
+ * A fixed-width access that the fast path did not take: 1 << @size_log2 bytes
+ * (at most 8) at @addr, whose section in @view is @range. Values are in host
+ * order, as if the bytes had been copied.
+ */
+MemTxResult flatview__load(const FlatView *view, const FlatRange *range,
+                           hwaddr addr, MemTxAttrs attrs, uint64_t *value,
+                           unsigned size_log2);
+MemTxResult flatview__store(const FlatView *view, const FlatRange *range,
+                            hwaddr addr, MemTxAttrs attrs, uint64_t value,
+                            unsigned size_log2);
+
+#endif

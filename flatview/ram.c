@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+#include "flatview/ram.h"
+
+#define WORD_LOG2 3
+#define WORD      ((size_t)1 << WORD_LOG2)
+
+/* The largest aligned unit at @host that is not longer than @length. */
+static unsigned unit_log2(const void *host, size_t length)
+{
+    unsigned align = (unsigned)__builtin_ctzll((uintptr_t)host | WORD);
+    unsigned fits = 63u - (unsigned)__builtin_clzll(length);
+
+    return align < fits ? align : fits;
+}
+
+void ram__read(void *to, const void *host, size_t length)
+{
+    const char *from = host;
+    char *out = to;
+
+    while (length != 0) {
+        unsigned log2 = unit_log2(from, length);
+        size_t size = (size_t)1 << log2;
+
+        ram__unpack(out, ram__load(from, log2), log2);
+        from += size;
+        out += size;
+        length -= size;
+        for (; log2 == WORD_LOG2 && length >= WORD; length -= WORD) {
+            ram__unpack(out, ram__load(from, WORD_LOG2), WORD_LOG2);
+            from += WORD;
+            out += WORD;
+        }
+    }
+}
+
+void ram__write(void *host, const void *from, size_t length)
+{
+    const char *in = from;
+    char *to = host;
+
+    while (length != 0) {
+        unsigned log2 = unit_log2(to, length);
+        size_t size = (size_t)1 << log2;
+
+        ram__store(to, ram__pack(in, log2), log2);
+        to += size;
+        in += size;
+        length -= size;
+        for (; log2 == WORD_LOG2 && length >= WORD; length -= WORD) {
+            ram__store(to, ram__pack(in, WORD_LOG2), WORD_LOG2);
+            to += WORD;
+            in += WORD;
+        }
+    }
+}

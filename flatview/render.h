@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Rendering: from a tree of regions to a sorted array of what is visible.
+ */
+#ifndef XBAR_FLATVIEW_RENDER_H
+#define XBAR_FLATVIEW_RENDER_H
+
+#include "engine/tree.h"
+#include "flatview/flatview.h"
+#include "flatview/subscriber.h"
+
+/* What one section will say; everything in FlatRange but its identity. */
+struct flatview_piece {
+    hwaddr first;
+    hwaddr last;
+    uint64_t mr_delta;
+    uint64_t host_delta;
+    MemoryRegion *mr;
+    const struct xbar_access_plan *plan;
+    uint32_t flags;   /* enum flat_range_flags */
+    uint32_t ordinal; /* decode order: the smallest wins */
+};
+
+struct flatview_pieces {
+    struct flatview_piece *items;
+    size_t count;
+    size_t capacity;
+};
+
+/*
+ * Nodes that one rendering visits at most. Aliases of aliases can show a
+ * small tree 2^k times over; this many take a second or two, and a board has
+ * thousands.
+ */
+#define RENDER_MAX_VISITS ((uint32_t)1 << 25)
+
+/*
+ * flatview__render() - what decodes in @window of @root
+ * @out: zeroed or rendered before; replaced by disjoint pieces in ascending
+ * order, neighbours that say the same merged. Ended by flatview__pieces_free.
+ *
+ * Context: the tree of @root's engine is held.
+ * Return: 0; -ENOMEM; -E2BIG past RENDER_MAX_VISITS. @out is then empty.
+ */
+int flatview__render(const MemoryRegion *root, struct xbar_range window,
+                     struct flatview_pieces *out) XBAR_MUST_CHECK;
+
+void flatview__pieces_free(struct xbar_engine *engine,
+                           struct flatview_pieces *pieces);
+
+/* Room for one more piece at the end, zeroed; NULL if memory is short. */
+struct flatview_piece *flatview__pieces_add(struct xbar_engine *engine,
+                                            struct flatview_pieces *pieces);
+
+/*
+ * What walk.c does: the leaves of @root in @window, clipped, in decode order,
+ * overlapping one another, numbered by it.
+ */
+int flatview__walk(const MemoryRegion *root, struct xbar_range window,
+                   struct flatview_pieces *leaves) XBAR_MUST_CHECK;
+
+#endif
