@@ -146,7 +146,8 @@ static unsigned expected_irq(uint64_t mip, uint64_t *to_mode)
     bool mie = hart->mstatus >> 3 & 1;
     bool sie = hart->mstatus >> 1 & 1;
 
-    for (unsigned mode = 3; mode >= 1; mode -= 2) {
+    for (unsigned pass = 0; pass < 2; pass++) {
+        unsigned mode = pass == 0 ? 3 : 1;
         bool on = mode == 3 ? hart->priv < 3 || mie
                             : hart->priv < 1 || (hart->priv == 1 && sie);
 

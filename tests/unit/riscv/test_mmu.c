@@ -1,0 +1,644 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tests of jit/riscv/mmu.c: random page tables against a model written from
+ * the specification's steps, and sfence.vma as software relies on it.
+ */
+#include "tests/unit/riscv/rig.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#define PTE_SIZE  8
+#define TABLES    24 /* pages of tables at the start of RAM */
+#define PAGE_SIZE 4096u
+
+#define V 0x01u
+#define R 0x02u
+#define W 0x04u
+#define X 0x08u
+#define U 0x10u
+#define A 0x40u
+#define D 0x80u
+
+static struct rig rig;
+
+static int setup(void **state)
+{
+    (void)state;
+    rig_open(&rig);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    rig_close(&rig);
+    return 0;
+}
+
+static uint64_t *pte_at(uint64_t table, uint64_t index)
+{
+    return (uint64_t *)(rig.mem + table * PAGE_SIZE) + index;
+}
+
+static uint64_t make_pte(uint64_t phys, unsigned flags)
+{
+    return phys >> 12 << 10 | flags;
+}
+
+static void set_satp(uint64_t value)
+{
+    assert_true(riscv__csr_poke(rig.hart, 0x180, value));
+}
+
+static void use_root(uint64_t table, unsigned asid)
+{
+    set_satp(8ull << 60 | (uint64_t)asid << 44 | (RIG_RAM / PAGE_SIZE + table));
+}
+
+static int walk(unsigned context, uint64_t va, enum xbar_tlb_access access,
+                struct xbar_tlb_walk *result)
+{
+    int code;
+
+    xbar_read_begin();
+    code = riscv__walk(rig.hart, context, va, access, result);
+    xbar_read_end();
+    return code;
+}
+
+/* ---- The model --------------------------------------------------------- */
+
+/* What a walk should do, predicted without changing anything. */
+struct prediction {
+    int code; /* cause + 1, or 0 */
+    uint64_t phys;
+    unsigned prot;
+    bool global;
+    uint64_t pte_addr; /* 0: no update */
+    uint64_t pte_value;
+};
+
+struct question {
+    unsigned context;
+    uint64_t va;
+    enum xbar_tlb_access access;
+};
+
+static bool is_ram(uint64_t addr)
+{
+    return addr >= RIG_RAM && addr < RIG_RAM + RIG_RAM_SIZE;
+}
+
+static bool is_rom(uint64_t addr)
+{
+    return addr >= RIG_ROM && addr < RIG_ROM + RIG_ROM_SIZE;
+}
+
+static uint64_t model_load(uint64_t addr)
+{
+    uint64_t value = 0;
+
+    if (is_ram(addr)) {
+        memcpy(&value, rig.mem + (addr - RIG_RAM), sizeof(value));
+    }
+    return value; /* the rig's ROM is all 0 */
+}
+
+static unsigned model_pmp(uint64_t addr, unsigned priv)
+{
+    return riscv__pmp_prot(&rig.hart->pmp, addr & ~0xfffull, priv);
+}
+
+static struct prediction fault(enum xbar_tlb_access access, bool page)
+{
+    static const int causes[2][3] = { { 5, 7, 1 }, { 13, 15, 12 } };
+
+    return (struct prediction){ .code = causes[page][access] + 1 };
+}
+
+/* Step 5 and on: permission by permission. */
+static bool model_permits(uint64_t pte, unsigned access, unsigned priv,
+                          bool sum, bool mxr)
+{
+    if (pte & U) {
+        if (priv == PRIV_S && (!sum || access == TLB_EXEC)) {
+            return false;
+        }
+    } else if (priv == PRIV_U) {
+        return false;
+    }
+    switch (access) {
+    case TLB_READ:
+        return (pte & R) || (mxr && (pte & X));
+    case TLB_WRITE:
+        return pte & W;
+    default:
+        return pte & X;
+    }
+}
+
+static struct prediction model_leaf(const struct question *q, uint64_t pte,
+                                    uint64_t pte_addr, int level,
+                                    const unsigned regime[3])
+{
+    uint64_t span = (uint64_t)PAGE_SIZE << (9 * level);
+    uint64_t base = (pte >> 10 & ((1ull << 44) - 1)) << 12;
+    uint64_t updated = pte | A | (q->access == TLB_WRITE ? D : 0);
+    struct prediction p = { .code = 0 };
+
+    if (base % span != 0 ||
+        !model_permits(pte, q->access, regime[0], regime[1], regime[2])) {
+        return fault(q->access, true);
+    }
+    p.phys = base + (q->va % span & ~0xfffull);
+    if (!(model_pmp(p.phys, regime[0]) >> q->access & 1)) {
+        return fault(q->access, false);
+    }
+    if (updated != pte) {
+        if (!is_ram(pte_addr) || !(model_pmp(pte_addr, PRIV_S) & 2)) {
+            return fault(q->access, false);
+        }
+        p.pte_addr = pte_addr;
+        p.pte_value = updated;
+    }
+    for (unsigned access = 0; access < 3; access++) {
+        bool may =
+            model_permits(pte, access, regime[0], regime[1], regime[2]) &&
+            (access != TLB_WRITE || (updated & D));
+
+        p.prot |= (unsigned)may << access;
+    }
+    p.prot &= model_pmp(p.phys, regime[0]);
+    return p;
+}
+
+static struct prediction model_walk(const struct question *q)
+{
+    static const unsigned regimes[7][3] = {
+        { 3, 0, 0 }, { 0, 0, 0 }, { 0, 0, 1 }, { 1, 0, 0 },
+        { 1, 1, 0 }, { 1, 0, 1 }, { 1, 1, 1 },
+    };
+    const unsigned *regime = regimes[q->context];
+    uint64_t table = (rig.hart->satp & ((1ull << 44) - 1)) << 12;
+    bool global = false;
+
+    if ((int64_t)(q->va << 25) >> 25 != (int64_t)q->va) {
+        return fault(q->access, true);
+    }
+    for (int level = 2; level >= 0; level--) {
+        uint64_t addr = table + (q->va >> (12 + 9 * level) & 511) * PTE_SIZE;
+        uint64_t pte = model_load(addr);
+
+        if (!(model_pmp(addr, PRIV_S) & 1) ||
+            (!is_ram(addr) && !is_rom(addr))) {
+            return fault(q->access, false);
+        }
+        if (!(pte & V) || (!(pte & R) && (pte & W)) || pte >> 54) {
+            return fault(q->access, true);
+        }
+        global |= pte >> 5 & 1;
+        if (pte & (R | X)) {
+            struct prediction p = model_leaf(q, pte, addr, level, regime);
+
+            p.global = global;
+            return p;
+        }
+        if (pte & (A | D | U)) {
+            return fault(q->access, true);
+        }
+        table = (pte >> 10 & ((1ull << 44) - 1)) << 12;
+    }
+    return fault(q->access, true);
+}
+
+/* ---- Random tables ----------------------------------------------------- */
+
+static uint64_t random_table(uint64_t *seed)
+{
+    switch (rig_random(seed) % 64) {
+    case 0:
+        return RIG_IO;
+    case 1:
+        return RIG_ROM;
+    case 2:
+        return 0x70000000; /* nothing there */
+    default:
+        return RIG_RAM + rig_random(seed) % TABLES * PAGE_SIZE;
+    }
+}
+
+static uint64_t random_leaf(uint64_t *seed)
+{
+    static const unsigned flags[] = {
+        V | R | A,     V | R | W | A | D,
+        V | R | W | A, V | R | X | A,
+        V | X | A,     V | R | W | X | A | D,
+        V | R | U | A, V | R | W | U | A | D,
+        V | R | W | U, V | R | X | U | A,
+        V | X | U | A, V | R | W | X | U | D,
+    };
+    uint64_t phys = RIG_RAM + rig_random(seed) % RIG_RAM_SIZE;
+    unsigned chosen = flags[rig_random(seed) % 12];
+
+    switch (rig_random(seed) % 8) {
+    case 0:
+        phys &= ~0x3fffffffull;
+        break;
+    case 1:
+        phys = rig_random(seed) >> 8;
+        break;
+    case 2:
+        chosen ^= 1u << rig_random(seed) % 8;
+        break;
+    default:
+        phys &= ~0x1fffffull;
+        phys |= rig_random(seed) % 2 * (rig_random(seed) & 0x1ff000);
+        break;
+    }
+    return make_pte(phys, chosen | (rig_random(seed) % 8 == 0) << 5);
+}
+
+static uint64_t random_pte(uint64_t *seed)
+{
+    switch (rig_random(seed) % 32) {
+    case 0:
+        return rig_random(seed);
+    case 1:
+        return random_leaf(seed) | 1ull << (54 + rig_random(seed) % 10);
+    case 2:
+        return make_pte(random_table(seed), V | 1u << rig_random(seed) % 8);
+    default:
+        return rig_random(seed) % 2 ? random_leaf(seed)
+                                    : make_pte(random_table(seed), V);
+    }
+}
+
+static void randomize_tables(uint64_t *seed)
+{
+    for (uint64_t table = 0; table < TABLES; table++) {
+        for (unsigned index = 0; index < 512; index++) {
+            *pte_at(table, index) = random_pte(seed);
+        }
+    }
+}
+
+/* Mostly permissive, so that most walks get past it. */
+static void randomize_pmp(uint64_t *seed)
+{
+    struct riscv_pmp *pmp = &rig.hart->pmp;
+
+    memset(pmp, 0, sizeof(*pmp));
+    riscv__pmp_write_addr(pmp, 0,
+                          (RIG_RAM >> 2) + (rig_random(seed) % TABLES << 10));
+    riscv__pmp_write_addr(pmp, 1, (RIG_RAM >> 2) + 0x3ffff);
+    riscv__pmp_write_addr(pmp, 15, UINT64_MAX);
+    riscv__pmp_write_cfg(pmp, 0,
+                         (0x18 | rig_random(seed) % 8) |
+                             (rig_random(seed) % 4 ? 0 : 0x1b00));
+    riscv__pmp_write_cfg(pmp, 2, 0x1full << 56);
+}
+
+static struct question random_question(uint64_t *seed)
+{
+    struct question q = {
+        .context = 1 + rig_random(seed) % 6,
+        .va = (uint64_t)((int64_t)rig_random(seed) >> 25),
+        .access = rig_random(seed) % 3,
+    };
+
+    if (rig_random(seed) % 16 == 0) {
+        q.va ^= 1ull << (39 + rig_random(seed) % 25);
+    }
+    return q;
+}
+
+/* How often each ending came, so that the test cannot become empty. */
+struct tally {
+    unsigned done, page, access, updates;
+};
+
+static void check_walk(const struct question *q, struct tally *tally)
+{
+    struct prediction p = model_walk(q);
+    struct xbar_tlb_walk result = { .phys = 0 };
+    int code = walk(q->context, q->va, q->access, &result);
+
+    assert_int_equal(code, p.code);
+    if (code != 0) {
+        *(code - 1 >= 12 ? &tally->page : &tally->access) += 1;
+        return;
+    }
+    tally->done++;
+    assert_int_equal(result.phys, p.phys);
+    assert_int_equal(result.prot, p.prot);
+    assert_int_equal(result.global, p.global);
+    if (p.pte_addr) {
+        tally->updates++;
+        assert_int_equal(model_load(p.pte_addr), p.pte_value);
+    }
+}
+
+static void test_random_walks(void **state)
+{
+    struct tally tally = { 0 };
+    uint64_t seed = 1;
+    size_t bytes = (size_t)TABLES * PAGE_SIZE;
+    uint8_t *shadow = malloc(bytes);
+
+    (void)state;
+    assert_non_null(shadow);
+    for (unsigned round = 0; round < 100; round++) {
+        randomize_tables(&seed);
+        randomize_pmp(&seed);
+        use_root(rig_random(&seed) % TABLES, 0);
+        memcpy(shadow, rig.mem, bytes);
+        for (unsigned i = 0; i < 2000; i++) {
+            struct question q = random_question(&seed);
+            struct prediction p = model_walk(&q);
+
+            check_walk(&q, &tally);
+            if (p.pte_addr) {
+                assert_in_range(p.pte_addr, RIG_RAM, RIG_RAM + bytes - 8);
+                memcpy(shadow + (p.pte_addr - RIG_RAM), &p.pte_value,
+                       sizeof(p.pte_value));
+            }
+        }
+        /* Nothing but the predicted entries has changed. */
+        assert_memory_equal(shadow, rig.mem, bytes);
+    }
+    free(shadow);
+    assert_true(tally.done > 10000);
+    assert_true(tally.page > 10000);
+    assert_true(tally.access > 3000);
+    assert_true(tally.updates > 1000);
+}
+
+/* ---- One by one -------------------------------------------------------- */
+
+/* Root in table 0: entry 0 points to table 1, whose entry 0 points to 2. */
+static void simple_tables(void)
+{
+    rig_open_pmp(&rig);
+    memset(rig.mem, 0, (size_t)TABLES * PAGE_SIZE);
+    *pte_at(0, 0) = make_pte(RIG_RAM + PAGE_SIZE, V);
+    *pte_at(1, 0) = make_pte(RIG_RAM + 2 * PAGE_SIZE, V);
+    use_root(0, 1);
+}
+
+static void test_dirty_bit(void **state)
+{
+    struct xbar_tlb_walk result;
+
+    (void)state;
+    simple_tables();
+    *pte_at(2, 3) = make_pte(RIG_RAM + 0x100000, V | R | W);
+    assert_int_equal(walk(CTX_S, 0x3123, TLB_READ, &result), 0);
+    assert_int_equal(*pte_at(2, 3) & (A | D), A);
+    assert_int_equal(result.prot, TLB_PROT_READ);
+    assert_int_equal(walk(CTX_S, 0x3123, TLB_WRITE, &result), 0);
+    assert_int_equal(*pte_at(2, 3) & (A | D), A | D);
+    assert_int_equal(result.prot, TLB_PROT_READ | TLB_PROT_WRITE);
+    assert_int_equal(result.phys, RIG_RAM + 0x100000);
+}
+
+/* A store that faults leaves A and D alone. */
+static void test_no_dirty_bit_on_fault(void **state)
+{
+    struct xbar_tlb_walk result;
+    uint64_t pte = make_pte(RIG_RAM + 0x100000, V | R | W);
+
+    (void)state;
+    simple_tables();
+    *pte_at(2, 3) = pte;
+    assert_int_equal(walk(CTX_U, 0x3000, TLB_WRITE, &result),
+                     CAUSE_STORE_PAGE + 1);
+    assert_int_equal(*pte_at(2, 3), pte);
+    riscv__pmp_write_addr(&rig.hart->pmp, 1, UINT64_MAX);
+    riscv__pmp_write_addr(&rig.hart->pmp, 0, (RIG_RAM + 0x100000) >> 2);
+    riscv__pmp_write_cfg(&rig.hart->pmp, 0, 0x1f19);
+    assert_int_equal(walk(CTX_S, 0x3000, TLB_WRITE, &result),
+                     CAUSE_STORE_ACCESS + 1);
+    assert_int_equal(*pte_at(2, 3), pte);
+}
+
+static void test_bare(void **state)
+{
+    struct xbar_tlb_walk result;
+
+    (void)state;
+    assert_int_equal(walk(CTX_M, 0x80001234, TLB_EXEC, &result), 0);
+    assert_int_equal(result.phys, 0x80001000);
+    assert_int_equal(result.prot, 7);
+    assert_int_equal(walk(CTX_S, 0x80001234, TLB_EXEC, &result),
+                     CAUSE_FETCH_ACCESS + 1);
+    rig_open_pmp(&rig);
+    for (unsigned context = 0; context < CTX_COUNT; context++) {
+        assert_int_equal(walk(context, 0xffffffffffffff, TLB_WRITE, &result),
+                         0);
+        assert_int_equal(result.phys, 0xfffffffffff000);
+    }
+    /* Beyond the 56 bits that protection knows, only M-mode gets through. */
+    assert_int_equal(walk(CTX_M, ~0ull, TLB_READ, &result), 0);
+    assert_int_equal(walk(CTX_U, ~0ull, TLB_READ, &result),
+                     CAUSE_LOAD_ACCESS + 1);
+    /* M-mode is not translated, whatever satp says. */
+    use_root(0, 0);
+    assert_int_equal(walk(CTX_M, 0x80001234, TLB_READ, &result), 0);
+    assert_int_equal(result.phys, 0x80001000);
+}
+
+/* Two walkers set A and D of the same entries; software flips a third bit. */
+struct racer {
+    struct rig *rig;
+    _Atomic bool *stop;
+};
+
+static void *flip_software_bits(void *opaque)
+{
+    struct racer *racer = opaque;
+    uint64_t *pte = (uint64_t *)(racer->rig->mem + 2 * PAGE_SIZE) + 3;
+
+    for (unsigned i = 0; i < 200000; i++) {
+        __atomic_fetch_xor(pte, 0x100, __ATOMIC_RELAXED);
+        if (i % 4 == 0) {
+            __atomic_fetch_and(pte, ~(uint64_t)(A | D), __ATOMIC_RELAXED);
+        }
+    }
+    atomic_store(racer->stop, true);
+    return NULL;
+}
+
+static void test_update_loses_nothing(void **state)
+{
+    _Atomic bool stop = false;
+    struct racer racer = { &rig, &stop };
+    struct xbar_tlb_walk result;
+    pthread_t thread;
+
+    (void)state;
+    simple_tables();
+    *pte_at(2, 3) = make_pte(RIG_RAM + 0x100000, V | R | W);
+    assert_int_equal(pthread_create(&thread, NULL, flip_software_bits, &racer),
+                     0);
+    while (!atomic_load(&stop)) {
+        assert_int_equal(walk(CTX_S, 0x3000, TLB_WRITE, &result), 0);
+    }
+    pthread_join(thread, NULL);
+    /* An even number of flips: the bit is as it was. */
+    assert_int_equal(*pte_at(2, 3) & ~(uint64_t)(A | D),
+                     make_pte(RIG_RAM + 0x100000, V | R | W));
+}
+
+/* ---- Through the TLB --------------------------------------------------- */
+
+static uint64_t load(unsigned context, uint64_t va)
+{
+    uint64_t value = 0;
+
+    assert_int_equal(tlb_load_slow(&rig.hart->tlb, context, va, 3, &value), 0);
+    return value;
+}
+
+static void sfence(uint64_t va, bool all, unsigned asid)
+{
+    rig.hart->x[5] = va;
+    rig.hart->x[6] = asid;
+    assert_true(riscv__sfence_vma(rig.hart, all ? 0 : 5, asid ? 6 : 0));
+}
+
+/* Two places in RAM that tell themselves apart. */
+#define OLD (RIG_RAM + 0x200000)
+#define NEW (RIG_RAM + 0x000000)
+
+static void test_sfence_page(void **state)
+{
+    (void)state;
+    simple_tables();
+    memset(rig.mem + 0x200000, 0x11, PAGE_SIZE);
+    memset(rig.mem + 0x201000, 0x22, PAGE_SIZE);
+    *pte_at(2, 3) = make_pte(OLD, V | R | A);
+    *pte_at(2, 4) = make_pte(OLD, V | R | A);
+    tlb_enter(&rig.hart->tlb);
+    assert_int_equal(load(CTX_S, 0x3000), 0x1111111111111111);
+    assert_int_equal(load(CTX_S, 0x4000), 0x1111111111111111);
+    *pte_at(2, 3) = make_pte(OLD + PAGE_SIZE, V | R | A);
+    *pte_at(2, 4) = make_pte(OLD + PAGE_SIZE, V | R | A);
+    sfence(0x3ff8, false, 0);
+    assert_int_equal(load(CTX_S, 0x3000), 0x2222222222222222);
+    /* Just that page: the neighbour is still the cached one. */
+    assert_int_equal(load(CTX_S, 0x4000), 0x1111111111111111);
+    sfence(0, true, 0);
+    assert_int_equal(load(CTX_S, 0x4000), 0x2222222222222222);
+    tlb_leave(&rig.hart->tlb);
+}
+
+/*
+ * A leaf of 2 MiB (1 GiB) is changed and fenced by one address in it: every
+ * address that it mapped is translated anew.
+ */
+static void check_superpage(unsigned table, unsigned index, uint64_t base,
+                            uint64_t old, uint64_t new)
+{
+    *pte_at(table, index) = make_pte(old, V | R | A);
+    sfence(0, true, 0);
+    for (uint64_t page = 0; page < 200; page += 7) {
+        memset(rig.mem + 0x200000 + page * PAGE_SIZE, 0x11, 8);
+        assert_int_equal(load(CTX_S, base + 0x200000 + page * PAGE_SIZE),
+                         0x1111111111111111);
+    }
+    *pte_at(table, index) = make_pte(new, V | R | A);
+    sfence(base + 0x2ff000, false, 0);
+    for (uint64_t page = 0; page < 200; page += 7) {
+        memset(rig.mem + 0x200000 + page * PAGE_SIZE, 0x22, 8);
+        tlb_ram_store(rig.mem + 0x200000 + page * PAGE_SIZE, 3, page);
+    }
+    for (uint64_t page = 0; page < 200; page += 7) {
+        uint64_t value;
+        int code = tlb_load_slow(&rig.hart->tlb, CTX_S,
+                                 base + 0x200000 + page * PAGE_SIZE, 3, &value);
+
+        assert_true(code != 0 || value != page);
+    }
+}
+
+static void test_sfence_superpage(void **state)
+{
+    (void)state;
+    simple_tables();
+    tlb_enter(&rig.hart->tlb);
+    /* 2 MiB at 0x200000: onto OLD, then onto the tables' own 2 MiB. */
+    check_superpage(1, 1, 0, OLD, NEW);
+    /* 1 GiB at 0x4000_0000, then onto nothing. */
+    check_superpage(0, 1, 0x40000000, 0x80000000, 0x40000000);
+    tlb_leave(&rig.hart->tlb);
+}
+
+static void test_sfence_asid(void **state)
+{
+    (void)state;
+    simple_tables();
+    memset(rig.mem + 0x200000, 0x11, PAGE_SIZE);
+    memset(rig.mem + 0x201000, 0x22, PAGE_SIZE);
+    *pte_at(2, 3) = make_pte(OLD, V | R | A);
+    *pte_at(2, 4) = make_pte(OLD, V | R | A | 0x20);
+    tlb_enter(&rig.hart->tlb);
+    assert_int_equal(load(CTX_S, 0x3000), 0x1111111111111111);
+    assert_int_equal(load(CTX_S, 0x4000), 0x1111111111111111);
+    *pte_at(2, 3) = make_pte(OLD + PAGE_SIZE, V | R | A);
+    *pte_at(2, 4) = make_pte(OLD + PAGE_SIZE, V | R | A | 0x20);
+    sfence(0, true, 2); /* another id */
+    assert_int_equal(load(CTX_S, 0x3000), 0x1111111111111111);
+    sfence(0, true, 1);
+    assert_int_equal(load(CTX_S, 0x3000), 0x2222222222222222);
+    assert_int_equal(load(CTX_S, 0x4000), 0x1111111111111111); /* global */
+    tlb_leave(&rig.hart->tlb);
+}
+
+static void test_satp_switch(void **state)
+{
+    (void)state;
+    simple_tables();
+    memset(rig.mem + 0x200000, 0x11, PAGE_SIZE);
+    memset(rig.mem + 0x201000, 0x22, PAGE_SIZE);
+    *pte_at(2, 3) = make_pte(OLD, V | R | A);
+    *pte_at(3, 0) = make_pte(RIG_RAM + 4 * PAGE_SIZE, V);
+    *pte_at(4, 0) = make_pte(RIG_RAM + 5 * PAGE_SIZE, V);
+    *pte_at(5, 3) = make_pte(OLD + PAGE_SIZE, V | R | A);
+    tlb_enter(&rig.hart->tlb);
+    for (unsigned i = 0; i < 4; i++) {
+        use_root(0, 1);
+        assert_int_equal(load(CTX_S, 0x3000), 0x1111111111111111);
+        use_root(3, 2);
+        assert_int_equal(load(CTX_S, 0x3000), 0x2222222222222222);
+    }
+    tlb_leave(&rig.hart->tlb);
+}
+
+static void test_sfence_privilege(void **state)
+{
+    (void)state;
+    rig.hart->priv = PRIV_U;
+    assert_false(riscv__sfence_vma(rig.hart, 0, 0));
+    rig.hart->priv = PRIV_S;
+    assert_true(riscv__sfence_vma(rig.hart, 0, 0));
+    rig.hart->mstatus |= MSTATUS_TVM;
+    assert_false(riscv__sfence_vma(rig.hart, 0, 0));
+    rig.hart->priv = PRIV_M;
+    assert_true(riscv__sfence_vma(rig.hart, 0, 0));
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(test_random_walks),          CASE(test_dirty_bit),
+        CASE(test_no_dirty_bit_on_fault), CASE(test_bare),
+        CASE(test_update_loses_nothing),  CASE(test_sfence_page),
+        CASE(test_sfence_superpage),      CASE(test_sfence_asid),
+        CASE(test_satp_switch),           CASE(test_sfence_privilege),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
