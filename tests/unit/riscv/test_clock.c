@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: MIT */
+/* Tests of jit/riscv/clock.c. */
+#include "tests/unit/riscv/rig.h"
+
+#include <pthread.h>
+#include <time.h>
+
+static struct rig rig;
+
+static int close_rig(void **state)
+{
+    (void)state;
+    rig_close(&rig);
+    return 0;
+}
+
+static void open_deterministic(uint32_t insns_per_tick)
+{
+    const struct xbar_riscv_config config = {
+        .insns_per_tick = insns_per_tick,
+    };
+
+    rig_open_with(&rig, &config);
+    /* As if this thread were in xbar_riscv_run(). */
+    atomic_store(&rig.hart->runner, (uintptr_t)pthread_self());
+}
+
+static void open_host(uint64_t timebase_hz)
+{
+    const struct xbar_riscv_config config = { .timebase_hz = timebase_hz };
+
+    rig_open_with(&rig, &config);
+    atomic_store(&rig.hart->runner, (uintptr_t)pthread_self());
+}
+
+static uint64_t host_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* ---- Deterministic ----------------------------------------------------- */
+
+static void test_time_is_instructions(void **state)
+{
+    (void)state;
+    open_deterministic(7);
+    for (uint64_t insns = 0; insns < 100; insns++) {
+        rig.hart->stats.instructions = insns;
+        assert_int_equal(riscv__time(rig.hart), insns / 7);
+        assert_int_equal(xbar_riscv_time(rig.hart), insns / 7);
+    }
+}
+
+/*
+ * After the slice the comparator has fired, and one instruction before it had
+ * not: unless the slice was merely cut to its limit.
+ */
+static void test_slice_ends_at_the_comparator(void **state)
+{
+    struct xbar_riscv_hart *hart;
+    uint64_t seed = 1;
+    unsigned exact = 0;
+
+    (void)state;
+    for (unsigned round = 0; round < 2000; round++) {
+        uint64_t slice, now;
+
+        open_deterministic(1 + (uint32_t)(rig_random(&seed) % 50));
+        hart = rig.hart;
+        hart->stats.instructions = rig_random(&seed) % 100000;
+        xbar_riscv_set_time(hart, rig_random(&seed) % 1000);
+        hart->stats.instructions += rig_random(&seed) % 1000;
+        now = riscv__time(hart);
+        xbar_riscv_set_timecmp(hart, now + 1 + rig_random(&seed) % 500);
+        assert_false(riscv__timer_fired(hart));
+        slice = riscv__clock_slice(hart);
+        assert_in_range(slice, 1, 100000);
+        hart->stats.instructions += slice - 1;
+        assert_false(riscv__timer_fired(hart));
+        hart->stats.instructions++;
+        exact += riscv__timer_fired(hart);
+        close_rig(NULL);
+    }
+    assert_true(exact > 1500);
+    open_deterministic(1);
+}
+
+static void test_slice_limits(void **state)
+{
+    (void)state;
+    open_deterministic(UINT32_MAX);
+    assert_in_range(riscv__clock_slice(rig.hart), 1000, 1000000);
+    xbar_riscv_set_timecmp(rig.hart, 1);
+    assert_in_range(riscv__clock_slice(rig.hart), 1000, 1000000);
+    rig.hart->stats.instructions = UINT32_MAX - 1ull;
+    assert_int_equal(riscv__clock_slice(rig.hart), 1);
+    xbar_riscv_set_timecmp(rig.hart, 0); /* fired: not every instruction */
+    assert_in_range(riscv__clock_slice(rig.hart), 1000, 1000000);
+    xbar_riscv_set_timecmp(rig.hart, UINT64_MAX - 1);
+    assert_in_range(riscv__clock_slice(rig.hart), 1000, 1000000);
+}
+
+static void test_mtip_follows_the_comparator(void **state)
+{
+    (void)state;
+    open_deterministic(10);
+    xbar_riscv_set_timecmp(rig.hart, 5);
+    rig.hart->stats.instructions = 49;
+    assert_int_equal(riscv__mip(rig.hart), 0);
+    rig.hart->stats.instructions = 50;
+    assert_int_equal(riscv__mip(rig.hart), MIP_MTIP);
+    xbar_riscv_set_timecmp(rig.hart, 6);
+    assert_int_equal(riscv__mip(rig.hart), 0);
+    xbar_riscv_set_time(rig.hart, 6);
+    assert_int_equal(riscv__mip(rig.hart), MIP_MTIP);
+    xbar_riscv_set_time(rig.hart, 0);
+    assert_int_equal(riscv__mip(rig.hart), 0);
+    xbar_riscv_set_timecmp(rig.hart, UINT64_MAX); /* never */
+    xbar_riscv_set_time(rig.hart, UINT64_MAX);
+    assert_int_equal(riscv__mip(rig.hart), 0);
+}
+
+static void test_skip(void **state)
+{
+    (void)state;
+    open_deterministic(10);
+    rig.hart->stats.instructions = 25;
+    assert_false(riscv__clock_skip(rig.hart)); /* not armed */
+    xbar_riscv_set_timecmp(rig.hart, 1000);
+    assert_false(riscv__clock_skip(rig.hart)); /* not enabled */
+    rig.hart->mie = MIP_MTIP;
+    assert_true(riscv__clock_skip(rig.hart));
+    assert_int_equal(riscv__time(rig.hart), 1000);
+    assert_true(riscv__timer_fired(rig.hart));
+    assert_true(riscv__clock_skip(rig.hart)); /* never back */
+    assert_int_equal(riscv__time(rig.hart), 1000);
+    rig.hart->stats.instructions = 35;
+    assert_int_equal(riscv__time(rig.hart), 1001);
+    assert_int_equal(riscv__clock_wait_ns(rig.hart), UINT64_MAX);
+}
+
+/* Another thread is told the time of the last safe point. */
+static void *ask_time(void *opaque)
+{
+    *(uint64_t *)opaque = xbar_riscv_time(rig.hart);
+    return NULL;
+}
+
+static void test_other_thread(void **state)
+{
+    pthread_t thread;
+    uint64_t time = 0;
+
+    (void)state;
+    open_deterministic(10);
+    rig.hart->stats.instructions = 500;
+    atomic_store(&rig.hart->retired_seen, 300);
+    assert_int_equal(pthread_create(&thread, NULL, ask_time, &time), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(time, 30);
+    assert_int_equal(xbar_riscv_time(rig.hart), 50);
+}
+
+/* ---- Host time --------------------------------------------------------- */
+
+/* Of a time that was read between two looks at the host's clock. */
+struct stamp {
+    uint64_t before_ns;
+    uint64_t ticks;
+    uint64_t after_ns;
+};
+
+static struct stamp take_stamp(void)
+{
+    struct stamp stamp;
+
+    stamp.before_ns = host_ns();
+    stamp.ticks = riscv__time(rig.hart);
+    stamp.after_ns = host_ns();
+    return stamp;
+}
+
+static void check_rate(uint64_t timebase_hz, double hz)
+{
+    struct stamp start, end;
+    double ticks;
+
+    open_host(timebase_hz);
+    start = take_stamp();
+    do {
+        end = take_stamp();
+    } while (end.before_ns - start.after_ns < 2000000);
+    ticks = (double)(end.ticks - start.ticks);
+    assert_true(ticks <=
+                (double)(end.after_ns - start.before_ns) * hz / 1e9 + 1);
+    assert_true(ticks >=
+                (double)(end.before_ns - start.after_ns) * hz / 1e9 - 1);
+}
+
+static void test_host_rate(void **state)
+{
+    (void)state;
+    check_rate(0, 1e7);
+    close_rig(NULL);
+    check_rate(1, 1);
+    close_rig(NULL);
+    check_rate(32768, 32768);
+    close_rig(NULL);
+    check_rate(1000000000, 1e9);
+    close_rig(NULL);
+    check_rate(UINT64_MAX, 1e12); /* as fast as it gets */
+}
+
+static void test_host_time_moves(void **state)
+{
+    (void)state;
+    open_host(10000000);
+    xbar_riscv_set_time(rig.hart, 1u << 30);
+    assert_in_range(riscv__time(rig.hart), 1u << 30, (1u << 30) + 10000000);
+    xbar_riscv_set_time(rig.hart, 0);
+    assert_in_range(riscv__time(rig.hart), 0, 10000000);
+    assert_in_range(xbar_riscv_time(rig.hart), 0, 10000000);
+    assert_false(riscv__clock_skip(rig.hart));
+    assert_in_range(riscv__clock_slice(rig.hart), 1000, 100000);
+}
+
+static void test_host_wait(void **state)
+{
+    (void)state;
+    open_host(10000000);
+    assert_int_equal(riscv__clock_wait_ns(rig.hart), UINT64_MAX);
+    xbar_riscv_set_timecmp(rig.hart, riscv__time(rig.hart) + 10000000);
+    assert_int_equal(riscv__clock_wait_ns(rig.hart), UINT64_MAX);
+    rig.hart->mie = MIP_MTIP;
+    assert_in_range(riscv__clock_wait_ns(rig.hart), 500000000, 1000000000);
+    xbar_riscv_set_timecmp(rig.hart, UINT64_MAX - 1);
+    assert_true(riscv__clock_wait_ns(rig.hart) > 1000000000);
+    xbar_riscv_set_timecmp(rig.hart, 0);
+    assert_int_equal(riscv__clock_wait_ns(rig.hart), 0);
+}
+
+/* The polled time is never ahead of a later look, nor wraps when it is set
+ * from elsewhere. */
+static void *move_time(void *opaque)
+{
+    _Atomic bool *stop = opaque;
+
+    for (unsigned i = 0; i < 100000; i++) {
+        xbar_riscv_set_time(rig.hart, 0);
+    }
+    atomic_store(stop, true);
+    return NULL;
+}
+
+static void test_time_never_wraps(void **state)
+{
+    _Atomic bool stop = false;
+    pthread_t thread;
+
+    (void)state;
+    open_host(1000000000);
+    assert_int_equal(pthread_create(&thread, NULL, move_time, &stop), 0);
+    while (!atomic_load(&stop)) {
+        assert_true(riscv__time(rig.hart) < (uint64_t)1 << 62);
+    }
+    pthread_join(thread, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(test_time_is_instructions, close_rig),
+        cmocka_unit_test_teardown(test_slice_ends_at_the_comparator, close_rig),
+        cmocka_unit_test_teardown(test_slice_limits, close_rig),
+        cmocka_unit_test_teardown(test_mtip_follows_the_comparator, close_rig),
+        cmocka_unit_test_teardown(test_skip, close_rig),
+        cmocka_unit_test_teardown(test_other_thread, close_rig),
+        cmocka_unit_test_teardown(test_host_rate, close_rig),
+        cmocka_unit_test_teardown(test_host_time_moves, close_rig),
+        cmocka_unit_test_teardown(test_host_wait, close_rig),
+        cmocka_unit_test_teardown(test_time_never_wraps, close_rig),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
