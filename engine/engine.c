@@ -143,6 +143,9 @@ int xbar_engine_free(struct xbar_engine *engine)
     if (!engine || engine == &default_engine) {
         return -EINVAL;
     }
+    if (is_entered(engine)) {
+        return -EBUSY;
+    }
     /* What is retired may keep regions, whose release may retire others. */
     do {
         freed = xbar_engine_reclaim(engine);
@@ -150,7 +153,7 @@ int xbar_engine_free(struct xbar_engine *engine)
     if (freed < 0) {
         return (int)freed;
     }
-    if (is_entered(engine) || !is_idle(engine)) {
+    if (!is_idle(engine)) {
         return -EBUSY;
     }
     pthread_mutex_destroy(&engine->machine_lock);

@@ -46,7 +46,7 @@ struct xbar_allocator {
 struct xbar_access {
     struct MemoryRegion *mr;
     hwaddr offset;  /* in @mr */
-    uint64_t value; /* read, or written */
+    uint64_t value; /* read or written, in the device's byte order */
     unsigned size;  /* bytes: 1, 2, 4, 8 */
     bool is_write;
     MemTxResult result;
@@ -60,8 +60,9 @@ struct xbar_engine_config {
     bool guest_is_big_endian;
 
     /*
-     * Called after each access that reached a device, on the accessing
-     * thread, inside its read section. Access plans are made for it when a
+     * Called after each access that reached a device's callbacks (once, even
+     * if it took several), on the accessing thread, inside its read section,
+     * without the region's lock. Access plans are made for it when a
      * region is initialised, so that an engine without one pays nothing.
      */
     void (*observe)(void *opaque, const struct xbar_access *access);
@@ -73,6 +74,16 @@ struct xbar_engine_config {
      */
     void (*out_of_memory)(void *opaque);
     void *out_of_memory_opaque;
+
+    /*
+     * Asked, at the end of a commit, when more than 64 MiB wait for
+     * xbar_engine_reclaim(): have a thread call it soon. Once per reclaim, on
+     * the committing thread, which may be inside a device callback: so do not
+     * reclaim here, but make vCPUs reach a safe point and let another thread
+     * do it. Without it memory may pile up while commits are frequent.
+     */
+    void (*reclaim_wanted)(void *opaque);
+    void *reclaim_wanted_opaque;
 
     /*
      * Keep a region's owner alive: once for each reference that a view takes
@@ -98,8 +109,9 @@ xbar_engine_new(const struct xbar_engine_config *config) XBAR_MUST_CHECK;
  * Every AddressSpace must be destroyed and every region of it finalised.
  * Waits for a grace period. Freeing the process default is -EINVAL.
  *
- * Context: outside any read section; no thread is in @engine.
- * Return: 0; -EBUSY while regions or address spaces are left (nothing freed).
+ * Context: as xbar_engine_reclaim(); no thread is in @engine.
+ * Return: 0; -EBUSY while regions or address spaces are left, or while this
+ * thread has entered it (nothing freed); -EDEADLK.
  */
 XBAR_API int xbar_engine_free(struct xbar_engine *engine);
 
@@ -132,9 +144,12 @@ XBAR_API void xbar_engine_unlock(struct xbar_engine *engine);
  *
  * Waits for one grace period if anything is retired, then frees it and calls
  * the `done` callbacks of regions and address spaces that ended. libxbar
- * starts no thread: the embedder calls this now and then.
+ * starts no thread: the embedder calls this now and then, at most about once
+ * a millisecond. It waits for vCPUs, so the caller must hold no lock that a
+ * device callback takes, the machine lock included.
  *
- * Context: outside any read section, or it is -EDEADLK.
+ * Context: outside any read section, open transaction and callback of a
+ * reclaim, or it is -EDEADLK.
  * Return: the number of objects freed, or -errno.
  */
 XBAR_API int64_t xbar_engine_reclaim(struct xbar_engine *engine);

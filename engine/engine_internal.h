@@ -58,6 +58,10 @@ struct undo_chunk {
 
 /* ---- The engine -------------------------------------------------------- */
 
+/* Retired bytes above which the embedder is asked to reclaim: a second's
+ * worth of the fastest commits measured. */
+#define RECLAIM_BYTES ((uint64_t)64 << 20)
+
 #define PLAN_BUCKETS 64 /* kinds of devices on a large board: a few dozen */
 
 struct region_ending; /* a region on its way out: destroy.c */
@@ -95,6 +99,7 @@ struct xbar_engine {
     /* under the writer lock: what waits for readers */
     struct xbar_retire_queue *queues;
     struct region_ending *endings;
+    bool is_reclaim_wanted; /* the embedder has been asked already */
 
     struct xbar_engine_stats stats; /* relaxed atomics */
 };
@@ -155,7 +160,9 @@ struct region_ending *destroy__finish(struct xbar_engine *engine,
                                       struct region_ending *list);
 int64_t destroy__done(struct xbar_engine *engine, struct region_ending *list);
 
-/* reclaim.c: is this thread inside a reclaim's release callbacks? */
+/* reclaim.c: does too much wait? True once until the next reclaim. */
+bool reclaim__is_due(struct xbar_engine *engine);
+/* Is this thread inside a reclaim's release callbacks? */
 bool reclaim__is_mine(const struct xbar_engine *engine);
 
 /* plan.c: under the writer lock */

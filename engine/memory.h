@@ -203,7 +203,8 @@ XBAR_API int memory_region_init_rom(MemoryRegion *mr, Object *owner,
  * @orig: what is shown; must be of the same engine and outlive @mr
  * @offset: where in @orig the window starts
  *
- * Return: 0; -ELOOP if @orig shows @mr already; -ENOMEM.
+ * Return: 0; -ELOOP if @orig is @mr, or nests too deep; -EINVAL if @orig is
+ * not initialised, ends, or is another engine's; -ENOMEM.
  */
 XBAR_API int memory_region_init_alias(MemoryRegion *mr, Object *owner,
                                       const char *name, MemoryRegion *orig,
@@ -212,7 +213,8 @@ XBAR_API int memory_region_init_alias(MemoryRegion *mr, Object *owner,
 /**
  * xbar_region_set_lock_policy() - choose what is held around callbacks
  *
- * Only while @mr is not mapped. Return: 0; -EBUSY; -EINVAL (narrow writes
+ * Only for regions with callbacks, and only while @mr is not mapped and no
+ * view has it. Return: 0; -EBUSY; -EINVAL (no callbacks, or narrow writes
  * without a lock, see MemoryRegionOps.impl); -ENOMEM.
  */
 XBAR_API int xbar_region_set_lock_policy(MemoryRegion *mr,
@@ -227,9 +229,13 @@ XBAR_API int xbar_region_set_lock_policy(MemoryRegion *mr,
  * reused. NULL: wait for that here.
  *
  * Sub-regions of @mr are detached and live on; aliases of @mr show nothing.
+ * Inside a transaction that becomes void, @mr lives on and @done is not
+ * called. Waiting here is like xbar_engine_reclaim(): hold no lock that a
+ * device callback takes.
  *
- * Return: 0; -EDEADLK if @done is NULL inside a read section or an open
- * transaction; -EINVAL if @mr is not initialised; -ENOMEM (nothing changed).
+ * Return: 0; -EDEADLK if @done is NULL inside a read section, an open
+ * transaction or a reclaim's callback; -EINVAL if @mr is not initialised or
+ * was destroyed before; -ENOMEM (nothing changed).
  */
 XBAR_API int xbar_region_destroy(MemoryRegion *mr,
                                  void (*done)(MemoryRegion *mr, void *opaque),
@@ -241,11 +247,14 @@ XBAR_API int xbar_region_destroy(MemoryRegion *mr,
  * memory_region_transaction_begin() / memory_region_transaction_commit()
  *
  * Nest; the outermost commit publishes. One thread's transaction may cover
- * several engines, each committed on its own; a transaction ends on the
- * thread that began it.
+ * several engines: all of them commit, or none. Threads that open such
+ * transactions must touch the engines in the same order. A transaction ends
+ * on the thread that began it. Once it is void, further changes are refused
+ * with the error that made it so.
  *
  * Return (commit): 0; -ENOMEM or -ECANCELED if the transaction is void and
- * everything is as it was at its begin; -EINVAL without a begin.
+ * everything is (for an inner commit: will be) as it was at its begin;
+ * -EINVAL without a begin.
  */
 XBAR_API void memory_region_transaction_begin(void);
 XBAR_API int memory_region_transaction_commit(void);
@@ -262,7 +271,8 @@ XBAR_API int xbar_transaction_abort(void);
  * memory_region_add_subregion() - place @subregion at @offset in @mr
  *
  * Return: 0; -EBUSY if @subregion has a container already; -ELOOP if that
- * would make a cycle; -EINVAL for an alias as @mr, or another engine.
+ * would make a cycle, or nest too deep (XBAR_TREE_MAX_DEPTH); -EINVAL for an
+ * alias as @mr, or another engine.
  */
 XBAR_API int memory_region_add_subregion(MemoryRegion *mr, hwaddr offset,
                                          MemoryRegion *subregion);
@@ -283,7 +293,11 @@ XBAR_API int memory_region_set_enabled(MemoryRegion *mr, bool enabled);
 /** memory_region_set_address() - move it; its order among siblings stays */
 XBAR_API int memory_region_set_address(MemoryRegion *mr, hwaddr addr);
 
-/** memory_region_set_size() - show more or less; RAM behind it stays */
+/**
+ * memory_region_set_size() - show more or less; RAM behind it stays
+ *
+ * Return: 0; -EINVAL beyond the memory of a RAM region.
+ */
 XBAR_API int memory_region_set_size(MemoryRegion *mr, uint64_t size);
 
 /** memory_region_set_alias_offset() - move the window; -EINVAL if no alias */

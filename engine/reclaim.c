@@ -55,6 +55,19 @@ void xbar_retire(struct xbar_engine *engine, struct xbar_retire_queue *queue,
     engine__stat_add(&engine->stats.bytes_retired, bytes);
 }
 
+bool reclaim__is_due(struct xbar_engine *engine)
+{
+    uint64_t bytes =
+        __atomic_load_n(&engine->stats.bytes_retired, __ATOMIC_RELAXED);
+
+    xbar_assert(engine__writer_is_mine(engine));
+    if (bytes <= RECLAIM_BYTES || engine->is_reclaim_wanted) {
+        return false;
+    }
+    engine->is_reclaim_wanted = true;
+    return true;
+}
+
 /* What one reclaim works on; the queues hold their part in `taken`. */
 struct batch {
     struct xbar_retire_queue *queues;
@@ -66,6 +79,7 @@ struct batch {
 static void take_batch(struct xbar_engine *engine, struct batch *batch)
 {
     engine__lock_writer(engine);
+    engine->is_reclaim_wanted = false;
     batch->queues = engine->queues;
     batch->endings = destroy__take(engine);
     batch->bytes =

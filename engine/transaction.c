@@ -368,19 +368,30 @@ static int commit_rounds(bool *out_of_memory)
     return first;
 }
 
-/* The embedder's hook runs outside of all our locks. */
+/* The embedder's hooks run outside of all our locks. */
+static void leave_engine(struct xbar_engine *e, bool out_of_memory)
+{
+    const struct xbar_engine_config *config = &e->config;
+    bool reclaim_due = reclaim__is_due(e);
+
+    e->enlisted_next = NULL;
+    e->is_enlisted = false;
+    engine__unlock_writer(e);
+    if (out_of_memory && config->out_of_memory) {
+        config->out_of_memory(config->out_of_memory_opaque);
+    }
+    if (reclaim_due && config->reclaim_wanted) {
+        config->reclaim_wanted(config->reclaim_wanted_opaque);
+    }
+}
+
 static void leave_engines(bool out_of_memory)
 {
     while (tx.engines) {
         struct xbar_engine *e = tx.engines;
 
         tx.engines = e->enlisted_next;
-        e->enlisted_next = NULL;
-        e->is_enlisted = false;
-        engine__unlock_writer(e);
-        if (out_of_memory && e->config.out_of_memory) {
-            e->config.out_of_memory(e->config.out_of_memory_opaque);
-        }
+        leave_engine(e, out_of_memory);
     }
 }
 

@@ -291,7 +291,7 @@ static int set_flag(MemoryRegion *mr, uint32_t flag, bool value)
 static int attach_checked(MemoryRegion *mr, hwaddr offset,
                           MemoryRegion *subregion, int priority)
 {
-    if (mr->flags & REGION_ALIAS) {
+    if ((mr->flags & REGION_ALIAS) || !region__is_usable(subregion)) {
         return -EINVAL;
     }
     if (subregion->container) {
