@@ -221,45 +221,27 @@ MemTxResult address_space_write_rom(AddressSpace *as, hwaddr addr,
     return transfer_as(as, addr, attrs, (void *)buf, len, WRITE_ROM);
 }
 
-/* ---- Fixed widths, where they are not a plain RAM access --------------- */
+/* ---- Fixed widths that are no single access ---------------------------- */
 
-static bool holds(const FlatRange *range, hwaddr addr, unsigned size_log2)
-{
-    return (range->flags & FLAT_RANGE_UNASSIGNED) == 0 &&
-           range->last - addr >= ((uint64_t)1 << size_log2) - 1;
-}
-
-MemTxResult flatview__load(const FlatView *view, const FlatRange *range,
-                           hwaddr addr, MemTxAttrs attrs, uint64_t *value,
-                           unsigned size_log2)
+MemTxResult flatview__load_parts(const FlatView *view, hwaddr addr,
+                                 MemTxAttrs attrs, uint64_t *value,
+                                 unsigned size_log2)
 {
     struct transfer t = { .view = view, .attrs = attrs, .direction = READ };
     char bytes[8];
-    MemTxResult result;
+    MemTxResult result = transfer_all(&t, addr, bytes, (hwaddr)1 << size_log2);
 
-    *value = 0;
-    if (holds(range, addr, size_log2) && (range->flags & FLAT_RANGE_RAM) == 0 &&
-        !attrs.memory) {
-        return xbar_plan_read(range->plan, range->mr, addr + range->mr_delta,
-                              value, size_log2, attrs);
-    }
-    result = transfer_all(&t, addr, bytes, (hwaddr)1 << size_log2);
     *value = ram__pack(bytes, size_log2);
     return result;
 }
 
-MemTxResult flatview__store(const FlatView *view, const FlatRange *range,
-                            hwaddr addr, MemTxAttrs attrs, uint64_t value,
-                            unsigned size_log2)
+MemTxResult flatview__store_parts(const FlatView *view, hwaddr addr,
+                                  MemTxAttrs attrs, uint64_t value,
+                                  unsigned size_log2)
 {
     struct transfer t = { .view = view, .attrs = attrs, .direction = WRITE };
     char bytes[8];
 
-    if (holds(range, addr, size_log2) && !attrs.memory &&
-        (range->flags & (FLAT_RANGE_WRITABLE | FLAT_RANGE_READONLY)) == 0) {
-        return xbar_plan_write(range->plan, range->mr, addr + range->mr_delta,
-                               value, size_log2, attrs);
-    }
     ram__unpack(bytes, value, size_log2);
     return transfer_all(&t, addr, bytes, (hwaddr)1 << size_log2);
 }

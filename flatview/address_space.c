@@ -130,7 +130,6 @@ static struct xbar_flatview_space *new_space(AddressSpace *as,
     space->participant = phases;
     space->engine = engine;
     space->as = as;
-    space->is_big_endian = flatview__is_big_endian(engine);
     space->queue->release = release_view;
     return space;
 }
@@ -212,6 +211,7 @@ int address_space_init(AddressSpace *as, MemoryRegion *root, const char *name)
         return err;
     }
     xbar_retire_queue_add(engine, as->space->queue);
+    as->is_big_endian = flatview__is_big_endian(engine);
     as->root = root;
     xbar_region_get(root);
     err = join_engine(as->space);

@@ -79,7 +79,7 @@ extern const FlatView flatview__empty;
 
 static inline const FlatRange *flatview__find(const FlatView *view, hwaddr addr)
 {
-    const FlatRange *range = flatview__trie_floor(&view->trie, addr);
+    const FlatRange *range = trie_floor(&view->trie, addr);
 
     return range != NULL && addr <= range->last ? range : &flatview__unassigned;
 }
@@ -115,15 +115,15 @@ bool flatview__view_free(FlatView *view);
 /* ---- access.c ---------------------------------------------------------- */
 
 /*
- * A fixed-width access that the fast path did not take: 1 << @size_log2 bytes
- * (at most 8) at @addr, whose section in @view is @range. Values are in host
+ * A fixed-width access that is no single access: misaligned in RAM, across
+ * sections, or refused. 1 << @size_log2 bytes (at most 8); values are in host
  * order, as if the bytes had been copied.
  */
-MemTxResult flatview__load(const FlatView *view, const FlatRange *range,
-                           hwaddr addr, MemTxAttrs attrs, uint64_t *value,
-                           unsigned size_log2);
-MemTxResult flatview__store(const FlatView *view, const FlatRange *range,
-                            hwaddr addr, MemTxAttrs attrs, uint64_t value,
-                            unsigned size_log2);
+MemTxResult flatview__load_parts(const FlatView *view, hwaddr addr,
+                                 MemTxAttrs attrs, uint64_t *value,
+                                 unsigned size_log2);
+MemTxResult flatview__store_parts(const FlatView *view, hwaddr addr,
+                                  MemTxAttrs attrs, uint64_t value,
+                                  unsigned size_log2);
 
 #endif

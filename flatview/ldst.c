@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fixed widths. The fast path is an aligned access to RAM inside one section:
- * a read section, a lookup, a load or store. Everything else leaves through
- * flatview__load() and flatview__store(), with the section already found.
+ * Fixed widths, by the cost of what is at the address:
+ *
+ *     aligned RAM in one section   inline: a read section, a lookup, an access
+ *     a device, whole              one call more, and the device's plan
+ *     anything else                in parts, like a bulk transfer
  */
 #include "flatview/address_space.h"
 
+#include "engine/plan.h"
 #include "flatview/flatview_internal.h"
 #include "flatview/ram.h"
+
+/* One body for all widths, folded for each: the size is a constant. */
+#define FORCE_INLINE inline __attribute__((always_inline))
 
 /* Whether @addr, of a section that @range is, may be accessed in one go. */
 static inline bool is_plain(const FlatRange *range, hwaddr addr, uint32_t flag,
@@ -19,22 +25,32 @@ static inline bool is_plain(const FlatRange *range, hwaddr addr, uint32_t flag,
            ((addr + range->host_delta) & more) == 0;
 }
 
-static inline uint64_t load(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
-                            MemTxResult *result, unsigned size_log2)
+/* Does a device answer all of the access, by the flags that rule it out? */
+static inline bool is_single(const FlatRange *range, hwaddr addr,
+                             MemTxAttrs attrs, uint32_t not_flags,
+                             unsigned size_log2)
 {
-    MemTxResult r = MEMTX_OK;
-    const FlatRange *range;
-    const FlatView *view;
-    uint64_t value;
+    return (range->flags & (not_flags | FLAT_RANGE_UNASSIGNED)) == 0 &&
+           range->last - addr >= ((uint64_t)1 << size_log2) - 1 &&
+           !attrs.memory;
+}
 
-    xbar_rcu_read_lock();
-    view = flatview__current(as);
-    range = flatview__find(view, addr);
-    if (likely(is_plain(range, addr, FLAT_RANGE_RAM, size_log2))) {
-        value =
-            ram__load((void *)(uintptr_t)(addr + range->host_delta), size_log2);
+/*
+ * These end the read section. They are the last thing that the fast path
+ * does, so it has no register to save.
+ */
+static __attribute__((noinline)) uint64_t
+load_slow(const FlatView *view, const FlatRange *range, hwaddr addr,
+          MemTxAttrs attrs, MemTxResult *result, unsigned size_log2)
+{
+    uint64_t value = 0;
+    MemTxResult r;
+
+    if (is_single(range, addr, attrs, FLAT_RANGE_RAM, size_log2)) {
+        r = xbar_plan_read(range->plan, range->mr, addr + range->mr_delta,
+                           &value, size_log2, attrs);
     } else {
-        r = flatview__load(view, range, addr, attrs, &value, size_log2);
+        r = flatview__load_parts(view, addr, attrs, &value, size_log2);
     }
     xbar_rcu_read_unlock();
     if (result != NULL) {
@@ -43,26 +59,66 @@ static inline uint64_t load(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
     return value;
 }
 
-static inline void store(AddressSpace *as, hwaddr addr, uint64_t value,
-                         MemTxAttrs attrs, MemTxResult *result,
-                         unsigned size_log2)
+static __attribute__((noinline)) void
+store_slow(const FlatView *view, const FlatRange *range, hwaddr addr,
+           uint64_t value, MemTxAttrs attrs, MemTxResult *result,
+           unsigned size_log2)
 {
-    MemTxResult r = MEMTX_OK;
+    MemTxResult r;
+
+    if (is_single(range, addr, attrs, FLAT_RANGE_WRITABLE | FLAT_RANGE_READONLY,
+                  size_log2)) {
+        r = xbar_plan_write(range->plan, range->mr, addr + range->mr_delta,
+                            value, size_log2, attrs);
+    } else {
+        r = flatview__store_parts(view, addr, attrs, value, size_log2);
+    }
+    xbar_rcu_read_unlock();
+    if (result != NULL) {
+        *result = r;
+    }
+}
+
+static FORCE_INLINE uint64_t load(AddressSpace *as, hwaddr addr,
+                                  MemTxAttrs attrs, MemTxResult *result,
+                                  unsigned size_log2)
+{
+    const FlatRange *range;
+    const FlatView *view;
+    uint64_t value;
+
+    xbar_rcu_read_lock();
+    view = flatview__current(as);
+    range = flatview__find(view, addr);
+    if (unlikely(!is_plain(range, addr, FLAT_RANGE_RAM, size_log2))) {
+        return load_slow(view, range, addr, attrs, result, size_log2);
+    }
+    value = ram__load((void *)(uintptr_t)(addr + range->host_delta), size_log2);
+    xbar_rcu_read_unlock();
+    if (result != NULL) {
+        *result = MEMTX_OK;
+    }
+    return value;
+}
+
+static FORCE_INLINE void store(AddressSpace *as, hwaddr addr, uint64_t value,
+                               MemTxAttrs attrs, MemTxResult *result,
+                               unsigned size_log2)
+{
     const FlatRange *range;
     const FlatView *view;
 
     xbar_rcu_read_lock();
     view = flatview__current(as);
     range = flatview__find(view, addr);
-    if (likely(is_plain(range, addr, FLAT_RANGE_WRITABLE, size_log2))) {
-        ram__store((void *)(uintptr_t)(addr + range->host_delta), value,
-                   size_log2);
-    } else {
-        r = flatview__store(view, range, addr, attrs, value, size_log2);
+    if (unlikely(!is_plain(range, addr, FLAT_RANGE_WRITABLE, size_log2))) {
+        store_slow(view, range, addr, value, attrs, result, size_log2);
+        return;
     }
+    ram__store((void *)(uintptr_t)(addr + range->host_delta), value, size_log2);
     xbar_rcu_read_unlock();
     if (result != NULL) {
-        *result = r;
+        *result = MEMTX_OK;
     }
 }
 
@@ -82,7 +138,7 @@ static inline uint64_t order(uint64_t value, unsigned size_log2, bool big)
 
 static inline bool native(const AddressSpace *as)
 {
-    return as->space->is_big_endian;
+    return as->is_big_endian;
 }
 
 /* ---- The public functions ---------------------------------------------- */

@@ -63,12 +63,12 @@ find_floor(const struct flatview_trie *trie, uint64_t key)
                    : below != NULL    ? last_leaf(below)
                                       : NULL;
         }
-        upto = slot->bits & (((uint64_t)2 << trie_digit(key, level)) - 1);
+        upto = trie_upto(slot->bits, key, level);
         if (upto == 0) {
             return below != NULL ? last_leaf(below) : NULL;
         }
         child = &node->slots[__builtin_popcountll(upto) - 1];
-        if ((slot->bits >> trie_digit(key, level) & 1) == 0) {
+        if (upto >> 63 == 0) {
             return last_leaf(child);
         }
         below = child != node->slots ? child - 1 : below;

@@ -172,11 +172,51 @@ static inline unsigned trie_index(uint64_t bits, unsigned digit)
     return (unsigned)__builtin_popcountll(bits & (((uint64_t)1 << digit) - 1));
 }
 
+/*
+ * The slots for digits up to @key's, as bits: their number is the count of
+ * ones, and the highest bit says whether @key's own digit is present.
+ *
+ *     bits    . x . . x . x .  ->  x . . x . . . .     digit 4, shifted up
+ *                     ^ 4          ^ 63
+ */
+static inline uint64_t trie_upto(uint64_t bits, uint64_t key, unsigned level)
+{
+    return bits << (~(key >> trie_shift(level)) & 63);
+}
+
 /* Does @key lie in a node's subtree? Two shifts: level 11 has no prefix. */
 static inline bool trie_prefix_matches(const struct flatview_trie_node *node,
                                        unsigned level, uint64_t key)
 {
     return (key ^ node->prefix) >> trie_shift(level) >> TRIE_DIGIT_BITS == 0;
+}
+
+/*
+ * flatview__trie_floor(), inlined as far as most lookups need: every digit is
+ * present, or the slot to the left of a missing one is a leaf. Should it be a
+ * node, its prefix cannot match: parent is no level then, so that is checked.
+ */
+static inline void *trie_floor(const struct flatview_trie *trie, uint64_t key)
+{
+    const struct flatview_trie_slot *slot = &trie->root;
+    unsigned parent = TRIE_LEVELS + 1;
+    unsigned level;
+
+    while ((level = trie_level(slot)) != 0) {
+        const struct flatview_trie_node *node = trie_node(slot);
+        uint64_t upto = trie_upto(slot->bits, key, level);
+
+        if (upto == 0 ||
+            (level + 1 != parent && !trie_prefix_matches(node, level, key))) {
+            return flatview__trie_floor(trie, key);
+        }
+        slot = node->slots + (unsigned)__builtin_popcountll(upto) - 1;
+        parent = upto >> 63 != 0 ? level : 0;
+    }
+    if (unlikely(slot->bits > key)) {
+        return flatview__trie_floor(trie, key);
+    }
+    return (void *)slot->link;
 }
 
 #endif
