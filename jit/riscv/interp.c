@@ -30,20 +30,26 @@ static riscv_exec_fn *const actions[RISCV_OP_COUNT] = {
 /* ---- Fetch ------------------------------------------------------------- */
 
 /*
- * The page instructions come from: [base, base + 4096) is at host. Valid
- * until something changes translation; empty if host is NULL, which no
- * address falls into.
+ * Where instructions come from: those that start less than `size` bytes from
+ * `base` lie whole in one page of memory, at `host`. Empty: the size is 0.
  */
 struct window {
     uint64_t base;
+    uint64_t size;
     const uint8_t *host;
+};
+
+/* An instruction as fetched; length is 2 or 4. */
+struct fetched {
+    uint32_t bits;
+    uint32_t length;
 };
 
 /* Instructions are read in parcels of 16 bits, the unit in which they are
  * aligned: a 4-byte one may be half rewritten, but no half is ever torn. */
 static inline uint32_t load_parcel(const void *host)
 {
-    return (uint32_t)tlb_ram_load(host, 1);
+    return (uint32_t)tlb_ram_load(__builtin_assume_aligned(host, 2), 1);
 }
 
 /* A parcel the slow way. False: an exception was taken, at the parcel. */
@@ -56,106 +62,123 @@ static bool fetch_parcel(struct xbar_riscv_hart *hart, uint64_t va,
         riscv__memory_fault(hart, CAUSE_FETCH_ACCESS);
         return false;
     }
-    *parcel = load_parcel(host);
+    *parcel = (uint32_t)tlb_ram_load(host, 1);
     return true;
 }
 
 /*
  * Point the window at the page of pc, if an inline hit vouches for the whole
- * page: a page of several sections has to be looked up access by access.
+ * page: one of several sections has to be looked up access by access. So has
+ * memory that its owner put at an odd host address.
  */
 static void move_window(const struct xbar_riscv_hart *hart,
                         struct window *window)
 {
-    uint64_t base = hart->pc & TLB_PAGE_MASK;
-
-    window->base = base;
+    window->base = hart->pc & TLB_PAGE_MASK;
     window->host =
-        tlb_probe(&hart->tlb, hart->fetch_context, base, 2, TLB_EXEC);
+        tlb_probe(&hart->tlb, hart->fetch_context, window->base, 2, TLB_EXEC);
+    window->size = window->host && tlb_ram_is_aligned(window->host, 1)
+                       ? TLB_PAGE_SIZE - 2
+                       : 0;
 }
 
 /* Outside of the window, or across its end. False: an exception was taken. */
 XBAR_COLD
 static bool fetch_slow(struct xbar_riscv_hart *hart, struct window *window,
-                       uint32_t *bits)
+                       struct fetched *fetched)
 {
-    uint32_t low, high;
+    uint32_t high;
 
-    if (!fetch_parcel(hart, hart->pc, &low)) {
+    if (!fetch_parcel(hart, hart->pc, &fetched->bits)) {
         return false;
     }
     move_window(hart, window);
-    if (riscv__is_compressed(low)) {
-        *bits = low;
+    fetched->length = 2;
+    if (riscv__is_compressed(fetched->bits)) {
         return true;
     }
     if (!fetch_parcel(hart, hart->pc + 2, &high)) {
         return false;
     }
-    *bits = low | high << 16;
+    fetched->bits |= high << 16;
+    fetched->length = 4;
     return true;
 }
 
-/* The bits at pc. False: an exception was taken. */
+/*
+ * What is at pc, which is hart->pc. False: an exception was taken.
+ *
+ * The length comes from a branch, not from the decoded instruction: through
+ * that, the next pc would wait for three dependent loads.
+ */
 static inline bool fetch(struct xbar_riscv_hart *hart, struct window *window,
-                         uint32_t *bits)
+                         uint64_t pc, struct fetched *fetched)
 {
-    uint64_t offset = hart->pc - window->base;
+    uint64_t offset = pc - window->base;
     const uint8_t *host;
-    uint32_t low;
 
-    if (unlikely(offset > TLB_PAGE_SIZE - 4 || !window->host)) {
-        return fetch_slow(hart, window, bits);
+    if (unlikely(offset >= window->size)) {
+        return fetch_slow(hart, window, fetched);
     }
     host = window->host + offset;
-    low = load_parcel(host);
-    *bits = riscv__is_compressed(low) ? low : low | load_parcel(host + 2) << 16;
+    fetched->bits = load_parcel(host);
+    fetched->length = 2;
+    if (!riscv__is_compressed(fetched->bits)) {
+        fetched->bits |= load_parcel(host + 2) << 16;
+        fetched->length = 4;
+    }
     return true;
 }
 
 /* ---- The loop ---------------------------------------------------------- */
 
-/* Fetches, decodes and executes one instruction. */
-static inline enum riscv_exec step(struct xbar_riscv_hart *hart,
-                                   struct window *window)
+static inline enum riscv_exec execute(struct xbar_riscv_hart *hart,
+                                      uint32_t bits)
 {
-    const struct riscv_insn *insn;
-    enum riscv_exec result;
-    uint32_t bits;
+    const struct riscv_insn *insn =
+        riscv__decode_cached(&hart->insn_cache, bits);
 
-    if (unlikely(!fetch(hart, window, &bits))) {
-        return EXEC_TRAP;
-    }
-    insn = riscv__decode_cached(&hart->insn_cache, bits);
-    result = actions[insn->op](hart, insn);
-    if (result == EXEC_NEXT) {
-        hart->pc += insn->length;
-    }
-    return result;
+    return actions[insn->op](hart, insn);
+}
+
+/* One relaxed load: whoever raises it from another thread has no more to hope
+ * for than soon. */
+static inline bool has_attention(const struct xbar_riscv_hart *hart)
+{
+    return atomic_load_explicit(&hart->attention, memory_order_relaxed) != 0;
 }
 
 enum riscv_stop riscv__interpret(struct xbar_riscv_hart *hart, uint64_t budget)
 {
+    struct window window = { .size = 0 };
+    /* Copies of hart->pc and stats.instructions, so that the next round need
+     * not wait until its loads see what this one stored. */
+    uint64_t pc = hart->pc;
     uint64_t done = hart->stats.instructions;
     uint64_t end = budget > UINT64_MAX - done ? UINT64_MAX : done + budget;
-    struct window window = { 0, NULL };
 
-    while (hart->stats.instructions < end) {
+    while (done < end) {
+        struct fetched fetched;
         enum riscv_exec result;
 
-        /* One relaxed load; whoever raises it from another thread has no more
-         * to hope for than soon. */
-        if (unlikely(atomic_load_explicit(&hart->attention,
-                                          memory_order_relaxed) != 0)) {
+        if (unlikely(has_attention(hart))) {
             return RISCV_STOP_ATTENTION;
         }
-        result = step(hart, &window);
-        hart->stats.instructions += result != EXEC_TRAP;
-        if (unlikely(result >= EXEC_SYNC)) {
-            window.host = NULL;
-            if (result == EXEC_WFI) {
-                return RISCV_STOP_WFI;
-            }
+        result = likely(fetch(hart, &window, pc, &fetched))
+                     ? execute(hart, fetched.bits)
+                     : EXEC_TRAP;
+        if (likely(result == EXEC_NEXT)) {
+            hart->pc = pc += fetched.length;
+            hart->stats.instructions = ++done;
+            continue;
+        }
+        pc = hart->pc;
+        hart->stats.instructions = done += result != EXEC_TRAP;
+        if (result == EXEC_WFI) {
+            return RISCV_STOP_WFI;
+        }
+        if (result != EXEC_JUMP) {
+            window.size = 0;
         }
     }
     return RISCV_STOP_BUDGET;
