@@ -130,10 +130,13 @@ bool transaction__is_open(void);
 /* Make it void because of @error; returns @error. */
 int transaction__void(int error);
 
-/* nesting.c: make the heights of @mr and of what shows it right again.
- * -ELOOP if one would pass XBAR_TREE_MAX_DEPTH; the caller takes its edge
- * out and calls again, which cannot fail. */
-int nesting__update(MemoryRegion *mr);
+/*
+ * nesting.c: make the heights of @mr and of what shows it right again, after
+ * it got an edge, or lost one. -ELOOP if one would pass XBAR_TREE_MAX_DEPTH:
+ * the caller takes its edge out again and lets the heights fall.
+ */
+int nesting__rise(MemoryRegion *mr) XBAR_MUST_CHECK;
+void nesting__fall(MemoryRegion *mr);
 
 /* tree.c: edges without checks or log; link may be -ELOOP, undone then. */
 int tree__link(MemoryRegion *container, MemoryRegion *mr);

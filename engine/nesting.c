@@ -61,7 +61,11 @@ static void push_parents(MemoryRegion **list, MemoryRegion *mr)
     }
 }
 
-int nesting__update(MemoryRegion *mr)
+/*
+ * Make heights right from @mr upwards. Past the limit a height is not stored:
+ * -ELOOP, and where @stops the rest of the list is only emptied.
+ */
+static int update(MemoryRegion *mr, bool stops)
 {
     MemoryRegion *list = NULL;
     int rc = 0;
@@ -73,12 +77,25 @@ int nesting__update(MemoryRegion *mr)
 
         if (height > XBAR_TREE_MAX_DEPTH) {
             rc = -ELOOP;
-        }
-        /* After a failure the list is only emptied. */
-        if (!rc && height != next->height) {
+        } else if (height != next->height && !(rc && stops)) {
             next->height = (uint16_t)height;
             push_parents(&list, next);
         }
     }
     return rc;
+}
+
+int nesting__rise(MemoryRegion *mr)
+{
+    return update(mr, true);
+}
+
+/*
+ * After a rise that failed, some heights are too great. While they fall, one
+ * that rests on several of them may still look too great; it is passed over,
+ * and comes up again when the next of those has fallen.
+ */
+void nesting__fall(MemoryRegion *mr)
+{
+    (void)update(mr, false);
 }

@@ -26,7 +26,7 @@ int tree__link(MemoryRegion *container, MemoryRegion *mr)
 
     mr->container = container;
     interval__insert(&container->children, mr);
-    rc = nesting__update(container);
+    rc = nesting__rise(container);
     if (rc) {
         tree__unlink(mr);
     }
@@ -39,7 +39,7 @@ void tree__unlink(MemoryRegion *mr)
 
     interval__remove(&container->children, mr);
     mr->container = NULL;
-    (void)nesting__update(container); /* heights only fall */
+    nesting__fall(container);
 }
 
 int tree__alias_link(MemoryRegion *target, MemoryRegion *alias)
@@ -53,7 +53,7 @@ int tree__alias_link(MemoryRegion *target, MemoryRegion *alias)
     }
     target->aliased_by = alias;
     __atomic_store_n(&alias->alias, target, __ATOMIC_RELEASE);
-    rc = nesting__update(alias);
+    rc = nesting__rise(alias);
     if (rc) {
         tree__alias_unlink(alias);
     }
@@ -70,7 +70,7 @@ void tree__alias_unlink(MemoryRegion *alias)
         alias->alias_next->alias_prev = alias->alias_prev;
     }
     __atomic_store_n(&alias->alias, NULL, __ATOMIC_RELEASE);
-    (void)nesting__update(alias);
+    nesting__fall(alias);
 }
 
 /* A placed region leaves the index while what it is indexed by changes. */

@@ -188,6 +188,79 @@ static void test_double_aliases_cost_no_power(void **state)
     }
 }
 
+/* ---- Random edges against plain recursion ------------------------------ */
+
+#define NODES 24
+
+/* The longest way down, found by walking all of them. */
+static unsigned walk_height(MemoryRegion *const *nodes, const MemoryRegion *mr)
+{
+    unsigned height = mr->alias ? 1 + walk_height(nodes, mr->alias) : 0;
+
+    for (unsigned i = 0; i < NODES; i++) {
+        if (nodes[i]->container == mr) {
+            unsigned below = 1 + walk_height(nodes, nodes[i]);
+
+            height = below > height ? below : height;
+        }
+    }
+    return height;
+}
+
+static bool reaches(MemoryRegion *const *nodes, const MemoryRegion *from,
+                    const MemoryRegion *to)
+{
+    if (from == to || (from->alias && reaches(nodes, from->alias, to))) {
+        return true;
+    }
+    for (unsigned i = 0; i < NODES; i++) {
+        if (nodes[i]->container == from && reaches(nodes, nodes[i], to)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void edit_edge(MemoryRegion *const *nodes, uint64_t *random)
+{
+    MemoryRegion *parent = nodes[next_random(random) % (NODES / 2)];
+    MemoryRegion *mr = nodes[next_random(random) % NODES];
+    bool closes = reaches(nodes, mr, parent);
+
+    if (mr->container && next_random(random) % 4 == 0) {
+        assert_int_equal(memory_region_del_subregion(mr->container, mr), 0);
+    } else if (!mr->container) {
+        assert_int_equal(add(parent, mr), closes ? -ELOOP : 0);
+    }
+}
+
+/* The first half are containers, the others show one of them. */
+static void test_heights_are_exact(void **state)
+{
+    static MemoryRegion storage[NODES];
+    MemoryRegion *nodes[NODES];
+    uint64_t random = 1234567;
+
+    (void)state;
+    for (unsigned i = 0; i < NODES; i++) {
+        nodes[i] = &storage[i];
+        if (i < NODES / 2) {
+            open_container(nodes[i]);
+        } else {
+            open_alias(nodes[i], nodes[i - NODES / 2]);
+        }
+    }
+    for (unsigned round = 0; round < 3000; round++) {
+        edit_edge(nodes, &random);
+        for (unsigned i = 0; i < NODES; i++) {
+            assert_int_equal(nodes[i]->height, walk_height(nodes, nodes[i]));
+        }
+    }
+    for (unsigned i = 0; i < NODES; i++) {
+        end_region(nodes[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -197,6 +270,7 @@ int main(void)
         engine_test(test_depth_limit),
         engine_test(test_hostile_nesting),
         engine_test(test_double_aliases_cost_no_power),
+        engine_test(test_heights_are_exact),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/* Retire queues: order of publish, grace period and release. */
+#include "engine/engine_internal.h"
+#include "engine/rcu.h"
+#include "tests/unit/engine/fixture.h"
+
+struct item {
+    struct xbar_retired link;
+    int id;
+};
+
+static struct {
+    unsigned graces;
+    unsigned released;
+    unsigned released_before_grace;
+    int last_id;
+    int64_t nested;
+    struct xbar_retire_queue *again;
+    struct xbar_engine *engine;
+} seen;
+
+static void count_grace(void)
+{
+    seen.released_before_grace = seen.released;
+    seen.graces++;
+}
+
+static void release_item(struct xbar_engine *engine,
+                         struct xbar_retired *object)
+{
+    struct item *item = (struct item *)object;
+
+    seen.released++;
+    seen.last_id = item->id;
+    seen.nested = xbar_engine_reclaim(engine);
+    xbar_free(engine, item, sizeof(*item));
+}
+
+static void retire_new(struct fixture *f, struct xbar_retire_queue *queue,
+                       int id)
+{
+    struct item *item = xbar_alloc(f->engine, sizeof(*item));
+
+    assert_non_null(item);
+    item->id = id;
+    xbar_tree_hold(f->engine);
+    xbar_retire(f->engine, queue, &item->link, sizeof(*item));
+    xbar_tree_release(f->engine);
+}
+
+static void open_queue(struct fixture *f, struct xbar_retire_queue *queue)
+{
+    memset(&seen, 0, sizeof(seen));
+    memset(queue, 0, sizeof(*queue));
+    queue->release = release_item;
+    xbar_retire_queue_add(f->engine, queue);
+}
+
+static void test_one_grace_for_all_queues(void **state)
+{
+    static struct xbar_retire_queue first, second; /* outlive the engine */
+    struct xbar_engine_stats stats;
+    struct fixture *f = *state;
+
+    open_queue(f, &first);
+    open_queue(f, &second);
+    xbar_rcu_synchronize_hook = count_grace;
+    assert_int_equal(xbar_engine_reclaim(f->engine), 0);
+    assert_int_equal(seen.graces, 0); /* nothing to wait for */
+    retire_new(f, &first, 1);
+    retire_new(f, &first, 2);
+    retire_new(f, &second, 3);
+    xbar_engine_get_stats(f->engine, &stats);
+    assert_int_equal(stats.bytes_retired, 3 * sizeof(struct item));
+    assert_int_equal(stats.bytes_live, 3 * sizeof(struct item));
+    assert_int_equal(xbar_engine_reclaim(f->engine), 3);
+    assert_int_equal(seen.graces, 1);
+    assert_int_equal(seen.released_before_grace, 0);
+    assert_int_equal(seen.released, 3);
+    assert_int_equal(seen.nested, -EDEADLK);
+    xbar_engine_get_stats(f->engine, &stats);
+    assert_int_equal(stats.bytes_retired, 0);
+    assert_int_equal(xbar_engine_reclaim(f->engine), 0);
+    assert_int_equal(seen.graces, 1);
+    xbar_rcu_synchronize_hook = NULL;
+}
+
+/* What a release retires belongs to the next batch and its own grace. */
+static void release_twice(struct xbar_engine *engine,
+                          struct xbar_retired *object)
+{
+    struct item *item = (struct item *)object;
+
+    seen.released++;
+    if (item->id-- == 0) {
+        xbar_free(engine, item, sizeof(*item));
+        return;
+    }
+    xbar_tree_hold(engine);
+    xbar_retire(engine, seen.again, object, sizeof(*item));
+    xbar_tree_release(engine);
+}
+
+static void test_retiring_from_release(void **state)
+{
+    static struct xbar_retire_queue queue;
+    struct fixture *f = *state;
+
+    open_queue(f, &queue);
+    queue.release = release_twice;
+    seen.again = &queue;
+    retire_new(f, &queue, 2);
+    assert_int_equal(xbar_engine_reclaim(f->engine), 1);
+    assert_int_equal(xbar_engine_reclaim(f->engine), 1);
+    assert_int_equal(xbar_engine_reclaim(f->engine), 1);
+    assert_int_equal(xbar_engine_reclaim(f->engine), 0);
+    assert_int_equal(seen.released, 3);
+}
+
+static void test_embedder_is_asked_once(void **state)
+{
+    static struct xbar_retire_queue queue;
+    struct fixture *f = *state;
+    struct item *item = xbar_alloc(f->engine, sizeof(*item));
+    MemoryRegion mr;
+
+    open_queue(f, &queue);
+    assert_int_equal(memory_region_init(&mr, NULL, NULL, 64), 0);
+    assert_int_equal(memory_region_set_size(&mr, 63), 0);
+    assert_int_equal(f->reclaim_told, 0);
+    xbar_tree_hold(f->engine);
+    xbar_retire(f->engine, &queue, &item->link, (size_t)65 << 20);
+    xbar_tree_release(f->engine);
+    assert_int_equal(memory_region_set_size(&mr, 62), 0);
+    assert_int_equal(memory_region_set_size(&mr, 61), 0);
+    assert_int_equal(f->reclaim_told, 1);
+    assert_int_equal(xbar_engine_reclaim(f->engine), 1);
+    assert_int_equal(memory_region_set_size(&mr, 60), 0);
+    assert_int_equal(f->reclaim_told, 1);
+    end_region(&mr);
+}
+
+/* With the grace period skipped, an end comes while a reader still reads. */
+static void skip_grace(void)
+{
+}
+
+static void note_end(MemoryRegion *mr, void *opaque)
+{
+    (void)mr;
+    *(bool *)opaque = true;
+}
+
+static void test_regions_wait_for_the_grace_period(void **state)
+{
+    struct fixture *f = *state;
+    bool ended = false;
+    MemoryRegion mr;
+
+    xbar_rcu_synchronize_hook = count_grace;
+    memset(&seen, 0, sizeof(seen));
+    assert_int_equal(memory_region_init(&mr, NULL, NULL, 64), 0);
+    assert_int_equal(xbar_region_destroy(&mr, note_end, &ended), 0);
+    assert_false(ended);
+    assert_int_equal(xbar_engine_reclaim(f->engine), 1);
+    assert_int_equal(seen.graces, 1);
+    assert_true(ended);
+    xbar_rcu_synchronize_hook = skip_grace;
+    xbar_rcu_synchronize();
+    xbar_rcu_synchronize_hook = NULL;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        engine_test(test_one_grace_for_all_queues),
+        engine_test(test_retiring_from_release),
+        engine_test(test_embedder_is_asked_once),
+        engine_test(test_regions_wait_for_the_grace_period),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
