@@ -41,7 +41,7 @@ static const FlatRange *find_section(const SoftTLB *tlb, hwaddr page)
     const FlatView *view = address_space_to_flatview(tlb->config.as);
     const FlatRange *section = flatview_lookup(view, page);
 
-    if ((section->flags & FLAT_RANGE_UNASSIGNED) || section->first > page ||
+    if ((section->flags & FLAT_RANGE_UNASSIGNED) ||
         section->last < page + (TLB_PAGE_SIZE - 1)) {
         return NULL;
     }

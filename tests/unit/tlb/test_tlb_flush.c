@@ -39,6 +39,7 @@ static void flush_empties_the_contexts_named(void **state)
         assert_int_equal(count_hits(world, 3), counts[i]);
         tlb_flush(&world->tlb, 1u << 3 | 1u << 0);
         assert_int_equal(count_hits(world, 3), 0);
+        assert_int_equal(world->tlb.filled[3], 0); /* short again */
         assert_int_equal(count_hits(world, 5), 10);
         tlb_flush(&world->tlb, TLB_ALL_CONTEXTS);
         assert_int_equal(count_hits(world, 5), 0);
@@ -146,6 +147,40 @@ static void set_asid_flushes_nothing(void **state)
     world_free(world);
 }
 
+/* Ranges touch a page from below, from above, inside, and around it. */
+static void ranges_drop_the_pages_they_touch(void **state)
+{
+    static const struct {
+        struct xbar_range range;
+        bool drops[3]; /* the pages at 0x8000_1000, _2000, _3000 */
+    } cases[] = {
+        { { 0x80001fff, 0x80002000 }, { true, true, false } },
+        { { 0x80002000, 0x80002fff }, { false, true, false } },
+        { { 0x80002800, 0x80002800 }, { false, true, false } },
+        { { 0x80002fff, 0x80003000 }, { false, true, true } },
+        { { 0, UINT64_MAX }, { true, true, true } },
+        { { 0, 0x80000fff }, { false, false, false } },
+        { { 0x80004000, UINT64_MAX }, { false, false, false } },
+    };
+    struct world *world = world_new();
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        world_map(world, i * PAGE, 0x80001000 + i * PAGE, PROT_RWX);
+    }
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        for (unsigned page = 0; page < 3; page++) {
+            world_must_load(world, page * PAGE, 0);
+        }
+        tlb__drop_ranges(&world->tlb, &cases[i].range, 1);
+        for (unsigned page = 0; page < 3; page++) {
+            assert_int_equal(world_hits(world, 0, page * PAGE, TLB_READ),
+                             !cases[i].drops[page]);
+        }
+    }
+    world_free(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -156,6 +191,7 @@ int main(void)
         cmocka_unit_test(flush_page_takes_device_pages),
         cmocka_unit_test(flush_asid_takes_its_own),
         cmocka_unit_test(set_asid_flushes_nothing),
+        cmocka_unit_test(ranges_drop_the_pages_they_touch),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

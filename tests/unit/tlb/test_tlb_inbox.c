@@ -151,6 +151,25 @@ static void the_same_window_again_takes_no_room(void **state)
     world_free(world);
 }
 
+/* What was applied once is not applied again with the next mail. */
+static void mail_is_read_once(void **state)
+{
+    struct world *world = world_new();
+
+    (void)state;
+    map_ram(world);
+    touch_all(world, 1);
+    world_enable(world, OVER, true);
+    tlb_post_flush(&world->tlb, 1);
+    tlb_safepoint(&world->tlb);
+    assert_false(world_hits(world, 0, 0, TLB_READ));
+    touch_all(world, 1);
+    world_enable(world, STRICT, false);
+    tlb_safepoint(&world->tlb);
+    assert_true(world_hits(world, 0, 0, TLB_READ));
+    world_free(world);
+}
+
 /* More changes than the inbox holds: everything goes, nothing is missed. */
 static void too_many_changes_flush_everything(void **state)
 {
@@ -273,6 +292,7 @@ int main(void)
         cmocka_unit_test(a_commit_that_shows_nothing_posts_nothing),
         cmocka_unit_test(a_permission_change_reaches_the_write_tag),
         cmocka_unit_test(the_same_window_again_takes_no_room),
+        cmocka_unit_test(mail_is_read_once),
         cmocka_unit_test(too_many_changes_flush_everything),
         cmocka_unit_test(post_flush_waits_for_the_safe_point),
         cmocka_unit_test(the_owner_runs_while_others_commit),
