@@ -11,7 +11,7 @@ from tap import Tap
 
 COMPILER = "clang-14"
 DROPPED = ("-o", "-MF", "-MT")  # with the word after them
-# clang 14 asks for braces where C11's { 0 } is meant.
+# clang 14 minds fields left out of a designated initialiser's inner braces.
 ADDED = ["-fsyntax-only", "-Werror", "-Wno-missing-field-initializers"]
 
 
@@ -28,7 +28,7 @@ def arguments(command):
 
 def complaint(command):
     run = subprocess.run(
-        [COMPILER] + ADDED + arguments(command),
+        [COMPILER] + arguments(command) + ADDED,
         cwd=tree.BUILD,
         capture_output=True,
         text=True,
