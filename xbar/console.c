@@ -118,16 +118,17 @@ static void quit(struct console *console, int status)
     console->host.quit(console->host.opaque, status);
 }
 
-/* ctrl-z does not reach us in raw mode, but `kill -TSTP` does. */
+/*
+ * ctrl-z does not reach us in raw mode, but `kill -TSTP` does. This thread may
+ * run on for a moment before the stop takes hold, so that the terminal becomes
+ * raw again only when SIGCONT says so.
+ */
 static void stop_process(struct console *console)
 {
     if (!console->is_muted) {
         terminal_restore();
     }
     kill(getpid(), SIGSTOP);
-    if (!console->is_muted) {
-        terminal_make_raw(STDIN_FILENO);
-    }
 }
 
 static void take_signal(struct console *console)

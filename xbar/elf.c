@@ -41,6 +41,15 @@ static int check_header(struct image *image, const uint8_t *bytes, size_t size,
     return 0;
 }
 
+/* libelf shows as many program headers as the file has room for: a table that
+ * was cut would pass for a shorter one. */
+static bool is_table_cut(size_t size, const GElf_Ehdr *header)
+{
+    return header->e_phnum &&
+           (header->e_phoff > size ||
+            (size - header->e_phoff) / sizeof(Elf64_Phdr) < header->e_phnum);
+}
+
 static int add_program_header(struct image *image, const uint8_t *bytes,
                               size_t size, const GElf_Phdr *phdr,
                               uint64_t ram_size, Error **errp)
@@ -76,8 +85,7 @@ static int add_program_headers(struct image *image, Elf *elf,
         int ret;
 
         if (!gelf_getphdr(elf, (int)i, &phdr)) {
-            return reject(image, "truncated: the ELF program headers are cut",
-                          errp);
+            return reject(image, "a truncated or damaged ELF file", errp);
         }
         ret = add_program_header(image, bytes, size, &phdr, ram_size, errp);
         if (ret) {
@@ -99,6 +107,10 @@ static int parse_elf(struct image *image, Elf *elf, const uint8_t *bytes,
 
     if (ret) {
         return ret;
+    }
+    if (is_table_cut(size, header)) {
+        return reject(image, "truncated: the ELF program headers are cut",
+                      errp);
     }
     image->entry = header->e_entry;
     return add_program_headers(image, elf, bytes, size, ram_size, errp);

@@ -163,11 +163,11 @@ static int run_to_end(struct machine *machine)
     }
 }
 
-static double now_seconds(void)
+static double now_seconds(clockid_t clock)
 {
     struct timespec now;
 
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(clock, &now);
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
@@ -182,14 +182,17 @@ int machine_run(struct machine *machine, struct machine_result *result,
         .opaque = machine,
     };
     double start;
+    double cpu_start;
 
     machine->console = console_start(&host, machine->is_muted, errp);
     if (!machine->console) {
         return -EIO;
     }
-    start = now_seconds();
+    start = now_seconds(CLOCK_MONOTONIC);
+    cpu_start = now_seconds(CLOCK_THREAD_CPUTIME_ID);
     result->status = run_to_end(machine);
-    result->seconds = now_seconds() - start;
+    result->seconds = now_seconds(CLOCK_MONOTONIC) - start;
+    result->cpu_seconds = now_seconds(CLOCK_THREAD_CPUTIME_ID) - cpu_start;
     console_stop(machine->console);
     machine->console = NULL;
     xbar_riscv_get_stats(machine->board->hart, &result->stats);

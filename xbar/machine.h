@@ -29,8 +29,9 @@ struct machine_config {
 };
 
 struct machine_result {
-    int status; /* the exit status that the run asks for */
-    double seconds;
+    int status;         /* the exit status that the run asks for */
+    double seconds;     /* of wall time */
+    double cpu_seconds; /* of the hart's thread, without what it slept */
     struct xbar_riscv_stats stats;
 };
 

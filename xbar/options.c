@@ -168,6 +168,7 @@ static void fill_tables(struct getopt_tables *tables)
     char *letter = tables->shorts;
 
     memset(tables, 0, sizeof(*tables));
+    *letter++ = '+'; /* stop at what is no option: argv keeps its order */
     *letter++ = ':'; /* tell a missing argument apart */
     for (int i = 0; i < OPTION_COUNT; i++) {
         const struct option_row *row = &option_rows[i];
@@ -197,10 +198,8 @@ static int canonical_id(int found)
 }
 
 /* optopt is the letter, or the id of a long option, or 0 if unknown. */
-static void report_bad_option(int kind, char **argv, Error **errp)
+static void report_bad_option(int kind, const char *word, Error **errp)
 {
-    const char *word = argv[optind - 1];
-
     if (kind == ':') {
         error_setg(errp, "%s: needs a value", word);
     } else if (word[0] == '-' && word[1] != '-' && word[1] && word[2]) {
@@ -223,19 +222,24 @@ static int parse_options(struct options *options, int argc, char **argv,
     fill_tables(&tables);
     opterr = 0;
     while (ret == 0) {
+        const char *word = argv[optind];
         int found = getopt_long(argc, argv, tables.shorts, tables.longs, NULL);
 
         if (found == -1) {
             break;
         }
         if (found == '?' || found == ':') {
-            report_bad_option(found, argv, errp);
+            report_bad_option(found, word, errp);
             return -EINVAL;
         }
         found = canonical_id(found);
         if (!(row_of(found)->scope & 1u << command)) {
             error_setg(errp, "--%s: not an option of %s", row_of(found)->name,
                        command_names[command]);
+            return -EINVAL;
+        }
+        if (optarg && !optarg[0] && found != OPT_APPEND) {
+            error_setg(errp, "--%s: needs a value", row_of(found)->name);
             return -EINVAL;
         }
         ret = take_option(options, found, errp);

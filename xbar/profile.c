@@ -18,6 +18,12 @@
 
 #define DEFAULT_DIR "xbar-report"
 
+static struct run_speed speed_of(const struct machine_result *result)
+{
+    return (struct run_speed){ result->stats.instructions, result->seconds,
+                               result->cpu_seconds };
+}
+
 static int run_plain(const struct guest *guest, const struct options *options,
                      struct report *report, Error **errp)
 {
@@ -35,8 +41,7 @@ static int run_plain(const struct guest *guest, const struct options *options,
     machine_free(machine);
     if (ret == 0) {
         report->status = result.status;
-        report->plain_seconds = result.seconds;
-        report->plain_instructions = result.stats.instructions;
+        report->plain = speed_of(&result);
     }
     return ret;
 }
@@ -63,7 +68,7 @@ static int run_counted(const struct guest *guest, const struct options *options,
     machine_free(machine);
     if (ret == 0) {
         report->status = result.status;
-        report->counted_seconds = result.seconds;
+        report->counted = speed_of(&result);
         report->stats = result.stats;
     }
     return ret;
@@ -152,7 +157,7 @@ int profile_command(const struct guest *guest, const struct options *options,
     if (ret == 0) {
         ret = run_guest(guest, options, report, errp);
     }
-    if (ret == 0 && report->counted_seconds > 0) {
+    if (ret == 0 && report->counted.instructions) {
         ret = report_print_text(report, stdout);
         if (ret) {
             error_setg(errp, "standard output: %s", strerror(-ret));

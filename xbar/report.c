@@ -88,12 +88,17 @@ static double ratio(double part, double whole)
 /* ---- Tables ------------------------------------------------------------ */
 
 static void add_speed(struct table *table, const char *name,
-                      uint64_t instructions, double seconds)
+                      const struct run_speed *speed)
 {
+    if (!speed->instructions) {
+        return;
+    }
     set_cell(table, 0, "%s", name);
-    set_count(table, 1, instructions);
-    set_cell(table, 2, "%.3f", seconds);
-    set_cell(table, 3, "%.1f", ratio((double)instructions, seconds * 1e6));
+    set_count(table, 1, speed->instructions);
+    set_cell(table, 2, "%.3f", speed->seconds);
+    set_cell(table, 3, "%.3f", speed->cpu_seconds);
+    set_cell(table, 4, "%.1f",
+             ratio((double)speed->instructions, speed->cpu_seconds * 1e6));
     end_row(table);
 }
 
@@ -101,23 +106,19 @@ static void add_speed(struct table *table, const char *name,
 static void make_speed(const struct report *report, struct table *table)
 {
     static const char *const heads[] = { "", "instructions", "seconds",
-                                         "MIPS" };
+                                         "CPU seconds", "MIPS" };
 
     table->title = "Speed";
-    table->num_columns = 4;
+    table->num_columns = 5;
     memcpy(table->heads, heads, sizeof(heads));
-    if (report->plain_seconds > 0) {
-        add_speed(table, "without counting", report->plain_instructions,
-                  report->plain_seconds);
-    }
-    add_speed(table, "with counting", report->stats.instructions,
-              report->counted_seconds);
+    add_speed(table, "without counting", &report->plain);
+    add_speed(table, "with counting", &report->counted);
 }
 
 static void add_work(struct table *table, const char *name, uint64_t value,
                      double whole, const char *unit)
 {
-    if (value == 0 && whole == 0) {
+    if (value == 0) {
         return;
     }
     set_cell(table, 0, "%s", name);
@@ -128,7 +129,8 @@ static void add_work(struct table *table, const char *name, uint64_t value,
     end_row(table);
 }
 
-/* What the hart did; the rare is left out where it did not happen. */
+/* What the hart did; what did not happen is left out. A miss is a walk of
+ * the guest's page tables, for data or for code. */
 static void make_work(const struct report *report, struct table *table)
 {
     const struct xbar_riscv_stats *stats = &report->stats;
@@ -140,7 +142,7 @@ static void make_work(const struct report *report, struct table *table)
     add_work(table, "instructions", stats->instructions, 0, "");
     add_work(table, "loads", stats->loads, insns, "per 1000 instructions");
     add_work(table, "stores", stats->stores, insns, "per 1000 instructions");
-    add_work(table, "TLB walks", stats->tlb.walks, accesses,
+    add_work(table, "TLB misses", stats->tlb.walks, accesses,
              "per 1000 accesses");
     add_work(table, "exceptions", stats->exceptions, insns,
              "per 1000 instructions");

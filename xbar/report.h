@@ -16,6 +16,14 @@
 
 #include "counts.h"
 
+/* How long a run took. MIPS are per second of processor time: a guest that
+ * sleeps in wfi, or a busy host, says nothing about speed. */
+struct run_speed {
+    uint64_t instructions;
+    double seconds;
+    double cpu_seconds;
+};
+
 struct report {
     const char *title; /* of the guest */
     uint64_t ram_size;
@@ -23,13 +31,12 @@ struct report {
     int status; /* of the counted run */
 
     /* The run with counting on: all figures but the speed come from it. */
-    double counted_seconds;
+    struct run_speed counted;
     struct xbar_riscv_stats stats;
     struct counts counts;
 
-    /* A run of its own without counting; 0 seconds if there was none. */
-    double plain_seconds;
-    uint64_t plain_instructions;
+    /* A run of its own without counting; zero if there was none. */
+    struct run_speed plain;
 };
 
 #define TABLE_COLUMNS 6

@@ -6,15 +6,15 @@
  *   guest          what ran: a file name, or "the built-in demo"
  *   ram_bytes, deterministic, status
  *   counted        the run with counting on:
- *     seconds, instructions, loads, stores, exceptions, interrupts,
- *     wfi_sleeps, fence_i, sfence_vma
+ *     speed        as below
+ *     loads, stores, exceptions, interrupts, wfi_sleeps, fence_i, sfence_vma
  *     tlb          walks, slow, mmio_reads, mmio_writes, flush_pages,
  *                  flush_contexts, invalidated
  *     traps        [ { cause, interrupt, name, count } ], cause as in mcause
  *     regions      [ { name, first, last, ram, reads, writes, bytes_read,
  *                  bytes_written } ], addresses as "0x80000000"
- *   plain          seconds, instructions of a run without counting; absent
- *                  if there was none
+ *   plain          the speed of a run without counting; absent if there was
+ *                  none: { instructions, seconds, cpu_seconds }
  *
  * jansson fails on a NULL part, so that a shortage anywhere gives NULL.
  */
@@ -86,14 +86,20 @@ static json_t *make_regions(const struct counts *counts)
     return array;
 }
 
+static json_t *make_speed(const struct run_speed *speed)
+{
+    return json_pack("{so sf sf}", "instructions",
+                     make_count(speed->instructions), "seconds", speed->seconds,
+                     "cpu_seconds", speed->cpu_seconds);
+}
+
 static json_t *make_counted(const struct report *report)
 {
     const struct xbar_riscv_stats *stats = &report->stats;
 
     return json_pack(
-        "{sf so so so so so so so so so so so}", "seconds",
-        report->counted_seconds, "instructions",
-        make_count(stats->instructions), "loads", make_count(stats->loads),
+        "{so so so so so so so so so so so}", "speed",
+        make_speed(&report->counted), "loads", make_count(stats->loads),
         "stores", make_count(stats->stores), "exceptions",
         make_count(stats->exceptions), "interrupts",
         make_count(stats->interrupts), "wfi_sleeps",
@@ -111,11 +117,8 @@ static json_t *make_report(const struct report *report)
                   "deterministic", (int)report->deterministic, "status",
                   report->status, "counted", make_counted(report));
 
-    if (object && report->plain_seconds > 0) {
-        json_object_set_new(object, "plain",
-                            json_pack("{sf so}", "seconds",
-                                      report->plain_seconds, "instructions",
-                                      make_count(report->plain_instructions)));
+    if (object && report->plain.instructions) {
+        json_object_set_new(object, "plain", make_speed(&report->plain));
     }
     return object;
 }

@@ -20,10 +20,14 @@ static unsigned column_width(const struct table *table, unsigned column)
     return (unsigned)width;
 }
 
-/* The first column is flush left, the numbers flush right. */
+/* The first column is flush left, the numbers flush right. An empty cell is
+ * only ever the last of its row. */
 static void print_cell(FILE *out, const char *text, unsigned column,
                        unsigned width)
 {
+    if (column && !text[0]) {
+        return;
+    }
     if (column == 0) {
         fprintf(out, "  %-*s", (int)width, text);
     } else {
@@ -31,13 +35,14 @@ static void print_cell(FILE *out, const char *text, unsigned column,
     }
 }
 
-/* Anything that happened at all gets one mark. */
+/* What is too little for a mark gets a dot. */
 static void print_bar(FILE *out, double share)
 {
     int marks = (int)(share * BAR_WIDTH + 0.5);
 
     if (share > 0) {
-        fprintf(out, "  %.*s", marks ? marks : 1, "########################");
+        fprintf(out, "  %.*s", marks ? marks : 1,
+                marks ? "########################" : ".");
     }
 }
 

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: MIT
+"""What the tests of the program share: terminals with deadlines, TAP cases.
+
+A guest that hangs fails its case and is killed, and what it printed until
+then is shown.
+"""
+
+import fcntl
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+
+SOURCE_DIR = os.path.dirname(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__))))
+XBAR = os.environ.get("XBAR_PROGRAM", os.path.join(
+    SOURCE_DIR, "build", "release", "xbar", "xbar"))
+OPENSBI = "/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_jump.bin"
+UBOOT = "/usr/lib/u-boot/qemu-riscv64_smode/u-boot.bin"
+RAM_BASE = 0x80000000
+
+# Deadlines are for hangs only: a sanitizer's build is ten times slower, and
+# the machine may be busy with other tests.
+PATIENCE = 10 if "san" in os.environ.get("XBAR_BUILD_DIR", "") else 3
+
+
+class Failed(Exception):
+    pass
+
+
+class Skipped(Exception):
+    pass
+
+
+def need(condition, reason):
+    """Skip the case unless @condition."""
+    if not condition:
+        raise Skipped(reason)
+
+
+def need_firmware():
+    for path in (OPENSBI, UBOOT):
+        need(os.path.exists(path), path + " is not installed")
+
+
+def check(condition, message):
+    if not condition:
+        raise Failed(message)
+
+
+def check_equal(got, wanted, what):
+    check(got == wanted, f"{what}: got {got!r}, not {wanted!r}")
+
+
+def check_same_lines(ours, theirs, what):
+    """Equal texts; a difference is shown with its line."""
+    mine, other = ours.splitlines(), theirs.splitlines()
+    for number, (a, b) in enumerate(zip(mine, other), 1):
+        check(a == b, f"{what}, line {number}: got {a!r}, not {b!r}")
+    check_equal(len(mine), len(other), what + ", lines")
+
+
+class Terminal:
+    """A child on a pseudo-terminal of its own."""
+
+    def __init__(self, argv, **kwargs):
+        self.master, self.slave = pty.openpty()
+        # Wide, so that nothing is wrapped.
+        size = struct.pack("HHHH", 50, 500, 0, 0)
+        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, size)
+        # `slave` stays open: the terminal's settings outlive the child.
+        self.modes_before = termios.tcgetattr(self.slave)
+        self.argv = argv
+        self.seen = b""
+        streams = {"stdin": self.slave, "stdout": self.slave,
+                   "stderr": self.slave}
+        streams.update(kwargs)
+        self.child = subprocess.Popen(argv, start_new_session=True, **streams)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        if self.child.poll() is None:
+            self.child.kill()
+        self.child.wait()
+        os.close(self.master)
+        os.close(self.slave)
+
+    def is_raw(self):
+        modes = termios.tcgetattr(self.slave)
+        return not modes[3] & (termios.ICANON | termios.ECHO | termios.ISIG)
+
+    def is_restored(self):
+        return termios.tcgetattr(self.slave) == self.modes_before
+
+    def send(self, text):
+        os.write(self.master, text.encode())
+
+    def _read(self, deadline):
+        """Take what comes within a moment; False when time is up."""
+        left = deadline - time.monotonic()
+        ready, _, _ = select.select([self.master], [], [],
+                                    max(0, min(left, 0.05)))
+        if ready:
+            self.seen += os.read(self.master, 65536)
+        return left > 0
+
+    def wait_until(self, condition, what, seconds=20):
+        deadline = time.monotonic() + seconds * PATIENCE
+        while not condition():
+            if not self._read(deadline):
+                raise Failed(f"waited {seconds * PATIENCE} s until {what}; "
+                             f"status {self.child.poll()}, "
+                             f"seen {self.seen[-1500:]!r}")
+
+    def wait_for(self, what, seconds=20):
+        """Return what was printed up to and with @what, and forget it."""
+        mark = what.encode()
+        self.wait_until(lambda: mark in self.seen, f"{what!r} came", seconds)
+        end = self.seen.index(mark) + len(mark)
+        text, self.seen = self.seen[:end], self.seen[end:]
+        return text.decode(errors="replace").replace("\r", "")
+
+    def wait_exit(self, seconds=20):
+        """Read to the end; return the exit status, -N for signal N."""
+        self.wait_until(lambda: self.child.poll() is not None, "it ended",
+                        seconds)
+        while select.select([self.master], [], [], 0)[0]:
+            self._read(time.monotonic())
+        return self.child.returncode
+
+    def rest(self):
+        return self.seen.decode(errors="replace").replace("\r", "")
+
+
+def run(arguments, stdin=subprocess.DEVNULL, **kwargs):
+    """Run xbar to its end without a terminal."""
+    return subprocess.run([XBAR, *arguments], stdin=stdin,
+                          capture_output=True, timeout=60 * PATIENCE, **kwargs)
+
+
+def in_folder(case):
+    """Run @case(folder) in a folder of its own that is then removed."""
+    def wrapped():
+        with tempfile.TemporaryDirectory() as folder:
+            case(folder)
+    wrapped.__doc__ = case.__doc__
+    return wrapped
+
+
+def main(cases):
+    """Run functions whose first line of documentation is their name."""
+    failed = 0
+    for number, case in enumerate(cases, 1):
+        name = case.__doc__.splitlines()[0].rstrip(".")
+        try:
+            case()
+            print(f"ok {number} - {name}", flush=True)
+        except Skipped as why:
+            print(f"ok {number} - {name} # SKIP {why}", flush=True)
+        except (Failed, OSError, subprocess.TimeoutExpired) as why:
+            failed += 1
+            print(f"not ok {number} - {name}", flush=True)
+            for line in re.split(r"\n", str(why)):
+                print("#   " + line, flush=True)
+    print(f"1..{len(cases)}")
+    sys.exit(1 if failed else 0)

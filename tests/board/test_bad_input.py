@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: MIT
+"""Whatever is wrong with the command line or a file: status 2, one line on
+stderr that names it and says why, nothing on stdout, nothing written."""
+
+import os
+import struct
+
+from guestio import check, check_equal, in_folder, main, run
+
+LOAD = 1  # PT_LOAD
+
+
+def elf(machine=243, bits=2, order=1, kind=2, entry=0x80000000, segments=(),
+        phoff=64, phnum=None):
+    """An ELF file; a segment is (type, offset, paddr, filesz, memsz)."""
+    ident = b"\x7fELF" + bytes([bits, order, 1]) + bytes(9)
+    count = len(segments) if phnum is None else phnum
+    header = ident + struct.pack("<HHIQQQIHHHHHH", kind, machine, 1, entry,
+                                 phoff, 0, 0, 64, 56, count, 0, 0, 0)
+    table = b"".join(
+        struct.pack("<IIQQQQQQ", t, 7, off, addr, addr, filesz, memsz, 8)
+        for t, off, addr, filesz, memsz in segments)
+    return header + table + bytes(256)
+
+
+def segment(offset=64, paddr=0x80000000, filesz=64, memsz=64):
+    return (LOAD, offset, paddr, filesz, memsz)
+
+
+# name, bytes, what the line must say beside the file's name
+BAD_FILES = [
+    ("empty", b"", "empty"),
+    ("magic-only", b"\x7fELF", "truncated"),
+    ("header-cut", elf(segments=[segment()])[:40], "truncated"),
+    ("table-cut", elf(segments=[segment()] * 3)[:100], "truncated"),
+    ("table-beyond", elf(phoff=1 << 40, phnum=1), "truncated"),
+    ("table-wraps", elf(phoff=(1 << 64) - 8, phnum=1), "truncated"),
+    ("x86", elf(machine=62, segments=[segment()]), "another machine"),
+    ("elf32", elf(bits=1, segments=[segment()]), "64-bit"),
+    ("big-endian", elf(order=2, segments=[segment()]), "little-endian"),
+    ("object", elf(kind=1, segments=[segment()]), "not executable"),
+    ("core", elf(kind=4, segments=[segment()]), "not executable"),
+    ("nothing", elf(), "nothing to load"),
+    ("below-ram", elf(segments=[segment(paddr=0x1000)]), "outside RAM"),
+    ("above-ram", elf(segments=[segment(paddr=0xa0000000)]), "outside RAM"),
+    ("across-end", elf(segments=[segment(paddr=0x9fffffe0)]), "outside RAM"),
+    ("addr-wraps", elf(segments=[segment(paddr=(1 << 64) - 16)]),
+     "outside RAM"),
+    ("memsz-huge", elf(segments=[segment(memsz=(1 << 64) - 1)]),
+     "larger than RAM"),
+    ("file-over-mem", elf(segments=[segment(filesz=64, memsz=32)]),
+     "more than its size"),
+    ("data-beyond", elf(segments=[segment(offset=1 << 30)]), "truncated"),
+    ("data-cut", elf(segments=[segment(offset=300, filesz=4096, memsz=4096)]),
+     "truncated"),
+    ("offset-wraps", elf(segments=[segment(offset=(1 << 64) - 32)]),
+     "truncated"),
+    ("many", elf(segments=[segment(paddr=0x80000000 + 4096 * i)
+                           for i in range(40)]), "segments"),
+]
+
+BAD_SIZES = ["0", "", "-1", "+1", " 1", "x", "1X", "1MM", "0x10", "1.5G", "1T",
+             "1K", "99999999999999999999", "18446744073709551615G",
+             "70000000G", "65535G"]
+
+# arguments, what the line must say
+BAD_LINES = [
+    ([], "no command"),
+    (["fly"], "fly: no such command"),
+    (["trace"], "not supported yet"),
+    (["replay"], "not supported yet"),
+    (["run"], "--bios"),
+    (["profile", "--kernel", "k"], "--bios"),
+    (["run", "--bios"], "--bios: needs a value"),
+    (["run", "--bios="], "--bios: needs a value"),
+    (["run", "--biios", "x"], "--biios: unknown option"),
+    (["run", "-bios", "x"], "two dashes"),
+    (["run", "-z"], "-z: unknown option"),
+    (["run", "--deterministic=1"], "takes no value"),
+    (["run", "stray"], "stray: not expected"),
+    (["run", "--json"], "--json: not an option of run"),
+    (["mtree", "--bios", "x"], "not an option of mtree"),
+    (["mtree", "--json", "--dot"], "choose one"),
+    (["run", "--smp", "0"], "--smp 0"),
+    (["run", "--smp", "2"], "--smp 2: more than 1"),
+    (["run", "--smp", "x"], "--smp x"),
+    (["run", "--smp", "-1"], "--smp -1"),
+    (["run", "--smp", "99999999999999999999"], "not supported yet"),
+    (["run", "--engine", "jit"], "--engine jit: not supported yet"),
+    (["run", "--engine", "lockstep"], "not supported yet"),
+    (["run", "--engine", "warp"], "--engine warp: no such engine"),
+    (["run", "--drive", "x"], "--drive: not supported yet"),
+    (["run", "--netdev", "x"], "--netdev: not supported yet"),
+    (["run", "--gdb", "x"], "--gdb: not supported yet"),
+]
+
+
+def expect_refusal(arguments, *words, cwd=None):
+    result = run(arguments, cwd=cwd)
+    what = "xbar " + " ".join(arguments)
+    lines = result.stderr.decode().splitlines()
+    check_equal(result.returncode, 2, what + ", status")
+    check_equal(result.stdout, b"", what + ", stdout")
+    check(len(lines) == 1 and lines[0].startswith("xbar: "),
+          f"{what}: not one line: {lines}")
+    for word in words:
+        check(word in lines[0], f"{what}: {word!r} is not in {lines[0]!r}")
+
+
+def put(folder, name, content):
+    path = os.path.join(folder, name)
+    with open(path, "wb") as file:
+        file.write(content)
+    return path
+
+
+@in_folder
+def test_command_lines(folder):
+    """Wrong command lines are refused"""
+    for arguments, word in BAD_LINES:
+        expect_refusal(arguments, word, cwd=folder)
+    check_equal(os.listdir(folder), [], "files written")
+
+
+@in_folder
+def test_sizes(folder):
+    """Impossible sizes of memory are refused, and named"""
+    bios = put(folder, "bios", bytes(64))
+    for size in BAD_SIZES:
+        expect_refusal(["run", "--bios", bios, "--memory", size],
+                       "--memory", *([size] if size in BAD_SIZES[2:9] else []))
+    check_equal(os.listdir(folder), ["bios"], "files written")
+
+
+@in_folder
+def test_files(folder):
+    """Bad firmware files are refused, named, with the reason"""
+    for name, content, reason in BAD_FILES:
+        path = put(folder, name, content)
+        expect_refusal(["run", "--bios", path, "-m", "512M"], path, reason)
+
+
+@in_folder
+def test_good_file(folder):
+    """The same ELF without a fault is accepted"""
+    path = put(folder, "good", elf(segments=[segment()]))
+    tree = os.path.join(folder, "tree")
+    result = run(["run", "--bios", path, "--dump-dtb", tree])
+    check_equal(result.returncode, 0, "status")
+    check(os.path.getsize(tree) > 500, "a device tree was written")
+
+
+@in_folder
+def test_places(folder):
+    """What cannot be read, or is no file, is named with the reason"""
+    missing = os.path.join(folder, "missing")
+    bios = put(folder, "bios", bytes(64))
+    for option in ("--bios", "--kernel", "--initrd", "--dtb"):
+        first = ["run"] if option == "--bios" else ["run", "--bios", bios]
+        expect_refusal(first + [option, missing], missing, "No such file")
+        expect_refusal(first + [option, folder], folder, "Is a directory")
+    expect_refusal(["run", "--bios", bios, "--dump-dtb",
+                    os.path.join(missing, "x")], missing, "No such file")
+    expect_refusal(["profile", "--bios", bios, "-o", bios], bios)
+    expect_refusal(["profile", "--bios", bios, "-o", bios + "/x"], bios)
+    check_equal(os.listdir(folder), ["bios"], "files written")
+
+
+@in_folder
+def test_room(folder):
+    """Images that do not fit into RAM, or not beside one another"""
+    small = put(folder, "small", bytes(4096))
+    large = put(folder, "large", bytes(3 << 20))
+    expect_refusal(["run", "--bios", large, "-m", "2"], large, "larger than")
+    expect_refusal(["run", "--bios", "/dev/zero", "-m", "2"], "/dev/zero",
+                   "too large")
+    # The kernel's place lies inside the firmware, or past the end of RAM.
+    expect_refusal(["run", "--bios", large, "--kernel", small], small,
+                   "overlaps", large)
+    expect_refusal(["run", "--bios", small, "--kernel", small, "-m", "2"],
+                   small, "outside RAM")
+    expect_refusal(["run", "--bios", small, "--initrd", small, "-m", "2"],
+                   small, "outside RAM")
+    expect_refusal(["run", "--bios", small, "-m", "4K"], small, "no room")
+
+
+@in_folder
+def test_trees(folder):
+    """What is no device tree is refused"""
+    bios = put(folder, "bios", bytes(64))
+    tree = os.path.join(folder, "tree")
+    check_equal(run(["run", "--dump-dtb", tree]).returncode, 0, "dump")
+    with open(tree, "rb") as file:
+        good = file.read()
+    for name, content in (("noise", b"noise" * 100), ("cut", good[:-64]),
+                          ("head", good[:16]),
+                          ("torn", good[:60] + b"\xff" * 40 + good[100:])):
+        path = put(folder, name, content)
+        expect_refusal(["run", "--bios", bios, "--dtb", path], path,
+                       "not a device tree")
+
+
+@in_folder
+def test_elf_noise(folder):
+    """One changed byte in an ELF header is refused or accepted, no more"""
+    good = elf(segments=[segment()])
+    tree = os.path.join(folder, "tree")
+    for at in range(4, 120, 3):
+        for value in (0x00, 0xff):
+            path = put(folder, "noisy",
+                       good[:at] + bytes([value]) + good[at + 1:])
+            result = run(["run", "--bios", path, "--dump-dtb", tree])
+            check(result.returncode in (0, 2),
+                  f"byte {at} = {value}: status {result.returncode}, "
+                  f"{result.stderr.decode()[-500:]}")
+
+
+if __name__ == "__main__":
+    main([test_command_lines, test_sizes, test_files, test_good_file,
+          test_places, test_room, test_trees, test_elf_noise])

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: MIT
+"""profile, mtree, help: what a person reads, and what a program parses."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+
+from asm import finish
+from guestio import (SOURCE_DIR, XBAR, check, check_equal, in_folder,
+                     main, need, run)
+
+DEVICES = ["boot-rom", "test-finisher", "rtc", "aclint", "plic", "uart", "ram"]
+PARTS = ["integer", "sequential", "strided", "random", "chased", "float",
+         "double"]
+
+
+def number(text):
+    return int(text.replace(",", ""))
+
+
+@in_folder
+def test_demo(folder):
+    """Without a guest, profile runs the demo and reports"""
+    result = run(["profile"], cwd=folder)
+    text = result.stdout.decode().replace("\r", "")
+    check_equal(result.returncode, 0, "status")
+    check_equal(result.stderr, b"", "stderr")
+    for part in PARTS:
+        check(re.search(rf"^ +{part} .* ms$", text, re.M), part + " ran")
+    check("xbar demo: all right" in text, "the demo's own verdict")
+    check_equal(text.count("xbar demo: a bare-metal"), 1, "runs shown")
+    found = re.search(r"^  without counting +([\d,]+) +([\d.]+) +([\d.]+) +"
+                      r"([\d.]+)$", text, re.M)
+    check(found, "a speed without counting in " + text)
+    check(50e6 < number(found[1]) < 150e6, "instructions: " + found[1])
+    for device in DEVICES:
+        check(re.search(rf"^  {device} +0x", text, re.M), device + " is shown")
+    path = os.path.join(folder, "xbar-report", "report.html")
+    check(path in text, "where the report is")
+
+
+@in_folder
+def test_files(folder):
+    """The report files agree with one another"""
+    out = os.path.join(folder, "a", "b")
+    result = run(["profile", "-o", out], cwd=folder)
+    check_equal(result.returncode, 0, "status")
+    check_equal(sorted(os.listdir(folder)), ["a"], "files")
+    check_equal(sorted(os.listdir(out)), ["report.html", "report.json"],
+                "files")
+    with open(os.path.join(out, "report.json"), encoding="utf-8") as file:
+        report = json.load(file)
+    with open(os.path.join(out, "report.html"), encoding="utf-8") as file:
+        page = file.read()
+    counted = report["counted"]
+    regions = {region["name"]: region for region in counted["regions"]}
+    check_equal(sorted(regions), sorted(DEVICES), "regions")
+    check_equal(report["status"], 0, "the guest's status")
+    # Every load and store reached exactly one region.
+    check_equal(sum(region["reads"] for region in regions.values()),
+                counted["loads"], "reads and loads")
+    check_equal(sum(region["writes"] for region in regions.values()),
+                counted["stores"], "writes and stores")
+    ram = regions["ram"]
+    check(ram["reads"] * 8 >= ram["bytes_read"] >= ram["reads"], "bytes")
+    check_equal(sum(trap["count"] for trap in counted["traps"]),
+                counted["exceptions"] + counted["interrupts"], "traps")
+    names = [trap["name"] for trap in counted["traps"]]
+    check("machine timer interrupt" in names, "timer interrupts")
+    check("machine external interrupt" in names, "external interrupts")
+    instructions = counted["speed"]["instructions"]
+    check(f"{instructions:,}" in page, "the page has the same figure")
+    check("prefers-color-scheme: dark" in page, "light and dark")
+    check(not re.search(r"(src|href)=|<script", page), "self-contained")
+
+
+@in_folder
+def test_deterministic(folder):
+    """Deterministic runs execute the same instructions"""
+    seen = []
+    for name in "ab":
+        out = os.path.join(folder, name)
+        result = run(["profile", "--deterministic", "-o", out])
+        check_equal(result.returncode, 0, "status")
+        with open(os.path.join(out, "report.json"), encoding="utf-8") as file:
+            report = json.load(file)
+        counted = report["counted"]
+        check_equal(report["plain"]["instructions"],
+                    counted["speed"]["instructions"], "counted or not")
+        seen.append((counted["speed"]["instructions"], counted["traps"],
+                     counted["regions"]))
+    check_equal(seen[0], seen[1], "the second run")
+
+
+@in_folder
+def test_status(folder):
+    """profile of a user's guest reports, and passes its status on"""
+    path = os.path.join(folder, "<guest>.bin")
+    with open(path, "wb") as file:
+        file.write(finish(0x00053333))
+    result = run(["profile", "--bios", path, "-m", "1"], cwd=folder)
+    check_equal(result.returncode, 5, "status")
+    text = result.stdout.decode()
+    check("exit status 5" in text and "with counting" in text, text)
+    check("without counting" not in text, "it ran once")
+    html = os.path.join(folder, "xbar-report", "report.html")
+    with open(html, encoding="utf-8") as file:
+        check("&lt;guest&gt;.bin" in file.read(), "the name is escaped")
+
+
+@in_folder
+def test_demo_bytes(folder):
+    """The demo's bytes are those of its sources"""
+    demo = os.path.join(SOURCE_DIR, "xbar", "demo")
+    checked_in = os.path.join(demo, "demo_image.inc")
+    made = os.path.join(folder, "demo_image.inc")
+    need(shutil.which("riscv64-linux-gnu-gcc"), "no riscv64-linux-gnu-gcc")
+    build = subprocess.run([os.path.join(demo, "build.sh"), made],
+                           capture_output=True)
+    check_equal(build.returncode, 0, "build.sh: " + build.stderr.decode())
+    with open(checked_in, encoding="ascii") as file:
+        old = file.read()
+    with open(made, encoding="ascii") as file:
+        new = file.read()
+    need(new.splitlines()[1] == old.splitlines()[1],
+         "another compiler: " + new.splitlines()[1])
+    check(new == old, "demo_image.inc is not what build.sh makes")
+
+
+def test_mtree():
+    """mtree lists the board"""
+    text = run(["mtree", "-m", "64"]).stdout.decode()
+    for device in DEVICES:
+        check_equal(text.count(": " + device), 2, device)
+    check("0000000080000000-0000000083ffffff (prio 0, ram): ram" in text, text)
+
+
+def test_mtree_json():
+    """mtree --json parses, tree and view agree"""
+    listing = json.loads(run(["mtree", "--json", "-m", "1G"]).stdout)
+    tree, view = listing["tree"], listing["flatview"]
+    check_equal(tree["size"], hex(1 << 64), "size of the root")
+    check_equal(sorted(region["name"] for region in tree["children"]),
+                sorted(DEVICES), "children")
+    check_equal([part["region"] for part in view], DEVICES, "sections")
+    for region in tree["children"]:
+        part = next(p for p in view if p["region"] == region["name"])
+        check_equal(part["first"], region["address"], region["name"])
+        check_equal(int(part["last"], 16) + 1 - int(part["first"], 16),
+                    int(region["size"], 16), region["name"])
+        check_equal(part["ram"], region["kind"] in ("ram", "rom"),
+                    region["name"])
+
+
+def test_mtree_dot():
+    """mtree --dot is a graph with each region once"""
+    text = run(["mtree", "--dot"]).stdout.decode()
+    check(text.startswith("digraph mtree {") and text.endswith("}\n"), text)
+    for device in DEVICES:
+        check_equal(text.count(f'label="{device}\\n'), 1, device)
+
+
+def test_help():
+    """--help and --version go to stdout, with status 0"""
+    for arguments in (["--help"], ["-h"], ["run", "--help"]):
+        result = run(arguments)
+        check_equal(result.returncode, 0, str(arguments))
+        check(result.stdout.startswith(b"usage: xbar"), str(arguments))
+        check(all(len(line) <= 80 for line in result.stdout.splitlines()),
+              "lines within 80 columns")
+    check(re.fullmatch(rb"xbar \d+\.\d+\.\d+\n", run(["--version"]).stdout),
+          "--version")
+
+
+def test_full_disk():
+    """A listing that cannot be written is an error"""
+    with open("/dev/full", "wb") as full:
+        for arguments in (["mtree"], ["mtree", "--json"], ["--help"]):
+            result = subprocess.run([XBAR, *arguments], stdout=full,
+                                    stderr=subprocess.PIPE)
+            check(result.returncode != 0, str(arguments))
+            check_equal(len(result.stderr.splitlines()), 1, str(arguments))
+
+
+if __name__ == "__main__":
+    main([test_demo, test_files, test_deterministic, test_status,
+          test_demo_bytes, test_mtree, test_mtree_json, test_mtree_dot,
+          test_help, test_full_disk])
