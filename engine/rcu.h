@@ -17,22 +17,30 @@
 
 #include <stdatomic.h>
 
-/* Read side inlined: 1 ns a section instead of 11 through the library. */
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+#if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
+#define XBAR_RCU_TSAN 1
+#endif
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+#define XBAR_RCU_ASAN 1
+#endif
+
+/*
+ * Read side inlined: 1 ns a section instead of 11 through the library. Not
+ * beside address,undefined: liburcu 0.13.2 places its reader records less
+ * aligned than their type asks, which would be reported where it is inlined.
+ */
+#ifndef XBAR_RCU_ASAN
 #ifndef URCU_INLINE_SMALL_FUNCTIONS
 #define URCU_INLINE_SMALL_FUNCTIONS
 #endif
 #define _LGPL_SOURCE
+#endif
 #include <urcu-bp.h>
 
 #include "engine/check.h"
-
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define XBAR_RCU_TSAN 1
-#endif
-#elif defined(__SANITIZE_THREAD__)
-#define XBAR_RCU_TSAN 1
-#endif
 
 #ifdef XBAR_RCU_TSAN
 #include <sanitizer/tsan_interface.h>
