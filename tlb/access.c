@@ -9,18 +9,18 @@
  *   - a device callback may commit, flush this TLB, or take long: after the
  *     first one no entry and no view may be looked at.
  *
- * So an access is first cut into pieces, all resolved, and then performed
- * from the pieces alone:
+ * An access that lies in one section of one page is one access, also when it
+ * is misaligned: the device's own limits decide. Any other is cut into pieces,
+ * naturally aligned powers of two; all are resolved, and then performed from
+ * the pieces alone:
  *
  *   va   |   page n            ||   page n+1          |
  *        | RAM      | device A  ||  device B          |
  *                 [ 1 |   2     ||  4  | 1 ]                one access
  *                  RAM   A          B    B                  four pieces
  *
- * An access that lies in one section of one page is one piece, also when it
- * is misaligned: the device's own limits decide. Otherwise pieces are
- * naturally aligned powers of two. Sections that a piece points to live as
- * long as the owner's read section does.
+ * Sections that a piece points to live as long as the owner's read section
+ * does.
  */
 #include "engine/plan.h"
 #include "tlb/tlb_internal.h"
@@ -50,14 +50,15 @@ struct run {
 /* ---- Resolving --------------------------------------------------------- */
 
 /* The run at @va, at most @size bytes. Return: 0, or the walk's fault. */
-static int find_run(SoftTLB *tlb, unsigned context, uint64_t va, unsigned size,
-                    enum xbar_tlb_access access, struct run *run)
+static inline int find_run(SoftTLB *tlb, unsigned context, uint64_t va,
+                           unsigned size, enum xbar_tlb_access access,
+                           struct run *run)
 {
     const TLBInfo *info = &tlb->info[context][tlb_index(va)];
     uint64_t in_page = va & ~TLB_PAGE_MASK;
     uint64_t last = TLB_PAGE_SIZE - 1 - in_page; /* counted from va */
 
-    if (!tlb__grants(info, va, access)) {
+    if (unlikely(!tlb__grants(info, va, access))) {
         int err = tlb__fill(tlb, context, va, access);
 
         if (err) {
@@ -78,8 +79,8 @@ static int find_run(SoftTLB *tlb, unsigned context, uint64_t va, unsigned size,
 }
 
 /* What the bus answers to @access before it reaches the region. */
-static MemTxResult check_section(const FlatRange *section,
-                                 enum xbar_tlb_access access)
+static inline MemTxResult check_section(const FlatRange *section,
+                                        enum xbar_tlb_access access)
 {
     if (section->flags & FLAT_RANGE_UNASSIGNED) {
         return MEMTX_DECODE_ERROR;
@@ -120,19 +121,35 @@ static void cut_run(struct pieces *pieces, const struct run *run,
     }
 }
 
-/* All pieces of an access, or the fault of the first byte that has one. */
-static int resolve(SoftTLB *tlb, unsigned context, uint64_t va,
-                   unsigned size_log2, enum xbar_tlb_access access,
-                   struct pieces *pieces)
+/*
+ * The first run of an access, checked. Afterwards run->size tells whether
+ * there is more.
+ */
+static inline int begin(SoftTLB *tlb, unsigned context, uint64_t va,
+                        unsigned size_log2, enum xbar_tlb_access access,
+                        struct run *run)
 {
-    unsigned size = 1u << size_log2;
-    unsigned done = 0;
+    MemTxResult result;
+    int err;
 
     xbar_assert(context < TLB_CONTEXTS && size_log2 <= 3 && tlb->entered);
     tlb->stats.slow++;
+    err = find_run(tlb, context, va, 1u << size_log2, access, run);
+    if (unlikely(err)) {
+        return err;
+    }
+    result = check_section(run->section, access);
+    return likely(result == MEMTX_OK) ? 0 : tlb__fault(tlb, va, 0, result);
+}
+
+/* All pieces of an access, or the fault of the first byte that has one. */
+static int cut(SoftTLB *tlb, unsigned context, uint64_t va, unsigned size,
+               enum xbar_tlb_access access, struct pieces *pieces)
+{
+    struct run run;
+
     pieces->count = 0;
-    while (done < size) {
-        struct run run;
+    for (unsigned done = 0; done < size; done += run.size) {
         MemTxResult result;
         int err = find_run(tlb, context, va + done, size - done, access, &run);
 
@@ -143,70 +160,67 @@ static int resolve(SoftTLB *tlb, unsigned context, uint64_t va,
         if (result != MEMTX_OK) {
             return tlb__fault(tlb, va + done, 0, result);
         }
-        if (likely(run.size == size)) {
-            pieces->count = 1;
-            pieces->piece[0] =
-                (struct piece){ run.section, run.phys, 0, (uint8_t)size_log2 };
-            break;
-        }
         cut_run(pieces, &run, done);
-        done += run.size;
     }
     return 0;
 }
 
-static void observe(const SoftTLB *tlb, enum xbar_tlb_access access,
-                    const struct pieces *pieces)
+static XBAR_COLD void observe(const SoftTLB *tlb, enum xbar_tlb_access access,
+                              const FlatRange *section, unsigned size)
+{
+    tlb->config.observe(tlb->config.observe_opaque, section, access, size);
+}
+
+static void observe_pieces(const SoftTLB *tlb, enum xbar_tlb_access access,
+                           const struct pieces *pieces)
 {
     for (unsigned i = 0; tlb->config.observe && i < pieces->count; i++) {
-        tlb->config.observe(tlb->config.observe_opaque,
-                            pieces->piece[i].section, access,
-                            1u << pieces->piece[i].size_log2);
+        observe(tlb, access, pieces->piece[i].section,
+                1u << pieces->piece[i].size_log2);
     }
 }
 
-/* ---- Performing -------------------------------------------------------- */
+/* ---- Loads ------------------------------------------------------------- */
 
-static void *host_of(const FlatRange *section, hwaddr phys)
+static inline void *host_of(const FlatRange *section, hwaddr phys)
 {
     return (void *)(uintptr_t)(phys + section->host_delta);
 }
 
-static uint64_t low_bytes(uint64_t value, unsigned size_log2)
+static inline uint64_t low_bytes(uint64_t value, unsigned size_log2)
 {
     return value & (UINT64_MAX >> (64 - (8u << size_log2)));
 }
 
-static MemTxResult load_piece(SoftTLB *tlb, const struct piece *piece,
-                              uint64_t *value)
+static inline MemTxResult load_from(SoftTLB *tlb, const FlatRange *section,
+                                    hwaddr phys, unsigned size_log2,
+                                    uint64_t *value)
 {
-    const FlatRange *section = piece->section;
-
     if (section->flags & FLAT_RANGE_RAM) {
-        *value = tlb_ram_load(host_of(section, piece->phys), piece->size_log2);
+        *value = tlb_ram_load(host_of(section, phys), size_log2);
         return MEMTX_OK;
     }
     tlb->stats.mmio_reads++;
-    return xbar_plan_read(section->plan, section->mr,
-                          piece->phys + section->mr_delta, value,
-                          piece->size_log2, (MemTxAttrs){ 0 });
+    return xbar_plan_read(section->plan, section->mr, phys + section->mr_delta,
+                          value, size_log2, (MemTxAttrs){ 0 });
 }
 
-int tlb_load_slow(SoftTLB *tlb, unsigned context, uint64_t va,
-                  unsigned size_log2, uint64_t *value)
+static XBAR_COLD int load_pieces(SoftTLB *tlb, unsigned context, uint64_t va,
+                                 unsigned size_log2, uint64_t *value)
 {
     struct pieces pieces;
     uint64_t whole = 0;
-    int err = resolve(tlb, context, va, size_log2, TLB_READ, &pieces);
+    int err = cut(tlb, context, va, 1u << size_log2, TLB_READ, &pieces);
 
     if (err) {
         return err;
     }
-    observe(tlb, TLB_READ, &pieces);
+    observe_pieces(tlb, TLB_READ, &pieces);
     for (unsigned i = 0; i < pieces.count; i++) {
         const struct piece *piece = &pieces.piece[i];
         uint64_t part = 0;
-        MemTxResult result = load_piece(tlb, piece, &part);
+        MemTxResult result = load_from(tlb, piece->section, piece->phys,
+                                       piece->size_log2, &part);
 
         if (result != MEMTX_OK) {
             return tlb__fault(tlb, va + piece->offset, 0, result);
@@ -217,53 +231,105 @@ int tlb_load_slow(SoftTLB *tlb, unsigned context, uint64_t va,
     return 0;
 }
 
-static MemTxResult store_device(SoftTLB *tlb, const struct piece *piece,
-                                uint64_t value)
+XBAR_HOT int tlb_load_slow(SoftTLB *tlb, unsigned context, uint64_t va,
+                           unsigned size_log2, uint64_t *value)
 {
-    const FlatRange *section = piece->section;
+    MemTxResult result;
+    uint64_t loaded;
+    struct run run;
+    int err = begin(tlb, context, va, size_log2, TLB_READ, &run);
 
-    tlb->stats.mmio_writes++;
-    return xbar_plan_write(section->plan, section->mr,
-                           piece->phys + section->mr_delta, value,
-                           piece->size_log2, (MemTxAttrs){ 0 });
-}
-
-static bool is_memory_store(const struct piece *piece)
-{
-    return piece->section->flags & FLAT_RANGE_WRITABLE;
-}
-
-/* Devices go first, as they may refuse; memory cannot. */
-int tlb_store_slow(SoftTLB *tlb, unsigned context, uint64_t va,
-                   unsigned size_log2, uint64_t value)
-{
-    struct pieces pieces;
-    int err = resolve(tlb, context, va, size_log2, TLB_WRITE, &pieces);
-
-    if (err) {
+    if (unlikely(err)) {
         return err;
     }
-    observe(tlb, TLB_WRITE, &pieces);
-    for (unsigned i = 0; i < pieces.count; i++) {
-        const struct piece *piece = &pieces.piece[i];
-        uint64_t part =
-            low_bytes(value >> (8 * piece->offset), piece->size_log2);
-        MemTxResult result =
-            is_memory_store(piece) ? MEMTX_OK : store_device(tlb, piece, part);
+    if (unlikely(run.size < 1u << size_log2)) {
+        return load_pieces(tlb, context, va, size_log2, value);
+    }
+    if (unlikely(tlb->config.observe)) {
+        observe(tlb, TLB_READ, run.section, run.size);
+    }
+    result = load_from(tlb, run.section, run.phys, size_log2, &loaded);
+    if (unlikely(result != MEMTX_OK)) {
+        return tlb__fault(tlb, va, 0, result);
+    }
+    *value = loaded;
+    return 0;
+}
 
+/* ---- Stores ------------------------------------------------------------ */
+
+static inline bool is_memory_store(const FlatRange *section)
+{
+    return section->flags & FLAT_RANGE_WRITABLE;
+}
+
+static inline MemTxResult store_to(SoftTLB *tlb, const FlatRange *section,
+                                   hwaddr phys, unsigned size_log2,
+                                   uint64_t value)
+{
+    if (is_memory_store(section)) {
+        tlb_ram_store(host_of(section, phys), size_log2, value);
+        return MEMTX_OK;
+    }
+    tlb->stats.mmio_writes++;
+    return xbar_plan_write(section->plan, section->mr, phys + section->mr_delta,
+                           low_bytes(value, size_log2), size_log2,
+                           (MemTxAttrs){ 0 });
+}
+
+/* The pieces that go to memory, or those that go to devices. */
+static int store_some(SoftTLB *tlb, uint64_t va, const struct pieces *pieces,
+                      bool to_memory, uint64_t value)
+{
+    for (unsigned i = 0; i < pieces->count; i++) {
+        const struct piece *piece = &pieces->piece[i];
+        MemTxResult result;
+
+        if (is_memory_store(piece->section) != to_memory) {
+            continue;
+        }
+        result = store_to(tlb, piece->section, piece->phys, piece->size_log2,
+                          value >> (8 * piece->offset));
         if (result != MEMTX_OK) {
             return tlb__fault(tlb, va + piece->offset, 0, result);
         }
     }
-    for (unsigned i = 0; i < pieces.count; i++) {
-        const struct piece *piece = &pieces.piece[i];
-
-        if (is_memory_store(piece)) {
-            tlb_ram_store(host_of(piece->section, piece->phys),
-                          piece->size_log2, value >> (8 * piece->offset));
-        }
-    }
     return 0;
+}
+
+/* Devices go first, as they may refuse; memory cannot. */
+static XBAR_COLD int store_pieces(SoftTLB *tlb, unsigned context, uint64_t va,
+                                  unsigned size_log2, uint64_t value)
+{
+    struct pieces pieces;
+    int err = cut(tlb, context, va, 1u << size_log2, TLB_WRITE, &pieces);
+
+    if (err) {
+        return err;
+    }
+    observe_pieces(tlb, TLB_WRITE, &pieces);
+    err = store_some(tlb, va, &pieces, false, value);
+    return err ? err : store_some(tlb, va, &pieces, true, value);
+}
+
+XBAR_HOT int tlb_store_slow(SoftTLB *tlb, unsigned context, uint64_t va,
+                            unsigned size_log2, uint64_t value)
+{
+    MemTxResult result;
+    struct run run;
+    int err = begin(tlb, context, va, size_log2, TLB_WRITE, &run);
+
+    if (unlikely(err)) {
+        return err;
+    }
+    if (unlikely(run.size < 1u << size_log2)) {
+        return store_pieces(tlb, context, va, size_log2, value);
+    }
+    if (unlikely(tlb->config.observe)) {
+        observe(tlb, TLB_WRITE, run.section, run.size);
+    }
+    result = store_to(tlb, run.section, run.phys, size_log2, value);
+    return likely(result == MEMTX_OK) ? 0 : tlb__fault(tlb, va, 0, result);
 }
 
 /* ---- Memory ------------------------------------------------------------ */
@@ -311,9 +377,8 @@ int tlb_host(SoftTLB *tlb, unsigned context, uint64_t va, unsigned size,
     if (run.size < size || (run.section->flags & needed) != needed) {
         return tlb__fault(tlb, va, 0, MEMTX_ACCESS_ERROR);
     }
-    if (tlb->config.observe && access != TLB_EXEC) {
-        tlb->config.observe(tlb->config.observe_opaque, run.section, access,
-                            size);
+    if (unlikely(tlb->config.observe) && access != TLB_EXEC) {
+        observe(tlb, access, run.section, size);
     }
     *host = host_of(run.section, run.phys);
     return 0;
