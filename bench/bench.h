@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* The tables of benchmarks, one file an area; main.c registers them. */
+#ifndef XBAR_BENCH_BENCH_H
+#define XBAR_BENCH_BENCH_H
+
+#include "gbench.h"
+
+struct bench_table {
+    const struct bench *rows;
+    size_t count;
+};
+
+#define BENCH_TABLE(rows)                        \
+    {                                            \
+        (rows), sizeof(rows) / sizeof((rows)[0]) \
+    }
+
+extern const struct bench_table bench_floors; /* floors.c */
+extern const struct bench_table bench_access; /* access.c */
+extern const struct bench_table bench_tlb;    /* tlb.c */
+extern const struct bench_table bench_lookup; /* lookup.c */
+extern const struct bench_table bench_commit; /* commit.c */
+
+#endif
