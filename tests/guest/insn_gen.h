@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Random sequences of user-mode instructions, drawn from the decode table.
+ */
+#ifndef XBAR_TESTS_GUEST_INSN_GEN_H
+#define XBAR_TESTS_GUEST_INSN_GEN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "tests/guest/insn_abi.h"
+
+/*
+ * Rows are those of jit/riscv/insn.inc: first the 32-bit ones, by their enum
+ * riscv_op, then the compressed ones. Row 0 is "no such instruction".
+ */
+extern const size_t insn_row_count;
+
+const char *insn_row_name(size_t row);
+
+/** insn_row_of() - the row of @bits; 0 if it is illegal */
+size_t insn_row_of(uint32_t bits);
+
+#define INSN_MAX_SLOTS 320
+
+/* One instruction of a sequence. */
+struct insn_slot {
+    uint32_t bits;
+    uint16_t offset; /* from the first one, in bytes */
+    uint8_t length;
+    bool is_unit;   /* may be jumped to; the slots up to the next one belong
+                       together */
+    int16_t target; /* the slot that it jumps to, or -1 */
+    int16_t origin; /* whose address the jump is relative to */
+};
+
+struct insn_sequence {
+    uint64_t seed;
+    struct insn_state state;
+    uint64_t data_seed;
+    size_t count; /* of slots, the final ebreak included */
+    struct insn_slot slots[INSN_MAX_SLOTS];
+};
+
+/** insn_generate() - the sequence of @seed, the same on every host */
+void insn_generate(struct insn_sequence *sequence, uint64_t seed);
+
+/** insn_size() - bytes of code */
+size_t insn_size(const struct insn_sequence *sequence);
+
+/** insn_write() - the code, insn_size() bytes */
+void insn_write(const struct insn_sequence *sequence, uint8_t *code);
+
+/** insn_erase() - make a slot a nop of the same length */
+void insn_erase(struct insn_sequence *sequence, size_t slot);
+
+#endif
