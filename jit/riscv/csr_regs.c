@@ -249,18 +249,13 @@ uint64_t riscv__csr_pmpaddr(struct xbar_riscv_hart *hart, unsigned csr)
     return riscv__pmp_read_addr(&hart->pmp, csr - CSR_PMPADDR0);
 }
 
-/* Entries of every context, and page-table fetches behind them, were allowed
- * by the old rules. */
-static void forget_permissions(struct xbar_riscv_hart *hart)
-{
-    tlb_flush(&hart->tlb, TLB_ALL_CONTEXTS);
-}
-
+/* After a change of rules nothing is left that the old ones allowed: entries
+ * of every context, and the page-table fetches behind them. */
 void riscv__csr_set_pmpcfg(struct xbar_riscv_hart *hart, unsigned csr,
                            uint64_t value)
 {
     if (riscv__pmp_write_cfg(&hart->pmp, csr - CSR_PMPCFG0, value)) {
-        forget_permissions(hart);
+        riscv__flush_tlb(hart);
     }
 }
 
@@ -268,7 +263,7 @@ void riscv__csr_set_pmpaddr(struct xbar_riscv_hart *hart, unsigned csr,
                             uint64_t value)
 {
     if (riscv__pmp_write_addr(&hart->pmp, csr - CSR_PMPADDR0, value)) {
-        forget_permissions(hart);
+        riscv__flush_tlb(hart);
     }
 }
 

@@ -153,7 +153,7 @@ void xbar_riscv_reset(struct xbar_riscv_hart *hart)
     riscv__update_contexts(hart);
     atomic_store(&hart->timecmp, UINT64_MAX);
     tlb_set_asid(&hart->tlb, 0);
-    tlb_flush(&hart->tlb, TLB_ALL_CONTEXTS);
+    riscv__flush_tlb(hart);
 }
 
 /* ---- Waiting ----------------------------------------------------------- */

@@ -344,6 +344,9 @@ bool riscv__sfence_vma(struct xbar_riscv_hart *hart, unsigned rs1, unsigned rs2)
 /* satp changed: drop what the old one translated. */
 void riscv__satp_changed(struct xbar_riscv_hart *hart);
 
+/* Drop everything, M-mode's entries as well. */
+void riscv__flush_tlb(struct xbar_riscv_hart *hart);
+
 /* Permission bits (enum xbar_tlb_prot) that PMP grants @priv on a page. */
 unsigned riscv__pmp_prot(const struct riscv_pmp *pmp, hwaddr page,
                          unsigned priv);

@@ -286,10 +286,11 @@ static bool may_be_superpage(const struct riscv_superpages *noted, uint64_t va)
     return false;
 }
 
-/* Empty the translated contexts, and so the set of superpages in them. */
-static void flush_translated(struct xbar_riscv_hart *hart)
+/* Empty @contexts, among them all that are translated: then no superpage is
+ * cached, either. */
+static void flush_contexts(struct xbar_riscv_hart *hart, unsigned contexts)
 {
-    tlb_flush(&hart->tlb, CTX_TRANSLATED);
+    tlb_flush(&hart->tlb, contexts);
     if (hart->superpages.any) {
         hart->superpages = (struct riscv_superpages){ .any = false };
     }
@@ -370,7 +371,7 @@ bool riscv__sfence_vma(struct xbar_riscv_hart *hart, unsigned rs1, unsigned rs2)
         tlb_flush_asid(&hart->tlb, CTX_TRANSLATED,
                        hart->x[rs2] & SATP_ASID_MASK);
     } else {
-        flush_translated(hart);
+        flush_contexts(hart, CTX_TRANSLATED);
     }
     return true;
 }
@@ -378,6 +379,11 @@ bool riscv__sfence_vma(struct xbar_riscv_hart *hart, unsigned rs1, unsigned rs2)
 /* The TLB's probe compares no address-space id, so a new one starts empty. */
 void riscv__satp_changed(struct xbar_riscv_hart *hart)
 {
-    flush_translated(hart);
+    flush_contexts(hart, CTX_TRANSLATED);
     tlb_set_asid(&hart->tlb, hart->satp >> SATP_ASID_SHIFT & SATP_ASID_MASK);
+}
+
+void riscv__flush_tlb(struct xbar_riscv_hart *hart)
+{
+    flush_contexts(hart, TLB_ALL_CONTEXTS);
 }

@@ -307,8 +307,15 @@ static struct question random_question(uint64_t *seed)
         .access = rig_random(seed) % 3,
     };
 
-    if (rig_random(seed) % 16 == 0) {
-        q.va ^= 1ull << (39 + rig_random(seed) % 25);
+    switch (rig_random(seed) % 32) {
+    case 0:
+        q.va ^= 1ull << (38 + rig_random(seed) % 26);
+        break;
+    case 1:
+        q.va ^= ~0ull << 39;
+        break;
+    default:
+        break;
     }
     return q;
 }
@@ -448,6 +455,42 @@ static void test_bare(void **state)
     assert_int_equal(result.phys, 0x80001000);
 }
 
+/*
+ * Tables where an entry cannot be read or swapped as a whole: the last one is
+ * cut off, or the embedder's memory is not aligned.
+ */
+static void test_odd_tables(void **state)
+{
+    static uint64_t memory[512];
+    MemoryRegion cut, skewed;
+    struct xbar_tlb_walk result;
+
+    (void)state;
+    rig_open_pmp(&rig);
+    assert_int_equal(xbar_engine_enter(rig.engine), 0);
+    assert_int_equal(
+        memory_region_init_ram_ptr(&cut, NULL, "cut", 0xffc, memory), 0);
+    assert_int_equal(memory_region_init_ram_ptr(&skewed, NULL, "skewed", 0xff0,
+                                                (char *)memory + 4),
+                     0);
+    memory_region_add_subregion(&rig.root, 0x30000000, &cut);
+    memory_region_add_subregion(&rig.root, 0x30001000, &skewed);
+    xbar_engine_leave(rig.engine);
+
+    for (unsigned i = 0; i < 512; i++) {
+        memory[i] = make_pte(0x80000000, V | R | W | A | D);
+    }
+    set_satp(8ull << 60 | 0x30000);
+    assert_int_equal(walk(CTX_S, 0, TLB_READ, &result), 0);
+    assert_int_equal(walk(CTX_S, -1ull << 31, TLB_READ, &result), 0);
+    assert_int_equal(walk(CTX_S, -1ull << 30, TLB_READ, &result),
+                     CAUSE_LOAD_ACCESS + 1);
+    set_satp(8ull << 60 | 0x30001);
+    assert_int_equal(walk(CTX_S, 0, TLB_EXEC, &result), CAUSE_FETCH_ACCESS + 1);
+    xbar_region_destroy(&cut, NULL, NULL);
+    xbar_region_destroy(&skewed, NULL, NULL);
+}
+
 /* Two walkers set A and D of the same entries; software flips a third bit. */
 struct racer {
     struct rig *rig;
@@ -483,6 +526,7 @@ static void test_update_loses_nothing(void **state)
                      0);
     while (!atomic_load(&stop)) {
         assert_int_equal(walk(CTX_S, 0x3000, TLB_WRITE, &result), 0);
+        assert_int_equal(result.prot, TLB_PROT_READ | TLB_PROT_WRITE);
     }
     pthread_join(thread, NULL);
     /* An even number of flips: the bit is as it was. */
@@ -574,6 +618,38 @@ static void test_sfence_superpage(void **state)
     tlb_leave(&rig.hart->tlb);
 }
 
+/* Once all is flushed, an address that was in a superpage is any other. */
+static void test_superpages_are_forgotten(void **state)
+{
+    struct xbar_tlb_stats before;
+
+    (void)state;
+    simple_tables();
+    *pte_at(1, 1) = make_pte(OLD, V | R | A);
+    tlb_enter(&rig.hart->tlb);
+    for (unsigned i = 0; i < 3; i++) {
+        load(CTX_S, 0x200000);
+        switch (i) {
+        case 0:
+            sfence(0, true, 0);
+            break;
+        case 1:
+            use_root(0, 2);
+            break;
+        default:
+            assert_true(riscv__csr_poke(rig.hart, 0x3a0, 0x9f));
+            break;
+        }
+        before = rig.hart->tlb.stats;
+        sfence(0x200000, false, 0);
+        assert_int_equal(rig.hart->tlb.stats.flush_pages,
+                         before.flush_pages + 1);
+        assert_int_equal(rig.hart->tlb.stats.flush_contexts,
+                         before.flush_contexts);
+    }
+    tlb_leave(&rig.hart->tlb);
+}
+
 static void test_sfence_asid(void **state)
 {
     (void)state;
@@ -633,11 +709,18 @@ static void test_sfence_privilege(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_random_walks),          CASE(test_dirty_bit),
-        CASE(test_no_dirty_bit_on_fault), CASE(test_bare),
-        CASE(test_update_loses_nothing),  CASE(test_sfence_page),
-        CASE(test_sfence_superpage),      CASE(test_sfence_asid),
-        CASE(test_satp_switch),           CASE(test_sfence_privilege),
+        CASE(test_random_walks),
+        CASE(test_dirty_bit),
+        CASE(test_no_dirty_bit_on_fault),
+        CASE(test_bare),
+        CASE(test_odd_tables),
+        CASE(test_update_loses_nothing),
+        CASE(test_sfence_page),
+        CASE(test_sfence_superpage),
+        CASE(test_superpages_are_forgotten),
+        CASE(test_sfence_asid),
+        CASE(test_satp_switch),
+        CASE(test_sfence_privilege),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

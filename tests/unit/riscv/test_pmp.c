@@ -210,6 +210,23 @@ static void test_locks(void **state)
     assert_int_equal(riscv__pmp_read_cfg(&pmp, 0), 0x0780079807078907);
 }
 
+/* Rules follow each write, whichever register comes last. */
+static void test_rules_follow(void **state)
+{
+    struct riscv_pmp pmp = { .active = 0 };
+
+    (void)state;
+    riscv__pmp_write_cfg(&pmp, 0, 0x0b); /* up to pmpaddr0: rw- */
+    assert_int_equal(riscv__pmp_prot(&pmp, 0x1000, PRIV_S), 0);
+    riscv__pmp_write_addr(&pmp, 0, 2 << G);
+    assert_int_equal(riscv__pmp_prot(&pmp, 0x1000, PRIV_S), 3);
+    riscv__pmp_write_addr(&pmp, 0, 1 << G);
+    assert_int_equal(riscv__pmp_prot(&pmp, 0x1000, PRIV_S), 0);
+    riscv__pmp_write_addr(&pmp, 0, 2 << G);
+    riscv__pmp_write_cfg(&pmp, 0, 0x0c);
+    assert_int_equal(riscv__pmp_prot(&pmp, 0x1000, PRIV_S), 4);
+}
+
 static void test_change_is_told(void **state)
 {
     struct riscv_pmp pmp = { .active = 0 };
@@ -248,6 +265,7 @@ int main(void)
         cmocka_unit_test(test_granularity_shows),
         cmocka_unit_test(test_legal_configurations),
         cmocka_unit_test(test_locks),
+        cmocka_unit_test(test_rules_follow),
         cmocka_unit_test(test_change_is_told),
         cmocka_unit_test(test_csr_write_flushes),
     };

@@ -44,6 +44,31 @@ static bool attention(void)
     return atomic_exchange(&rig.hart->attention, 0) & ATTN_IRQ;
 }
 
+static unsigned expected_data_context(unsigned priv, uint64_t status)
+{
+    bool sum = status & MSTATUS_SUM;
+    bool mxr = status & MSTATUS_MXR;
+
+    if (priv == 3 && (status & MSTATUS_MPRV)) {
+        priv = status >> 11 & 3;
+    }
+    if (priv == 3) {
+        return 0;
+    }
+    return priv == 0 ? 1u + mxr : 3u + sum + 2u * mxr;
+}
+
+/* The contexts fit mode and mstatus. */
+static void check_contexts(void)
+{
+    static const unsigned fetch[] = { 1, 3, 99, 0 };
+    const struct xbar_riscv_hart *hart = rig.hart;
+
+    assert_int_equal(hart->fetch_context, fetch[hart->priv]);
+    assert_int_equal(hart->data_context,
+                     expected_data_context(hart->priv, hart->mstatus));
+}
+
 /* ---- Exceptions -------------------------------------------------------- */
 
 /* What mstatus must be after a trap from @priv, by the book. */
@@ -82,6 +107,7 @@ static void check_exception(unsigned priv, unsigned cause, bool delegate,
     assert_int_equal(to_s ? hart->stval : hart->mtval, 0x1234567890);
     assert_int_equal(hart->mstatus, stacked(status, priv, to_s));
     assert_false(hart->reservation.valid);
+    check_contexts();
     assert_int_equal(hart->stats.exceptions, exceptions + 1);
     assert_int_equal(hart->stats.traps[cause], count + 1);
     assert_int_equal(hart->stats.interrupts, 0);
@@ -199,7 +225,9 @@ static void test_random_interrupts(void **state)
         status = hart->mstatus;
         priv = hart->priv;
         hart->pc = 0x80000100;
+        hart->waiting = true;
         assert_int_equal(riscv__take_interrupt(hart), irq != 0);
+        assert_int_equal(hart->waiting, irq == 0);
         if (!irq) {
             assert_int_equal(hart->pc, 0x80000100);
             assert_int_equal(hart->mstatus, status);
@@ -246,6 +274,10 @@ static void test_attention(void **state)
     assert_false(attention());
     assert_true(riscv__csr_write(hart, 0x100, MSTATUS_SIE));
     assert_true(attention());
+    set(0x344, 0);
+    attention();
+    set(0x344, 0x20);
+    assert_true(attention());
     set(0x100, 0);
     set(0x303, 0); /* no longer the supervisor's: cannot be masked here */
     assert_true(attention());
@@ -281,6 +313,7 @@ static void test_mret(void **state)
         assert_true(riscv__mret(hart));
         assert_int_equal(hart->mstatus, expect);
         assert_int_equal(hart->priv, mpp);
+        check_contexts();
         assert_int_equal(hart->pc, 0x80000122);
         assert_false(hart->reservation.valid);
     }
@@ -313,6 +346,7 @@ static void test_sret(void **state)
         if (legal) {
             assert_int_equal(hart->mstatus, expect);
             assert_int_equal(hart->priv, status >> 8 & 1);
+            check_contexts();
             assert_int_equal(hart->pc, 0x80000456);
         } else {
             assert_int_equal(hart->mstatus, status);
@@ -335,23 +369,8 @@ static void test_wfi_allowed(void **state)
 
 /* ---- Contexts ---------------------------------------------------------- */
 
-static unsigned expected_data_context(unsigned priv, uint64_t status)
-{
-    bool sum = status & MSTATUS_SUM;
-    bool mxr = status & MSTATUS_MXR;
-
-    if (priv == 3 && (status & MSTATUS_MPRV)) {
-        priv = status >> 11 & 3;
-    }
-    if (priv == 3) {
-        return 0;
-    }
-    return priv == 0 ? 1u + mxr : 3u + sum + 2u * mxr;
-}
-
 static void test_contexts(void **state)
 {
-    static const unsigned fetch[] = { 1, 3, 99, 0 };
     struct xbar_riscv_hart *hart = rig.hart;
     uint64_t seed = 5;
 
@@ -362,9 +381,7 @@ static void test_contexts(void **state)
 
         set_mode(priv);
         set(0x300, rig_random(&seed) & ~0x1000ull);
-        assert_int_equal(hart->fetch_context, fetch[priv]);
-        assert_int_equal(hart->data_context,
-                         expected_data_context(priv, hart->mstatus));
+        check_contexts();
         assert_int_equal(hart->tlb.stats.flush_contexts, before.flush_contexts);
     }
 }
