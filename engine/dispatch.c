@@ -34,6 +34,9 @@
 #include "engine/plan.h"
 #include "engine/ram.h"
 
+/* Out of line, but not cold: that would mean "small rather than fast". */
+#define NOINLINE __attribute__((noinline))
+
 struct access {
     MemoryRegion *mr;
     hwaddr offset;
@@ -120,6 +123,15 @@ static unsigned fit_in_access(hwaddr at, unsigned width, unsigned left)
     return width;
 }
 
+/* Does one callback do? Most accesses that come here end with a yes. */
+static inline bool is_whole(const struct access *a)
+{
+    const MemoryRegionOps *ops = a->mr->ops;
+
+    return a->size >= ops__impl_min(ops) && a->size <= ops__impl_max(ops) &&
+           (ops->impl.unaligned || is_aligned(a->offset, a->size));
+}
+
 /* The piece that starts with byte @done of the access. */
 static struct piece next_piece(const struct access *a, unsigned done)
 {
@@ -181,6 +193,9 @@ static MemTxResult read_pieces(const struct access *a, uint64_t *value)
     MemTxResult result = MEMTX_OK;
     unsigned done = 0;
 
+    if (is_whole(a)) {
+        return call_read(a, a->offset, a->size, value);
+    }
     *value = 0;
     while (done < a->size) {
         struct piece p = next_piece(a, done);
@@ -221,6 +236,9 @@ static MemTxResult write_pieces(const struct access *a, uint64_t value)
     MemTxResult result = MEMTX_OK;
     unsigned done = 0;
 
+    if (is_whole(a)) {
+        return call_write(a, a->offset, a->size, value);
+    }
     while (done < a->size) {
         struct piece p = next_piece(a, done);
         uint64_t bits = value >> shift_of(a, a->size, done, p.count);
@@ -319,9 +337,9 @@ static MemTxResult access_general(struct access *a, unsigned size_log2,
     return result;
 }
 
-static XBAR_COLD MemTxResult read_general(MemoryRegion *mr, hwaddr offset,
-                                          uint64_t *value, MemOp op,
-                                          MemTxAttrs attrs)
+static NOINLINE MemTxResult read_general(MemoryRegion *mr, hwaddr offset,
+                                         uint64_t *value, MemOp op,
+                                         MemTxAttrs attrs)
 {
     struct access a = { mr, offset, memop_size(op), attrs, false, false };
 
@@ -329,9 +347,9 @@ static XBAR_COLD MemTxResult read_general(MemoryRegion *mr, hwaddr offset,
     return access_general(&a, op & MO_SIZE, value, op & MO_BSWAP);
 }
 
-static XBAR_COLD MemTxResult write_general(MemoryRegion *mr, hwaddr offset,
-                                           uint64_t value, MemOp op,
-                                           MemTxAttrs attrs)
+static NOINLINE MemTxResult write_general(MemoryRegion *mr, hwaddr offset,
+                                          uint64_t value, MemOp op,
+                                          MemTxAttrs attrs)
 {
     struct access a = { mr, offset, memop_size(op), attrs, false, true };
 
@@ -341,27 +359,76 @@ static XBAR_COLD MemTxResult write_general(MemoryRegion *mr, hwaddr offset,
 
 /* ---- The fast path ----------------------------------------------------- */
 
-XBAR_HOT MemTxResult xbar_plan_read(const struct xbar_access_plan *plan,
-                                    MemoryRegion *mr, hwaddr offset,
-                                    uint64_t *value, unsigned size_log2,
-                                    MemTxAttrs attrs)
+/* Apart, so that without a lock nothing has to be kept across a call. */
+static NOINLINE uint64_t read_locked(const struct xbar_read_step *step,
+                                     MemoryRegion *mr, hwaddr offset,
+                                     unsigned size)
+{
+    pthread_mutex_t *lock = mr->lock;
+    uint64_t value;
+
+    pthread_mutex_lock(lock);
+    value = step->read(mr->opaque, offset, size);
+    pthread_mutex_unlock(lock);
+    return value;
+}
+
+static NOINLINE void write_locked(const struct xbar_write_step *step,
+                                  MemoryRegion *mr, hwaddr offset,
+                                  uint64_t value, unsigned size)
+{
+    pthread_mutex_t *lock = mr->lock;
+
+    pthread_mutex_lock(lock);
+    step->write(mr->opaque, offset, value, size);
+    pthread_mutex_unlock(lock);
+}
+
+/* Without a lock: three tests, one indirect call, one mask. */
+static inline MemTxResult read_by_plan(const struct xbar_access_plan *plan,
+                                       MemoryRegion *mr, hwaddr offset,
+                                       uint64_t *value, unsigned size_log2,
+                                       MemTxAttrs attrs)
 {
     const struct xbar_read_step *step = &plan->read[size_log2];
-    pthread_mutex_t *lock = mr->lock;
+    unsigned size = 1u << size_log2;
     uint64_t word;
 
     if (unlikely(!step->read || (offset & step->align_mask) || attrs.memory)) {
         return read_general(mr, offset, value, (MemOp)size_log2, attrs);
     }
-    if (lock) {
-        pthread_mutex_lock(lock);
-    }
-    word = step->read(mr->opaque, offset, 1u << size_log2);
-    if (lock) {
-        pthread_mutex_unlock(lock);
-    }
-    *value = word & mask_of(1u << size_log2);
+    word = mr->lock ? read_locked(step, mr, offset, size)
+                    : step->read(mr->opaque, offset, size);
+    *value = word & mask_of(size);
     return MEMTX_OK;
+}
+
+static inline MemTxResult write_by_plan(const struct xbar_access_plan *plan,
+                                        MemoryRegion *mr, hwaddr offset,
+                                        uint64_t value, unsigned size_log2,
+                                        MemTxAttrs attrs)
+{
+    const struct xbar_write_step *step = &plan->write[size_log2];
+    unsigned size = 1u << size_log2;
+
+    if (unlikely(!step->write || (offset & step->align_mask) || attrs.memory)) {
+        return write_general(mr, offset, value, (MemOp)size_log2, attrs);
+    }
+    value &= mask_of(size);
+    if (mr->lock) {
+        write_locked(step, mr, offset, value, size);
+    } else {
+        step->write(mr->opaque, offset, value, size);
+    }
+    return MEMTX_OK;
+}
+
+XBAR_HOT MemTxResult xbar_plan_read(const struct xbar_access_plan *plan,
+                                    MemoryRegion *mr, hwaddr offset,
+                                    uint64_t *value, unsigned size_log2,
+                                    MemTxAttrs attrs)
+{
+    return read_by_plan(plan, mr, offset, value, size_log2, attrs);
 }
 
 XBAR_HOT MemTxResult xbar_plan_write(const struct xbar_access_plan *plan,
@@ -369,21 +436,7 @@ XBAR_HOT MemTxResult xbar_plan_write(const struct xbar_access_plan *plan,
                                      uint64_t value, unsigned size_log2,
                                      MemTxAttrs attrs)
 {
-    const struct xbar_write_step *step = &plan->write[size_log2];
-    pthread_mutex_t *lock = mr->lock;
-
-    if (unlikely(!step->write || (offset & step->align_mask) || attrs.memory)) {
-        return write_general(mr, offset, value, (MemOp)size_log2, attrs);
-    }
-    if (lock) {
-        pthread_mutex_lock(lock);
-    }
-    step->write(mr->opaque, offset, value & mask_of(1u << size_log2),
-                1u << size_log2);
-    if (lock) {
-        pthread_mutex_unlock(lock);
-    }
-    return MEMTX_OK;
+    return write_by_plan(plan, mr, offset, value, size_log2, attrs);
 }
 
 unsigned xbar_plan_bulk_size(MemoryRegion *mr, hwaddr offset, uint64_t length)
@@ -419,42 +472,63 @@ static MemoryRegion *resolve(MemoryRegion *mr, hwaddr *offset, unsigned size)
     return NULL;
 }
 
-static bool is_size_supported(MemOp op)
+/* The common case: no alias, no swap, a size that exists, inside. */
+static inline bool is_simple(const MemoryRegion *mr, hwaddr addr, MemOp op)
 {
-    return (op & MO_SIZE) <= MO_64;
+    uint32_t kind = XBAR_REGION_TERMINATES | REGION_ALIAS;
+
+    return !(op & (MO_BSWAP | MO_128)) &&
+           (region__flags(mr) & kind) == XBAR_REGION_TERMINATES &&
+           region__holds(mr, addr, memop_size(op));
 }
 
-MemTxResult memory_region_dispatch_read(MemoryRegion *mr, hwaddr addr,
-                                        uint64_t *pval, MemOp op,
-                                        MemTxAttrs attrs)
+static NOINLINE MemTxResult read_resolved(MemoryRegion *mr, hwaddr addr,
+                                          uint64_t *pval, MemOp op,
+                                          MemTxAttrs attrs)
 {
-    if (likely(is_size_supported(op))) {
-        mr = resolve(mr, &addr, memop_size(op));
-    }
-    if (unlikely(!is_size_supported(op) || !mr)) {
+    mr = op & MO_128 ? NULL : resolve(mr, &addr, memop_size(op));
+    if (!mr) {
         *pval = 0;
         return MEMTX_DECODE_ERROR;
     }
-    if (unlikely(op & MO_BSWAP)) {
+    if (op & MO_BSWAP) {
         return read_general(mr, addr, pval, op, attrs);
     }
-    return xbar_plan_read(mr->plan, mr, addr, pval, op & MO_SIZE, attrs);
+    return read_by_plan(mr->plan, mr, addr, pval, op & MO_SIZE, attrs);
 }
 
-MemTxResult memory_region_dispatch_write(MemoryRegion *mr, hwaddr addr,
-                                         uint64_t data, MemOp op,
-                                         MemTxAttrs attrs)
+static NOINLINE MemTxResult write_resolved(MemoryRegion *mr, hwaddr addr,
+                                           uint64_t data, MemOp op,
+                                           MemTxAttrs attrs)
 {
-    if (likely(is_size_supported(op))) {
-        mr = resolve(mr, &addr, memop_size(op));
-    }
-    if (unlikely(!is_size_supported(op) || !mr)) {
+    mr = op & MO_128 ? NULL : resolve(mr, &addr, memop_size(op));
+    if (!mr) {
         return MEMTX_DECODE_ERROR;
     }
-    if (unlikely(op & MO_BSWAP)) {
+    if (op & MO_BSWAP) {
         return write_general(mr, addr, data, op, attrs);
     }
-    return xbar_plan_write(mr->plan, mr, addr, data, op & MO_SIZE, attrs);
+    return write_by_plan(mr->plan, mr, addr, data, op & MO_SIZE, attrs);
+}
+
+XBAR_HOT MemTxResult memory_region_dispatch_read(MemoryRegion *mr, hwaddr addr,
+                                                 uint64_t *pval, MemOp op,
+                                                 MemTxAttrs attrs)
+{
+    if (unlikely(!is_simple(mr, addr, op))) {
+        return read_resolved(mr, addr, pval, op, attrs);
+    }
+    return read_by_plan(mr->plan, mr, addr, pval, op & MO_SIZE, attrs);
+}
+
+XBAR_HOT MemTxResult memory_region_dispatch_write(MemoryRegion *mr, hwaddr addr,
+                                                  uint64_t data, MemOp op,
+                                                  MemTxAttrs attrs)
+{
+    if (unlikely(!is_simple(mr, addr, op))) {
+        return write_resolved(mr, addr, data, op, attrs);
+    }
+    return write_by_plan(mr->plan, mr, addr, data, op & MO_SIZE, attrs);
 }
 
 bool memory_region_access_valid(MemoryRegion *mr, hwaddr addr, unsigned size,

@@ -187,7 +187,8 @@ static void test_missing_callbacks_are_decode_errors(void **state)
 {
     MemoryRegionOps write_only = { .write = write_value,
                                    .endianness = DEVICE_LITTLE_ENDIAN,
-                                   .impl = { 4, 4 },
+                                   .impl = { .min_access_size = 4,
+                                             .max_access_size = 4 },
                                    .valid = { .accepts = accept_all } };
     struct device d;
     uint64_t value = 3;
