@@ -13,7 +13,7 @@
  */
 #include "engine/plan.h"
 #include "flatview/flatview_internal.h"
-#include "flatview/ram.h"
+#include "flatview/ram_access.h"
 
 enum direction {
     READ,
@@ -58,7 +58,7 @@ static MemTxResult read_device(const FlatRange *range, hwaddr addr,
         xbar_assert(size != 0 && size <= 8 && size <= length);
         result |=
             xbar_plan_read(range->plan, range->mr, offset, &value, log2, attrs);
-        ram__unpack(buf, value, log2);
+        flatview__ram_unpack(buf, value, log2);
         addr += size;
         buf += size;
         length -= size;
@@ -79,7 +79,7 @@ static MemTxResult write_device(const FlatRange *range, hwaddr addr,
 
         xbar_assert(size != 0 && size <= 8 && size <= length);
         result |= xbar_plan_write(range->plan, range->mr, offset,
-                                  ram__pack(buf, log2), log2, attrs);
+                                  flatview__ram_pack(buf, log2), log2, attrs);
         addr += size;
         buf += size;
         length -= size;
@@ -93,7 +93,7 @@ static MemTxResult read_part(const struct transfer *t, const FlatRange *range,
     MemTxResult result;
 
     if (range->flags & FLAT_RANGE_RAM) {
-        ram__read(buf, host_of(range, addr), length);
+        flatview__ram_read(buf, host_of(range, addr), length);
         return MEMTX_OK;
     }
     result = refusal(range, t->attrs);
@@ -112,7 +112,7 @@ static MemTxResult write_part(const struct transfer *t, const FlatRange *range,
 
     if ((range->flags & FLAT_RANGE_WRITABLE) ||
         (is_ram && t->direction == WRITE_ROM)) {
-        ram__write(host_of(range, addr), buf, length);
+        flatview__ram_write(host_of(range, addr), buf, length);
         return MEMTX_OK;
     }
     if (is_ram && (range->flags & FLAT_RANGE_READONLY)) {
@@ -231,7 +231,7 @@ MemTxResult flatview__load_parts(const FlatView *view, hwaddr addr,
     char bytes[8];
     MemTxResult result = transfer_all(&t, addr, bytes, (hwaddr)1 << size_log2);
 
-    *value = ram__pack(bytes, size_log2);
+    *value = flatview__ram_pack(bytes, size_log2);
     return result;
 }
 
@@ -242,6 +242,6 @@ MemTxResult flatview__store_parts(const FlatView *view, hwaddr addr,
     struct transfer t = { .view = view, .attrs = attrs, .direction = WRITE };
     char bytes[8];
 
-    ram__unpack(bytes, value, size_log2);
+    flatview__ram_unpack(bytes, value, size_log2);
     return transfer_all(&t, addr, bytes, (hwaddr)1 << size_log2);
 }

@@ -10,7 +10,7 @@
 
 #include "engine/plan.h"
 #include "flatview/flatview_internal.h"
-#include "flatview/ram.h"
+#include "flatview/ram_access.h"
 
 /* One body for all widths, folded for each: the size is a constant. */
 #define FORCE_INLINE inline __attribute__((always_inline))
@@ -93,7 +93,8 @@ static FORCE_INLINE uint64_t load(AddressSpace *as, hwaddr addr,
     if (unlikely(!is_plain(range, addr, FLAT_RANGE_RAM, size_log2))) {
         return load_slow(view, range, addr, attrs, result, size_log2);
     }
-    value = ram__load((void *)(uintptr_t)(addr + range->host_delta), size_log2);
+    value = flatview__ram_load((void *)(uintptr_t)(addr + range->host_delta),
+                               size_log2);
     xbar_rcu_read_unlock();
     if (result != NULL) {
         *result = MEMTX_OK;
@@ -115,7 +116,8 @@ static FORCE_INLINE void store(AddressSpace *as, hwaddr addr, uint64_t value,
         store_slow(view, range, addr, value, attrs, result, size_log2);
         return;
     }
-    ram__store((void *)(uintptr_t)(addr + range->host_delta), value, size_log2);
+    flatview__ram_store((void *)(uintptr_t)(addr + range->host_delta), value,
+                        size_log2);
     xbar_rcu_read_unlock();
     if (result != NULL) {
         *result = MEMTX_OK;

@@ -13,7 +13,7 @@
 #include "engine/rcu.h"
 #include "tests/model/world.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(TESTS_UNDER_ASAN) || defined(TESTS_UNDER_TSAN)
 #define DEFAULT_TREES 3000
 #else
 #define DEFAULT_TREES 20000

@@ -11,7 +11,7 @@
 #include "flatview/subscriber.h"
 #include "tests/model/world.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(TESTS_UNDER_ASAN) || defined(TESTS_UNDER_TSAN)
 #define WORLDS 200
 #else
 #define WORLDS 1500

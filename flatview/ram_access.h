@@ -5,15 +5,15 @@
  * store of its size; a misaligned one is as many as its alignment needs.
  * Values are in host order, as if the bytes had been copied.
  */
-#ifndef XBAR_FLATVIEW_RAM_H
-#define XBAR_FLATVIEW_RAM_H
+#ifndef XBAR_FLATVIEW_RAM_ACCESS_H
+#define XBAR_FLATVIEW_RAM_ACCESS_H
 
 #include <string.h>
 
 #include "engine/check.h"
 #include "engine/types.h"
 
-static inline uint64_t ram__load(const void *host, unsigned size_log2)
+static inline uint64_t flatview__ram_load(const void *host, unsigned size_log2)
 {
     switch (size_log2) {
     case 0:
@@ -27,7 +27,8 @@ static inline uint64_t ram__load(const void *host, unsigned size_log2)
     }
 }
 
-static inline void ram__store(void *host, uint64_t value, unsigned size_log2)
+static inline void flatview__ram_store(void *host, uint64_t value,
+                                       unsigned size_log2)
 {
     switch (size_log2) {
     case 0:
@@ -44,14 +45,16 @@ static inline void ram__store(void *host, uint64_t value, unsigned size_log2)
     }
 }
 
-/* Is an access of this size at @host one that ram__load() may make? */
-static inline bool ram__is_aligned(const void *host, unsigned size_log2)
+/* Is an access of this size at @host one that flatview__ram_load() may make? */
+static inline bool flatview__ram_is_aligned(const void *host,
+                                            unsigned size_log2)
 {
     return ((uintptr_t)host & (((uintptr_t)1 << size_log2) - 1)) == 0;
 }
 
 /* A value as the bytes it stands for, in the caller's own memory. */
-static inline void ram__unpack(void *bytes, uint64_t value, unsigned size_log2)
+static inline void flatview__ram_unpack(void *bytes, uint64_t value,
+                                        unsigned size_log2)
 {
     const uint32_t word = (uint32_t)value;
     const uint16_t half = (uint16_t)value;
@@ -72,7 +75,7 @@ static inline void ram__unpack(void *bytes, uint64_t value, unsigned size_log2)
     }
 }
 
-static inline uint64_t ram__pack(const void *bytes, unsigned size_log2)
+static inline uint64_t flatview__ram_pack(const void *bytes, unsigned size_log2)
 {
     uint64_t value;
     uint32_t word;
@@ -94,7 +97,7 @@ static inline uint64_t ram__pack(const void *bytes, unsigned size_log2)
 }
 
 /* Copies to and from guest memory, each aligned unit in one access. */
-void ram__read(void *to, const void *host, size_t length);
-void ram__write(void *host, const void *from, size_t length);
+void flatview__ram_read(void *to, const void *host, size_t length);
+void flatview__ram_write(void *host, const void *from, size_t length);
 
 #endif

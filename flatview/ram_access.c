@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "flatview/ram.h"
+#include "flatview/ram_access.h"
 
 #define WORD_LOG2 3
 #define WORD      ((size_t)1 << WORD_LOG2)
@@ -13,7 +13,7 @@ static unsigned unit_log2(const void *host, size_t length)
     return align < fits ? align : fits;
 }
 
-void ram__read(void *to, const void *host, size_t length)
+void flatview__ram_read(void *to, const void *host, size_t length)
 {
     const char *from = host;
     char *out = to;
@@ -22,19 +22,20 @@ void ram__read(void *to, const void *host, size_t length)
         unsigned log2 = unit_log2(from, length);
         size_t size = (size_t)1 << log2;
 
-        ram__unpack(out, ram__load(from, log2), log2);
+        flatview__ram_unpack(out, flatview__ram_load(from, log2), log2);
         from += size;
         out += size;
         length -= size;
         for (; log2 == WORD_LOG2 && length >= WORD; length -= WORD) {
-            ram__unpack(out, ram__load(from, WORD_LOG2), WORD_LOG2);
+            flatview__ram_unpack(out, flatview__ram_load(from, WORD_LOG2),
+                                 WORD_LOG2);
             from += WORD;
             out += WORD;
         }
     }
 }
 
-void ram__write(void *host, const void *from, size_t length)
+void flatview__ram_write(void *host, const void *from, size_t length)
 {
     const char *in = from;
     char *to = host;
@@ -43,12 +44,13 @@ void ram__write(void *host, const void *from, size_t length)
         unsigned log2 = unit_log2(to, length);
         size_t size = (size_t)1 << log2;
 
-        ram__store(to, ram__pack(in, log2), log2);
+        flatview__ram_store(to, flatview__ram_pack(in, log2), log2);
         to += size;
         in += size;
         length -= size;
         for (; log2 == WORD_LOG2 && length >= WORD; length -= WORD) {
-            ram__store(to, ram__pack(in, WORD_LOG2), WORD_LOG2);
+            flatview__ram_store(to, flatview__ram_pack(in, WORD_LOG2),
+                                WORD_LOG2);
             to += WORD;
             in += WORD;
         }
