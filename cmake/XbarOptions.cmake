@@ -22,6 +22,7 @@ set(XBAR_SANITIZE "" CACHE STRING "address,undefined or thread")
 
 set(XBAR_WARNINGS -Wall -Wextra -Wshadow -Wundef -Wvla -Wwrite-strings
     -Wimplicit-fallthrough
+    -Wno-missing-field-initializers # what is left out is zero, on purpose
     $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes>
     $<$<COMPILE_LANGUAGE:C>:-Wmissing-prototypes>)
 add_compile_options(${XBAR_WARNINGS} -fno-plt -fno-strict-aliasing)
