@@ -216,10 +216,6 @@ static int make_board(struct board *board, Error **errp)
     return ret;
 }
 
-/*
- * A board that cannot be made is the end of the program, so what was made of
- * it is left to the system: there is no state in which a part of it is used.
- */
 struct board *board_new(const struct board_config *config, Error **errp)
 {
     struct board *board = calloc(1, sizeof(*board));
@@ -237,6 +233,7 @@ struct board *board_new(const struct board_config *config, Error **errp)
             error_setg(&cause, "the board cannot be made: %s", strerror(-ret));
         }
         error_propagate(errp, cause);
+        board_free(board);
         return NULL;
     }
     connect_hart(board);
@@ -244,7 +241,10 @@ struct board *board_new(const struct board_config *config, Error **errp)
     return board;
 }
 
-/* Children first: a container must be empty of what it shows. */
+/*
+ * Children first: a container must be empty of what it shows. Parts that were
+ * never made are zero, and ending them is an error that says so.
+ */
 void board_free(struct board *board)
 {
     MemoryRegion *const regions[] = {
@@ -253,14 +253,18 @@ void board_free(struct board *board)
         &board->boot_rom,      &board->system,
     };
 
-    xbar_riscv_free(board->hart);
-    address_space_destroy(&board->memory);
+    if (board->hart) {
+        xbar_riscv_free(board->hart);
+    }
+    (void)xbar_address_space_destroy(&board->memory, NULL, NULL);
     for (unsigned i = 0; i < sizeof(regions) / sizeof(regions[0]); i++) {
         (void)xbar_region_destroy(regions[i], NULL, NULL);
     }
-    (void)xbar_engine_reclaim(board->engine);
-    (void)xbar_engine_leave(board->engine);
-    (void)xbar_engine_free(board->engine);
+    if (board->engine) {
+        (void)xbar_engine_reclaim(board->engine);
+        (void)xbar_engine_leave(board->engine);
+        (void)xbar_engine_free(board->engine);
+    }
     free(board);
 }
 

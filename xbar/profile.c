@@ -87,6 +87,8 @@ static int run_guest(const struct guest *guest, const struct options *options,
         if (ret || report->status) {
             return ret;
         }
+        printf("\nOnce more, silently, with counting on ...\n");
+        fflush(stdout);
     }
     return run_counted(guest, options, is_demo, report, errp);
 }
