@@ -181,27 +181,30 @@ static void *ask_exit(void *opaque)
     return NULL;
 }
 
-/* How long it takes until run returns, at best of a few: other programs may
- * have the processor. */
 static uint64_t exit_latency_ns(void)
 {
-    uint64_t best = UINT64_MAX;
+    struct exiter exiter = { .delay_ms = 5 };
+    pthread_t thread;
+    uint64_t returned;
 
-    for (unsigned i = 0; i < 5; i++) {
-        struct exiter exiter = { .delay_ms = 5 };
-        pthread_t thread;
-        uint64_t returned;
+    assert_int_equal(pthread_create(&thread, NULL, ask_exit, &exiter), 0);
+    assert_int_equal(xbar_riscv_run(rig.hart, UINT64_MAX),
+                     XBAR_RISCV_EXIT_REQUEST);
+    returned = now_ns();
+    pthread_join(thread, NULL);
+    return returned - exiter.asked_ns;
+}
 
-        assert_int_equal(pthread_create(&thread, NULL, ask_exit, &exiter), 0);
-        assert_int_equal(xbar_riscv_run(rig.hart, UINT64_MAX),
-                         XBAR_RISCV_EXIT_REQUEST);
-        returned = now_ns();
-        pthread_join(thread, NULL);
-        if (returned - exiter.asked_ns < best) {
-            best = returned - exiter.asked_ns;
+/* Within 1 ms, if other programs let us have the processor: at least once in
+ * a few tries, which an exit that waits for anything would never be. */
+static bool exits_at_once(void)
+{
+    for (unsigned i = 0; i < 50; i++) {
+        if (exit_latency_ns() < 1000000) {
+            return true;
         }
     }
-    return best;
+    return false;
 }
 
 static void test_exit_from_tight_loop(void **state)
@@ -210,7 +213,7 @@ static void test_exit_from_tight_loop(void **state)
 
     (void)state;
     rig_code(&rig, 0, code, 1);
-    assert_true(exit_latency_ns() < 1000000);
+    assert_true(exits_at_once());
 }
 
 static void test_exit_from_wfi(void **state)
@@ -219,9 +222,14 @@ static void test_exit_from_wfi(void **state)
 
     (void)state;
     rig_code(&rig, 0, code, 2);
-    assert_true(exit_latency_ns() < 1000000);
+    assert_true(exits_at_once());
     /* It still waits: an exit is no reason for the guest to go on. */
     assert_int_equal(retired(), 1);
+    xbar_riscv_reset(rig.hart);
+    run_exactly(1);
+    assert_int_equal(xbar_riscv_get_pc(rig.hart), RIG_RAM + 4);
+    xbar_riscv_set_pc(rig.hart, RIG_RAM + 4);
+    run_exactly(10);
 }
 
 /* Only faults, at the handler as well: nothing ever retires. */
@@ -229,7 +237,7 @@ static void test_exit_from_endless_fault(void **state)
 {
     (void)state;
     set_csr(0x305, 0x40000000);
-    assert_true(exit_latency_ns() < 1000000);
+    assert_true(exits_at_once());
     assert_int_equal(retired(), 0);
     assert_int_equal(get_csr(0x342), CAUSE_FETCH_ACCESS);
     assert_int_equal(get_csr(0x343), 0x40000000);
@@ -575,6 +583,59 @@ static void test_two_harts_two_threads(void **state)
     test_free(both);
 }
 
+/*
+ * The tree changes while the hart runs: it sees the change, and the grace
+ * period that the committer waits for passes. The guest copies a doubleword
+ * in RAM to the I/O page.
+ */
+static _Atomic uint64_t copied;
+
+static void note_copy(struct rig *from, hwaddr addr, uint64_t value)
+{
+    (void)from;
+    (void)addr;
+    atomic_store(&copied, value);
+}
+
+static void wait_for_copy(uint64_t value)
+{
+    uint64_t start = now_ns();
+
+    while (atomic_load(&copied) != value) {
+        assert_true(now_ns() - start < 5000000000);
+    }
+}
+
+static void test_commit_while_running(void **state)
+{
+    const uint32_t code[] = { insn_i(0x03, 3, 5, 7, 0), insn_sd(5, 6, 0),
+                              0xff9ff06f /* j .-8 */ };
+    static uint64_t memory[512];
+    MemoryRegion overlay;
+    pthread_t thread;
+
+    (void)state;
+    rig_code(&rig, 0, code, 3);
+    rig.on_write = note_copy;
+    xbar_riscv_set_x(rig.hart, 6, RIG_IO);
+    xbar_riscv_set_x(rig.hart, 7, RIG_RAM + 0x1000);
+    memory[0] = 42;
+    assert_int_equal(xbar_engine_enter(rig.engine), 0);
+    assert_int_equal(memory_region_init_ram_ptr(&overlay, NULL, "overlay",
+                                                TLB_PAGE_SIZE, memory),
+                     0);
+    xbar_engine_leave(rig.engine);
+    assert_int_equal(pthread_create(&thread, NULL, run_until_exit, &rig), 0);
+    wait_for_copy(0);
+    memory_region_add_subregion_overlap(&rig.ram, 0x1000, &overlay, 1);
+    wait_for_copy(42);
+    /* Waits for a grace period, in which the hart has to take part. */
+    assert_int_equal(xbar_region_destroy(&overlay, NULL, NULL), 0);
+    wait_for_copy(0);
+    xbar_riscv_request_exit(rig.hart);
+    pthread_join(thread, NULL);
+}
+
 /* A wake-up must never be lost: one line, up and acknowledged, many times. */
 static _Atomic bool acknowledged;
 
@@ -639,6 +700,7 @@ int main(void)
         DETERMINISTIC(test_timer_set_by_guest),
         DETERMINISTIC(test_deterministic_wfi_skips),
         cmocka_unit_test(test_two_harts_two_threads),
+        CASE(test_commit_while_running),
         CASE(test_no_wakeup_is_lost),
     };
 
