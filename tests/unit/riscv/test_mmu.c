@@ -691,6 +691,25 @@ static void test_satp_switch(void **state)
     tlb_leave(&rig.hart->tlb);
 }
 
+/* What was allowed before a reset is not after it. */
+static void test_reset_forgets(void **state)
+{
+    uint64_t value;
+
+    (void)state;
+    simple_tables();
+    *pte_at(2, 3) = make_pte(OLD, V | R | A);
+    tlb_enter(&rig.hart->tlb);
+    load(CTX_S, 0x3000);
+    tlb_leave(&rig.hart->tlb);
+    xbar_riscv_reset(rig.hart);
+    tlb_enter(&rig.hart->tlb);
+    assert_int_equal(
+        tlb_load_slow(&rig.hart->tlb, CTX_S, 0x3000, 3, &value) != 0, 1);
+    assert_int_equal(rig.hart->tlb.fault.code, CAUSE_LOAD_ACCESS + 1);
+    tlb_leave(&rig.hart->tlb);
+}
+
 static void test_sfence_privilege(void **state)
 {
     (void)state;
@@ -720,6 +739,7 @@ int main(void)
         CASE(test_superpages_are_forgotten),
         CASE(test_sfence_asid),
         CASE(test_satp_switch),
+        CASE(test_reset_forgets),
         CASE(test_sfence_privilege),
     };
 
