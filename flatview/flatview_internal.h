@@ -6,7 +6,7 @@
  *   view.c              pieces + old view -> new view, and what to retire
  *   address_space.c     the commit's phases, subscribers, life
  *   flatview.c          looking up
- *   access.c, ldst.c    reading and writing through a view
+ *   transfer.c, ldst.c  reading and writing through a view
  *   trie*.c             the index: addresses -> sections
  */
 #ifndef XBAR_FLATVIEW_FLATVIEW_INTERNAL_H
@@ -112,7 +112,7 @@ void flatview__view_retire(FlatView *view);
 /* After the grace period. Return: is it the last view of its space? */
 bool flatview__view_free(FlatView *view);
 
-/* ---- access.c ---------------------------------------------------------- */
+/* ---- transfer.c -------------------------------------------------------- */
 
 /*
  * A fixed-width access that is no single access: misaligned in RAM, across

@@ -29,10 +29,10 @@ struct flatview_pieces {
 
 /*
  * Nodes that one rendering visits at most. Aliases of aliases can show a
- * small tree 2^k times over; this many take a second or two, and a board has
- * thousands.
+ * small tree 2^k times over; this many take about a second and half a
+ * gigabyte, and a large board has thousands.
  */
-#define RENDER_MAX_VISITS ((uint32_t)1 << 25)
+#define RENDER_MAX_VISITS ((uint32_t)1 << 23)
 
 /*
  * flatview__render() - what decodes in @window of @root

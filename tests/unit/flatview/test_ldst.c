@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/* Fixed widths: orders, edges, and one access where one is meant. */
+#include "tests/unit/flatview/board.h"
+
+static const MemTxAttrs plain = { .unspecified = 1 };
+
+static void test_loads_of_ram(void **state)
+{
+    struct board *b = *state;
+    AddressSpace *as = &b->as;
+    MemTxResult r = MEMTX_ERROR;
+
+    assert_int_equal(address_space_ldub(as, 0x11, plain, &r), 0x11);
+    assert_int_equal(r, MEMTX_OK);
+    assert_int_equal(address_space_lduw_le(as, 0x10, plain, NULL), 0x1110);
+    assert_int_equal(address_space_lduw_be(as, 0x10, plain, NULL), 0x1011);
+    assert_int_equal(address_space_ldl_le(as, 0x10, plain, NULL), 0x13121110);
+    assert_int_equal(address_space_ldl_be(as, 0x10, plain, NULL), 0x10111213);
+    assert_int_equal(address_space_ldq_le(as, 0x10, plain, NULL),
+                     0x1716151413121110);
+    assert_int_equal(address_space_ldq_be(as, 0x10, plain, NULL),
+                     0x1011121314151617);
+    assert_int_equal(address_space_lduw(as, 0x10, plain, NULL), 0x1110);
+    assert_int_equal(address_space_ldl(as, 0x10, plain, NULL), 0x13121110);
+    assert_int_equal(address_space_ldq(as, 0x10, plain, NULL),
+                     0x1716151413121110);
+    assert_int_equal(address_space_ldl_be(as, 0x13, plain, &r), 0x13141516);
+    assert_int_equal(r, MEMTX_OK);
+    assert_int_equal(b->log_count, 0);
+}
+
+static void check_bytes(const struct board *b, const char *bytes, size_t n)
+{
+    assert_memory_equal(b->ram_bytes + 0x10, bytes, n);
+}
+
+static void test_stores_to_ram(void **state)
+{
+    struct board *b = *state;
+    AddressSpace *as = &b->as;
+    MemTxResult r = MEMTX_ERROR;
+
+    address_space_stb(as, 0x10, 0xa0, plain, &r);
+    assert_int_equal(r, MEMTX_OK);
+    check_bytes(b, "\xa0\x11", 2);
+    address_space_stw_le(as, 0x10, 0x0102, plain, NULL);
+    check_bytes(b, "\x02\x01\x12", 3);
+    address_space_stw_be(as, 0x10, 0x0102, plain, NULL);
+    check_bytes(b, "\x01\x02\x12", 3);
+    address_space_stl_le(as, 0x10, 0x01020304, plain, NULL);
+    check_bytes(b, "\x04\x03\x02\x01\x14", 5);
+    address_space_stl_be(as, 0x10, 0x01020304, plain, NULL);
+    check_bytes(b, "\x01\x02\x03\x04\x14", 5);
+    address_space_stq_le(as, 0x10, 0x0102030405060708, plain, NULL);
+    check_bytes(b, "\x08\x07\x06\x05\x04\x03\x02\x01\x18", 9);
+    address_space_stq_be(as, 0x10, 0x0102030405060708, plain, NULL);
+    check_bytes(b, "\x01\x02\x03\x04\x05\x06\x07\x08\x18", 9);
+    address_space_stw(as, 0x10, 0x1122, plain, NULL);
+    address_space_stl(as, 0x14, 0x33445566, plain, NULL);
+    check_bytes(b, "\x22\x11\x03\x04\x66\x55\x44\x33\x18", 9);
+    address_space_stq(as, 0x11, 0, plain, &r);
+    assert_int_equal(r, MEMTX_OK);
+    check_bytes(b, "\x22\0\0\0\0\0\0\0\0\x19", 10);
+}
+
+/* A device gets one access, in its own order. */
+static void test_devices(void **state)
+{
+    struct board *b = *state;
+    MemTxResult r = MEMTX_ERROR;
+
+    assert_int_equal(address_space_ldl_be(&b->as, 0x2004, plain, &r),
+                     0x04050607);
+    assert_int_equal(r, MEMTX_OK);
+    assert_int_equal(b->log_count, 1);
+    assert_int_equal(b->log[0].size, 4);
+    assert_int_equal(b->log[0].value, 0x07060504);
+    address_space_stw_be(&b->as, 0x2004, 0x0102, plain, &r);
+    assert_int_equal(b->log_count, 2);
+    assert_int_equal(b->log[1].value, 0x0201);
+    b->device_fails = true;
+    (void)address_space_ldub(&b->as, 0x2004, plain, &r);
+    assert_int_equal(r, MEMTX_ERROR);
+    address_space_stb(&b->as, 0x2004, 1, plain, &r);
+    assert_int_equal(r, MEMTX_ERROR);
+}
+
+static void test_across_sections(void **state)
+{
+    struct board *b = *state;
+    MemTxResult r = MEMTX_ERROR;
+
+    assert_int_equal(address_space_ldl_be(&b->as, 0xffe, plain, &r),
+                     0xfeff0001);
+    assert_int_equal(r, MEMTX_OK);
+    assert_int_equal(address_space_ldq_be(&b->as, 0x20fc, plain, &r),
+                     0xfcfdfeff00000000);
+    assert_int_equal(r, MEMTX_DECODE_ERROR);
+    address_space_stl_be(&b->as, 0xffe, 0xaabbccdd, plain, &r);
+    assert_int_equal(r, MEMTX_OK);
+    assert_int_equal(b->ram_bytes[0xffe], 0xaa);
+    assert_int_equal(b->ram_bytes[0xfff], 0xbb);
+    assert_int_equal(b->rom_bytes[0], 0);
+}
+
+static void test_refusals(void **state)
+{
+    const MemTxAttrs ram_only = { .memory = 1 };
+    struct board *b = *state;
+    MemTxResult r = MEMTX_OK;
+
+    assert_int_equal(address_space_ldl(&b->as, 0x2800, plain, &r), 0);
+    assert_int_equal(r, MEMTX_DECODE_ERROR);
+    address_space_stl(&b->as, 0x2800, 1, plain, &r);
+    assert_int_equal(r, MEMTX_DECODE_ERROR);
+    assert_int_equal(address_space_ldl(&b->as, 0x2000, ram_only, &r), 0);
+    assert_int_equal(r, MEMTX_ACCESS_ERROR);
+    address_space_stl(&b->as, 0x2000, 1, ram_only, &r);
+    assert_int_equal(r, MEMTX_ACCESS_ERROR);
+    assert_int_equal(address_space_ldub(&b->as, 1, ram_only, &r), 1);
+    assert_int_equal(r, MEMTX_OK);
+    assert_int_equal(b->log_count, 0);
+    address_space_stl(&b->as, 0x1000, 1, plain, &r);
+    assert_int_equal(r, MEMTX_OK);
+    assert_int_equal(b->rom_bytes[1], 1);
+    assert_int_equal(address_space_ldl_be(&b->as, UINT64_MAX - 1, plain, &r),
+                     0x0e0f0000);
+    assert_int_equal(r, MEMTX_DECODE_ERROR);
+}
+
+#define BOARD_TEST(name) \
+    cmocka_unit_test_setup_teardown(name, board_set_up, board_tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        BOARD_TEST(test_loads_of_ram), BOARD_TEST(test_stores_to_ram),
+        BOARD_TEST(test_devices),      BOARD_TEST(test_across_sections),
+        BOARD_TEST(test_refusals),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
