@@ -33,6 +33,7 @@
 #include "engine/ops.h"
 #include "engine/plan.h"
 #include "engine/ram.h"
+#include "engine/ram_writes.h"
 
 /* Out of line, but not cold: that would mean "small rather than fast". */
 #define NOINLINE __attribute__((noinline))
@@ -302,6 +303,7 @@ static MemTxResult access_ram(const struct access *a, unsigned size_log2,
         *value = ram__load(block->host + a->offset, size_log2);
     } else if (!(region__flags(a->mr) & XBAR_REGION_READONLY)) {
         ram__store(block->host + a->offset, size_log2, *value);
+        xbar_ram_writes_note(a->mr->engine);
     }
     return MEMTX_OK;
 }

@@ -9,6 +9,7 @@
 #include "flatview/address_space.h"
 
 #include "engine/plan.h"
+#include "engine/ram_writes.h"
 #include "flatview/flatview_internal.h"
 #include "flatview/ram_access.h"
 
@@ -118,6 +119,7 @@ static FORCE_INLINE void store(AddressSpace *as, hwaddr addr, uint64_t value,
     }
     flatview__ram_store((void *)(uintptr_t)(addr + range->host_delta), value,
                         size_log2);
+    xbar_ram_writes_note(as->space->engine);
     xbar_rcu_read_unlock();
     if (result != NULL) {
         *result = MEMTX_OK;

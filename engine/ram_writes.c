@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/ram_writes.h"
+
+#include "engine/engine_internal.h"
+
+void xbar_ram_writes_watch(struct xbar_engine *engine, bool on)
+{
+    __atomic_fetch_add(&engine->ram_watchers, on ? 1u : -1u, __ATOMIC_RELAXED);
+}
+
+void xbar_ram_writes_note(struct xbar_engine *engine)
+{
+    if (__atomic_load_n(&engine->ram_watchers, __ATOMIC_RELAXED) != 0) {
+        __atomic_fetch_add(&engine->ram_writes, 1, __ATOMIC_RELEASE);
+    }
+}
+
+uint64_t xbar_ram_writes_count(const struct xbar_engine *engine)
+{
+    return __atomic_load_n(&engine->ram_writes, __ATOMIC_ACQUIRE);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Counting writes to guest RAM that no TLB sees: DMA, loaders, debuggers, the
+ * page walker. Who keeps something derived from memory (translated code)
+ * watches, and looks again where its rules say so if the count moved.
+ *
+ * The count is raised after the write (release) and read with acquire: who
+ * sees the count sees the bytes.
+ */
+#ifndef XBAR_ENGINE_RAM_WRITES_H
+#define XBAR_ENGINE_RAM_WRITES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct xbar_engine;
+
+/* Nested; counting is off, and a write costs one load, while nobody does. */
+void xbar_ram_writes_watch(struct xbar_engine *engine, bool on);
+
+/* Guest RAM was written behind the TLBs' backs. Any thread. */
+void xbar_ram_writes_note(struct xbar_engine *engine);
+
+uint64_t xbar_ram_writes_count(const struct xbar_engine *engine);
+
+#endif
