@@ -49,12 +49,29 @@ struct run {
 
 /* ---- Resolving --------------------------------------------------------- */
 
+/* The section of @phys in a page that has several: the one that the last
+ * access went to, or else it is looked up. */
+static const FlatRange *subpage_section(const SoftTLB *tlb, TLBInfo *info,
+                                        hwaddr phys)
+{
+    const FlatRange *section = info->section;
+
+    if (section && section->first <= phys && phys <= section->last) {
+        return section;
+    }
+    section = flatview_lookup(address_space_to_flatview(tlb->config.as), phys);
+    if (!(section->flags & FLAT_RANGE_UNASSIGNED)) {
+        info->section = section;
+    }
+    return section;
+}
+
 /* The run at @va, at most @size bytes. Return: 0, or the walk's fault. */
 static inline int find_run(SoftTLB *tlb, unsigned context, uint64_t va,
                            unsigned size, enum xbar_tlb_access access,
                            struct run *run)
 {
-    const TLBInfo *info = &tlb->info[context][tlb_index(va)];
+    TLBInfo *info = &tlb->info[context][tlb_index(va)];
     uint64_t in_page = va & ~TLB_PAGE_MASK;
     uint64_t last = TLB_PAGE_SIZE - 1 - in_page; /* counted from va */
 
@@ -67,9 +84,8 @@ static inline int find_run(SoftTLB *tlb, unsigned context, uint64_t va,
     }
     run->phys = info->phys | in_page;
     run->section = info->section;
-    if (unlikely(!run->section)) {
-        run->section = flatview_lookup(
-            address_space_to_flatview(tlb->config.as), run->phys);
+    if (unlikely(info->flags & TLB_INFO_SUBPAGE)) {
+        run->section = subpage_section(tlb, info, run->phys);
         if (run->section->last - run->phys < last) {
             last = run->section->last - run->phys;
         }
@@ -308,6 +324,11 @@ static XBAR_COLD int store_pieces(SoftTLB *tlb, unsigned context, uint64_t va,
         return err;
     }
     observe_pieces(tlb, TLB_WRITE, &pieces);
+    for (unsigned i = 0; i < pieces.count; i++) {
+        if (is_memory_store(pieces.piece[i].section)) {
+            tlb__store_to_code(tlb, context, va + pieces.piece[i].offset);
+        }
+    }
     err = store_some(tlb, va, &pieces, false, value);
     return err ? err : store_some(tlb, va, &pieces, true, value);
 }
@@ -327,6 +348,9 @@ XBAR_HOT int tlb_store_slow(SoftTLB *tlb, unsigned context, uint64_t va,
     }
     if (unlikely(tlb->config.observe)) {
         observe(tlb, TLB_WRITE, run.section, run.size);
+    }
+    if (is_memory_store(run.section)) {
+        tlb__store_to_code(tlb, context, va);
     }
     result = store_to(tlb, run.section, run.phys, size_log2, value);
     return likely(result == MEMTX_OK) ? 0 : tlb__fault(tlb, va, 0, result);
@@ -379,6 +403,9 @@ int tlb_host(SoftTLB *tlb, unsigned context, uint64_t va, unsigned size,
     }
     if (unlikely(tlb->config.observe) && access != TLB_EXEC) {
         observe(tlb, access, run.section, size);
+    }
+    if (access == TLB_WRITE) {
+        tlb__store_to_code(tlb, context, va);
     }
     *host = host_of(run.section, run.phys);
     return 0;

@@ -10,6 +10,8 @@
  *   one section covers       RAM         RAM|WRITABLE   RAM
  *   the whole page, with
  *   nobody observes          yes         yes            (fetches are not)
+ *   nobody keeps code of                 yes
+ *   the page
  *
  * The view is looked up after the walk and inside the owner's read section.
  * If a commit published before the lookup, the entry is new already; if
@@ -66,6 +68,23 @@ static unsigned direct_prot(const SoftTLB *tlb, const FlatRange *section)
     return prot;
 }
 
+static bool is_code(const SoftTLB *tlb, hwaddr page)
+{
+    return tlb->config.holds_code &&
+           tlb->config.holds_code(tlb->config.code_opaque, page);
+}
+
+/* The accesses that may hit inline, as permission bits. */
+static unsigned inline_prot(const SoftTLB *tlb, const TLBInfo *info)
+{
+    unsigned prot = info->prot & direct_prot(tlb, info->section);
+
+    if ((prot & TLB_PROT_WRITE) && is_code(tlb, info->phys)) {
+        prot &= ~(unsigned)TLB_PROT_WRITE;
+    }
+    return prot;
+}
+
 static void set_entry(TLBEntry *entry, const TLBInfo *info, unsigned hits)
 {
     uint64_t miss = info->page ^ TLB_PAGE_SIZE;
@@ -92,6 +111,9 @@ int tlb__fill(SoftTLB *tlb, unsigned context, uint64_t va,
     if (code) {
         return tlb__fault(tlb, va, code, MEMTX_OK);
     }
+    if (unlikely(tlb->config.one_entry)) {
+        tlb_flush(tlb, TLB_ALL_CONTEXTS);
+    }
     tlb__note_filled(tlb, context, index);
     info->page = va & TLB_PAGE_MASK;
     info->phys = walk.phys & TLB_PAGE_MASK;
@@ -102,7 +124,34 @@ int tlb__fill(SoftTLB *tlb, unsigned context, uint64_t va,
     info->flags =
         (uint8_t)(TLB_INFO_VALID | (walk.global ? TLB_INFO_GLOBAL : 0) |
                   (info->section ? 0 : TLB_INFO_SUBPAGE));
-    set_entry(&tlb->l1[context][index], info,
-              info->prot & direct_prot(tlb, info->section));
+    set_entry(&tlb->l1[context][index], info, inline_prot(tlb, info));
     return 0;
+}
+
+void tlb__store_to_code(SoftTLB *tlb, unsigned context, uint64_t va)
+{
+    unsigned index = tlb_index(va);
+    const TLBInfo *info = &tlb->info[context][index];
+
+    if (!tlb->config.holds_code) {
+        return;
+    }
+    if (is_code(tlb, info->phys)) {
+        tlb->config.code_written(tlb->config.code_opaque, info->phys);
+    }
+    set_entry(&tlb->l1[context][index], info, inline_prot(tlb, info));
+}
+
+void tlb_protect_code(SoftTLB *tlb, hwaddr page)
+{
+    for (unsigned context = 0; context < TLB_CONTEXTS; context++) {
+        for (unsigned index = 0; index < TLB_L1_SIZE; index++) {
+            const TLBInfo *info = &tlb->info[context][index];
+
+            if ((info->flags & TLB_INFO_VALID) && info->phys == page) {
+                tlb->l1[context][index].tag[TLB_WRITE] =
+                    info->page ^ TLB_PAGE_SIZE;
+            }
+        }
+    }
 }

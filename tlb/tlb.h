@@ -79,6 +79,16 @@ struct xbar_tlb_config {
      */
     xbar_tlb_observe_fn *observe;
     void *observe_opaque;
+    bool one_entry; /* for tests: filling one drops all others */
+    /*
+     * Somebody keeps translations of guest code. A page for which
+     * holds_code() is true never takes a store inline; the first one calls
+     * code_written(), after which holds_code() may be false for it, and then
+     * stores are inline again. Both NULL: off, at no cost.
+     */
+    bool (*holds_code)(void *opaque, hwaddr page);
+    void (*code_written)(void *opaque, hwaddr page);
+    void *code_opaque;
     /* Called from any thread when something was posted: have the owner reach
      * tlb_safepoint() soon. Must not block. May be NULL. */
     void (*kick)(void *opaque);
@@ -157,6 +167,13 @@ XBAR_API void tlb_leave(SoftTLB *tlb);
 XBAR_API void tlb_safepoint(SoftTLB *tlb);
 
 /* ---- Flushing (owner thread) ------------------------------------------- */
+
+/**
+ * tlb_protect_code() - holds_code() became true for @page
+ *
+ * Stores to it leave the inline path until the entries are filled again.
+ */
+XBAR_API void tlb_protect_code(SoftTLB *tlb, hwaddr page);
 
 /** A set of contexts: bit n is context n. */
 #define TLB_ALL_CONTEXTS ((1u << TLB_CONTEXTS) - 1)

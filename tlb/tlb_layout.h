@@ -55,7 +55,7 @@ typedef struct TLBEntry {
 enum xbar_tlb_info_flags {
     TLB_INFO_VALID = 1 << 0,
     TLB_INFO_GLOBAL = 1 << 1,  /* holds in every address-space id */
-    TLB_INFO_SUBPAGE = 1 << 2, /* several sections: look up per access */
+    TLB_INFO_SUBPAGE = 1 << 2, /* several sections: check the bounds */
 };
 
 /**
@@ -65,7 +65,8 @@ enum xbar_tlb_info_flags {
 typedef struct TLBInfo {
     uint64_t page;            /* va, page-aligned */
     hwaddr phys;              /* of that page */
-    const FlatRange *section; /* covers the page; NULL if SUBPAGE */
+    const FlatRange *section; /* covers the page; if SUBPAGE, what was last
+                                 accessed in it, or NULL */
     uint16_t asid;
     uint8_t prot;  /* enum xbar_tlb_prot: granted by the walk */
     uint8_t flags; /* enum xbar_tlb_info_flags */
