@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/* What cache.c (life, finding, making) and cache_link.c (links, pages,
+ * dropping) share. */
+#ifndef XBAR_JIT_CACHE_INTERNAL_H
+#define XBAR_JIT_CACHE_INTERNAL_H
+
+#include "jit/cache.h"
+
+/* Blocks are found by hash; chains stay short up to about 100 000 blocks. */
+#define HASH_BITS 15
+#define PAGE_BITS 11
+#define SITES_MAX 1024
+
+struct block_list {
+    struct jit_block *first;
+    struct jit_block *last;
+};
+
+struct jit_cache {
+    struct jit_cache_config config;
+    struct code_memory *memory;
+    struct jit_block *hash[1 << HASH_BITS];
+    struct jit_page_node *by_page[1 << PAGE_BITS];
+
+    /* Blocks by id. free_ids is a stack with room for every id, so giving
+     * one back cannot fail. */
+    struct jit_block **blocks;
+    uint32_t *free_ids;
+    uint32_t free_count;
+    uint32_t block_count;
+    uint32_t block_capacity;
+
+    /* One list for each segment, in ascending order of code. */
+    struct block_list *segments;
+    uint32_t segment_count;
+
+    struct jit_site sites[SITES_MAX]; /* of the block being made */
+    uint32_t site_count;
+    bool making;
+    struct jit_cache_stats stats;
+};
+
+static inline uint64_t jit_cache__mix(uint64_t x)
+{
+    x *= 0x9e3779b97f4a7c15u;
+    return x ^ x >> 32;
+}
+
+static inline unsigned jit_cache__hash_key(const struct jit_key *key)
+{
+    uint64_t x = jit_cache__mix(key->pc ^ key->mode) ^ key->page >> 12;
+
+    return (unsigned)(jit_cache__mix(x) >> (64 - HASH_BITS));
+}
+
+static inline unsigned jit_cache__hash_page(uint64_t page)
+{
+    return (unsigned)(jit_cache__mix(page >> 12) >> (64 - PAGE_BITS));
+}
+
+/* cache.c */
+void jit_cache__free_block(struct jit_cache *cache, struct jit_block *block);
+void jit_cache__give_id(struct jit_cache *cache, struct jit_block *block);
+
+/* cache_link.c */
+void jit_cache__add_page(struct jit_cache *cache, struct jit_block *block,
+                         unsigned slot, uint64_t page);
+void jit_cache__evict(void *opaque, uint32_t segment);
+
+#endif

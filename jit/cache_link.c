@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+#include "jit/cache_internal.h"
+
+#include "jit/host.h"
+
+/* ---- Links ------------------------------------------------------------- */
+
+static void patch_jump(struct jit_cache *cache, const struct jit_link *link,
+                       uint32_t target)
+{
+    jit_host__patch_jump(code_memory__rw(cache->memory, link->jump_at),
+                         link->jump_at, target);
+}
+
+void jit_cache__link(struct jit_cache *cache, struct jit_block *from,
+                     unsigned which, struct jit_block *to)
+{
+    struct jit_link *link = &from->links[which];
+
+    xbar_assert(link->jump_at != 0 && link->to == NULL);
+    if (link->page_at) {
+        xbar_assert(jit_page_has_id(to->key.page));
+        jit_host__patch_word(code_memory__rw(cache->memory, link->page_at),
+                             jit_page_id(to->key.page));
+    }
+    patch_jump(cache, link, to->code);
+    link->to = to;
+    link->next = to->incoming;
+    link->pprev = &to->incoming;
+    if (link->next != NULL) {
+        link->next->pprev = &link->next;
+    }
+    to->incoming = link;
+    cache->stats.links++;
+}
+
+static void unlink_exit(struct jit_cache *cache, struct jit_link *link)
+{
+    if (link->to == NULL) {
+        return;
+    }
+    patch_jump(cache, link, link->stub);
+    *link->pprev = link->next;
+    if (link->next != NULL) {
+        link->next->pprev = link->pprev;
+    }
+    link->to = NULL;
+}
+
+/* ---- Dropping ---------------------------------------------------------- */
+
+static void remove_from_hash(struct jit_cache *cache, struct jit_block *block)
+{
+    struct jit_block **p = &cache->hash[jit_cache__hash_key(&block->key)];
+
+    while (*p != block) {
+        p = &(*p)->hash_next;
+    }
+    *p = block->hash_next;
+}
+
+void jit_cache__add_page(struct jit_cache *cache, struct jit_block *block,
+                         unsigned slot, uint64_t page)
+{
+    struct jit_page_node *node = &block->pages[slot];
+    struct jit_page_node **head = &cache->by_page[jit_cache__hash_page(page)];
+
+    *node = (struct jit_page_node){ .block = block, .page = page };
+    if (page == JIT_NO_PAGE) {
+        return;
+    }
+    node->next = *head;
+    node->pprev = head;
+    if (node->next != NULL) {
+        node->next->pprev = &node->next;
+    }
+    *head = node;
+}
+
+static void remove_page(struct jit_page_node *node)
+{
+    if (node->page == JIT_NO_PAGE) {
+        return;
+    }
+    *node->pprev = node->next;
+    if (node->next != NULL) {
+        node->next->pprev = node->pprev;
+    }
+}
+
+/* All but its place in the list of its segment. */
+static void detach(struct jit_cache *cache, struct jit_block *block)
+{
+    cache->config.dropped(cache->config.opaque, block);
+    while (block->incoming != NULL) {
+        unlink_exit(cache, block->incoming);
+    }
+    unlink_exit(cache, &block->links[0]);
+    unlink_exit(cache, &block->links[1]);
+    remove_from_hash(cache, block);
+    remove_page(&block->pages[0]);
+    remove_page(&block->pages[1]);
+    cache->stats.live--;
+}
+
+/*
+ * The code of a dropped block stays where it is until its segment's turn
+ * comes; nothing leads to it any more. The list of the segment is singly
+ * linked: dropping is rare beside translating.
+ */
+void jit_cache__drop(struct jit_cache *cache, struct jit_block *block)
+{
+    uint32_t segment = code_memory__segment_of(cache->memory, block->code);
+    struct block_list *list = &cache->segments[segment];
+    struct jit_block *before = NULL;
+
+    detach(cache, block);
+    for (struct jit_block *b = list->first; b != block; b = b->segment_next) {
+        before = b;
+    }
+    if (before == NULL) {
+        list->first = block->segment_next;
+    } else {
+        before->segment_next = block->segment_next;
+    }
+    if (list->last == block) {
+        list->last = before;
+    }
+    jit_cache__give_id(cache, block);
+    jit_cache__free_block(cache, block);
+}
+
+/* code_memory's turn has come back to @segment. */
+void jit_cache__evict(void *opaque, uint32_t segment)
+{
+    struct jit_cache *cache = opaque;
+    struct block_list *list = &cache->segments[segment];
+    struct jit_block *block = list->first;
+
+    *list = (struct block_list){ 0 };
+    while (block != NULL) {
+        struct jit_block *next = block->segment_next;
+
+        detach(cache, block);
+        jit_cache__give_id(cache, block);
+        jit_cache__free_block(cache, block);
+        cache->stats.evicted++;
+        block = next;
+    }
+}
+
+/* ---- Pages ------------------------------------------------------------- */
+
+bool jit_cache__has_page(const struct jit_cache *cache, uint64_t page)
+{
+    struct jit_page_node *node = cache->by_page[jit_cache__hash_page(page)];
+
+    while (node != NULL && node->page != page) {
+        node = node->next;
+    }
+    return node != NULL;
+}
+
+void jit_cache__check_page(struct jit_cache *cache, uint64_t page,
+                           bool (*changed)(void *opaque,
+                                           const struct jit_block *block),
+                           void *opaque)
+{
+    struct jit_page_node *node = cache->by_page[jit_cache__hash_page(page)];
+
+    while (node != NULL) {
+        struct jit_page_node *next = node->next;
+
+        if (node->page == page &&
+            (changed == NULL || changed(opaque, node->block))) {
+            /* A block that has both pages in this bucket takes both nodes
+             * with it. */
+            if (next != NULL && next->block == node->block) {
+                next = next->next;
+            }
+            jit_cache__drop(cache, node->block);
+            cache->stats.invalidated++;
+        }
+        node = next;
+    }
+}
+
+void jit_cache__check_all(struct jit_cache *cache,
+                          bool (*changed)(void *opaque,
+                                          const struct jit_block *block),
+                          void *opaque)
+{
+    for (uint32_t id = 0; id < cache->block_count; id++) {
+        struct jit_block *block = cache->blocks[id];
+
+        if (block != NULL && (changed == NULL || changed(opaque, block))) {
+            jit_cache__drop(cache, block);
+            cache->stats.invalidated++;
+        }
+    }
+}

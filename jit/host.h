@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The host contract: how a translator says what to compute, without knowing
+ * the host. The build chooses one implementation: host_x86_64*.c, or
+ * host_none.c, with which jit_host__supported() is false and nothing else is
+ * called.
+ *
+ * The guest is seen as 32 64-bit registers, a pc, a budget and a soft-TLB in
+ * one structure (struct jit_guest says where). The hottest registers have
+ * fixed homes in host registers while emitted code runs, across all blocks;
+ * the others live in memory. Register 0 may be wired to zero.
+ *
+ * A block:
+ *
+ *     entry:  budget -= n; exit if that is negative     jit_host__prologue
+ *             body                                      alu, load, store, ...
+ *             one of: links, indirect jump, step        flow
+ *     cold:   slow paths, exit stubs                    jit_host__epilogue
+ *
+ * Operations that leave a block remember the instruction they belong to
+ * (struct jit_emit: insn, pc_offset, length) as a site, so that the guest's
+ * pc can be recovered from the host's.
+ *
+ * Preconditions of all: the caller runs outside emitted code of this cache.
+ */
+#ifndef XBAR_JIT_HOST_H
+#define XBAR_JIT_HOST_H
+
+#include "jit/cache.h"
+#include "jit/code_buf.h"
+#include "tlb/tlb_layout.h"
+
+/* ---- The vCPU as emitted code sees it ---------------------------------- */
+
+#define JIT_JUMP_BITS 12
+#define JIT_RAS_SIZE  16 /* deeper calls return through the jump cache */
+
+/* One slot of the indirect-jump cache: where the block of @pc begins. */
+struct jit_jump {
+    uint64_t pc; /* 1: empty, no guest pc is odd */
+    const uint8_t *code;
+    uint64_t page; /* physical: compared with the exec entry's */
+    uint64_t mode; /* of the block */
+};
+
+static inline unsigned jit_jump_index(uint64_t pc)
+{
+    return (unsigned)((pc ^ pc >> JIT_JUMP_BITS) >> 1) &
+           ((1u << JIT_JUMP_BITS) - 1);
+}
+
+/* A call that has not returned: where it returns to, and the code there. */
+struct jit_return {
+    uint64_t pc;         /* 1: empty */
+    const uint8_t *code; /* the landing of the block that called */
+};
+
+/* Functions that emitted code calls; all get the vCPU first. */
+struct jit_helpers {
+    /* 0 with the value in state.value; nonzero: a fault, nothing changed. */
+    uint64_t (*load)(void *vcpu, uint64_t va, unsigned size_log2,
+                     const void *return_address);
+    uint64_t (*store)(void *vcpu, uint64_t va, unsigned size_log2,
+                      const void *return_address, uint64_t value);
+    /* Execute one instruction out of line; nonzero: it trapped. */
+    uint64_t (*execute)(void *vcpu, uint32_t bits, uint64_t pc,
+                        const void *return_address);
+};
+
+/* State of the engine inside the vCPU structure. */
+struct jit_state {
+    int64_t budget;   /* instructions left; counted at block entry */
+    uint64_t value;   /* of the last slow load */
+    uint64_t pc;      /* target of an indirect jump that missed */
+    const void *site; /* return address of the call that left a block */
+    struct jit_helpers helpers;
+    uint64_t ras_top; /* byte offset of the newest entry in ras */
+    struct jit_return ras[JIT_RAS_SIZE]; /* a ring */
+    struct jit_jump jumps[1 << JIT_JUMP_BITS];
+};
+
+/* What a guest's vCPU structure looks like, in byte offsets. */
+struct jit_guest {
+    size_t regs;      /* uint64_t regs[32] */
+    size_t state;     /* struct jit_state */
+    size_t tlb;       /* SoftTLB */
+    size_t attention; /* uint32_t: nonzero means leave soon */
+    bool reg0_is_zero;
+    uint8_t hot[16]; /* registers by heat, hottest first */
+};
+
+/* ---- Entering and leaving ---------------------------------------------- */
+
+enum jit_exit_kind {
+    JIT_EXIT_LINK,      /* data = block id * 2 + link: an unlinked exit */
+    JIT_EXIT_BUDGET,    /* data = block id: nothing of it was executed */
+    JIT_EXIT_INDIRECT,  /* state.pc: not in the jump cache */
+    JIT_EXIT_FAULT,     /* state.site: a load, store or helper failed there */
+    JIT_EXIT_STEP,      /* state.site: have another engine do the instruction */
+    JIT_EXIT_ATTENTION, /* state.site: the instruction before was the last */
+};
+
+struct jit_exit {
+    uint32_t kind; /* enum jit_exit_kind */
+    uint32_t data;
+};
+
+bool jit_host__supported(void);
+
+/* Bytes of the fixed part that jit_host__make_stubs() needs. */
+size_t jit_host__stubs_size(void);
+
+struct jit_stubs; /* where the shared stubs are; the host's own */
+
+/* Write the shared stubs. NULL if memory is short. Free with xbar_free. */
+struct jit_stubs *jit_host__make_stubs(struct xbar_engine *engine,
+                                       struct code_memory *cm,
+                                       const struct jit_guest *guest);
+void jit_host__free_stubs(struct xbar_engine *engine, struct jit_stubs *stubs);
+
+/* Run from the block at @code until something leaves. */
+struct jit_exit jit_host__enter(const struct jit_stubs *stubs, void *vcpu,
+                                const uint8_t *code);
+
+/* ---- Emitting ---------------------------------------------------------- */
+
+enum jit_alu {
+    JIT_ADD,
+    JIT_SUB,
+    JIT_AND,
+    JIT_OR,
+    JIT_XOR,
+    JIT_SLL,
+    JIT_SRL,
+    JIT_SRA,
+    JIT_SLT,
+    JIT_SLTU,
+    JIT_ADDW,
+    JIT_SUBW,
+    JIT_SLLW,
+    JIT_SRLW,
+    JIT_SRAW,
+    JIT_MUL,
+    JIT_MULW,
+    JIT_MULH,
+    JIT_MULHU,
+    JIT_MULHSU,
+    JIT_DIV,
+    JIT_DIVU,
+    JIT_REM,
+    JIT_REMU,
+    JIT_DIVW,
+    JIT_DIVUW,
+    JIT_REMW,
+    JIT_REMUW,
+};
+
+enum jit_condition {
+    JIT_EQ,
+    JIT_NE,
+    JIT_LT,
+    JIT_GE,
+    JIT_LTU,
+    JIT_GEU,
+};
+
+enum jit_amo {
+    JIT_AMO_SWAP,
+    JIT_AMO_ADD,
+    JIT_AMO_XOR,
+    JIT_AMO_AND,
+    JIT_AMO_OR,
+    JIT_AMO_MIN,
+    JIT_AMO_MAX,
+    JIT_AMO_MINU,
+    JIT_AMO_MAXU,
+};
+
+/* A register, or an immediate. */
+struct jit_operand {
+    bool is_imm;
+    uint8_t reg;
+    int64_t imm;
+};
+
+/* A load or store of 1 << size_log2 bytes at regs[base] + offset. */
+struct jit_access {
+    uint8_t reg; /* loaded or stored */
+    uint8_t base;
+    uint8_t size_log2;
+    bool sign_extend;
+    int32_t offset;
+    /* Instead of a register: a field of the vCPU (an FP register), with the
+     * upper half of a 4-byte load set to ones if box. */
+    size_t field; /* 0: no field, use reg */
+    bool box;
+};
+
+#define JIT_COLD_MAX 512
+
+struct jit_cold; /* one out-of-line path; the host's own */
+
+/* A block being emitted. The caller sets the first part. */
+struct jit_emit {
+    struct code_buf *b;
+    struct jit_cache *cache;
+    struct jit_block *block;
+    const struct jit_guest *guest;
+    const struct jit_stubs *stubs;
+    unsigned data_context; /* of the TLB, for loads and stores */
+    unsigned fetch_context;
+
+    /* The instruction at hand: updated before each. */
+    uint16_t insn;
+    uint16_t pc_offset;
+    uint16_t length;
+
+    bool failed; /* sticky: too many sites or cold paths */
+    unsigned cold_count;
+    struct jit_cold *cold; /* JIT_COLD_MAX of them */
+};
+
+size_t jit_host__cold_size(void); /* of the array at emit->cold */
+
+/* The block's entry; the count is filled in by the epilogue. */
+void jit_host__prologue(struct jit_emit *e);
+void jit_host__epilogue(struct jit_emit *e);
+
+void jit_host__alu(struct jit_emit *e, enum jit_alu op, unsigned rd,
+                   unsigned rs1, struct jit_operand b);
+void jit_host__set(struct jit_emit *e, unsigned rd, uint64_t value);
+void jit_host__load(struct jit_emit *e, const struct jit_access *access);
+void jit_host__store(struct jit_emit *e, const struct jit_access *access);
+void jit_host__fence(struct jit_emit *e);
+
+/* Atomics on memory; anything but aligned RAM steps. */
+void jit_host__amo(struct jit_emit *e, enum jit_amo op, unsigned size_log2,
+                   unsigned rd, unsigned rs1, unsigned rs2);
+
+/* Fields of the vCPU that lr and sc work on (struct riscv_reservation). */
+struct jit_reservation {
+    size_t valid;     /* bool */
+    size_t size_log2; /* uint8_t */
+    size_t va;        /* uint64_t */
+    size_t value;     /* uint64_t, sign-extended as loaded */
+};
+
+void jit_host__load_reserved(struct jit_emit *e, unsigned size_log2,
+                             unsigned rd, unsigned rs1,
+                             const struct jit_reservation *r);
+void jit_host__store_conditional(struct jit_emit *e, unsigned size_log2,
+                                 unsigned rd, unsigned rs1, unsigned rs2,
+                                 const struct jit_reservation *r);
+
+/* Call helpers.execute; @reads and @writes: registers it touches, or 0. */
+void jit_host__execute(struct jit_emit *e, uint32_t bits, unsigned reads,
+                       unsigned writes);
+
+/* ---- Ends of a block --------------------------------------------------- */
+
+/* Go on at @pc through link @link; within the page if @same_page. */
+void jit_host__goto(struct jit_emit *e, unsigned link, uint64_t pc,
+                    bool same_page);
+/* If the condition holds, leave through link 1 to @pc; else fall through. */
+void jit_host__branch(struct jit_emit *e, enum jit_condition cc, unsigned rs1,
+                      unsigned rs2, uint64_t pc, bool same_page);
+/* Jump to (regs[base] + offset) & ~1, setting regs[rd] = link_pc first. If it
+ * returns, the newest call on the return stack is tried. */
+void jit_host__jump_indirect(struct jit_emit *e, unsigned base, int32_t offset,
+                             unsigned rd, uint64_t link_pc, bool returns);
+/*
+ * Push a call on the return stack, before the jump that makes it: it returns
+ * to @pc, by link 1 of this block, which checks that the page of @pc is
+ * mapped as it was when the link was made. The stack holds for one mode.
+ */
+void jit_host__push_return(struct jit_emit *e, uint64_t pc);
+/* Empty the stack: the mode changed, or code that it names went away. */
+void jit_host__forget_returns(struct jit_state *state);
+/* Leave so that another engine does the instruction at hand. */
+void jit_host__step(struct jit_emit *e);
+
+/* ---- Patching ---------------------------------------------------------- */
+
+/*
+ * Make the jump whose displacement is stored at @rw (offset @at in code
+ * memory, 4-byte aligned) lead to offset @target: one 4-byte store.
+ */
+void jit_host__patch_jump(uint8_t *rw, uint32_t at, uint32_t target);
+
+/* Replace a 4-byte aligned immediate operand: one 4-byte store. */
+void jit_host__patch_word(uint8_t *rw, uint32_t value);
+
+#endif

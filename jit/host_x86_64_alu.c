@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Register arithmetic.
+ *
+ * The rule for all of it: a result is computed in the home of rd, or in rax
+ * if rd has none or is also the second source, and put where it belongs.
+ * rcx and rdx are free throughout.
+ */
+#include "jit/host_x86_64_internal.h"
+
+/* ---- Guest registers --------------------------------------------------- */
+
+void x86__get(struct jit_emit *e, unsigned dst, unsigned reg)
+{
+    if (x86__is_zero(e, reg)) {
+        x86_rr(e->b, X86_XOR_MR, 4, dst, dst);
+    } else if (e->stubs->home[reg] != dst) {
+        x86_rm(e->b, X86_MOV_RM, 8, dst, x86__guest(e, reg));
+    }
+}
+
+void x86__put(struct jit_emit *e, unsigned reg, unsigned src)
+{
+    if (!x86__is_zero(e, reg) && e->stubs->home[reg] != src) {
+        x86_mr(e->b, X86_MOV_MR, 8, x86__guest(e, reg), src);
+    }
+}
+
+unsigned x86__read(struct jit_emit *e, unsigned reg, unsigned scratch)
+{
+    if (!x86__is_zero(e, reg) && e->stubs->home[reg] != NO_HOME) {
+        return e->stubs->home[reg];
+    }
+    x86__get(e, scratch, reg);
+    return scratch;
+}
+
+static bool fits_int32(int64_t value)
+{
+    return value == (int32_t)value;
+}
+
+void jit_host__set(struct jit_emit *e, unsigned rd, uint64_t value)
+{
+    if (x86__is_zero(e, rd)) {
+        return;
+    }
+    if (e->stubs->home[rd] == NO_HOME && fits_int32((int64_t)value)) {
+        x86_mi(e->b, X86_MOV_MI, 8, x86__guest(e, rd), (int64_t)value);
+        return;
+    }
+    x86_load_imm(e->b, x86__target(e, rd, RAX), value);
+    x86__put(e, rd, x86__target(e, rd, RAX));
+}
+
+/* ---- Two-operand operations -------------------------------------------- */
+
+/* What the x86 instruction is, and what the guest's operation allows. */
+struct binary {
+    uint8_t op;  /* enum x86_op, RM form: reg = reg op reg-or-memory */
+    uint8_t alu; /* enum x86_alu */
+    bool commutes;
+};
+
+static const struct binary binaries[] = {
+    [JIT_ADD] = { X86_ADD_RM, X86_ALU_ADD, true },
+    [JIT_SUB] = { X86_SUB_RM, X86_ALU_SUB, false },
+    [JIT_AND] = { X86_AND_RM, X86_ALU_AND, true },
+    [JIT_OR] = { X86_OR_RM, X86_ALU_OR, true },
+    [JIT_XOR] = { X86_XOR_RM, X86_ALU_XOR, true },
+};
+
+/* d is where the result is computed: never the home of a later source. */
+static unsigned result_register(const struct jit_emit *e, unsigned rd,
+                                unsigned rs1, struct jit_operand b)
+{
+    if (!b.is_imm && b.reg == rd && rs1 != rd) {
+        return RAX;
+    }
+    return x86__target(e, rd, RAX);
+}
+
+static void binary_imm(struct jit_emit *e, const struct binary *bin,
+                       unsigned width, unsigned d, unsigned rs1, int64_t imm)
+{
+    unsigned s = e->stubs->home[rs1];
+
+    xbar_assert(fits_int32(imm));
+    if (bin->alu == X86_ALU_ADD && width == 8 && s != NO_HOME && s != d &&
+        !x86__is_zero(e, rs1)) {
+        x86_rm(e->b, X86_LEA, 8, d, x86_mem(s, (int32_t)imm));
+        return;
+    }
+    x86__get(e, d, rs1);
+    if (imm != 0 || bin->alu == X86_ALU_AND) {
+        x86_alu_imm(e->b, (enum x86_alu)bin->alu, width, x86_r(d),
+                    (int32_t)imm);
+    }
+}
+
+static void binary_reg(struct jit_emit *e, const struct binary *bin,
+                       unsigned width, unsigned d, unsigned rs1, unsigned rs2)
+{
+    if (x86__is_zero(e, rs2)) {
+        x86__get(e, d, rs1);
+        if (bin->alu == X86_ALU_AND) {
+            x86_rr(e->b, X86_XOR_MR, 4, d, d);
+        }
+        return;
+    }
+    x86__get(e, d, rs1);
+    x86_rm(e->b, (enum x86_op)bin->op, width, d, x86__guest(e, rs2));
+}
+
+static void emit_binary(struct jit_emit *e, enum jit_alu op, unsigned width,
+                        unsigned rd, unsigned rs1, struct jit_operand b)
+{
+    const struct binary *bin = &binaries[op];
+    unsigned d;
+
+    if (!b.is_imm && b.reg == rd && bin->commutes) {
+        b.reg = (uint8_t)rs1;
+        rs1 = rd;
+    }
+    d = result_register(e, rd, rs1, b);
+    if (b.is_imm) {
+        binary_imm(e, bin, width, d, rs1, b.imm);
+    } else {
+        binary_reg(e, bin, width, d, rs1, b.reg);
+    }
+    if (width == 4) {
+        x86_rm(e->b, X86_MOVSXD, 8, d, x86_r(d));
+    }
+    x86__put(e, rd, d);
+}
+
+/* ---- Shifts ------------------------------------------------------------ */
+
+static void emit_shift(struct jit_emit *e, enum x86_op by_imm,
+                       enum x86_op by_cl, unsigned width, unsigned rd,
+                       unsigned rs1, struct jit_operand b)
+{
+    unsigned d = result_register(e, rd, rs1, b);
+
+    if (b.is_imm) {
+        x86__get(e, d, rs1);
+        if (b.imm != 0) {
+            x86_mi(e->b, by_imm, width, x86_r(d), b.imm);
+        }
+    } else {
+        x86__get(e, RCX, b.reg);
+        x86__get(e, d, rs1);
+        x86_m(e->b, by_cl, width, x86_r(d));
+    }
+    if (width == 4) {
+        x86_rm(e->b, X86_MOVSXD, 8, d, x86_r(d));
+    }
+    x86__put(e, rd, d);
+}
+
+/* ---- Comparisons ------------------------------------------------------- */
+
+/* Flags of regs[rs1] - b. */
+static void compare(struct jit_emit *e, unsigned rs1, struct jit_operand b)
+{
+    unsigned s = x86__read(e, rs1, RAX);
+
+    if (b.is_imm) {
+        x86_alu_imm(e->b, X86_ALU_CMP, 8, x86_r(s), (int32_t)b.imm);
+    } else if (x86__is_zero(e, b.reg)) {
+        x86_rr(e->b, X86_TEST_MR, 8, s, s);
+    } else {
+        x86_rm(e->b, X86_CMP_RM, 8, s, x86__guest(e, b.reg));
+    }
+}
+
+static void emit_set_less(struct jit_emit *e, enum x86_condition cc,
+                          unsigned rd, unsigned rs1, struct jit_operand b)
+{
+    compare(e, rs1, b);
+    x86_set(e->b, cc, RAX);
+    x86__put(e, rd, RAX);
+}
+
+/* ---- Multiplication ---------------------------------------------------- */
+
+static void emit_mul(struct jit_emit *e, unsigned width, unsigned rd,
+                     unsigned rs1, unsigned rs2)
+{
+    struct jit_operand b = { .reg = (uint8_t)rs2 };
+    unsigned d = result_register(e, rd, rs1, b);
+
+    if (x86__is_zero(e, rs2)) {
+        jit_host__set(e, rd, 0);
+        return;
+    }
+    x86__get(e, d, rs1);
+    x86_rm(e->b, X86_IMUL_RM, width, d, x86__guest(e, rs2));
+    if (width == 4) {
+        x86_rm(e->b, X86_MOVSXD, 8, d, x86_r(d));
+    }
+    x86__put(e, rd, d);
+}
+
+/* rdx:rax = rs1 * rs2, by @op. */
+static void emit_mul_high(struct jit_emit *e, enum x86_op op, unsigned rd,
+                          unsigned rs1, unsigned rs2)
+{
+    unsigned s = x86__read(e, rs2, RCX);
+
+    x86__get(e, RAX, rs1);
+    x86_m(e->b, op, 8, x86_r(s));
+    x86__put(e, rd, RDX);
+}
+
+/* signed * unsigned = unsigned * unsigned - (rs1 < 0 ? rs2 << 64 : 0) */
+static void emit_mulhsu(struct jit_emit *e, unsigned rd, unsigned rs1,
+                        unsigned rs2)
+{
+    unsigned s = x86__read(e, rs2, RCX);
+
+    x86__get(e, RAX, rs1);
+    x86_m(e->b, X86_MUL_M, 8, x86_r(s));
+    x86__get(e, RAX, rs1);
+    x86_mi(e->b, X86_SAR_MI8, 8, x86_r(RAX), 63);
+    x86_rr(e->b, X86_AND_MR, 8, RAX, s);
+    x86_rr(e->b, X86_SUB_MR, 8, RDX, RAX);
+    x86__put(e, rd, RDX);
+}
+
+/* ---- Division ---------------------------------------------------------- */
+
+struct division {
+    uint8_t width;
+    bool is_signed;
+    bool remainder;
+};
+
+/*
+ * What the guest defines and the host traps on, first: divisor 0 gives all
+ * ones (remainder: the dividend); divisor -1 gives the negated dividend
+ * (remainder: 0), which covers the one overflow.
+ */
+static void emit_div(struct jit_emit *e, struct division div, unsigned rd,
+                     unsigned rs1, unsigned rs2)
+{
+    uint32_t zero, minus_one = 0, done, done2 = 0;
+
+    x86__get(e, RCX, rs2);
+    x86__get(e, RAX, rs1);
+    x86_rr(e->b, X86_TEST_MR, div.width, RCX, RCX);
+    zero = x86_jcc(e->b, CC_E, NULL);
+    if (div.is_signed) {
+        x86_alu_imm(e->b, X86_ALU_CMP, div.width, x86_r(RCX), -1);
+        minus_one = x86_jcc(e->b, CC_E, NULL);
+        x86_m(e->b, div.width == 8 ? X86_CQO : X86_CDQ, div.width, x86_r(RAX));
+        x86_m(e->b, X86_IDIV_M, div.width, x86_r(RCX));
+    } else {
+        x86_rr(e->b, X86_XOR_MR, 4, RDX, RDX);
+        x86_m(e->b, X86_DIV_M, div.width, x86_r(RCX));
+    }
+    if (div.remainder) {
+        x86_rr(e->b, X86_MOV_MR, 8, RAX, RDX);
+    }
+    done = x86_jmp(e->b, NULL);
+    if (div.is_signed) {
+        x86_patch_here(e->b, minus_one);
+        if (div.remainder) {
+            x86_rr(e->b, X86_XOR_MR, 4, RAX, RAX);
+        } else {
+            x86_m(e->b, X86_NEG_M, div.width, x86_r(RAX));
+        }
+        done2 = x86_jmp(e->b, NULL);
+    }
+    x86_patch_here(e->b, zero);
+    if (!div.remainder) {
+        x86_load_imm(e->b, RAX, UINT64_MAX);
+    }
+    x86_patch_here(e->b, done);
+    if (div.is_signed) {
+        x86_patch_here(e->b, done2);
+    }
+    if (div.width == 4) {
+        x86_rm(e->b, X86_MOVSXD, 8, RAX, x86_r(RAX));
+    }
+    x86__put(e, rd, RAX);
+}
+
+/* ---- Choosing ---------------------------------------------------------- */
+
+static bool emit_mul_op(struct jit_emit *e, enum jit_alu op, unsigned rd,
+                        unsigned rs1, unsigned rs2)
+{
+    switch (op) {
+    case JIT_MUL:
+        emit_mul(e, 8, rd, rs1, rs2);
+        return true;
+    case JIT_MULW:
+        emit_mul(e, 4, rd, rs1, rs2);
+        return true;
+    case JIT_MULH:
+        emit_mul_high(e, X86_IMUL_M, rd, rs1, rs2);
+        return true;
+    case JIT_MULHU:
+        emit_mul_high(e, X86_MUL_M, rd, rs1, rs2);
+        return true;
+    case JIT_MULHSU:
+        emit_mulhsu(e, rd, rs1, rs2);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool emit_div_op(struct jit_emit *e, enum jit_alu op, unsigned rd,
+                        unsigned rs1, unsigned rs2)
+{
+    static const struct division divisions[] = {
+        [JIT_DIV] = { 8, true, false },  [JIT_DIVU] = { 8, false, false },
+        [JIT_REM] = { 8, true, true },   [JIT_REMU] = { 8, false, true },
+        [JIT_DIVW] = { 4, true, false }, [JIT_DIVUW] = { 4, false, false },
+        [JIT_REMW] = { 4, true, true },  [JIT_REMUW] = { 4, false, true },
+    };
+
+    if (op < JIT_DIV) {
+        return false;
+    }
+    emit_div(e, divisions[op], rd, rs1, rs2);
+    return true;
+}
+
+static void emit_plain_op(struct jit_emit *e, enum jit_alu op, unsigned rd,
+                          unsigned rs1, struct jit_operand b)
+{
+    switch (op) {
+    case JIT_ADDW:
+        emit_binary(e, JIT_ADD, 4, rd, rs1, b);
+        break;
+    case JIT_SUBW:
+        emit_binary(e, JIT_SUB, 4, rd, rs1, b);
+        break;
+    case JIT_SLL:
+        emit_shift(e, X86_SHL_MI8, X86_SHL_MC, 8, rd, rs1, b);
+        break;
+    case JIT_SRL:
+        emit_shift(e, X86_SHR_MI8, X86_SHR_MC, 8, rd, rs1, b);
+        break;
+    case JIT_SRA:
+        emit_shift(e, X86_SAR_MI8, X86_SAR_MC, 8, rd, rs1, b);
+        break;
+    case JIT_SLLW:
+        emit_shift(e, X86_SHL_MI8, X86_SHL_MC, 4, rd, rs1, b);
+        break;
+    case JIT_SRLW:
+        emit_shift(e, X86_SHR_MI8, X86_SHR_MC, 4, rd, rs1, b);
+        break;
+    case JIT_SRAW:
+        emit_shift(e, X86_SAR_MI8, X86_SAR_MC, 4, rd, rs1, b);
+        break;
+    case JIT_SLT:
+        emit_set_less(e, CC_L, rd, rs1, b);
+        break;
+    case JIT_SLTU:
+        emit_set_less(e, CC_B, rd, rs1, b);
+        break;
+    default:
+        emit_binary(e, op, 8, rd, rs1, b);
+        break;
+    }
+}
+
+void jit_host__alu(struct jit_emit *e, enum jit_alu op, unsigned rd,
+                   unsigned rs1, struct jit_operand b)
+{
+    if (x86__is_zero(e, rd)) {
+        return;
+    }
+    if (b.is_imm && x86__is_zero(e, rs1) && op == JIT_ADD) {
+        jit_host__set(e, rd, (uint64_t)b.imm);
+        return;
+    }
+    if (!emit_mul_op(e, op, rd, rs1, b.reg) &&
+        !emit_div_op(e, op, rd, rs1, b.reg)) {
+        emit_plain_op(e, op, rd, rs1, b);
+    }
+}

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Encoding of one row. An instruction is
+ *
+ *   [lock] [66] [REX] [0f] opcode [ModRM [SIB] [disp]] [imm]
+ *
+ *   REX    0100WRXB: W 64-bit, R extends ModRM.reg, X SIB.index, B ModRM.rm
+ *   ModRM  mod:2 reg:3 rm:3
+ *
+ * Special cases of the encoding, all in put_memory(): rm 4 (rsp, r12) means
+ * "SIB follows", and mod 0 with rm 5 (rbp, r13) means rip-relative, so those
+ * bases get a SIB byte and a displacement of at least 8 bits.
+ */
+#include "jit/host_x86_64_asm.h"
+
+#define LOCK    X86_LOCK
+#define D64     X86_D64
+#define CC      X86_CC
+#define SRC8    X86_SRC8
+#define SRC16   X86_SRC16
+#define SRC32   X86_SRC32
+#define BYTE    X86_BYTE
+#define MEMONLY X86_MEMONLY
+#define UIMM    X86_UIMM
+
+const struct x86_row x86__rows[X86_OP_COUNT] = {
+#define X86(id, text, shape, code, ext, sizes, bits) \
+    [X86_##id] = { .mnemonic = (text),               \
+                   .opcode = (code),                 \
+                   .flags = (bits),                  \
+                   .form = X86_FORM_##shape,         \
+                   .digit = (ext),                   \
+                   .widths = (sizes) },
+#include "jit/host_x86_64_insn.inc"
+#undef X86
+};
+
+static bool fits_int8(int64_t value)
+{
+    return value == (int8_t)value;
+}
+
+static void put_memory(struct code_buf *b, unsigned reg, struct x86_rm m)
+{
+    bool needs_sib = m.index != X86_NO_INDEX || (m.base & 7) == RSP;
+    unsigned mod = 2;
+
+    if (m.disp == 0 && (m.base & 7) != RBP) {
+        mod = 0;
+    } else if (fits_int8(m.disp)) {
+        mod = 1;
+    }
+    code_buf__put8(b, (uint8_t)(mod << 6 | (reg & 7) << 3 |
+                                (needs_sib ? RSP : m.base & 7)));
+    if (needs_sib) {
+        unsigned index = m.index == X86_NO_INDEX ? RSP : m.index & 7;
+
+        code_buf__put8(
+            b, (uint8_t)(m.scale_log2 << 6 | index << 3 | (m.base & 7)));
+    }
+    if (mod == 1) {
+        code_buf__put8(b, (uint8_t)m.disp);
+    } else if (mod == 2) {
+        code_buf__put32(b, (uint32_t)m.disp);
+    }
+}
+
+static void put_modrm(struct code_buf *b, unsigned reg, struct x86_rm rm)
+{
+    if (rm.is_reg) {
+        code_buf__put8(b, (uint8_t)(3 << 6 | (reg & 7) << 3 | (rm.base & 7)));
+    } else {
+        put_memory(b, reg, rm);
+    }
+}
+
+/* spl, bpl, sil and dil are only byte registers under a REX prefix. */
+static bool byte_needs_rex(const struct x86_row *row,
+                           const struct x86_operands *o)
+{
+    bool rm_is_byte = row->flags & (X86_BYTE | X86_SRC8);
+    bool reg_is_byte = row->flags & X86_BYTE && row->form == X86_FORM_MR;
+
+    return (rm_is_byte && o->rm.is_reg && o->rm.base >= RSP) ||
+           (reg_is_byte && o->reg >= RSP);
+}
+
+static void put_prefixes(struct code_buf *b, const struct x86_row *row,
+                         const struct x86_operands *o, unsigned reg)
+{
+    unsigned rex = 0;
+
+    if (row->flags & X86_LOCK) {
+        code_buf__put8(b, 0xf0);
+    }
+    if (o->width == 2) {
+        code_buf__put8(b, 0x66);
+    }
+    rex |= o->width == 8 && !(row->flags & X86_D64) ? 8 : 0;
+    rex |= reg >> 3 << 2;
+    rex |= o->rm.base >> 3;
+    if (!o->rm.is_reg && o->rm.index != X86_NO_INDEX) {
+        rex |= (unsigned)o->rm.index >> 3 << 1;
+    }
+    if (rex || byte_needs_rex(row, o)) {
+        code_buf__put8(b, (uint8_t)(0x40 | rex));
+    }
+}
+
+static void put_opcode(struct code_buf *b, const struct x86_row *row,
+                       unsigned add)
+{
+    if (row->opcode > 0xff) {
+        code_buf__put8(b, (uint8_t)(row->opcode >> 8));
+    }
+    code_buf__put8(b, (uint8_t)(row->opcode + add));
+}
+
+static void put_immediate(struct code_buf *b, const struct x86_row *row,
+                          const struct x86_operands *o)
+{
+    switch ((enum x86_form)row->form) {
+    case X86_FORM_MI8:
+        xbar_assert(row->flags & X86_UIMM ? o->imm >= 0 && o->imm < 64
+                                          : fits_int8(o->imm));
+        code_buf__put8(b, (uint8_t)o->imm);
+        break;
+    case X86_FORM_OI:
+        if (o->width == 8) {
+            code_buf__put64(b, (uint64_t)o->imm);
+            break;
+        }
+        code_buf__put32(b, (uint32_t)o->imm);
+        break;
+    case X86_FORM_MI:
+    case X86_FORM_RMI:
+    case X86_FORM_REL:
+        xbar_assert(o->imm == (int32_t)o->imm);
+        code_buf__put32(b, (uint32_t)o->imm);
+        break;
+    default:
+        break;
+    }
+}
+
+static bool form_has_modrm(enum x86_form form)
+{
+    return form <= X86_FORM_MC;
+}
+
+static bool form_has_digit(enum x86_form form)
+{
+    return form == X86_FORM_M || form == X86_FORM_MI8 || form == X86_FORM_MI ||
+           form == X86_FORM_MC;
+}
+
+void x86__emit(struct code_buf *b, enum x86_op op,
+               const struct x86_operands *operands)
+{
+    const struct x86_row *row = &x86__rows[op];
+    struct x86_operands o = *operands;
+    unsigned reg = form_has_digit(row->form) ? row->digit : o.reg;
+    unsigned add = row->flags & X86_CC ? o.cc : 0;
+
+    xbar_assert(row->widths & o.width);
+    xbar_assert(!(row->flags & X86_MEMONLY && o.rm.is_reg));
+    if (!code_buf__reserve(b)) {
+        return;
+    }
+    if (row->form == X86_FORM_O || row->form == X86_FORM_OI) {
+        /* The register sits in the opcode and is extended by REX.B. */
+        o.rm = x86_r(o.reg);
+        add = o.reg & 7;
+        reg = 0;
+    } else if (!form_has_modrm(row->form)) {
+        o.rm = x86_r(0);
+        reg = 0;
+    }
+    put_prefixes(b, row, &o, reg);
+    put_opcode(b, row, add);
+    if (form_has_modrm(row->form)) {
+        put_modrm(b, reg, o.rm);
+    }
+    put_immediate(b, row, &o);
+}
+
+/* ---- Shorthands -------------------------------------------------------- */
+
+void x86_alu_imm(struct code_buf *b, enum x86_alu alu, unsigned width,
+                 struct x86_rm rm, int32_t imm)
+{
+    static const struct {
+        uint8_t short_form;
+        uint8_t long_form;
+    } ops[] = {
+        [X86_ALU_ADD] = { X86_ADD_MI8, X86_ADD_MI },
+        [X86_ALU_OR] = { X86_OR_MI8, X86_OR_MI },
+        [X86_ALU_AND] = { X86_AND_MI8, X86_AND_MI },
+        [X86_ALU_SUB] = { X86_SUB_MI8, X86_SUB_MI },
+        [X86_ALU_XOR] = { X86_XOR_MI8, X86_XOR_MI },
+        [X86_ALU_CMP] = { X86_CMP_MI8, X86_CMP_MI },
+    };
+
+    x86_mi(b, fits_int8(imm) ? ops[alu].short_form : ops[alu].long_form, width,
+           rm, imm);
+}
+
+void x86_load_imm(struct code_buf *b, unsigned reg, uint64_t imm)
+{
+    if (imm == 0) {
+        x86_rr(b, X86_XOR_MR, 4, reg, reg);
+    } else if (imm == (uint32_t)imm) {
+        x86__emit(b, X86_MOV_OI,
+                  &(struct x86_operands){
+                      .width = 4, .reg = reg, .imm = (int64_t)imm });
+    } else if ((int64_t)imm == (int32_t)imm) {
+        x86_mi(b, X86_MOV_MI, 8, x86_r(reg), (int64_t)imm);
+    } else {
+        x86__emit(b, X86_MOV_OI,
+                  &(struct x86_operands){
+                      .width = 8, .reg = reg, .imm = (int64_t)imm });
+    }
+}
+
+void x86_set(struct code_buf *b, enum x86_condition cc, unsigned reg)
+{
+    x86__emit(b, X86_SETCC,
+              &(struct x86_operands){ .width = 1, .rm = x86_r(reg), .cc = cc });
+    x86_rm(b, X86_MOVZX8, 4, reg, x86_r(reg));
+}
+
+static uint32_t emit_relative(struct code_buf *b, enum x86_op op,
+                              enum x86_condition cc, const uint8_t *target)
+{
+    uint32_t at;
+
+    x86__emit(b, op, &(struct x86_operands){ .width = 8, .cc = cc });
+    at = b->full ? 0 : code_buf__offset(b) - 4;
+    if (target != NULL) {
+        x86_patch(b, at, target);
+    }
+    return at;
+}
+
+uint32_t x86_jmp(struct code_buf *b, const uint8_t *target)
+{
+    return emit_relative(b, X86_JMP_REL, CC_O, target);
+}
+
+uint32_t x86_jcc(struct code_buf *b, enum x86_condition cc,
+                 const uint8_t *target)
+{
+    return emit_relative(b, X86_JCC_REL, cc, target);
+}
+
+uint32_t x86_call(struct code_buf *b, const uint8_t *target)
+{
+    return emit_relative(b, X86_CALL_REL, CC_O, target);
+}
+
+void x86_patch(struct code_buf *b, uint32_t at, const uint8_t *target)
+{
+    int64_t distance = target - (b->start + at + 4);
+    int32_t rel32 = (int32_t)distance;
+
+    if (b->full) {
+        return;
+    }
+    xbar_assert(distance == rel32);
+    memcpy(b->start + at, &rel32, sizeof(rel32));
+}

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The x86-64 assembler: rows of host_x86_64_insn.inc to bytes.
+ *
+ *     x86_mr(b, X86_ADD_MR, 8, x86_r(RBX), RAX);          add rbx, rax
+ *     x86_rm(b, X86_MOV_RM, 8, RAX, x86_mem(RBP, 16));      mov rax, [rbp+16]
+ *     x86_ri(b, X86_ALU_ADD, 8, RBX, 5);                    add rbx, 5
+ *
+ * Everything a caller gets wrong here is our own bug: it asserts.
+ */
+#ifndef XBAR_JIT_HOST_X86_64_ASM_H
+#define XBAR_JIT_HOST_X86_64_ASM_H
+
+#include "jit/code_buf.h"
+
+enum x86_reg_number {
+    RAX,
+    RCX,
+    RDX,
+    RBX,
+    RSP,
+    RBP,
+    RSI,
+    RDI,
+    R8,
+    R9,
+    R10,
+    R11,
+    R12,
+    R13,
+    R14,
+    R15,
+};
+
+enum x86_condition {
+    CC_O,
+    CC_NO,
+    CC_B,
+    CC_AE,
+    CC_E,
+    CC_NE,
+    CC_BE,
+    CC_A,
+    CC_S,
+    CC_NS,
+    CC_P,
+    CC_NP,
+    CC_L,
+    CC_GE,
+    CC_LE,
+    CC_G,
+};
+
+enum x86_form {
+    X86_FORM_RM,
+    X86_FORM_MR,
+    X86_FORM_M,
+    X86_FORM_MI8,
+    X86_FORM_MI,
+    X86_FORM_RMI,
+    X86_FORM_MC,
+    X86_FORM_O,
+    X86_FORM_OI,
+    X86_FORM_REL,
+    X86_FORM_NONE,
+};
+
+enum x86_flags {
+    X86_LOCK = 1 << 0,
+    X86_D64 = 1 << 1,
+    X86_CC = 1 << 2,
+    X86_SRC8 = 1 << 3,
+    X86_SRC16 = 1 << 4,
+    X86_SRC32 = 1 << 5,
+    X86_BYTE = 1 << 6,
+    X86_MEMONLY = 1 << 7,
+    X86_UIMM = 1 << 8,
+};
+
+enum x86_op {
+#define X86(id, mnemonic, form, opcode, digit, widths, flags) X86_##id,
+#include "jit/host_x86_64_insn.inc"
+#undef X86
+    X86_OP_COUNT
+};
+
+/* The properties of a row; x86__rows is indexed by enum x86_op. */
+struct x86_row {
+    const char *mnemonic;
+    uint16_t opcode;
+    uint16_t flags; /* enum x86_flags */
+    uint8_t form;   /* enum x86_form */
+    uint8_t digit;
+    uint8_t widths;
+};
+
+extern const struct x86_row x86__rows[X86_OP_COUNT];
+
+/* A register, or memory at base + index * scale + disp. */
+struct x86_rm {
+    bool is_reg;
+    uint8_t base;  /* the register itself if is_reg */
+    uint8_t index; /* X86_NO_INDEX: none; never RSP */
+    uint8_t scale_log2;
+    int32_t disp;
+};
+
+#define X86_NO_INDEX 0xff
+
+static inline struct x86_rm x86_r(unsigned reg)
+{
+    return (struct x86_rm){ .is_reg = true, .base = (uint8_t)reg };
+}
+
+static inline struct x86_rm x86_mem(unsigned base, int32_t disp)
+{
+    return (struct x86_rm){ .base = (uint8_t)base,
+                            .index = X86_NO_INDEX,
+                            .disp = disp };
+}
+
+static inline struct x86_rm x86_mem_index(unsigned base, unsigned index,
+                                          unsigned scale_log2, int32_t disp)
+{
+    return (struct x86_rm){ .base = (uint8_t)base,
+                            .index = (uint8_t)index,
+                            .scale_log2 = (uint8_t)scale_log2,
+                            .disp = disp };
+}
+
+/* One instruction, operands by role; what a form does not use is ignored. */
+struct x86_operands {
+    unsigned width; /* bytes */
+    unsigned reg;
+    struct x86_rm rm;
+    int64_t imm; /* or the relative displacement */
+    enum x86_condition cc;
+};
+
+void x86__emit(struct code_buf *b, enum x86_op op,
+               const struct x86_operands *operands);
+
+/* ---- Shorthands -------------------------------------------------------- */
+
+static inline void x86_mr(struct code_buf *b, enum x86_op op, unsigned width,
+                          struct x86_rm rm, unsigned reg)
+{
+    x86__emit(b, op,
+              &(struct x86_operands){ .width = width, .reg = reg, .rm = rm });
+}
+
+static inline void x86_rm(struct code_buf *b, enum x86_op op, unsigned width,
+                          unsigned reg, struct x86_rm rm)
+{
+    x86_mr(b, op, width, rm, reg);
+}
+
+static inline void x86_rr(struct code_buf *b, enum x86_op op, unsigned width,
+                          unsigned dst, unsigned src)
+{
+    x86_mr(b, op, width, x86_r(dst), src);
+}
+
+static inline void x86_m(struct code_buf *b, enum x86_op op, unsigned width,
+                         struct x86_rm rm)
+{
+    x86_mr(b, op, width, rm, 0);
+}
+
+static inline void x86_mi(struct code_buf *b, enum x86_op op, unsigned width,
+                          struct x86_rm rm, int64_t imm)
+{
+    x86__emit(b, op,
+              &(struct x86_operands){ .width = width, .rm = rm, .imm = imm });
+}
+
+/* The operations that come with imm8 and imm32 forms. */
+enum x86_alu {
+    X86_ALU_ADD,
+    X86_ALU_OR,
+    X86_ALU_AND,
+    X86_ALU_SUB,
+    X86_ALU_XOR,
+    X86_ALU_CMP,
+};
+
+/* rm = rm op imm, in the shorter form. */
+void x86_alu_imm(struct code_buf *b, enum x86_alu alu, unsigned width,
+                 struct x86_rm rm, int32_t imm);
+
+/* reg = imm, in the shortest form; flags may change (xor for zero). */
+void x86_load_imm(struct code_buf *b, unsigned reg, uint64_t imm);
+
+/* reg = condition ? 1 : 0; flags survive. */
+void x86_set(struct code_buf *b, enum x86_condition cc, unsigned reg);
+
+/*
+ * Jumps and calls to @target, or to 0 for now. Returns the offset of the
+ * 4-byte displacement, for x86_patch().
+ */
+uint32_t x86_jmp(struct code_buf *b, const uint8_t *target);
+uint32_t x86_jcc(struct code_buf *b, enum x86_condition cc,
+                 const uint8_t *target);
+uint32_t x86_call(struct code_buf *b, const uint8_t *target);
+
+/* Make the displacement at @at lead to @target (same buffer's addresses). */
+void x86_patch(struct code_buf *b, uint32_t at, const uint8_t *target);
+
+static inline void x86_patch_here(struct code_buf *b, uint32_t at)
+{
+    x86_patch(b, at, b->cur);
+}
+
+#endif

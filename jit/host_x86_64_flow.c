@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Prologue, ends of blocks, and the cold paths behind them.
+ */
+#include "jit/host_x86_64_internal.h"
+
+/* ---- Cold paths and sites ---------------------------------------------- */
+
+size_t jit_host__cold_size(void)
+{
+    return JIT_COLD_MAX * sizeof(struct jit_cold);
+}
+
+struct jit_cold *x86__cold(struct jit_emit *e, enum cold_kind kind)
+{
+    struct jit_cold *cold;
+
+    if (e->cold_count == JIT_COLD_MAX) {
+        e->failed = true;
+        return NULL;
+    }
+    cold = &e->cold[e->cold_count++];
+    *cold = (struct jit_cold){ .kind = (uint8_t)kind,
+                               .insn = e->insn,
+                               .pc_offset = e->pc_offset,
+                               .length = e->length };
+    return cold;
+}
+
+void x86__site(struct jit_emit *e, const struct jit_cold *at, bool after)
+{
+    uint32_t offset = code_buf__offset(e->b);
+    struct jit_site site = {
+        .return_offset = (uint16_t)offset,
+        .insn = (uint16_t)(at->insn + (after ? 1 : 0)),
+        .pc_offset = (uint16_t)(at->pc_offset + (after ? at->length : 0)),
+        .length = at->length,
+    };
+
+    if (offset > UINT16_MAX || !jit_cache__add_site(e->cache, &site)) {
+        e->failed = true;
+    }
+}
+
+/* Shared stubs lie at fixed offsets in front of all blocks. */
+static const uint8_t *stub_address(const struct jit_emit *e, uint32_t stub)
+{
+    return code_memory__rw(jit_cache__memory(e->cache), stub);
+}
+
+void x86__call_stub(struct jit_emit *e, uint32_t stub)
+{
+    x86_call(e->b, stub_address(e, stub));
+}
+
+void x86__jump_stub(struct jit_emit *e, uint32_t stub)
+{
+    x86_jmp(e->b, stub_address(e, stub));
+}
+
+/* ---- Entry ------------------------------------------------------------- */
+
+/*
+ *     sub  qword [rbp + budget], n
+ *     js   cold
+ */
+void jit_host__prologue(struct jit_emit *e)
+{
+    size_t budget = e->guest->state + offsetof(struct jit_state, budget);
+    struct jit_cold *cold = x86__cold(e, COLD_BUDGET);
+
+    x86_mi(e->b, X86_SUB_MI, 8, x86__field(e->stubs, budget), 0);
+    cold->resume = code_buf__offset(e->b) - 4; /* n, once it is known */
+    cold->jump_at = x86_jcc(e->b, CC_S, NULL);
+}
+
+/* ---- Links ------------------------------------------------------------- */
+
+/* One-byte nops until a displacement after @opcode bytes is 4-byte aligned.
+ * Blocks start at multiples of 16, so buffer offsets serve. */
+static void align_displacement(struct jit_emit *e, unsigned opcode)
+{
+    while (code_buf__reserve(e->b) &&
+           (code_buf__offset(e->b) + opcode) % 4 != 0) {
+        code_buf__put8(e->b, 0x90);
+    }
+}
+
+/*
+ * A jump to another page holds only while that page is mapped as it was when
+ * the link was made: the exec entry of its slot must have its address as tag
+ * and the physical page of the target. Leaves through the link's stub if not.
+ *
+ *     mov  rax, page
+ *     cmp  rax, [rbp + exec tag]
+ *     jne  stub
+ *     cmp  dword [rbp + info.phys + 1], page id       patched when linked
+ *     jne  stub
+ *     jmp  target                                     patched when linked
+ */
+static void far_jump(struct jit_emit *e, struct jit_cold *cold, uint64_t pc)
+{
+    unsigned index = tlb_index(pc);
+    size_t slot = e->fetch_context * TLB_L1_SIZE + index;
+    size_t tag = e->guest->tlb + offsetof(SoftTLB, l1) +
+                 slot * sizeof(TLBEntry) + TLB_EXEC * sizeof(uint64_t);
+    size_t phys = e->guest->tlb + offsetof(SoftTLB, info) +
+                  slot * sizeof(TLBInfo) + offsetof(TLBInfo, phys);
+    struct jit_link *link = &e->block->links[cold->link];
+
+    x86_load_imm(e->b, RAX, pc & TLB_PAGE_MASK);
+    x86_rm(e->b, X86_CMP_RM, 8, RAX, x86__field(e->stubs, tag));
+    cold->jump_at = x86_jcc(e->b, CC_NE, NULL);
+    /* 81 /7 with a disp32: the immediate is the last of 10 bytes. */
+    align_displacement(e, 6);
+    x86_mi(e->b, X86_CMP_MI, 4, x86__field(e->stubs, phys + 1), INT32_MAX);
+    link->page_at = code_buf__offset(e->b) - 4;
+    cold->jump2_at = x86_jcc(e->b, CC_NE, NULL);
+    align_displacement(e, 1);
+    link->jump_at = x86_jmp(e->b, NULL);
+}
+
+/* The stub of link @which: names it and leaves. */
+static void cold_link(struct jit_emit *e, const struct jit_cold *cold)
+{
+    struct jit_link *link = &e->block->links[cold->link];
+
+    link->stub = code_buf__offset(e->b);
+    x86_patch_here(e->b, link->jump_at);
+    x86_load_imm(e->b, RCX, e->block->id * 2 + cold->link);
+    x86__jump_stub(e, e->stubs->exit_link);
+}
+
+void jit_host__goto(struct jit_emit *e, unsigned which, uint64_t pc,
+                    bool same_page)
+{
+    struct jit_link *link = &e->block->links[which];
+    struct jit_cold *cold = x86__cold(e, COLD_LINK);
+
+    if (cold == NULL) {
+        return;
+    }
+    cold->link = (uint8_t)which;
+    link->target_pc = pc;
+    if (same_page) {
+        align_displacement(e, 1);
+        link->jump_at = x86_jmp(e->b, NULL);
+    } else {
+        far_jump(e, cold, pc);
+    }
+}
+
+static void compare_registers(struct jit_emit *e, unsigned rs1, unsigned rs2)
+{
+    unsigned s = x86__read(e, rs1, RAX);
+
+    if (x86__is_zero(e, rs2)) {
+        x86_rr(e->b, X86_TEST_MR, 8, s, s);
+    } else {
+        x86_rm(e->b, X86_CMP_RM, 8, s, x86__guest(e, rs2));
+    }
+}
+
+void jit_host__branch(struct jit_emit *e, enum jit_condition cc, unsigned rs1,
+                      unsigned rs2, uint64_t pc, bool same_page)
+{
+    static const uint8_t conditions[] = {
+        [JIT_EQ] = CC_E,  [JIT_NE] = CC_NE, [JIT_LT] = CC_L,
+        [JIT_GE] = CC_GE, [JIT_LTU] = CC_B, [JIT_GEU] = CC_AE,
+    };
+    struct jit_link *link = &e->block->links[1];
+    struct jit_cold *cold = x86__cold(e, same_page ? COLD_LINK : COLD_FAR_LINK);
+
+    if (cold == NULL) {
+        return;
+    }
+    cold->link = 1;
+    cold->pc = pc;
+    link->target_pc = pc;
+    compare_registers(e, rs1, rs2);
+    align_displacement(e, 2);
+    cold->jump_at = x86_jcc(e->b, (enum x86_condition)conditions[cc], NULL);
+    if (same_page) {
+        link->jump_at = cold->jump_at;
+        cold->jump_at = 0;
+    }
+}
+
+/* A taken branch to another page: its checks are out of line. */
+static void cold_far_link(struct jit_emit *e, struct jit_cold *cold)
+{
+    x86_patch_here(e->b, cold->jump_at);
+    far_jump(e, cold, cold->pc);
+    x86_patch_here(e->b, cold->jump_at);
+    x86_patch_here(e->b, cold->jump2_at);
+    cold_link(e, cold);
+}
+
+/* ---- The return stack -------------------------------------------------- */
+
+_Static_assert(sizeof(struct jit_return) == 16, "ras_top counts in these");
+_Static_assert((JIT_RAS_SIZE & (JIT_RAS_SIZE - 1)) == 0, "a ring by masking");
+
+#define RAS_MASK ((JIT_RAS_SIZE - 1) * sizeof(struct jit_return))
+
+static size_t state_offset(const struct jit_emit *e, size_t offset)
+{
+    return e->guest->state + offset;
+}
+
+static struct x86_rm ras_field(const struct jit_emit *e, unsigned index,
+                               size_t field)
+{
+    size_t ras = state_offset(e, offsetof(struct jit_state, ras));
+
+    return x86_mem_index(RBP, index, 0, x86__disp(e->stubs, ras + field));
+}
+
+static struct x86_rm ras_top(const struct jit_emit *e)
+{
+    return x86__field(e->stubs,
+                      state_offset(e, offsetof(struct jit_state, ras_top)));
+}
+
+/* The landing's address is known when the cold paths are written. */
+void jit_host__push_return(struct jit_emit *e, uint64_t pc)
+{
+    struct jit_cold *cold = x86__cold(e, COLD_LANDING);
+
+    if (cold == NULL) {
+        return;
+    }
+    cold->link = 1;
+    cold->pc = pc;
+    e->block->links[1].target_pc = pc;
+    x86_rm(e->b, X86_MOV_RM, 4, RCX, ras_top(e));
+    x86_alu_imm(e->b, X86_ALU_ADD, 4, x86_r(RCX), sizeof(struct jit_return));
+    x86_alu_imm(e->b, X86_ALU_AND, 4, x86_r(RCX), RAS_MASK);
+    x86_mr(e->b, X86_MOV_MR, 4, ras_top(e), RCX);
+    x86_load_imm(e->b, RDX, pc);
+    x86_mr(e->b, X86_MOV_MR, 8,
+           ras_field(e, RCX, offsetof(struct jit_return, pc)), RDX);
+    x86__emit(e->b, X86_MOV_OI,
+              &(struct x86_operands){ .width = 8, .reg = RDX });
+    cold->resume = code_buf__offset(e->b) - 8;
+    x86_mr(e->b, X86_MOV_MR, 8,
+           ras_field(e, RCX, offsetof(struct jit_return, code)), RDX);
+}
+
+/* rax = target: leaves through the newest entry if that returns there. */
+static void try_return(struct jit_emit *e)
+{
+    uint32_t miss;
+
+    x86_rm(e->b, X86_MOV_RM, 4, RCX, ras_top(e));
+    x86_rm(e->b, X86_CMP_RM, 8, RAX,
+           ras_field(e, RCX, offsetof(struct jit_return, pc)));
+    miss = x86_jcc(e->b, CC_NE, NULL);
+    x86_rm(e->b, X86_LEA, 4, RDX,
+           x86_mem(RCX, -(int32_t)sizeof(struct jit_return)));
+    x86_alu_imm(e->b, X86_ALU_AND, 4, x86_r(RDX), RAS_MASK);
+    x86_mr(e->b, X86_MOV_MR, 4, ras_top(e), RDX);
+    x86_m(e->b, X86_JMP_M, 8,
+          ras_field(e, RCX, offsetof(struct jit_return, code)));
+    x86_patch_here(e->b, miss);
+}
+
+static void cold_landing(struct jit_emit *e, struct jit_cold *cold)
+{
+    struct code_memory *cm = jit_cache__memory(e->cache);
+    const uint8_t *rx = code_memory__to_rx(cm, e->b->cur);
+
+    if (!e->b->full) {
+        memcpy(e->b->start + cold->resume, &rx, sizeof(rx));
+    }
+    far_jump(e, cold, cold->pc);
+    x86_patch_here(e->b, cold->jump_at);
+    x86_patch_here(e->b, cold->jump2_at);
+    cold_link(e, cold);
+}
+
+void jit_host__forget_returns(struct jit_state *state)
+{
+    for (unsigned i = 0; i < JIT_RAS_SIZE; i++) {
+        state->ras[i].pc = 1;
+    }
+}
+
+/* ---- Indirect jumps ---------------------------------------------------- */
+
+/*
+ * rax = target. The jump cache names a block for it; the exec entry of its
+ * page must say that the page is mapped as it was then.
+ *
+ *     slot   = jumps[jit_jump_index(target)]
+ *     hit if   slot.pc == target && slot.mode == mode
+ *           && exec tag of target's page == its page
+ *           && info.phys of that entry == slot.page
+ */
+static void jump_through_cache(struct jit_emit *e)
+{
+    const struct jit_stubs *stubs = e->stubs;
+    size_t jumps = state_offset(e, offsetof(struct jit_state, jumps));
+    size_t entries = e->fetch_context * TLB_L1_SIZE * sizeof(TLBEntry);
+    size_t tag = e->guest->tlb + offsetof(SoftTLB, l1) + entries +
+                 TLB_EXEC * sizeof(uint64_t);
+    size_t phys = e->guest->tlb + offsetof(SoftTLB, info) + entries +
+                  offsetof(TLBInfo, phys);
+    uint32_t miss[4];
+
+    x86_rr(e->b, X86_MOV_MR, 4, RCX, RAX);
+    x86_mi(e->b, X86_SHR_MI8, 4, x86_r(RCX), JIT_JUMP_BITS);
+    x86_rr(e->b, X86_XOR_MR, 4, RCX, RAX);
+    x86_mi(e->b, X86_SHL_MI8, 4, x86_r(RCX), 4);
+    x86_alu_imm(e->b, X86_ALU_AND, 4, x86_r(RCX),
+                ((1 << JIT_JUMP_BITS) - 1) << 5);
+    x86_rm(e->b, X86_LEA, 8, RCX,
+           x86_mem_index(RBP, RCX, 0, x86__disp(stubs, jumps)));
+    x86_rm(e->b, X86_CMP_RM, 8, RAX,
+           x86_mem(RCX, offsetof(struct jit_jump, pc)));
+    miss[0] = x86_jcc(e->b, CC_NE, NULL);
+    x86_alu_imm(e->b, X86_ALU_CMP, 4,
+                x86_mem(RCX, offsetof(struct jit_jump, mode)),
+                (int32_t)e->block->key.mode);
+    miss[1] = x86_jcc(e->b, CC_NE, NULL);
+    x86_rr(e->b, X86_MOV_MR, 4, RDX, RAX);
+    x86_mi(e->b, X86_SHR_MI8, 4, x86_r(RDX), TLB_PAGE_BITS - 5);
+    x86_alu_imm(e->b, X86_ALU_AND, 4, x86_r(RDX), (TLB_L1_SIZE - 1) << 5);
+    x86_rm(e->b, X86_XOR_RM, 8, RAX,
+           x86_mem_index(RBP, RDX, 0, x86__disp(stubs, tag)));
+    x86_alu_imm(e->b, X86_ALU_CMP, 8, x86_r(RAX), TLB_PAGE_SIZE - 1);
+    miss[2] = x86_jcc(e->b, CC_A, NULL);
+    x86_rm(e->b, X86_MOV_RM, 8, RDX,
+           x86_mem_index(RBP, RDX, 0, x86__disp(stubs, phys)));
+    x86_rm(e->b, X86_CMP_RM, 8, RDX,
+           x86_mem(RCX, offsetof(struct jit_jump, page)));
+    miss[3] = x86_jcc(e->b, CC_NE, NULL);
+    x86_m(e->b, X86_JMP_M, 8, x86_mem(RCX, offsetof(struct jit_jump, code)));
+    for (unsigned i = 0; i < 4; i++) {
+        x86_patch_here(e->b, miss[i]);
+    }
+}
+
+static void set_link_register(struct jit_emit *e, unsigned rd, uint64_t pc)
+{
+    unsigned d = x86__target(e, rd, RCX);
+
+    if (!x86__is_zero(e, rd)) {
+        x86_load_imm(e->b, d, pc);
+        x86__put(e, rd, d);
+    }
+}
+
+void jit_host__jump_indirect(struct jit_emit *e, unsigned base, int32_t offset,
+                             unsigned rd, uint64_t link_pc, bool returns)
+{
+    size_t pc = state_offset(e, offsetof(struct jit_state, pc));
+
+    x86__address(e, base, offset);
+    x86_alu_imm(e->b, X86_ALU_AND, 8, x86_r(RAX), -2);
+    set_link_register(e, rd, link_pc);
+    if (returns) {
+        try_return(e);
+    }
+    x86_mr(e->b, X86_MOV_MR, 8, x86__field(e->stubs, pc), RAX);
+    jump_through_cache(e);
+    x86__jump_stub(e, e->stubs->exit_indirect);
+}
+
+void jit_host__step(struct jit_emit *e)
+{
+    struct jit_cold here = { .insn = e->insn,
+                             .pc_offset = e->pc_offset,
+                             .length = e->length };
+
+    x86__call_stub(e, e->stubs->exit_step);
+    x86__site(e, &here, false);
+}
+
+/* ---- Out-of-line execution --------------------------------------------- */
+
+void jit_host__execute(struct jit_emit *e, uint32_t bits, unsigned reads,
+                       unsigned writes)
+{
+    struct jit_cold here = { .insn = e->insn,
+                             .pc_offset = e->pc_offset,
+                             .length = e->length };
+    const uint8_t *home = e->stubs->home;
+
+    if (reads && home[reads] != NO_HOME) {
+        x86_mr(e->b, X86_MOV_MR, 8,
+               x86__field(e->stubs, e->guest->regs + 8 * reads), home[reads]);
+    }
+    x86_load_imm(e->b, RAX, bits);
+    x86_load_imm(e->b, RDX, e->block->key.pc + e->pc_offset);
+    x86__call_stub(e, e->stubs->execute);
+    x86__site(e, &here, false);
+    if (writes && home[writes] != NO_HOME) {
+        x86_rm(e->b, X86_MOV_RM, 8, home[writes],
+               x86__field(e->stubs, e->guest->regs + 8 * writes));
+    }
+}
+
+/* ---- The end ----------------------------------------------------------- */
+
+static void cold_budget(struct jit_emit *e, const struct jit_cold *cold)
+{
+    uint32_t insns = e->block->insns;
+
+    if (!e->b->full) {
+        memcpy(e->b->start + cold->resume, &insns, sizeof(insns));
+    }
+    x86_patch_here(e->b, cold->jump_at);
+    x86_load_imm(e->b, RCX, e->block->id);
+    x86__jump_stub(e, e->stubs->exit_budget);
+}
+
+static void emit_cold(struct jit_emit *e, struct jit_cold *cold)
+{
+    switch ((enum cold_kind)cold->kind) {
+    case COLD_LOAD:
+    case COLD_STORE:
+        x86_patch_here(e->b, cold->jump_at);
+        x86__cold_access(e, cold);
+        break;
+    case COLD_STEP:
+        x86_patch_here(e->b, cold->jump_at);
+        x86_patch_here(e->b, cold->jump2_at);
+        x86__call_stub(e, e->stubs->exit_step);
+        x86__site(e, cold, false);
+        break;
+    case COLD_LINK:
+        if (cold->jump_at != 0) {
+            x86_patch_here(e->b, cold->jump_at);
+            x86_patch_here(e->b, cold->jump2_at);
+        }
+        cold_link(e, cold);
+        break;
+    case COLD_FAR_LINK:
+        cold_far_link(e, cold);
+        break;
+    case COLD_LANDING:
+        cold_landing(e, cold);
+        break;
+    case COLD_BUDGET:
+        cold_budget(e, cold);
+        break;
+    }
+}
+
+void jit_host__epilogue(struct jit_emit *e)
+{
+    for (unsigned i = 0; i < e->cold_count && !e->b->full; i++) {
+        emit_cold(e, &e->cold[i]);
+    }
+}
+
+/* ---- Patching ---------------------------------------------------------- */
+
+void jit_host__patch_jump(uint8_t *rw, uint32_t at, uint32_t target)
+{
+    jit_host__patch_word(rw, target - (at + 4));
+}
+
+void jit_host__patch_word(uint8_t *rw, uint32_t value)
+{
+    xbar_assert((uintptr_t)rw % 4 == 0);
+    __atomic_store_n((uint32_t *)(void *)rw, value, __ATOMIC_RELEASE);
+}

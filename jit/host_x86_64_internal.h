@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The x86-64 host: how its files divide the work, and its conventions.
+ *
+ *   host_x86_64_asm.c     rows to bytes
+ *   host_x86_64_stubs.c   entering, leaving, calling C: written once
+ *   host_x86_64_alu.c     register arithmetic
+ *   host_x86_64_mem.c     loads, stores, the probe, atomics
+ *   host_x86_64_flow.c    prologue, links, branches, cold paths
+ *
+ * Registers while emitted code runs:
+ *
+ *   rbp            vCPU + anchor, so that all guest registers are at disp8
+ *   rsp            16-byte aligned
+ *   rax rcx rdx    scratch
+ *   rbx r12 - r15  homes that C preserves
+ *   rsi rdi r8 - r11  homes that a call to C must save
+ */
+#ifndef XBAR_JIT_HOST_X86_64_INTERNAL_H
+#define XBAR_JIT_HOST_X86_64_INTERNAL_H
+
+#include "jit/host.h"
+#include "jit/host_x86_64_asm.h"
+#include "tlb/tlb.h"
+
+#define HOME_COUNT  11
+#define HOME_SAVED  5 /* the first that many survive a call */
+#define NO_HOME     0xff
+#define ANCHOR_BIAS 128
+
+extern const uint8_t x86__homes[HOME_COUNT];
+
+struct jit_stubs {
+    uint8_t home[32]; /* host register of each guest register, or NO_HOME */
+    int64_t anchor;   /* rbp - vCPU */
+    /* Offsets of the shared stubs in code memory. */
+    uint32_t enter;
+    uint32_t exit_link;
+    uint32_t exit_budget;
+    uint32_t exit_indirect;
+    uint32_t exit_step;
+    uint32_t exit_attention;
+    uint32_t load[4];
+    uint32_t store[4];
+    uint32_t execute;
+    struct jit_exit (*run)(void *anchor, const uint8_t *code);
+};
+
+/* A cold path: where the hot one leaves, and what is to be done there. */
+enum cold_kind {
+    COLD_LOAD,
+    COLD_STORE,
+    COLD_STEP,
+    COLD_LINK,
+    COLD_BUDGET,
+    COLD_FAR_LINK,
+    COLD_LANDING,
+};
+
+struct jit_cold {
+    uint8_t kind; /* enum cold_kind */
+    uint8_t link;
+    uint32_t jump_at; /* displacements that lead here; 0: unused */
+    uint32_t jump2_at;
+    uint32_t resume; /* where the hot path goes on */
+    struct jit_access access;
+    uint64_t pc; /* of a far link */
+    /* The instruction, as in struct jit_emit. */
+    uint16_t insn;
+    uint16_t pc_offset;
+    uint16_t length;
+};
+
+/* ---- Shared by the emitting files -------------------------------------- */
+
+/* The address of vCPU field @offset. */
+static inline struct x86_rm x86__field(const struct jit_stubs *stubs,
+                                       size_t offset)
+{
+    return x86_mem(RBP, (int32_t)((int64_t)offset - stubs->anchor));
+}
+
+static inline int32_t x86__disp(const struct jit_stubs *stubs, size_t offset)
+{
+    return (int32_t)((int64_t)offset - stubs->anchor);
+}
+
+/* Guest register @reg as an operand: its home, or its place in memory. */
+static inline struct x86_rm x86__guest(const struct jit_emit *e, unsigned reg)
+{
+    if (e->stubs->home[reg] != NO_HOME) {
+        return x86_r(e->stubs->home[reg]);
+    }
+    return x86__field(e->stubs, e->guest->regs + 8 * reg);
+}
+
+static inline bool x86__is_zero(const struct jit_emit *e, unsigned reg)
+{
+    return reg == 0 && e->guest->reg0_is_zero;
+}
+
+/* Where a result for @reg is to be computed: its home, or @scratch. */
+static inline unsigned x86__target(const struct jit_emit *e, unsigned reg,
+                                   unsigned scratch)
+{
+    return e->stubs->home[reg] != NO_HOME ? e->stubs->home[reg] : scratch;
+}
+
+/* host register @dst = guest register @reg. */
+void x86__get(struct jit_emit *e, unsigned dst, unsigned reg);
+/* guest register @reg = host register @src; nothing for a wired zero. */
+void x86__put(struct jit_emit *e, unsigned reg, unsigned src);
+/* @reg in a host register: its home, or @scratch after a load. */
+unsigned x86__read(struct jit_emit *e, unsigned reg, unsigned scratch);
+
+/* rax = regs[base] + offset. */
+void x86__address(struct jit_emit *e, unsigned base, int32_t offset);
+
+/* Add a cold path for the instruction at hand; NULL: the block failed. */
+struct jit_cold *x86__cold(struct jit_emit *e, enum cold_kind kind);
+/* Write the cold paths of host_x86_64_mem.c. */
+void x86__cold_access(struct jit_emit *e, const struct jit_cold *cold);
+
+/* Remember the return address that was just emitted as a site. */
+void x86__site(struct jit_emit *e, const struct jit_cold *at, bool after);
+
+/* call/jmp a shared stub at code memory offset @stub. */
+void x86__call_stub(struct jit_emit *e, uint32_t stub);
+void x86__jump_stub(struct jit_emit *e, uint32_t stub);
+
+/* The probe: rax = va on entry; on a hit rax = host address. Misses jump to
+ * the displacement returned. Uses rcx and rdx. */
+uint32_t x86__probe(struct jit_emit *e, unsigned context,
+                    enum xbar_tlb_access access, unsigned size);
+
+#endif

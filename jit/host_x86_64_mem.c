@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Loads, stores and atomics through the soft-TLB.
+ *
+ * The probe, with va in rax (tlb_layout.h says why one compare is enough):
+ *
+ *     mov  ecx, eax                     index * 32 = (va >> 7) & 0x1fe0
+ *     shr  ecx, 7
+ *     and  ecx, 0x1fe0
+ *     mov  rdx, [rbp + rcx + tag]
+ *     xor  rdx, rax
+ *     cmp  rdx, 4096 - size
+ *     ja   cold
+ *     add  rax, [rbp + rcx + addend]
+ *
+ * On a hit rax is the host address. On a miss rax is still va: the cold path
+ * passes it to a shared stub, which reaches C.
+ */
+#include "jit/host_x86_64_internal.h"
+
+#define INDEX_SHIFT (TLB_PAGE_BITS - 5)
+#define INDEX_MASK  ((TLB_L1_SIZE - 1) << 5)
+
+_Static_assert(sizeof(TLBEntry) == 1 << 5, "the index is scaled by 32");
+
+/* Offset in the vCPU of the first entry of @context. */
+static size_t table_offset(const struct jit_emit *e, unsigned context)
+{
+    return e->guest->tlb + context * TLB_L1_SIZE * sizeof(TLBEntry);
+}
+
+void x86__address(struct jit_emit *e, unsigned base, int32_t offset)
+{
+    unsigned s = x86__read(e, base, RAX);
+
+    if (s != RAX && offset != 0) {
+        x86_rm(e->b, X86_LEA, 8, RAX, x86_mem(s, offset));
+    } else if (s != RAX) {
+        x86_rr(e->b, X86_MOV_MR, 8, RAX, s);
+    } else if (offset != 0) {
+        x86_alu_imm(e->b, X86_ALU_ADD, 8, x86_r(RAX), offset);
+    }
+}
+
+uint32_t x86__probe(struct jit_emit *e, unsigned context,
+                    enum xbar_tlb_access access, unsigned size)
+{
+    size_t table = table_offset(e, context);
+    size_t tag = table + access * sizeof(uint64_t);
+    size_t addend = table + offsetof(TLBEntry, addend);
+    uint32_t miss;
+
+    x86_rr(e->b, X86_MOV_MR, 4, RCX, RAX);
+    x86_mi(e->b, X86_SHR_MI8, 4, x86_r(RCX), INDEX_SHIFT);
+    x86_alu_imm(e->b, X86_ALU_AND, 4, x86_r(RCX), INDEX_MASK);
+    x86_rm(e->b, X86_MOV_RM, 8, RDX,
+           x86_mem_index(RBP, RCX, 0, x86__disp(e->stubs, tag)));
+    x86_rr(e->b, X86_XOR_MR, 8, RDX, RAX);
+    x86_alu_imm(e->b, X86_ALU_CMP, 8, x86_r(RDX),
+                (int32_t)(TLB_PAGE_SIZE - size));
+    miss = x86_jcc(e->b, CC_A, NULL);
+    x86_rm(e->b, X86_ADD_RM, 8, RAX,
+           x86_mem_index(RBP, RCX, 0, x86__disp(e->stubs, addend)));
+    return miss;
+}
+
+/* ---- Moving values ----------------------------------------------------- */
+
+/* reg = the value at @from, of the access's size, extended as it says. */
+static void load_value(struct jit_emit *e, const struct jit_access *a,
+                       unsigned reg, struct x86_rm from)
+{
+    static const struct {
+        uint8_t op;
+        uint8_t width;
+    } plain[] = { { X86_MOVZX8, 4 },
+                  { X86_MOVZX16, 4 },
+                  { X86_MOV_RM, 4 },
+                  { X86_MOV_RM, 8 } },
+      extended[] = { { X86_MOVSX8, 8 },
+                     { X86_MOVSX16, 8 },
+                     { X86_MOVSXD, 8 },
+                     { X86_MOV_RM, 8 } };
+
+    if (a->sign_extend) {
+        x86_rm(e->b, (enum x86_op)extended[a->size_log2].op,
+               extended[a->size_log2].width, reg, from);
+    } else {
+        x86_rm(e->b, (enum x86_op)plain[a->size_log2].op,
+               plain[a->size_log2].width, reg, from);
+    }
+}
+
+/* Put what was loaded into @reg where the access wants it. */
+static void deliver(struct jit_emit *e, const struct jit_access *a,
+                    unsigned reg)
+{
+    if (a->field == 0) {
+        x86__put(e, a->reg, reg);
+        return;
+    }
+    if (a->box) {
+        x86_load_imm(e->b, RDX, UINT64_C(0xffffffff00000000));
+        x86_rr(e->b, X86_OR_MR, 8, reg, RDX);
+    }
+    x86_mr(e->b, X86_MOV_MR, 8, x86__field(e->stubs, a->field), reg);
+}
+
+/* Where a load is computed; rax for a field or a wired zero. */
+static unsigned load_target(const struct jit_emit *e,
+                            const struct jit_access *a)
+{
+    if (a->field != 0 || x86__is_zero(e, a->reg)) {
+        return RAX;
+    }
+    return x86__target(e, a->reg, RAX);
+}
+
+/* The value to be stored, in a register; @scratch if it must be fetched. */
+static unsigned store_source(struct jit_emit *e, const struct jit_access *a,
+                             unsigned scratch)
+{
+    if (a->field == 0) {
+        return x86__read(e, a->reg, scratch);
+    }
+    x86_rm(e->b, X86_MOV_RM, 8, scratch, x86__field(e->stubs, a->field));
+    return scratch;
+}
+
+static void store_value(struct jit_emit *e, unsigned size_log2, unsigned reg)
+{
+    static const uint8_t ops[] = { X86_MOV8_MR, X86_MOV_MR, X86_MOV_MR,
+                                   X86_MOV_MR };
+
+    x86_mr(e->b, (enum x86_op)ops[size_log2], 1u << size_log2, x86_mem(RAX, 0),
+           reg);
+}
+
+/* ---- Plain accesses ---------------------------------------------------- */
+
+void jit_host__load(struct jit_emit *e, const struct jit_access *a)
+{
+    struct jit_cold *cold = x86__cold(e, COLD_LOAD);
+    unsigned d = load_target(e, a);
+
+    if (cold == NULL) {
+        return;
+    }
+    cold->access = *a;
+    x86__address(e, a->base, a->offset);
+    cold->jump_at =
+        x86__probe(e, e->data_context, TLB_READ, 1u << a->size_log2);
+    load_value(e, a, d, x86_mem(RAX, 0));
+    deliver(e, a, d);
+    cold->resume = code_buf__offset(e->b);
+}
+
+void jit_host__store(struct jit_emit *e, const struct jit_access *a)
+{
+    struct jit_cold *cold = x86__cold(e, COLD_STORE);
+
+    if (cold == NULL) {
+        return;
+    }
+    cold->access = *a;
+    x86__address(e, a->base, a->offset);
+    cold->jump_at =
+        x86__probe(e, e->data_context, TLB_WRITE, 1u << a->size_log2);
+    store_value(e, a->size_log2, store_source(e, a, RDX));
+    cold->resume = code_buf__offset(e->b);
+}
+
+/*
+ * The cold side: va is in rax. The stub comes back with a loaded value in
+ * rax, or not at all. If something wants attention now (the device changed
+ * the map, raised an interrupt), the block ends behind this instruction.
+ */
+void x86__cold_access(struct jit_emit *e, const struct jit_cold *cold)
+{
+    const struct jit_access *a = &cold->access;
+    const struct jit_stubs *stubs = e->stubs;
+    uint32_t calm;
+
+    if (cold->kind == COLD_STORE) {
+        unsigned reg = store_source(e, a, RDX);
+
+        if (reg != RDX) {
+            x86_rr(e->b, X86_MOV_MR, 8, RDX, reg);
+        }
+        x86__call_stub(e, stubs->store[a->size_log2]);
+        x86__site(e, cold, false);
+    } else {
+        unsigned d = load_target(e, a);
+
+        x86__call_stub(e, stubs->load[a->size_log2]);
+        x86__site(e, cold, false);
+        load_value(e, a, d, x86_r(RAX));
+        deliver(e, a, d);
+    }
+    x86_alu_imm(e->b, X86_ALU_CMP, 4, x86__field(stubs, e->guest->attention),
+                0);
+    calm = x86_jcc(e->b, CC_E, NULL);
+    x86_patch(e->b, calm, e->b->start + cold->resume);
+    x86__call_stub(e, stubs->exit_attention);
+    x86__site(e, cold, true);
+}
+
+void jit_host__fence(struct jit_emit *e)
+{
+    /* A locked operation orders stores before loads, for an eighth of what
+     * mfence costs. */
+    x86_mi(e->b, X86_LOCK_OR_MI8, 4, x86_mem(RSP, -8), 0);
+}
+
+/* ---- Atomics ----------------------------------------------------------- */
+
+/*
+ * rax = host address of the aligned 1 << size_log2 bytes at regs[rs1], with
+ * @access allowed. Anything else leaves the block before this instruction.
+ */
+static bool atomic_address(struct jit_emit *e, enum xbar_tlb_access access,
+                           unsigned size_log2, unsigned rs1)
+{
+    struct jit_cold *cold = x86__cold(e, COLD_STEP);
+
+    if (cold == NULL) {
+        return false;
+    }
+    x86__address(e, rs1, 0);
+    x86_mi(e->b, X86_TEST_MI, 4, x86_r(RAX), (1 << size_log2) - 1);
+    cold->jump2_at = x86_jcc(e->b, CC_NE, NULL);
+    cold->jump_at = x86__probe(e, e->data_context, access, 1u << size_log2);
+    return true;
+}
+
+/* rax = the low bytes of @reg, sign-extended. */
+static void extend_to_rax(struct jit_emit *e, unsigned size_log2, unsigned reg)
+{
+    if (size_log2 == 2) {
+        x86_rm(e->b, X86_MOVSXD, 8, RAX, x86_r(reg));
+    } else if (reg != RAX) {
+        x86_rr(e->b, X86_MOV_MR, 8, RAX, reg);
+    }
+}
+
+/* rdx = new value, from the old in rax and the operand in rcx. */
+static void combine(struct jit_emit *e, enum jit_amo op, unsigned width)
+{
+    static const uint8_t plain[] = { [JIT_AMO_XOR] = X86_XOR_MR,
+                                     [JIT_AMO_AND] = X86_AND_MR,
+                                     [JIT_AMO_OR] = X86_OR_MR };
+    static const uint8_t keep_operand[] = {
+        /* the operand is taken where it compares so with the old value */
+        [JIT_AMO_MIN] = CC_L,
+        [JIT_AMO_MAX] = CC_G,
+        [JIT_AMO_MINU] = CC_B,
+        [JIT_AMO_MAXU] = CC_A,
+    };
+
+    x86_rr(e->b, X86_MOV_MR, 8, RDX, RAX);
+    if (op < JIT_AMO_MIN) {
+        x86_rr(e->b, (enum x86_op)plain[op], width, RDX, RCX);
+        return;
+    }
+    x86_rr(e->b, X86_CMP_MR, width, RCX, RAX);
+    x86__emit(
+        e->b, X86_CMOVCC,
+        &(struct x86_operands){ .width = width,
+                                .reg = RDX,
+                                .rm = x86_r(RCX),
+                                .cc = (enum x86_condition)keep_operand[op] });
+}
+
+/*
+ * The general form: compare-and-swap until nobody was faster. It needs four
+ * registers beside rs2: the address is kept in a home that is saved on the
+ * stack meanwhile.
+ */
+static void amo_loop(struct jit_emit *e, enum jit_amo op, unsigned size_log2)
+{
+    unsigned width = 1u << size_log2;
+    uint32_t again;
+    const uint8_t *loop;
+
+    x86__emit(e->b, X86_PUSH, &(struct x86_operands){ .width = 8, .reg = RBX });
+    x86_rr(e->b, X86_MOV_MR, 8, RBX, RAX);
+    x86_rm(e->b, X86_MOV_RM, width, RAX, x86_mem(RBX, 0));
+    loop = e->b->cur;
+    combine(e, op, width);
+    x86_mr(e->b, X86_CMPXCHG_MR, width, x86_mem(RBX, 0), RDX);
+    again = x86_jcc(e->b, CC_NE, NULL);
+    x86_patch(e->b, again, loop);
+    x86__emit(e->b, X86_POP, &(struct x86_operands){ .width = 8, .reg = RBX });
+}
+
+void jit_host__amo(struct jit_emit *e, enum jit_amo op, unsigned size_log2,
+                   unsigned rd, unsigned rs1, unsigned rs2)
+{
+    unsigned width = 1u << size_log2;
+
+    if (!atomic_address(e, TLB_WRITE, size_log2, rs1)) {
+        return;
+    }
+    x86__get(e, RCX, rs2);
+    switch (op) {
+    case JIT_AMO_SWAP:
+        x86_mr(e->b, X86_XCHG_MR, width, x86_mem(RAX, 0), RCX);
+        extend_to_rax(e, size_log2, RCX);
+        break;
+    case JIT_AMO_ADD:
+        x86_mr(e->b, X86_XADD_MR, width, x86_mem(RAX, 0), RCX);
+        extend_to_rax(e, size_log2, RCX);
+        break;
+    default:
+        amo_loop(e, op, size_log2);
+        extend_to_rax(e, size_log2, RAX);
+        break;
+    }
+    x86__put(e, rd, RAX);
+}
+
+/* ---- Reservations ------------------------------------------------------ */
+
+void jit_host__load_reserved(struct jit_emit *e, unsigned size_log2,
+                             unsigned rd, unsigned rs1,
+                             const struct jit_reservation *r)
+{
+    const struct jit_stubs *stubs = e->stubs;
+
+    if (!atomic_address(e, TLB_READ, size_log2, rs1)) {
+        return;
+    }
+    x86_rm(e->b, size_log2 == 2 ? X86_MOVSXD : X86_MOV_RM, 8, RDX,
+           x86_mem(RAX, 0));
+    x86_mr(e->b, X86_MOV_MR, 8, x86__field(stubs, r->value), RDX);
+    x86__get(e, RCX, rs1);
+    x86_mr(e->b, X86_MOV_MR, 8, x86__field(stubs, r->va), RCX);
+    x86_load_imm(e->b, RCX, size_log2);
+    x86_mr(e->b, X86_MOV8_MR, 1, x86__field(stubs, r->size_log2), RCX);
+    x86_load_imm(e->b, RCX, 1);
+    x86_mr(e->b, X86_MOV8_MR, 1, x86__field(stubs, r->valid), RCX);
+    x86__put(e, rd, RDX);
+}
+
+/*
+ * The reservation holds if it is valid, of this size and this address; then
+ * the store happens if memory still has the value that was reserved.
+ */
+void jit_host__store_conditional(struct jit_emit *e, unsigned size_log2,
+                                 unsigned rd, unsigned rs1, unsigned rs2,
+                                 const struct jit_reservation *r)
+{
+    const struct jit_stubs *stubs = e->stubs;
+    unsigned width = 1u << size_log2;
+    uint32_t fail[4], done;
+
+    if (!atomic_address(e, TLB_WRITE, size_log2, rs1)) {
+        return;
+    }
+    x86_rr(e->b, X86_MOV_MR, 8, RDX, RAX);
+    x86_rm(e->b, X86_MOVZX8, 4, RAX, x86__field(stubs, r->valid));
+    x86_rr(e->b, X86_XOR_MR, 4, RCX, RCX);
+    x86_mr(e->b, X86_MOV8_MR, 1, x86__field(stubs, r->valid), RCX);
+    x86_rr(e->b, X86_TEST_MR, 4, RAX, RAX);
+    fail[0] = x86_jcc(e->b, CC_E, NULL);
+    x86_rm(e->b, X86_MOVZX8, 4, RAX, x86__field(stubs, r->size_log2));
+    x86_alu_imm(e->b, X86_ALU_CMP, 4, x86_r(RAX), (int32_t)size_log2);
+    fail[1] = x86_jcc(e->b, CC_NE, NULL);
+    x86__get(e, RAX, rs1);
+    x86_rm(e->b, X86_CMP_RM, 8, RAX, x86__field(stubs, r->va));
+    fail[2] = x86_jcc(e->b, CC_NE, NULL);
+    x86_rm(e->b, X86_MOV_RM, 8, RAX, x86__field(stubs, r->value));
+    x86__get(e, RCX, rs2);
+    x86_mr(e->b, X86_CMPXCHG_MR, width, x86_mem(RDX, 0), RCX);
+    fail[3] = x86_jcc(e->b, CC_NE, NULL);
+    x86_load_imm(e->b, RAX, 0);
+    done = x86_jmp(e->b, NULL);
+    for (unsigned i = 0; i < 4; i++) {
+        x86_patch_here(e->b, fail[i]);
+    }
+    x86_load_imm(e->b, RAX, 1);
+    x86_patch_here(e->b, done);
+    x86__put(e, rd, RAX);
+}

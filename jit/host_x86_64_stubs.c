@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The shared stubs, in the fixed part of code memory:
+ *
+ *     enter        C -> emitted code: save C's registers, load the homes
+ *     exit_*       emitted code -> C: store the homes, restore, return
+ *     load, store, execute
+ *                  call C in the middle of a block: save the homes that a
+ *                  call may change, come back, or leave as a fault
+ *
+ * Stack while a block runs (rsp is 16-byte aligned there):
+ *
+ *     | return to C | rbx rbp r12 r13 r14 r15 | pad |  <- rsp
+ */
+#include "engine/alloc.h"
+#include "jit/host_x86_64_internal.h"
+
+const uint8_t x86__homes[HOME_COUNT] = { RBX, R12, R13, R14, R15, RSI,
+                                         RDI, R8,  R9,  R10, R11 };
+
+static const uint8_t saved_by_c[] = { RBX, RBP, R12, R13, R14, R15 };
+#define SAVED_COUNT (sizeof(saved_by_c) / sizeof(saved_by_c[0]))
+
+struct stub_writer {
+    struct code_buf b;
+    const struct jit_guest *guest;
+    struct jit_stubs *stubs;
+    uint32_t exit_common;
+};
+
+bool jit_host__supported(void)
+{
+    return true;
+}
+
+size_t jit_host__stubs_size(void)
+{
+    return 4096;
+}
+
+static struct x86_rm state_field(const struct stub_writer *w, size_t offset)
+{
+    return x86__field(w->stubs, w->guest->state + offset);
+}
+
+static struct x86_rm home_field(const struct stub_writer *w, unsigned guest_reg)
+{
+    return x86__field(w->stubs, w->guest->regs + 8 * guest_reg);
+}
+
+/* Move homes [first, HOME_COUNT) to their places in the vCPU, or back. */
+static void move_homes(struct stub_writer *w, enum x86_op op, unsigned first)
+{
+    for (unsigned i = first; i < HOME_COUNT; i++) {
+        x86_mr(&w->b, op, 8, home_field(w, w->guest->hot[i]), x86__homes[i]);
+    }
+}
+
+static void store_homes(struct stub_writer *w, unsigned first)
+{
+    move_homes(w, X86_MOV_MR, first);
+}
+
+static void load_homes(struct stub_writer *w, unsigned first)
+{
+    move_homes(w, X86_MOV_RM, first);
+}
+
+static uint32_t start_stub(struct stub_writer *w)
+{
+    return code_buf__offset(&w->b);
+}
+
+static void push_pop(struct stub_writer *w, enum x86_op op, unsigned reg)
+{
+    x86__emit(&w->b, op, &(struct x86_operands){ .width = 8, .reg = reg });
+}
+
+/* ---- Entering and leaving ---------------------------------------------- */
+
+static void write_enter(struct stub_writer *w)
+{
+    w->stubs->enter = start_stub(w);
+    for (unsigned i = 0; i < SAVED_COUNT; i++) {
+        push_pop(w, X86_PUSH, saved_by_c[i]);
+    }
+    x86_alu_imm(&w->b, X86_ALU_SUB, 8, x86_r(RSP), 8);
+    x86_rr(&w->b, X86_MOV_MR, 8, RBP, RDI);
+    x86_rr(&w->b, X86_MOV_MR, 8, RAX, RSI);
+    load_homes(w, 0);
+    x86_m(&w->b, X86_JMP_M, 8, x86_r(RAX));
+}
+
+/* eax = kind, ecx = data: returned as a struct jit_exit, in rax. */
+static void write_exit_common(struct stub_writer *w)
+{
+    w->exit_common = start_stub(w);
+    store_homes(w, 0);
+    x86_mi(&w->b, X86_SHL_MI8, 8, x86_r(RCX), 32);
+    x86_rr(&w->b, X86_OR_MR, 8, RAX, RCX);
+    x86_alu_imm(&w->b, X86_ALU_ADD, 8, x86_r(RSP), 8);
+    for (unsigned i = SAVED_COUNT; i-- > 0;) {
+        push_pop(w, X86_POP, saved_by_c[i]);
+    }
+    x86_m(&w->b, X86_RET, 8, x86_r(RAX));
+}
+
+static void jump_to(struct stub_writer *w, uint32_t stub)
+{
+    x86_jmp(&w->b, w->b.start + stub);
+}
+
+static uint32_t write_exit(struct stub_writer *w, enum jit_exit_kind kind)
+{
+    uint32_t at = start_stub(w);
+
+    x86_load_imm(&w->b, RAX, kind);
+    jump_to(w, w->exit_common);
+    return at;
+}
+
+/* Reached by a call: its return address says which site it was. */
+static uint32_t write_site_exit(struct stub_writer *w, enum jit_exit_kind kind)
+{
+    uint32_t at = start_stub(w);
+
+    push_pop(w, X86_POP, RCX);
+    x86_mr(&w->b, X86_MOV_MR, 8,
+           state_field(w, offsetof(struct jit_state, site)), RCX);
+    x86_load_imm(&w->b, RAX, kind);
+    jump_to(w, w->exit_common);
+    return at;
+}
+
+/* ---- Calling C --------------------------------------------------------- */
+
+/* Behind the saved homes: the arguments that all helpers share. */
+static void begin_call(struct stub_writer *w)
+{
+    x86_alu_imm(&w->b, X86_ALU_SUB, 8, x86_r(RSP), 8);
+    store_homes(w, HOME_SAVED);
+    x86_rm(&w->b, X86_LEA, 8, RDI, x86_mem(RBP, (int32_t)-w->stubs->anchor));
+    x86_rm(&w->b, X86_MOV_RM, 8, RCX, x86_mem(RSP, 8));
+}
+
+static void end_call(struct stub_writer *w, size_t helper, uint32_t fault)
+{
+    uint32_t failed;
+
+    x86_m(&w->b, X86_CALL_M, 8,
+          state_field(w, offsetof(struct jit_state, helpers) + helper));
+    x86_rr(&w->b, X86_TEST_MR, 8, RAX, RAX);
+    load_homes(w, HOME_SAVED); /* moves leave the flags alone */
+    x86_rm(&w->b, X86_LEA, 8, RSP, x86_mem(RSP, 8));
+    failed = x86_jcc(&w->b, CC_NE, NULL);
+    x86_patch(&w->b, failed, w->b.start + fault);
+    x86_rm(&w->b, X86_MOV_RM, 8, RAX,
+           state_field(w, offsetof(struct jit_state, value)));
+    x86_m(&w->b, X86_RET, 8, x86_r(RAX));
+}
+
+/* In: rax = va. Out: rax = value. */
+static uint32_t write_load(struct stub_writer *w, unsigned size_log2,
+                           uint32_t fault)
+{
+    uint32_t at = start_stub(w);
+
+    begin_call(w);
+    x86_rr(&w->b, X86_MOV_MR, 8, RSI, RAX);
+    x86_load_imm(&w->b, RDX, size_log2);
+    end_call(w, offsetof(struct jit_helpers, load), fault);
+    return at;
+}
+
+/* In: rax = va, rdx = value. */
+static uint32_t write_store(struct stub_writer *w, unsigned size_log2,
+                            uint32_t fault)
+{
+    uint32_t at = start_stub(w);
+
+    begin_call(w);
+    x86_rr(&w->b, X86_MOV_MR, 8, RSI, RAX);
+    x86_rr(&w->b, X86_MOV_MR, 8, R8, RDX);
+    x86_load_imm(&w->b, RDX, size_log2);
+    end_call(w, offsetof(struct jit_helpers, store), fault);
+    return at;
+}
+
+/* In: eax = bits, rdx = pc. */
+static void write_execute(struct stub_writer *w, uint32_t fault)
+{
+    w->stubs->execute = start_stub(w);
+    begin_call(w);
+    x86_rr(&w->b, X86_MOV_MR, 8, RSI, RAX);
+    end_call(w, offsetof(struct jit_helpers, execute), fault);
+}
+
+/* ---- All of them ------------------------------------------------------- */
+
+static void write_all(struct stub_writer *w)
+{
+    struct jit_stubs *s = w->stubs;
+    uint32_t fault;
+
+    write_enter(w);
+    write_exit_common(w);
+    s->exit_link = write_exit(w, JIT_EXIT_LINK);
+    s->exit_budget = write_exit(w, JIT_EXIT_BUDGET);
+    s->exit_indirect = write_exit(w, JIT_EXIT_INDIRECT);
+    s->exit_step = write_site_exit(w, JIT_EXIT_STEP);
+    s->exit_attention = write_site_exit(w, JIT_EXIT_ATTENTION);
+    fault = write_site_exit(w, JIT_EXIT_FAULT);
+    for (unsigned i = 0; i < 4; i++) {
+        s->load[i] = write_load(w, i, fault);
+        s->store[i] = write_store(w, i, fault);
+    }
+    write_execute(w, fault);
+}
+
+struct jit_stubs *jit_host__make_stubs(struct xbar_engine *engine,
+                                       struct code_memory *cm,
+                                       const struct jit_guest *guest)
+{
+    struct jit_stubs *stubs = xbar_alloc(engine, sizeof(*stubs));
+    struct stub_writer w = { .guest = guest, .stubs = stubs };
+    const uint8_t *enter;
+
+    if (stubs == NULL) {
+        return NULL;
+    }
+    stubs->anchor = (int64_t)guest->regs + ANCHOR_BIAS;
+    memset(stubs->home, NO_HOME, sizeof(stubs->home));
+    for (unsigned i = 0; i < HOME_COUNT; i++) {
+        stubs->home[guest->hot[i]] = x86__homes[i];
+    }
+    code_memory__fixed(cm, &w.b);
+    write_all(&w);
+    xbar_assert(!w.b.full);
+    enter = code_memory__rx(cm, stubs->enter);
+    memcpy(&stubs->run, &enter, sizeof(enter));
+    return stubs;
+}
+
+void jit_host__free_stubs(struct xbar_engine *engine, struct jit_stubs *stubs)
+{
+    xbar_free(engine, stubs, sizeof(*stubs));
+}
+
+struct jit_exit jit_host__enter(const struct jit_stubs *stubs, void *vcpu,
+                                const uint8_t *code)
+{
+    return stubs->run((uint8_t *)vcpu + stubs->anchor, code);
+}
