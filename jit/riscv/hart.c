@@ -101,6 +101,10 @@ static int init_tlb(struct xbar_riscv_hart *hart)
         .walk_opaque = hart,
         .observe = hart->config.observe,
         .observe_opaque = hart->config.observe_opaque,
+        .one_entry = (hart->config.stress & XBAR_RISCV_STRESS_TLB) != 0,
+        .holds_code = riscv__jit_holds_code,
+        .code_written = riscv__jit_code_written,
+        .code_opaque = hart,
         .kick = attend_tlb,
         .kick_opaque = hart,
     };
@@ -136,8 +140,19 @@ void xbar_riscv_free(struct xbar_riscv_hart *hart)
     if (!hart) {
         return;
     }
+    riscv__jit_free(hart);
     tlb_destroy(&hart->tlb);
     xbar_free(xbar_address_space_engine(hart->config.as), hart, sizeof(*hart));
+}
+
+int xbar_riscv_set_engine(struct xbar_riscv_hart *hart,
+                          enum xbar_riscv_engine engine)
+{
+    if (engine == XBAR_RISCV_JIT) {
+        return hart->jit ? 0 : riscv__jit_new(hart);
+    }
+    riscv__jit_free(hart);
+    return 0;
 }
 
 void xbar_riscv_reset(struct xbar_riscv_hart *hart)
@@ -154,6 +169,7 @@ void xbar_riscv_reset(struct xbar_riscv_hart *hart)
     atomic_store(&hart->timecmp, UINT64_MAX);
     tlb_set_asid(&hart->tlb, 0);
     riscv__flush_tlb(hart);
+    riscv__jit_flush(hart);
 }
 
 /* ---- Waiting ----------------------------------------------------------- */
@@ -205,10 +221,12 @@ static uint32_t look_up(struct xbar_riscv_hart *hart)
 
 static void run_slice(struct xbar_riscv_hart *hart, uint64_t left)
 {
+    enum riscv_stop (*run)(struct xbar_riscv_hart *, uint64_t) =
+        hart->jit ? riscv__jit_run : riscv__interpret;
     uint64_t slice = riscv__clock_slice(hart);
 
     hart->slice_traps = 0;
-    if (riscv__interpret(hart, slice < left ? slice : left) == RISCV_STOP_WFI) {
+    if (run(hart, slice < left ? slice : left) == RISCV_STOP_WFI) {
         hart->waiting = true;
     }
 }

@@ -49,6 +49,42 @@ struct xbar_riscv_config {
     /* See struct xbar_tlb_config: data accesses with their section. */
     xbar_tlb_observe_fn *observe;
     void *observe_opaque;
+
+    /* Bytes of translated code at most; 0: XBAR_RISCV_CODE_LIMIT. */
+    size_t code_limit;
+
+    unsigned stress; /* enum xbar_riscv_stress: for tests */
+};
+
+/** Slower, with the same results: what tests turn on to meet rare paths. */
+enum xbar_riscv_stress {
+    XBAR_RISCV_STRESS_TLB = 1 << 0,   /* the TLB holds one entry */
+    XBAR_RISCV_STRESS_CHAIN = 1 << 1, /* blocks are not chained */
+    XBAR_RISCV_STRESS_EVICT = 1 << 2, /* code is dropped after each run */
+};
+
+/* Enough for a desktop's working set; only what is used is resident. */
+#define XBAR_RISCV_CODE_LIMIT ((size_t)64 << 20)
+
+/** Who executes instructions. */
+enum xbar_riscv_engine {
+    XBAR_RISCV_INTERP, /* the reference: slow, and plainly right (default) */
+    XBAR_RISCV_JIT,    /* translates blocks to host code */
+};
+
+/** Of the translating engine; all 0 without one. */
+struct xbar_riscv_jit_stats {
+    uint64_t instructions; /* retired in translated code */
+    uint64_t blocks;       /* translated ever */
+    uint64_t blocks_live;
+    uint64_t guest_insns; /* translated ever */
+    uint64_t links;       /* exits chained ever */
+    uint64_t exits;       /* times that translated code was left */
+    uint64_t jump_misses; /* indirect jumps that the inline cache missed */
+    uint64_t invalidated; /* blocks dropped: their bytes changed */
+    uint64_t evicted;     /* blocks dropped: their segment was needed */
+    uint64_t code_bytes;  /* live */
+    uint64_t code_bytes_ever;
 };
 
 struct xbar_riscv_stats {
@@ -62,12 +98,24 @@ struct xbar_riscv_stats {
     uint64_t sfence_vma;
     uint64_t traps[64]; /* by cause: 0..31 exceptions, 32.. interrupts */
     struct xbar_tlb_stats tlb;
+    struct xbar_riscv_jit_stats jit;
 };
 
 /** xbar_riscv_new() - a hart in reset; NULL if memory is short */
 XBAR_API struct xbar_riscv_hart *
 xbar_riscv_new(const struct xbar_riscv_config *config) XBAR_MUST_CHECK;
 XBAR_API void xbar_riscv_free(struct xbar_riscv_hart *hart);
+
+/**
+ * xbar_riscv_set_engine() - choose who executes
+ *
+ * Not while the hart runs. Return: 0; -ENOTSUP if there is no translator for
+ * this host; -EPERM or -EACCES if the host refuses executable memory;
+ * -ENOMEM. On failure the engine stays what it was.
+ */
+XBAR_API int xbar_riscv_set_engine(struct xbar_riscv_hart *hart,
+                                   enum xbar_riscv_engine engine)
+    XBAR_MUST_CHECK;
 
 /**
  * xbar_riscv_reset() - as at power-on: M-mode at reset_pc, registers 0

@@ -38,6 +38,7 @@
 #include <stdatomic.h>
 
 #include "engine/check.h"
+#include "jit/host.h"
 #include "jit/riscv/decode.h"
 #include "jit/riscv/hart.h"
 #include "tlb/tlb.h"
@@ -249,7 +250,10 @@ struct xbar_riscv_hart {
     struct xbar_riscv_config config;
     struct xbar_riscv_stats stats;
 
+    struct riscv_jit *jit; /* NULL: interpreted */
+
     SoftTLB tlb;
+    struct jit_state jit_state;
     struct riscv_insn_cache insn_cache; /* a pure cache: zeroed is empty */
 };
 
@@ -265,6 +269,40 @@ enum riscv_stop {
     RISCV_STOP_WFI,
 };
 enum riscv_stop riscv__interpret(struct xbar_riscv_hart *hart, uint64_t budget);
+
+/* What an instruction did, and so what the loop has left to do. */
+enum riscv_exec {
+    EXEC_NEXT, /* retired; pc is to move on by its length */
+    EXEC_JUMP, /* retired; pc was set */
+    EXEC_SYNC, /* the same, and fetching may work in another way now */
+    EXEC_WFI,  /* the same, and the hart has to wait */
+    EXEC_TRAP, /* did not retire: an exception was taken, pc is its handler */
+};
+
+/* Execute @bits as the instruction at hart->pc; does not count it. */
+enum riscv_exec riscv__execute(struct xbar_riscv_hart *hart, uint32_t bits);
+
+/* ---- jit.c ------------------------------------------------------------- */
+
+/* Make the JIT engine of @hart; errors as xbar_riscv_set_engine(). */
+int riscv__jit_new(struct xbar_riscv_hart *hart) XBAR_MUST_CHECK;
+void riscv__jit_free(struct xbar_riscv_hart *hart);
+
+/* As riscv__interpret(), but may stop short of @budget. */
+enum riscv_stop riscv__jit_run(struct xbar_riscv_hart *hart, uint64_t budget);
+
+/* Physical @page was written by other means than a store of the hart. */
+void riscv__jit_wrote(struct xbar_riscv_hart *hart, hwaddr page);
+
+/* For the TLB: see struct xbar_tlb_config. */
+bool riscv__jit_holds_code(void *hart, hwaddr page);
+void riscv__jit_code_written(void *hart, hwaddr page);
+
+/* Forget all translations: memory may have been replaced. */
+void riscv__jit_flush(struct xbar_riscv_hart *hart);
+
+void riscv__jit_get_stats(const struct xbar_riscv_hart *hart,
+                          struct xbar_riscv_jit_stats *stats);
 
 /* ---- trap.c ------------------------------------------------------------ */
 

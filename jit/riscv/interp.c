@@ -148,6 +148,14 @@ static inline bool has_attention(const struct xbar_riscv_hart *hart)
     return atomic_load_explicit(&hart->attention, memory_order_relaxed) != 0;
 }
 
+enum riscv_exec riscv__execute(struct xbar_riscv_hart *hart, uint32_t bits)
+{
+    const struct riscv_insn *insn =
+        riscv__decode_cached(&hart->insn_cache, bits);
+
+    return actions[insn->op](hart, insn);
+}
+
 enum riscv_stop riscv__interpret(struct xbar_riscv_hart *hart, uint64_t budget)
 {
     struct window window = { .size = 0 };

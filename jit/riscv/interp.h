@@ -15,15 +15,6 @@
 #include "jit/riscv/decode.h"
 #include "jit/riscv/hart_internal.h"
 
-/* What an instruction did, and so what the loop has left to do. */
-enum riscv_exec {
-    EXEC_NEXT, /* retired; pc is to move on by its length */
-    EXEC_JUMP, /* retired; pc was set */
-    EXEC_SYNC, /* the same, and fetching may work in another way now */
-    EXEC_WFI,  /* the same, and the hart has to wait */
-    EXEC_TRAP, /* did not retire: an exception was taken, pc is its handler */
-};
-
 /*
  * Executes @insn, which lies at hart->pc. After EXEC_TRAP nothing but the
  * trap's own state has changed.

@@ -65,4 +65,5 @@ void xbar_riscv_get_stats(const struct xbar_riscv_hart *hart,
 {
     *stats = hart->stats;
     stats->tlb = hart->tlb.stats;
+    riscv__jit_get_stats(hart, &stats->jit);
 }

@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The JIT engine: running blocks, and keeping them true.
+ *
+ *      +--> riscv__block(pc) --none--> interpret one instruction --+
+ *      |          |                                               |
+ *      |    jit_host__enter: blocks, chained, until one leaves     |
+ *      |          |                                               |
+ *      +--- settle: where the guest is now, what was executed <----+
+ *
+ * Counting. A block takes its instructions off state.budget when it is
+ * entered, so whoever leaves in the middle gives back what was not executed:
+ *
+ *     retired = base + slice - budget - (block's insns - site's insn)
+ *
+ * Code and stores. RISC-V lets stale code run until fence.i. A page that code
+ * was made of loses its write tags; the first store to it goes the slow way,
+ * puts the page on the dirty list and gives the tag back, so that data beside
+ * code costs one slow store. fence.i compares the blocks of dirty pages with
+ * what memory holds now, drops those that differ, and empties the list.
+ *
+ *     clean  --store-->  dirty  --fence.i: compare-->  clean
+ *     (stores are told)  (stores are fast)
+ *
+ * Writes that do not come through this hart's TLB (the loader, a device's
+ * DMA, the page walker) are counted by the engine; if that count moved,
+ * fence.i looks at all pages.
+ *
+ * Threads: everything runs on the hart's thread. A cache has one hart.
+ */
+#include "jit/riscv/jit.h"
+
+#include <errno.h>
+
+#include "engine/alloc.h"
+#include "engine/ram_writes.h"
+#include "jit/riscv/interp.h"
+
+/* A slice bounds how late a request from another thread is seen: about 20 us.
+ */
+#define SLICE_MAX 16384
+
+/* Hottest first: the first five survive calls out of emitted code. */
+const struct jit_guest riscv__jit_guest = {
+    .regs = offsetof(struct xbar_riscv_hart, x),
+    .state = offsetof(struct xbar_riscv_hart, jit_state),
+    .tlb = offsetof(struct xbar_riscv_hart, tlb),
+    .attention = offsetof(struct xbar_riscv_hart, attention),
+    .reg0_is_zero = true,
+    .hot = { 15, 14, 10, 2, 8, 11, 12, 13, 9, 16, 17 },
+};
+
+static struct xbar_engine *engine_of(const struct xbar_riscv_hart *hart)
+{
+    return xbar_address_space_engine(hart->config.as);
+}
+
+/* ---- Stores to code ---------------------------------------------------- */
+
+static bool is_dirty(const struct riscv_jit *jit, hwaddr page)
+{
+    for (unsigned i = 0; i < jit->dirty_count; i++) {
+        if (jit->dirty[i] == page) {
+            return true;
+        }
+    }
+    return jit->dirty_overflow;
+}
+
+bool riscv__jit_holds_code(void *opaque, hwaddr page)
+{
+    const struct xbar_riscv_hart *hart = opaque;
+
+    return hart->jit != NULL && jit_cache__has_page(hart->jit->cache, page) &&
+           !is_dirty(hart->jit, page);
+}
+
+void riscv__jit_code_written(void *opaque, hwaddr page)
+{
+    struct riscv_jit *jit = ((struct xbar_riscv_hart *)opaque)->jit;
+
+    if (jit->dirty_count == JIT_DIRTY_MAX) {
+        jit->dirty_overflow = true;
+        return;
+    }
+    jit->dirty[jit->dirty_count++] = page;
+}
+
+void riscv__jit_wrote(struct xbar_riscv_hart *hart, hwaddr page)
+{
+    if (riscv__jit_holds_code(hart, page)) {
+        riscv__jit_code_written(hart, page);
+    }
+}
+
+void riscv__jit_flush(struct xbar_riscv_hart *hart)
+{
+    if (hart->jit != NULL) {
+        jit_cache__check_all(hart->jit->cache, NULL, NULL);
+        hart->jit->dirty_count = 0;
+        hart->jit->dirty_overflow = false;
+    }
+}
+
+static void protect_page(struct xbar_riscv_hart *hart, hwaddr page)
+{
+    if (page != JIT_NO_PAGE && !jit_cache__has_page(hart->jit->cache, page) &&
+        !is_dirty(hart->jit, page)) {
+        tlb_protect_code(&hart->tlb, page);
+    }
+}
+
+void riscv__jit_protect(struct xbar_riscv_hart *hart, const struct jit_key *key)
+{
+    protect_page(hart, key->page);
+    protect_page(hart, key->page2);
+}
+
+static void check_page(struct xbar_riscv_hart *hart, hwaddr page)
+{
+    jit_cache__check_page(hart->jit->cache, page, riscv__block_changed, hart);
+    if (jit_cache__has_page(hart->jit->cache, page)) {
+        tlb_protect_code(&hart->tlb, page);
+    }
+}
+
+/* fence.i: from here on, what is executed is what memory holds. */
+static void synchronize_code(struct xbar_riscv_hart *hart)
+{
+    struct riscv_jit *jit = hart->jit;
+    uint64_t writes = xbar_ram_writes_count(engine_of(hart));
+    bool all = jit->dirty_overflow || writes != jit->ram_writes_seen;
+    unsigned count = jit->dirty_count;
+
+    jit->dirty_count = 0;
+    jit->dirty_overflow = false;
+    jit->ram_writes_seen = writes;
+    if (all) {
+        jit_cache__check_all(jit->cache, riscv__block_changed, hart);
+        riscv__flush_tlb(hart);
+        return;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        check_page(hart, jit->dirty[i]);
+    }
+}
+
+/* ---- The jump cache ---------------------------------------------------- */
+
+static struct jit_jump *jump_slot(struct xbar_riscv_hart *hart, uint64_t pc)
+{
+    return &hart->jit_state.jumps[jit_jump_index(pc)];
+}
+
+static void remember_jump(struct xbar_riscv_hart *hart,
+                          const struct jit_block *block)
+{
+    if (block->key.page2 == JIT_NO_PAGE &&
+        !(hart->config.stress & XBAR_RISCV_STRESS_CHAIN)) {
+        *jump_slot(hart, block->key.pc) = (struct jit_jump){
+            .pc = block->key.pc,
+            .code = code_memory__rx(jit_cache__memory(hart->jit->cache),
+                                    block->code),
+            .page = block->key.page,
+            .mode = block->key.mode,
+        };
+    }
+}
+
+static void forget_block(void *opaque, const struct jit_block *block)
+{
+    struct xbar_riscv_hart *hart = opaque;
+    struct jit_jump *slot = jump_slot(hart, block->key.pc);
+
+    if (slot->pc == block->key.pc) {
+        slot->pc = 1;
+    }
+    jit_host__forget_returns(&hart->jit_state);
+}
+
+/* ---- Counting ---------------------------------------------------------- */
+
+/* Settle the counters, with @unexecuted of the last block not executed. */
+static void settle(struct xbar_riscv_hart *hart, unsigned unexecuted)
+{
+    struct riscv_jit *jit = hart->jit;
+    uint64_t before = hart->stats.instructions;
+
+    hart->jit_state.budget += unexecuted;
+    hart->stats.instructions =
+        jit->base + jit->slice - (uint64_t)hart->jit_state.budget;
+    jit->stats.instructions += hart->stats.instructions - before;
+}
+
+/* What device callbacks and the clock see in the middle of a block. */
+static void settle_at(struct xbar_riscv_hart *hart, const void *return_address)
+{
+    const struct jit_site *site;
+    const struct jit_block *block =
+        jit_cache__recover(hart->jit->cache, return_address, &site);
+
+    xbar_assert(block != NULL);
+    hart->stats.instructions = hart->jit->base + hart->jit->slice -
+                               (uint64_t)hart->jit_state.budget -
+                               (block->insns - site->insn);
+}
+
+/* ---- Called by emitted code -------------------------------------------- */
+
+/* Only the deterministic clock counts instructions. */
+static inline void settle_for_clock(struct xbar_riscv_hart *hart,
+                                    const void *return_address)
+{
+    if (unlikely(hart->config.insns_per_tick != 0)) {
+        uint64_t counted = hart->stats.instructions;
+
+        settle_at(hart, return_address);
+        hart->jit->stats.instructions += hart->stats.instructions - counted;
+    }
+}
+
+static uint64_t help_load(void *vcpu, uint64_t va, unsigned size_log2,
+                          const void *return_address)
+{
+    struct xbar_riscv_hart *hart = vcpu;
+
+    settle_for_clock(hart, return_address);
+    hart->jit->fault_cause = CAUSE_LOAD_ACCESS;
+    return tlb_load_slow(&hart->tlb, hart->data_context, va, size_log2,
+                         &hart->jit_state.value) != 0;
+}
+
+static uint64_t help_store(void *vcpu, uint64_t va, unsigned size_log2,
+                           const void *return_address, uint64_t value)
+{
+    struct xbar_riscv_hart *hart = vcpu;
+
+    settle_for_clock(hart, return_address);
+    hart->jit->fault_cause = CAUSE_STORE_ACCESS;
+    return tlb_store_slow(&hart->tlb, hart->data_context, va, size_log2,
+                          value) != 0;
+}
+
+static uint64_t help_execute(void *vcpu, uint32_t bits, uint64_t pc,
+                             const void *return_address)
+{
+    struct xbar_riscv_hart *hart = vcpu;
+
+    (void)return_address;
+    hart->pc = pc;
+    hart->jit->fault_cause = 0;
+    return riscv__execute(hart, bits) == EXEC_TRAP;
+}
+
+/* ---- Leaving ----------------------------------------------------------- */
+
+/* One instruction (or what is left of the slice) in the interpreter. */
+static enum riscv_stop step(struct xbar_riscv_hart *hart, uint64_t count)
+{
+    uint64_t before = hart->stats.instructions;
+    uint64_t fences = hart->stats.fence_i;
+    enum riscv_stop stop = riscv__interpret(hart, count);
+
+    hart->jit_state.budget -= (int64_t)(hart->stats.instructions - before);
+    if (hart->stats.fence_i != fences) {
+        synchronize_code(hart);
+    }
+    return stop;
+}
+
+static struct jit_block *leave_site(struct xbar_riscv_hart *hart,
+                                    const struct jit_site **site)
+{
+    struct jit_block *block =
+        jit_cache__recover(hart->jit->cache, hart->jit_state.site, site);
+
+    xbar_assert(block != NULL);
+    settle(hart, block->insns - (*site)->insn);
+    return block;
+}
+
+/* An unlinked exit: find where it leads, and chain it if that is lawful. */
+static void follow_link(struct xbar_riscv_hart *hart, uint32_t data)
+{
+    struct jit_cache *cache = hart->jit->cache;
+    struct jit_block *from = jit_cache__by_id(cache, data / 2);
+    struct jit_link *link = &from->links[data % 2];
+    uint64_t dropped = jit_cache__dropped(cache);
+    struct jit_block *to;
+
+    settle(hart, 0);
+    hart->pc = link->target_pc;
+    to = riscv__block(hart);
+    if (to == NULL || hart->config.stress & XBAR_RISCV_STRESS_CHAIN ||
+        dropped != jit_cache__dropped(cache) || to->key.page2 != JIT_NO_PAGE ||
+        to->key.mode != from->key.mode || link->to != NULL) {
+        return;
+    }
+    if (link->page_at == 0 ? to->key.page == from->key.page
+                           : jit_page_has_id(to->key.page)) {
+        jit_cache__link(cache, from, data % 2, to);
+    }
+}
+
+/* hart->pc is where to go on. False: a trap or the attention loop is next. */
+static enum riscv_stop leave(struct xbar_riscv_hart *hart, struct jit_exit exit)
+{
+    const struct jit_site *site;
+    struct jit_block *block;
+
+    switch ((enum jit_exit_kind)exit.kind) {
+    case JIT_EXIT_LINK:
+        follow_link(hart, exit.data);
+        return RISCV_STOP_BUDGET;
+    case JIT_EXIT_INDIRECT:
+        settle(hart, 0);
+        hart->pc = hart->jit_state.pc;
+        hart->jit->stats.jump_misses++;
+        block = riscv__block(hart);
+        if (block != NULL) {
+            remember_jump(hart, block);
+        }
+        return RISCV_STOP_BUDGET;
+    case JIT_EXIT_BUDGET:
+        block = jit_cache__by_id(hart->jit->cache, exit.data);
+        settle(hart, block->insns);
+        hart->pc = block->key.pc;
+        return step(hart, (uint64_t)hart->jit_state.budget);
+    case JIT_EXIT_FAULT:
+        block = leave_site(hart, &site);
+        if (hart->jit->fault_cause != 0) {
+            hart->pc = block->key.pc + site->pc_offset;
+            riscv__memory_fault(hart, hart->jit->fault_cause);
+        }
+        return RISCV_STOP_BUDGET;
+    case JIT_EXIT_STEP:
+        block = leave_site(hart, &site);
+        hart->pc = block->key.pc + site->pc_offset;
+        return step(hart, 1);
+    case JIT_EXIT_ATTENTION:
+        block = leave_site(hart, &site);
+        hart->pc = block->key.pc + site->pc_offset;
+        return RISCV_STOP_ATTENTION;
+    }
+    return RISCV_STOP_ATTENTION;
+}
+
+static enum riscv_stop run_once(struct xbar_riscv_hart *hart)
+{
+    struct jit_block *block;
+    struct jit_exit exit;
+
+    if (unlikely(hart->config.stress & XBAR_RISCV_STRESS_EVICT)) {
+        jit_cache__check_all(hart->jit->cache, NULL, NULL);
+    }
+    block = riscv__block(hart);
+
+    if (block == NULL) {
+        return step(hart, 1);
+    }
+    if (block->key.mode != hart->jit->mode) {
+        jit_host__forget_returns(&hart->jit_state);
+        hart->jit->mode = block->key.mode;
+    }
+    exit = jit_host__enter(
+        hart->jit->stubs, hart,
+        code_memory__rx(jit_cache__memory(hart->jit->cache), block->code));
+    hart->jit->stats.exits++;
+    return leave(hart, exit);
+}
+
+enum riscv_stop riscv__jit_run(struct xbar_riscv_hart *hart, uint64_t budget)
+{
+    struct riscv_jit *jit = hart->jit;
+
+    jit->slice = budget < SLICE_MAX ? budget : SLICE_MAX;
+    jit->base = hart->stats.instructions;
+    hart->jit_state.budget = (int64_t)jit->slice;
+    while (hart->jit_state.budget > 0) {
+        enum riscv_stop stop;
+
+        if (atomic_load_explicit(&hart->attention, memory_order_relaxed)) {
+            return RISCV_STOP_ATTENTION;
+        }
+        stop = run_once(hart);
+        if (stop != RISCV_STOP_BUDGET) {
+            return stop;
+        }
+    }
+    return RISCV_STOP_BUDGET;
+}
+
+/* ---- Life -------------------------------------------------------------- */
+
+static int make_parts(struct xbar_riscv_hart *hart, struct riscv_jit *jit,
+                      struct xbar_engine *engine)
+{
+    const struct jit_cache_config config = {
+        .engine = engine,
+        .limit = hart->config.code_limit ? hart->config.code_limit
+                                         : XBAR_RISCV_CODE_LIMIT,
+        .fixed_size = jit_host__stubs_size(),
+        .dropped = forget_block,
+        .opaque = hart,
+    };
+    int err = jit_cache__new(&config, &jit->cache);
+
+    if (err) {
+        return err;
+    }
+    jit->cold = xbar_alloc(engine, jit_host__cold_size());
+    jit->stubs = jit_host__make_stubs(engine, jit_cache__memory(jit->cache),
+                                      &riscv__jit_guest);
+    return jit->cold != NULL && jit->stubs != NULL ? 0 : -ENOMEM;
+}
+
+static void free_parts(struct riscv_jit *jit, struct xbar_engine *engine)
+{
+    jit_host__free_stubs(engine, jit->stubs);
+    xbar_free(engine, jit->cold, jit_host__cold_size());
+    jit_cache__free(jit->cache);
+    xbar_free(engine, jit, sizeof(*jit));
+}
+
+int riscv__jit_new(struct xbar_riscv_hart *hart)
+{
+    struct xbar_engine *engine = engine_of(hart);
+    int err;
+
+    if (!jit_host__supported()) {
+        return -ENOTSUP;
+    }
+    hart->jit = xbar_alloc(engine, sizeof(*hart->jit));
+    if (hart->jit == NULL) {
+        return -ENOMEM;
+    }
+    err = make_parts(hart, hart->jit, engine);
+    if (err) {
+        free_parts(hart->jit, engine);
+        hart->jit = NULL;
+        return err;
+    }
+    xbar_ram_writes_watch(engine, true);
+    for (unsigned i = 0; i < 1u << JIT_JUMP_BITS; i++) {
+        hart->jit_state.jumps[i].pc = 1;
+    }
+    jit_host__forget_returns(&hart->jit_state);
+    hart->jit_state.helpers = (struct jit_helpers){ .load = help_load,
+                                                    .store = help_store,
+                                                    .execute = help_execute };
+    return 0;
+}
+
+void riscv__jit_free(struct xbar_riscv_hart *hart)
+{
+    if (hart->jit != NULL) {
+        xbar_ram_writes_watch(engine_of(hart), false);
+        free_parts(hart->jit, engine_of(hart));
+        hart->jit = NULL;
+    }
+}
+
+void riscv__jit_get_stats(const struct xbar_riscv_hart *hart,
+                          struct xbar_riscv_jit_stats *stats)
+{
+    struct jit_cache_stats cache;
+
+    if (hart->jit == NULL) {
+        *stats = (struct xbar_riscv_jit_stats){ 0 };
+        return;
+    }
+    jit_cache__get_stats(hart->jit->cache, &cache);
+    *stats = hart->jit->stats;
+    stats->blocks = cache.translated;
+    stats->blocks_live = cache.live;
+    stats->guest_insns = cache.guest_insns;
+    stats->links = cache.links;
+    stats->invalidated = cache.invalidated;
+    stats->evicted = cache.evicted;
+    stats->code_bytes = cache.code.bytes_live;
+    stats->code_bytes_ever = cache.code.bytes_committed;
+}

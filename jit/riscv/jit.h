@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The JIT engine of a hart: what jit.c (running, invalidation) and
+ * translate.c (one block) share.
+ */
+#ifndef XBAR_JIT_RISCV_JIT_H
+#define XBAR_JIT_RISCV_JIT_H
+
+#include "jit/host.h"
+#include "jit/riscv/decode.h"
+#include "jit/riscv/hart_internal.h"
+
+/* Written code pages that the next fence.i looks at; more: all of them. */
+#define JIT_DIRTY_MAX 64
+
+struct riscv_jit {
+    struct jit_cache *cache;
+    struct jit_stubs *stubs;
+    struct jit_cold *cold;
+
+    /* instructions retired = base + slice - state.budget, at block entries */
+    uint64_t base;
+    uint64_t slice;
+
+    uint32_t mode;        /* of what the return stack holds */
+    unsigned fault_cause; /* of the access that failed; 0: was raised */
+
+    /* Pages that were stored to since code was made of them; see jit.c. */
+    hwaddr dirty[JIT_DIRTY_MAX];
+    unsigned dirty_count;
+    bool dirty_overflow;
+    uint64_t ram_writes_seen;
+
+    struct xbar_riscv_jit_stats stats;
+};
+
+/*
+ * What a block is made for, beside its address. Everything that changes how
+ * an instruction is translated is in it.
+ *
+ *    8    7       4 3       0
+ *   +----+---------+---------+
+ *   | fp |  data   |  fetch  |  contexts of the TLB
+ *   +----+---------+---------+
+ */
+enum riscv_mode {
+    MODE_DATA_SHIFT = 4,
+    MODE_FP = 1 << 8, /* FS is Dirty: FP instructions need no checks */
+};
+
+extern const struct jit_guest riscv__jit_guest;
+
+/* Code is about to be made of the pages of @key: stores to them are told. */
+void riscv__jit_protect(struct xbar_riscv_hart *hart,
+                        const struct jit_key *key);
+
+uint32_t riscv__jit_mode(const struct xbar_riscv_hart *hart);
+
+/*
+ * The block at hart->pc, found or made. NULL: the instruction there is not
+ * for emitted code, or cannot be fetched, or memory is short: interpret it.
+ */
+struct jit_block *riscv__block(struct xbar_riscv_hart *hart);
+
+/* Is @block still what its bytes say? For jit_cache__check_page(). */
+bool riscv__block_changed(void *hart, const struct jit_block *block);
+
+#endif
