@@ -12,6 +12,7 @@
  * device callback finds what looking it up before would have found.
  */
 #include "engine/plan.h"
+#include "engine/ram_writes.h"
 #include "flatview/flatview_internal.h"
 #include "flatview/ram_access.h"
 
@@ -113,6 +114,7 @@ static MemTxResult write_part(const struct transfer *t, const FlatRange *range,
     if ((range->flags & FLAT_RANGE_WRITABLE) ||
         (is_ram && t->direction == WRITE_ROM)) {
         flatview__ram_write(host_of(range, addr), buf, length);
+        xbar_ram_writes_note(t->view->space->engine);
         return MEMTX_OK;
     }
     if (is_ram && (range->flags & FLAT_RANGE_READONLY)) {
