@@ -38,6 +38,12 @@ enum region_private_flags {
 
 static_assert(sizeof(uintptr_t) == sizeof(hwaddr),
               "undo entries hold addresses");
+static_assert(offsetof(MemoryRegion, addr) == 64,
+              "what dispatch reads fits in one cache line");
+static_assert(sizeof(MemoryRegion) <= 200, "a million regions take 200 MB");
+static_assert(XBAR_TREE_MAX_DEPTH < UINT16_MAX, "heights have 16 bits");
+static_assert((unsigned)XBAR_REGION_ROMD <= (unsigned)REGION_PUBLIC_FLAGS,
+              "public and private flags share a word");
 
 /* ---- The undo log ------------------------------------------------------ */
 
@@ -100,6 +106,10 @@ struct xbar_engine {
     struct xbar_retire_queue *queues;
     struct region_ending *endings;
     bool is_reclaim_wanted; /* the embedder has been asked already */
+
+    /* atomics: see engine/ram_writes.h */
+    unsigned ram_watchers;
+    uint64_t ram_writes;
 
     struct xbar_engine_stats stats; /* relaxed atomics */
 };

@@ -6,23 +6,23 @@
 #include <stdlib.h>
 
 struct Error {
-    char *message;
+    const char *message;
 };
 
 /* What a failing error_setg() stores: never freed, so it may be shared. */
-static Error short_of_memory = { (char[]){ "out of memory" } };
+static const Error short_of_memory = { "out of memory" };
 
+/* NULL if memory is short. */
 static Error *new_error(const char *fmt, va_list args)
 {
     Error *err = malloc(sizeof(*err));
+    char *message;
 
-    if (!err) {
-        return &short_of_memory;
-    }
-    if (vasprintf(&err->message, fmt, args) < 0) {
+    if (!err || vasprintf(&message, fmt, args) < 0) {
         free(err);
-        return &short_of_memory;
+        return NULL;
     }
+    err->message = message;
     return err;
 }
 
@@ -36,6 +36,9 @@ void error_setg(Error **errp, const char *fmt, ...)
     va_start(args, fmt);
     *errp = new_error(fmt, args);
     va_end(args);
+    if (!*errp) {
+        *errp = (Error *)&short_of_memory;
+    }
 }
 
 const char *error_get_pretty(const Error *err)
@@ -46,7 +49,7 @@ const char *error_get_pretty(const Error *err)
 void error_free(Error *err)
 {
     if (err && err != &short_of_memory) {
-        free(err->message);
+        free((char *)err->message);
         free(err);
     }
 }

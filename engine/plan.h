@@ -41,6 +41,9 @@ struct xbar_access_plan {
 };
 
 static_assert(sizeof(struct xbar_read_step) == 16, "emitted code scales by 16");
+static_assert(sizeof(struct xbar_write_step) == 16, "the same for writes");
+static_assert(offsetof(struct xbar_access_plan, write) == 64,
+              "the steps of one direction are one cache line");
 
 /*
  * One access whose region and plan are already known (a section of a view, a

@@ -135,8 +135,7 @@ int xbar_mutation_begin(struct xbar_engine *engine)
     if (tx.phase == PHASE_COMMITTING) {
         return -EBUSY;
     }
-    engine__lock_writer(engine);
-    if (!engine->is_enlisted) {
+    if (!engine__writer_is_mine(engine) || !engine->is_enlisted) {
         enlist(engine);
     }
     tx.depth++;
@@ -145,7 +144,7 @@ int xbar_mutation_begin(struct xbar_engine *engine)
 
 int xbar_mutation_end(struct xbar_engine *engine)
 {
-    engine__unlock_writer(engine);
+    xbar_assert(engine->is_enlisted);
     return memory_region_transaction_commit();
 }
 

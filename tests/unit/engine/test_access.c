@@ -360,6 +360,17 @@ static void test_aliases_are_followed_and_clip(void **state)
     assert_int_equal(
         memory_region_dispatch_read(&outer, 4, &value, MO_8, ATTRS), MEMTX_OK);
     assert_int_equal(value, 0x77);
+    assert_int_equal(memory_region_dispatch_write(&outer, 4, 0x88, MO_8, ATTRS),
+                     MEMTX_OK);
+    assert_int_equal(host[28], 0x88);
+    assert_int_equal(memory_region_dispatch_write(&outer, 24, 1, MO_8, ATTRS),
+                     MEMTX_DECODE_ERROR);
+    assert_int_equal(memory_region_dispatch_write(
+                         &outer, 0, 0x0102, (MemOp)(MO_16 | MO_BE), ATTRS),
+                     MEMTX_OK);
+    assert_int_equal(host[24], 1);
+    assert_true(memory_region_access_valid(&outer, 20, 4, true, ATTRS));
+    assert_false(memory_region_access_valid(&outer, 21, 4, true, ATTRS));
     assert_ptr_equal(memory_region_get_ram_ptr(&outer), host + 24);
     assert_int_equal(
         memory_region_dispatch_read(&outer, 24, &value, MO_8, ATTRS),
