@@ -590,6 +590,14 @@ static void test_two_harts_two_threads(void **state)
  */
 static _Atomic uint64_t copied;
 
+static void *run_without_limit(void *opaque)
+{
+    struct rig *on = opaque;
+
+    xbar_riscv_run(on->hart, UINT64_MAX);
+    return NULL;
+}
+
 static void note_copy(struct rig *from, hwaddr addr, uint64_t value)
 {
     (void)from;
@@ -625,7 +633,7 @@ static void test_commit_while_running(void **state)
                                                 TLB_PAGE_SIZE, memory),
                      0);
     xbar_engine_leave(rig.engine);
-    assert_int_equal(pthread_create(&thread, NULL, run_until_exit, &rig), 0);
+    assert_int_equal(pthread_create(&thread, NULL, run_without_limit, &rig), 0);
     wait_for_copy(0);
     memory_region_add_subregion_overlap(&rig.ram, 0x1000, &overlay, 1);
     wait_for_copy(42);
