@@ -11,11 +11,14 @@
 
 static struct rig rig;
 
+/* All of it holds for every engine. */
+static enum xbar_riscv_engine engine;
+
 static int setup(void **state)
 {
     (void)state;
     rig_open(&rig);
-    return 0;
+    return xbar_riscv_set_engine(rig.hart, engine);
 }
 
 static int setup_deterministic(void **state)
@@ -24,7 +27,7 @@ static int setup_deterministic(void **state)
 
     (void)state;
     rig_open_with(&rig, &config);
-    return 0;
+    return xbar_riscv_set_engine(rig.hart, engine);
 }
 
 static int teardown(void **state)
@@ -566,6 +569,7 @@ static void test_two_harts_two_threads(void **state)
     (void)state;
     for (unsigned i = 0; i < 2; i++) {
         rig_open(&both[i]);
+        assert_int_equal(xbar_riscv_set_engine(both[i].hart, engine), 0);
         load_sleeper(&both[i]);
         storms[i] = (struct storm){ &both[i], 11 + i };
         assert_int_equal(
@@ -684,6 +688,17 @@ static void test_no_wakeup_is_lost(void **state)
 #define DETERMINISTIC(name) \
     cmocka_unit_test_setup_teardown(name, setup_deterministic, teardown)
 
+/* Is there one for this host, and does it let us? */
+static bool has_translator(void)
+{
+    bool has;
+
+    rig_open(&rig);
+    has = xbar_riscv_set_engine(rig.hart, XBAR_RISCV_JIT) == 0;
+    rig_close(&rig);
+    return has;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -712,5 +727,13 @@ int main(void)
         CASE(test_no_wakeup_is_lost),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed;
+
+    engine = XBAR_RISCV_INTERP;
+    failed = cmocka_run_group_tests_name("interp", tests, NULL, NULL);
+    if (has_translator()) {
+        engine = XBAR_RISCV_JIT;
+        failed += cmocka_run_group_tests_name("jit", tests, NULL, NULL);
+    }
+    return failed;
 }
