@@ -150,10 +150,7 @@ static inline bool has_attention(const struct xbar_riscv_hart *hart)
 
 enum riscv_exec riscv__execute(struct xbar_riscv_hart *hart, uint32_t bits)
 {
-    const struct riscv_insn *insn =
-        riscv__decode_cached(&hart->insn_cache, bits);
-
-    return actions[insn->op](hart, insn);
+    return execute(hart, bits);
 }
 
 enum riscv_stop riscv__interpret(struct xbar_riscv_hart *hart, uint64_t budget)

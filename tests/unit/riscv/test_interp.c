@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The loop: fetching, counting, stopping. */
+#include <pthread.h>
+#include <unistd.h>
+
 #include "exec.h"
 #include "paging.h"
 
@@ -279,16 +282,28 @@ static void test_exit_from_a_device(void **state)
     assert_int_equal(rig->hart->stats.instructions, 1);
 }
 
+static void *request_exit_soon(void *opaque)
+{
+    usleep(2000);
+    xbar_riscv_request_exit(opaque);
+    return NULL;
+}
+
 /* A guest that does nothing but trap can still be stopped from outside. */
 static void test_trap_loop_can_be_left(void **state)
 {
     struct rig *rig = *state;
+    pthread_t thread;
 
     rig->hart->mtvec = RIG_IO; /* fetching the handler faults, for ever */
     rig->hart->pc = RIG_IO;
-    xbar_riscv_request_exit(rig->hart);
+    assert_int_equal(
+        pthread_create(&thread, NULL, request_exit_soon, rig->hart), 0);
     assert_int_equal(xbar_riscv_run(rig->hart, UINT64_MAX),
                      XBAR_RISCV_EXIT_REQUEST);
+    pthread_join(thread, NULL);
+    assert_int_equal(rig->hart->stats.instructions, 0);
+    assert_int_equal(rig->hart->mepc, RIG_IO);
 }
 
 /* riscv__interpret() itself, which the run loop calls in slices. */
