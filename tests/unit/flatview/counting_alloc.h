@@ -15,16 +15,16 @@
 #define COUNTING_ALLOC_POISON 0xa5
 
 /* Which sanitizer is in this build; gcc and clang say it differently. */
-#if defined(__has_feature)
+#if defined(__SANITIZE_ADDRESS__)
+#define TESTS_UNDER_ASAN 1
+#elif defined(__SANITIZE_THREAD__)
+#define TESTS_UNDER_TSAN 1
+#elif defined(__clang__)
 #if __has_feature(address_sanitizer)
 #define TESTS_UNDER_ASAN 1
 #elif __has_feature(thread_sanitizer)
 #define TESTS_UNDER_TSAN 1
 #endif
-#elif defined(__SANITIZE_ADDRESS__)
-#define TESTS_UNDER_ASAN 1
-#elif defined(__SANITIZE_THREAD__)
-#define TESTS_UNDER_TSAN 1
 #endif
 
 struct counting_alloc {
