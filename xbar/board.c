@@ -58,7 +58,7 @@ static uint64_t board_now_ns(void *opaque)
 {
     struct board *board = opaque;
 
-    if (!board->config.deterministic) {
+    if (!board->config.execution.deterministic) {
         return host_now_ns();
     }
     return DETERMINISTIC_EPOCH_NS + xbar_riscv_time(board->hart) * NS_PER_TICK;
@@ -164,21 +164,35 @@ static int place_regions(struct board *board)
     return ret ? -ENOMEM : 0;
 }
 
-static int make_hart(struct board *board)
+static int make_hart(struct board *board, Error **errp)
 {
     const struct board_config *config = &board->config;
+    const struct execution *execution = &config->execution;
     const struct xbar_riscv_config hart_config = {
         .as = &board->memory,
         .reset_pc = BOOT_ROM_BASE,
         .timebase_hz = TIMEBASE_HZ,
         .insns_per_tick =
-            config->deterministic ? DETERMINISTIC_INSNS_PER_TICK : 0,
+            execution->deterministic ? DETERMINISTIC_INSNS_PER_TICK : 0,
+        .code_limit = execution->code_limit,
         .observe = config->observe_memory,
         .observe_opaque = config->observe_opaque,
     };
 
+    int ret;
+
     board->hart = xbar_riscv_new(&hart_config);
-    return board->hart ? 0 : -ENOMEM;
+    if (!board->hart) {
+        return -ENOMEM;
+    }
+    ret = xbar_riscv_set_engine(board->hart, execution->engine);
+    if (ret) {
+        error_setg(errp, "--engine jit: %s; try --engine interp",
+                   ret == -ENOTSUP  ? "there is no translator for this host"
+                   : ret == -ENOMEM ? "no memory for translated code"
+                                    : "the host refuses executable memory");
+    }
+    return ret;
 }
 
 static void connect_hart(struct board *board)
@@ -211,7 +225,7 @@ static int make_board(struct board *board, Error **errp)
         ret = address_space_init(&board->memory, &board->system, "memory");
     }
     if (ret == 0) {
-        ret = make_hart(board);
+        ret = make_hart(board, errp);
     }
     return ret;
 }

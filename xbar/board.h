@@ -25,9 +25,16 @@
 /* Instructions per 10 MHz tick with --deterministic: a 100 MHz hart. */
 #define DETERMINISTIC_INSNS_PER_TICK 10
 
+/* How the guest's instructions are executed. */
+struct execution {
+    enum xbar_riscv_engine engine;
+    bool deterministic;
+    size_t code_limit; /* bytes of translated code; 0: the library's choice */
+};
+
 struct board_config {
     uint64_t ram_size; /* bytes, a multiple of 4 KiB */
-    bool deterministic;
+    struct execution execution;
     struct uart16550_host uart;
     struct finisher_host finisher;
     /* An alarm was set: have goldfish_rtc_poll() called soon. */

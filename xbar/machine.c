@@ -207,7 +207,7 @@ struct machine *machine_new(const struct guest *guest,
     struct machine *machine = calloc(1, sizeof(*machine));
     struct board_config board_config = {
         .ram_size = guest->ram_size,
-        .deterministic = config->deterministic,
+        .execution = config->execution,
         .uart = { transmit_byte, note_uart_room, machine },
         .finisher = { end_run, ask_reset, machine },
         .rtc_alarm_moved = note_alarm,
@@ -222,7 +222,7 @@ struct machine *machine_new(const struct guest *guest,
         return NULL;
     }
     machine->guest = guest;
-    machine->deterministic = config->deterministic;
+    machine->deterministic = config->execution.deterministic;
     machine->is_muted = config->is_muted;
     atomic_init(&machine->status, STATUS_NONE);
     machine->board = board_new(&board_config, errp);

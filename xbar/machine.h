@@ -21,7 +21,7 @@
 struct machine;
 
 struct machine_config {
-    bool deterministic;
+    struct execution execution;
     bool is_muted; /* no console: what the guest prints is dropped */
     void (*observe_device)(void *opaque, const struct xbar_access *access);
     xbar_tlb_observe_fn *observe_memory;

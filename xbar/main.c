@@ -40,7 +40,7 @@ static int run_guest(const struct guest *guest, const struct options *options,
                      Error **errp)
 {
     const struct machine_config config = {
-        .deterministic = options->deterministic,
+        .execution = options->execution,
     };
     struct machine *machine = machine_new(guest, &config, errp);
     struct machine_result result;

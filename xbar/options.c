@@ -26,6 +26,9 @@ enum option_id {
     OPTION_END,
 };
 
+/* The library's own limit. */
+#define CODE_LIMIT_MAX (UINT64_C(1) << 30)
+
 #define OPTION_COUNT (OPTION_END - OPTION_FIRST - 1)
 
 static const struct option_row {
@@ -91,17 +94,37 @@ static int parse_smp(const char *text, Error **errp)
     return -EINVAL;
 }
 
-static int parse_engine(const char *text, Error **errp)
+static int parse_engine(struct options *options, const char *text, Error **errp)
 {
     if (strcmp(text, "interp") == 0) {
+        options->execution.engine = XBAR_RISCV_INTERP;
         return 0;
     }
-    if (strcmp(text, "jit") == 0 || strcmp(text, "lockstep") == 0) {
+    if (strcmp(text, "jit") == 0) {
+        options->execution.engine = XBAR_RISCV_JIT;
+        return 0;
+    }
+    if (strcmp(text, "lockstep") == 0) {
         error_setg(errp, "--engine %s: not supported yet", text);
     } else {
-        error_setg(errp, "--engine %s: no such engine (try interp)", text);
+        error_setg(errp, "--engine %s: no such engine (try jit or interp)",
+                   text);
     }
     return -EINVAL;
+}
+
+static int parse_code_limit(struct options *options, const char *text,
+                            Error **errp)
+{
+    uint64_t bytes;
+    int ret = size_parse(text, &bytes);
+
+    if (ret || bytes == 0 || bytes > CODE_LIMIT_MAX) {
+        error_setg(errp, "--code-limit %s: not a size from 1K to 1G", text);
+        return -EINVAL;
+    }
+    options->execution.code_limit = bytes;
+    return 0;
 }
 
 static int take_option(struct options *options, int id, Error **errp)
@@ -130,10 +153,12 @@ static int take_option(struct options *options, int id, Error **errp)
     case OPT_SMP:
         return parse_smp(optarg, errp);
     case OPT_DETERM:
-        options->deterministic = true;
+        options->execution.deterministic = true;
         return 0;
     case OPT_ENGINE:
-        return parse_engine(optarg, errp);
+        return parse_engine(options, optarg, errp);
+    case OPT_CODE:
+        return parse_code_limit(options, optarg, errp);
     case OPT_OUTPUT:
         options->output = optarg;
         return 0;
@@ -306,6 +331,8 @@ int options_parse(struct options *options, int argc, char **argv, Error **errp)
 
     memset(options, 0, sizeof(*options));
     options->memory = 512 * MIB;
+    options->execution.engine =
+        xbar_riscv_has_jit() ? XBAR_RISCV_JIT : XBAR_RISCV_INTERP;
     if (argc < 2) {
         error_setg(errp, "no command given (see xbar --help)");
         return -EINVAL;

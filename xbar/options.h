@@ -5,6 +5,8 @@
 
 #include <xbar/xbar.h>
 
+#include "board.h"
+
 enum command {
     COMMAND_RUN,
     COMMAND_PROFILE,
@@ -24,7 +26,7 @@ struct options {
     const char *dump_dtb;
     const char *output; /* NULL: the default folder */
     uint64_t memory;    /* bytes */
-    bool deterministic;
+    struct execution execution;
     bool json;
     bool dot;
 };

@@ -28,7 +28,7 @@ static int run_plain(const struct guest *guest, const struct options *options,
                      struct report *report, Error **errp)
 {
     const struct machine_config config = {
-        .deterministic = options->deterministic,
+        .execution = options->execution,
     };
     struct machine *machine = machine_new(guest, &config, errp);
     struct machine_result result;
@@ -50,7 +50,7 @@ static int run_counted(const struct guest *guest, const struct options *options,
                        bool is_muted, struct report *report, Error **errp)
 {
     const struct machine_config config = {
-        .deterministic = options->deterministic,
+        .execution = options->execution,
         .is_muted = is_muted,
         .observe_device = counts_observe_device,
         .observe_memory = counts_observe_memory,
@@ -153,7 +153,7 @@ int profile_command(const struct guest *guest, const struct options *options,
     }
     report->title = guest->title;
     report->ram_size = guest->ram_size;
-    report->deterministic = options->deterministic;
+    report->deterministic = options->execution.deterministic;
     /* Before the run: a folder that cannot be made should not cost one. */
     ret = file_make_dir(dir, errp);
     if (ret == 0) {

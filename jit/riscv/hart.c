@@ -145,6 +145,11 @@ void xbar_riscv_free(struct xbar_riscv_hart *hart)
     xbar_free(xbar_address_space_engine(hart->config.as), hart, sizeof(*hart));
 }
 
+bool xbar_riscv_has_jit(void)
+{
+    return jit_host__supported();
+}
+
 int xbar_riscv_set_engine(struct xbar_riscv_hart *hart,
                           enum xbar_riscv_engine engine)
 {

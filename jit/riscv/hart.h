@@ -106,6 +106,9 @@ XBAR_API struct xbar_riscv_hart *
 xbar_riscv_new(const struct xbar_riscv_config *config) XBAR_MUST_CHECK;
 XBAR_API void xbar_riscv_free(struct xbar_riscv_hart *hart);
 
+/** xbar_riscv_has_jit() - is there a translator for this host? */
+XBAR_API bool xbar_riscv_has_jit(void);
+
 /**
  * xbar_riscv_set_engine() - choose who executes
  *

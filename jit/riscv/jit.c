@@ -225,6 +225,7 @@ static uint64_t help_load(void *vcpu, uint64_t va, unsigned size_log2,
     struct xbar_riscv_hart *hart = vcpu;
 
     settle_for_clock(hart, return_address);
+    hart->stats.loads += hart->config.observe != NULL;
     hart->jit->fault_cause = CAUSE_LOAD_ACCESS;
     return tlb_load_slow(&hart->tlb, hart->data_context, va, size_log2,
                          &hart->jit_state.value) != 0;
@@ -236,6 +237,7 @@ static uint64_t help_store(void *vcpu, uint64_t va, unsigned size_log2,
     struct xbar_riscv_hart *hart = vcpu;
 
     settle_for_clock(hart, return_address);
+    hart->stats.stores += hart->config.observe != NULL;
     hart->jit->fault_cause = CAUSE_STORE_ACCESS;
     return tlb_store_slow(&hart->tlb, hart->data_context, va, size_log2,
                           value) != 0;

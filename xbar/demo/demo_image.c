@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "demo/demo_image.h"
+#include "demo_image.h"
 
 const uint8_t demo_image[] = {
 #include "demo/demo_image.inc"
