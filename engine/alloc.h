@@ -33,13 +33,23 @@ struct xbar_retired {
 struct xbar_retire_queue {
     void (*release)(struct xbar_engine *engine, struct xbar_retired *object);
     struct xbar_retired *head;      /* newest first; under the writer lock */
-    struct xbar_retired *taken;     /* being waited for; reclaim's */
     struct xbar_retire_queue *next; /* the engine's list of queues */
+    /* Of the reclaim under way: what it took, and its next queue. */
+    struct xbar_retired *taken;
+    struct xbar_retire_queue *taken_next;
 };
 
-/* @queue is caller's storage with @release set; lives as long as @engine. */
+/* @queue is caller's storage with @release set; lives until it is removed,
+ * or as long as @engine. */
 void xbar_retire_queue_add(struct xbar_engine *engine,
                            struct xbar_retire_queue *queue);
+
+/*
+ * @queue must be empty. The release callback of its last object may call
+ * this, and free the queue.
+ */
+void xbar_retire_queue_remove(struct xbar_engine *engine,
+                              struct xbar_retire_queue *queue);
 
 /* @bytes: what freeing will give back, for the statistics and the limit. */
 void xbar_retire(struct xbar_engine *engine, struct xbar_retire_queue *queue,

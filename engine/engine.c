@@ -93,6 +93,7 @@ static int init_engine(struct xbar_engine *engine,
 {
     engine->config = *config;
     engine->allocator = config->allocator ? *config->allocator : libc_allocator;
+    engine->config.allocator = NULL; /* the caller's; it may be gone soon */
     engine->log = &engine->first_chunk;
     engine->random = 0x9e3779b9; /* any but 0; keys need no secrecy */
     return init_locks(engine);
@@ -199,6 +200,11 @@ struct xbar_engine *xbar_engine_current(void)
     }
     pthread_once(&default_once, init_default);
     return &default_engine;
+}
+
+bool xbar_engine_is_big_endian(const struct xbar_engine *engine)
+{
+    return engine->config.guest_is_big_endian;
 }
 
 /* ---- Locks ------------------------------------------------------------- */

@@ -127,6 +127,9 @@ XBAR_API int xbar_engine_leave(struct xbar_engine *engine);
 /** xbar_engine_current() - the engine in force on this thread, never NULL. */
 XBAR_API struct xbar_engine *xbar_engine_current(void);
 
+/** xbar_engine_is_big_endian() - the guest's byte order, as configured */
+XBAR_API bool xbar_engine_is_big_endian(const struct xbar_engine *engine);
+
 /**
  * xbar_engine_lock() / xbar_engine_unlock() - the machine lock
  *

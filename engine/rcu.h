@@ -17,14 +17,16 @@
 
 #include <stdatomic.h>
 
-#ifndef __has_feature
-#define __has_feature(x) 0
-#endif
-#if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
+#if defined(__SANITIZE_THREAD__)
 #define XBAR_RCU_TSAN 1
-#endif
-#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+#elif defined(__SANITIZE_ADDRESS__)
 #define XBAR_RCU_ASAN 1
+#elif defined(__clang__)
+#if __has_feature(thread_sanitizer)
+#define XBAR_RCU_TSAN 1
+#elif __has_feature(address_sanitizer)
+#define XBAR_RCU_ASAN 1
+#endif
 #endif
 
 /*

@@ -41,8 +41,23 @@ void xbar_retire_queue_add(struct xbar_engine *engine,
     engine__lock_writer(engine);
     queue->head = NULL;
     queue->taken = NULL;
+    queue->taken_next = NULL;
     queue->next = engine->queues;
     engine->queues = queue;
+    engine__unlock_writer(engine);
+}
+
+void xbar_retire_queue_remove(struct xbar_engine *engine,
+                              struct xbar_retire_queue *queue)
+{
+    struct xbar_retire_queue **link = &engine->queues;
+
+    engine__lock_writer(engine);
+    xbar_assert(!queue->head && !queue->taken);
+    while (*link != queue) {
+        link = &(*link)->next;
+    }
+    *link = queue->next;
     engine__unlock_writer(engine);
 }
 
@@ -68,7 +83,8 @@ bool reclaim__is_due(struct xbar_engine *engine)
     return true;
 }
 
-/* What one reclaim works on; the queues hold their part in `taken`. */
+/* What one reclaim works on: the queues that held something, and their part
+ * of it in `taken`. A queue with something taken cannot be removed. */
 struct batch {
     struct xbar_retire_queue *queues;
     struct region_ending *endings;
@@ -76,34 +92,61 @@ struct batch {
     bool needs_grace;
 };
 
-static void take_batch(struct xbar_engine *engine, struct batch *batch)
+static void take_queues(struct xbar_engine *engine, struct batch *batch)
 {
-    engine__lock_writer(engine);
-    engine->is_reclaim_wanted = false;
-    batch->queues = engine->queues;
-    batch->endings = destroy__take(engine);
-    batch->bytes =
-        __atomic_load_n(&engine->stats.bytes_retired, __ATOMIC_RELAXED);
-    batch->needs_grace = destroy__needs_grace(batch->endings);
-    for (struct xbar_retire_queue *q = batch->queues; q; q = q->next) {
-        q->taken = q->head;
-        q->head = NULL;
-        batch->needs_grace |= q->taken != NULL;
+    for (struct xbar_retire_queue *q = engine->queues; q; q = q->next) {
+        if (q->head) {
+            q->taken = q->head;
+            q->head = NULL;
+            q->taken_next = batch->queues;
+            batch->queues = q;
+        }
     }
-    engine__unlock_writer(engine);
 }
 
+static struct batch take_batch(struct xbar_engine *engine)
+{
+    struct batch batch = { .queues = NULL };
+
+    engine__lock_writer(engine);
+    engine->is_reclaim_wanted = false;
+    take_queues(engine, &batch);
+    batch.endings = destroy__take(engine);
+    batch.bytes =
+        __atomic_load_n(&engine->stats.bytes_retired, __ATOMIC_RELAXED);
+    batch.needs_grace = batch.queues || destroy__needs_grace(batch.endings);
+    engine__unlock_writer(engine);
+    return batch;
+}
+
+/* With the last object the queue itself may go. */
 static int64_t release_queue(struct xbar_engine *engine,
                              struct xbar_retire_queue *queue)
 {
     int64_t freed = 0;
+    bool is_last;
 
-    while (queue->taken) {
+    do {
         struct xbar_retired *object = queue->taken;
 
         queue->taken = object->next;
+        is_last = !queue->taken;
         queue->release(engine, object);
         freed++;
+    } while (!is_last);
+    return freed;
+}
+
+static int64_t release_queues(struct xbar_engine *engine,
+                              struct xbar_retire_queue *queue)
+{
+    int64_t freed = 0;
+
+    while (queue) {
+        struct xbar_retire_queue *next = queue->taken_next;
+
+        freed += release_queue(engine, queue);
+        queue = next;
     }
     return freed;
 }
@@ -112,16 +155,13 @@ static int64_t release_queue(struct xbar_engine *engine,
 static int64_t reclaim_batch(struct xbar_engine *engine,
                              struct region_ending **finished)
 {
-    struct batch batch;
-    int64_t freed = 0;
+    struct batch batch = take_batch(engine);
+    int64_t freed;
 
-    take_batch(engine, &batch);
     if (batch.needs_grace) {
         xbar_rcu_synchronize();
     }
-    for (struct xbar_retire_queue *q = batch.queues; q; q = q->next) {
-        freed += release_queue(engine, q);
-    }
+    freed = release_queues(engine, batch.queues);
     engine__stat_sub(&engine->stats.bytes_retired, batch.bytes);
     *finished = destroy__finish(engine, batch.endings);
     return freed;

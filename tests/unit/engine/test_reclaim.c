@@ -117,6 +117,45 @@ static void test_retiring_from_release(void **state)
     assert_int_equal(seen.released, 3);
 }
 
+/* A queue that goes with its last object, while others are being released. */
+static void release_with_queue(struct xbar_engine *engine,
+                               struct xbar_retired *object)
+{
+    struct item *item = (struct item *)object;
+
+    seen.released++;
+    if (item->id == 0) {
+        xbar_retire_queue_remove(engine, seen.again);
+        xbar_free(engine, seen.again, sizeof(*seen.again));
+    }
+    xbar_free(engine, item, sizeof(*item));
+}
+
+static void test_queues_may_go(void **state)
+{
+    static struct xbar_retire_queue first, last; /* outlive the engine */
+    struct fixture *f = *state;
+    struct xbar_retire_queue *queue = xbar_alloc(f->engine, sizeof(*queue));
+
+    assert_non_null(queue);
+    open_queue(f, &first);
+    open_queue(f, queue);
+    open_queue(f, &last);
+    queue->release = release_with_queue;
+    seen.again = queue;
+    retire_new(f, queue, 0); /* retired first, released last */
+    retire_new(f, queue, 1);
+    retire_new(f, &first, 1);
+    retire_new(f, &last, 1);
+    assert_int_equal(xbar_engine_reclaim(f->engine), 4);
+    assert_int_equal(seen.released, 4);
+    retire_new(f, &first, 1);
+    assert_int_equal(xbar_engine_reclaim(f->engine), 1);
+    xbar_retire_queue_remove(f->engine, &first);
+    xbar_retire_queue_remove(f->engine, &last);
+    assert_null(f->engine->queues);
+}
+
 static void test_embedder_is_asked_once(void **state)
 {
     static struct xbar_retire_queue queue;
@@ -175,6 +214,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         engine_test(test_one_grace_for_all_queues),
         engine_test(test_retiring_from_release),
+        engine_test(test_queues_may_go),
         engine_test(test_embedder_is_asked_once),
         engine_test(test_regions_wait_for_the_grace_period),
     };
