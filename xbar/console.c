@@ -419,7 +419,10 @@ static void block_signals(struct console *console, sigset_t *set)
     pthread_sigmask(SIG_BLOCK, set, &console->old_mask);
 }
 
-/* Signals are blocked before the terminal changes: no way out in between. */
+/*
+ * Signals are blocked before the terminal changes: no way out in between. The
+ * thread comes last: it may make the terminal raw again.
+ */
 static int start(struct console *console)
 {
     sigset_t set;
@@ -430,12 +433,14 @@ static int start(struct console *console)
     console->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     console->out_fd = open_output();
     if (console->wake_fd < 0 || console->signal_fd < 0) {
-        ret = errno;
-    } else {
-        ret = pthread_create(&console->thread, NULL, run_thread, console);
+        return errno;
     }
-    if (ret == 0 && !console->is_muted) {
+    if (!console->is_muted) {
         terminal_make_raw(STDIN_FILENO);
+    }
+    ret = pthread_create(&console->thread, NULL, run_thread, console);
+    if (ret) {
+        terminal_restore();
     }
     return ret;
 }
