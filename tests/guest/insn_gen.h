@@ -10,17 +10,6 @@
 
 #include "tests/guest/insn_abi.h"
 
-/*
- * Rows are those of jit/riscv/insn.inc: first the 32-bit ones, by their enum
- * riscv_op, then the compressed ones. Row 0 is "no such instruction".
- */
-extern const size_t insn_row_count;
-
-const char *insn_row_name(size_t row);
-
-/** insn_row_of() - the row of @bits; 0 if it is illegal */
-size_t insn_row_of(uint32_t bits);
-
 #define INSN_MAX_SLOTS 320
 
 /* One instruction of a sequence. */
@@ -28,8 +17,9 @@ struct insn_slot {
     uint32_t bits;
     uint16_t offset; /* from the first one, in bytes */
     uint8_t length;
-    bool is_unit;   /* may be jumped to; the slots up to the next one belong
+    bool is_unit; /* may be jumped to; the slots up to the next one belong
                        together */
+    bool is_erased;
     int16_t target; /* the slot that it jumps to, or -1 */
     int16_t origin; /* whose address the jump is relative to */
 };

@@ -21,7 +21,7 @@
 
 #include "engine/engine.h"
 #include "jit/riscv/hart.h"
-#include "tests/guest/insn_gen.h"
+#include "tests/guest/insn_rows.h"
 #include "tests/guest/require.h"
 
 #define MONITOR     UINT64_C(0x30000000)
@@ -34,8 +34,10 @@
 
 enum csr {
     CSR_FCSR = 0x003,
+    CSR_SCOUNTEREN = 0x106,
     CSR_MSTATUS = 0x300,
     CSR_MTVEC = 0x305,
+    CSR_MCOUNTEREN = 0x306,
     CSR_MSCRATCH = 0x340,
     CSR_MEPC = 0x341,
     CSR_MCAUSE = 0x342,
@@ -45,6 +47,7 @@ enum csr {
 };
 
 #define MSTATUS_FS_ON    (UINT64_C(3) << 13) /* and MPP = U */
+#define COUNTERS_ON      7 /* cycle, time, instret, as in Linux */
 #define CAUSE_BREAKPOINT 3
 #define CAUSE_ECALL_U    8
 #define LINUX_ENOSYS     38
@@ -216,6 +219,8 @@ struct insn_machine *insn_machine_new(void)
     put_csr(machine, CSR_PMPADDR0, PMP_ALL_ADDRESS);
     put_csr(machine, CSR_PMPCFG0, PMP_ALL_NAPOT);
     put_csr(machine, CSR_MTVEC, HANDLER);
+    put_csr(machine, CSR_MCOUNTEREN, COUNTERS_ON);
+    put_csr(machine, CSR_SCOUNTEREN, COUNTERS_ON);
     return machine;
 }
 
