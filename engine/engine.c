@@ -222,27 +222,26 @@ void xbar_engine_unlock(struct xbar_engine *engine)
 void engine__lock_writer(struct xbar_engine *engine)
 {
     pthread_mutex_lock(&engine->writer_lock);
+    engine->writer_depth++;
     __atomic_store_n(&engine->writer, pthread_self(), __ATOMIC_RELAXED);
-    __atomic_store_n(&engine->writer_depth, engine->writer_depth + 1,
-                     __ATOMIC_RELAXED);
 }
 
 void engine__unlock_writer(struct xbar_engine *engine)
 {
     xbar_assert(engine__writer_is_mine(engine));
-    __atomic_store_n(&engine->writer_depth, engine->writer_depth - 1,
-                     __ATOMIC_RELAXED);
+    if (--engine->writer_depth == 0) {
+        __atomic_store_n(&engine->writer, NO_THREAD, __ATOMIC_RELAXED);
+    }
     pthread_mutex_unlock(&engine->writer_lock);
 }
 
 /*
- * Exact for the asking thread: only it writes its own id, and it has reset
- * the depth before it lets go.
+ * Exact for the asking thread without any ordering: a thread sees at least
+ * its own last store, and that is its own id only while it has the lock.
  */
 bool engine__writer_is_mine(const struct xbar_engine *engine)
 {
-    return __atomic_load_n(&engine->writer_depth, __ATOMIC_RELAXED) &&
-           pthread_equal(__atomic_load_n(&engine->writer, __ATOMIC_RELAXED),
+    return pthread_equal(__atomic_load_n(&engine->writer, __ATOMIC_RELAXED),
                          pthread_self());
 }
 

@@ -45,6 +45,9 @@ static_assert(XBAR_TREE_MAX_DEPTH < UINT16_MAX, "heights have 16 bits");
 static_assert((unsigned)XBAR_REGION_ROMD <= (unsigned)REGION_PUBLIC_FLAGS,
               "public and private flags share a word");
 
+/* No thread of glibc or musl has this id: it is an address there. */
+#define NO_THREAD ((pthread_t)0)
+
 /* ---- The undo log ------------------------------------------------------ */
 
 struct undo_entry {
@@ -81,11 +84,10 @@ struct xbar_engine {
     pthread_mutex_t reclaim_lock;
     pthread_mutex_t writer_lock;
 
-    /* whether this thread holds a lock is for it alone to know */
-    pthread_t writer; /* relaxed; valid while writer_depth != 0 */
-    unsigned writer_depth;
+    /* Who has a lock, for that thread alone to ask; relaxed atomics. */
+    pthread_t writer;
     pthread_t reclaimer;
-    bool is_reclaiming;
+    unsigned writer_depth; /* under the writer lock */
 
     /* under the writer lock: the open transaction */
     struct xbar_engine *enlisted_next;

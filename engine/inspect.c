@@ -89,8 +89,10 @@ int xbar_region_children(const MemoryRegion *mr, hwaddr first, hwaddr last,
 {
     struct collector c = { mr->engine, list };
     size_t start = list->count;
-    int rc = interval__overlaps(mr->children, first, last, collect, &c);
+    int rc;
 
+    xbar_assert_slow(interval__is_valid(mr->children));
+    rc = interval__overlaps(mr->children, first, last, collect, &c);
     if (rc) {
         list->count = start;
         return rc;

@@ -167,10 +167,10 @@ static int64_t reclaim_batch(struct xbar_engine *engine,
     return freed;
 }
 
+/* As engine__writer_is_mine(). */
 bool reclaim__is_mine(const struct xbar_engine *engine)
 {
-    return __atomic_load_n(&engine->is_reclaiming, __ATOMIC_RELAXED) &&
-           pthread_equal(__atomic_load_n(&engine->reclaimer, __ATOMIC_RELAXED),
+    return pthread_equal(__atomic_load_n(&engine->reclaimer, __ATOMIC_RELAXED),
                          pthread_self());
 }
 
@@ -186,9 +186,8 @@ int64_t xbar_engine_reclaim(struct xbar_engine *engine)
     }
     pthread_mutex_lock(&engine->reclaim_lock);
     __atomic_store_n(&engine->reclaimer, pthread_self(), __ATOMIC_RELAXED);
-    __atomic_store_n(&engine->is_reclaiming, true, __ATOMIC_RELAXED);
     freed = reclaim_batch(engine, &finished);
-    __atomic_store_n(&engine->is_reclaiming, false, __ATOMIC_RELAXED);
+    __atomic_store_n(&engine->reclaimer, NO_THREAD, __ATOMIC_RELAXED);
     pthread_mutex_unlock(&engine->reclaim_lock);
     return freed + destroy__done(engine, finished);
 }

@@ -68,6 +68,8 @@ static void open_witness(struct witness *w, struct xbar_engine *engine)
         .publish = publish,
         .notify = notify,
         .retire = retire,
+        .next = (struct xbar_participant *)w, /* garbage before it is added */
+        .prev = (struct xbar_participant *)w,
     };
     xbar_tree_hold(engine);
     xbar_participant_add(engine, &w->participant);
