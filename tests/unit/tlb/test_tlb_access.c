@@ -47,6 +47,21 @@ static void loads_and_stores_of_every_size(void **state)
     world_free(world);
 }
 
+/* A device sees the bytes that were stored, nothing above them. */
+static void a_device_gets_the_low_bytes(void **state)
+{
+    struct world *world = world_new();
+
+    (void)state;
+    map_two(world, 0x10000000, 0x80000000);
+    for (unsigned log2 = 0; log2 < 4; log2++) {
+        assert_int_equal(world_store(world, 0, LOW, log2, UINT64_MAX), 0);
+        assert_int_equal(world->calls[log2].value,
+                         UINT64_MAX >> (64 - (8u << log2)));
+    }
+    world_free(world);
+}
+
 /* A device takes a misaligned access whole if it wants to. */
 static void a_misaligned_device_access_stays_one(void **state)
 {
@@ -405,6 +420,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(loads_and_stores_of_every_size),
+        cmocka_unit_test(a_device_gets_the_low_bytes),
         cmocka_unit_test(a_misaligned_device_access_stays_one),
         cmocka_unit_test(a_misaligned_memory_access_works),
         cmocka_unit_test(a_size_the_device_refuses_is_a_decode_error),
