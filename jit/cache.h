@@ -68,6 +68,7 @@ struct jit_block {
     struct jit_key key;
     uint32_t code; /* offset of the entry */
     uint32_t code_size;
+    uint32_t hot_size; /* of that; the rest are cold paths */
     uint16_t insns;
     uint16_t guest_size; /* bytes */
     uint16_t site_count;

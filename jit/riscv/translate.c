@@ -428,6 +428,7 @@ static struct jit_block *try_translate(struct xbar_riscv_hart *hart,
     t.e.block = block;
     jit_host__prologue(&t.e);
     translate_body(&t);
+    block->hot_size = code_buf__offset(&b);
     jit_host__epilogue(&t.e);
     if (b.full || t.e.failed) {
         jit_cache__abort(jit->cache, block);
