@@ -34,7 +34,7 @@ struct rig {
     uint8_t *mem; /* RAM */
 
     /* The I/O page: what was written last, and a hook that sees it. */
-    unsigned io_writes;
+    _Atomic unsigned io_writes;
     uint64_t io_value;
     void (*on_write)(struct rig *rig, hwaddr addr, uint64_t value);
 };

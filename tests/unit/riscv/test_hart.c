@@ -306,7 +306,7 @@ static void test_exit_from_callback(void **state)
 
 /* ---- Interrupts -------------------------------------------------------- */
 
-/* The handler stores x5 to the I/O page, so that it can be seen. */
+/* The handler counts in x7, once. */
 static void load_handler(void)
 {
     const uint32_t handler[] = { insn_addi(7, 7, 1), INSN_SELF };
@@ -315,30 +315,26 @@ static void load_handler(void)
     set_csr(0x305, RIG_RAM + 0x100);
 }
 
-struct raiser {
-    enum xbar_riscv_irq line;
-    unsigned delay_ms;
-};
-
 static void *raise_line(void *opaque)
 {
-    struct raiser *raiser = opaque;
+    const enum xbar_riscv_irq *line = opaque;
 
-    sleep_ms(raiser->delay_ms);
-    xbar_riscv_set_irq(rig.hart, raiser->line, true);
-    sleep_ms(raiser->delay_ms);
-    xbar_riscv_request_exit(rig.hart);
+    sleep_ms(10);
+    xbar_riscv_set_irq(rig.hart, *line, true);
     return NULL;
 }
 
-static void run_with_line(enum xbar_riscv_irq line)
+/* Run @count instructions at a time, while a line goes up, until x@reg is no
+ * longer 0. */
+static void run_with_line(enum xbar_riscv_irq line, uint64_t count,
+                          unsigned reg)
 {
-    struct raiser raiser = { line, 10 };
     pthread_t thread;
 
-    assert_int_equal(pthread_create(&thread, NULL, raise_line, &raiser), 0);
-    assert_int_equal(xbar_riscv_run(rig.hart, UINT64_MAX),
-                     XBAR_RISCV_EXIT_REQUEST);
+    assert_int_equal(pthread_create(&thread, NULL, raise_line, &line), 0);
+    while (xbar_riscv_get_x(rig.hart, reg) == 0) {
+        run_exactly(count);
+    }
     pthread_join(thread, NULL);
 }
 
@@ -349,7 +345,7 @@ static void test_line_interrupts_a_loop(void **state)
     load_handler();
     set_csr(0x304, MIP_MEIP);
     set_csr(0x300, MSTATUS_MIE);
-    run_with_line(XBAR_RISCV_IRQ_M_EXT);
+    run_with_line(XBAR_RISCV_IRQ_M_EXT, 1000, 7);
     assert_int_equal(get_csr(0x342), 1ull << 63 | 11);
     assert_int_equal(xbar_riscv_get_x(rig.hart, 7), 1);
 }
@@ -364,7 +360,7 @@ static void test_line_ends_wfi(void **state)
     load_handler();
     set_csr(0x304, MIP_MSIP);
     set_csr(0x300, MSTATUS_MIE);
-    run_with_line(XBAR_RISCV_IRQ_M_SOFT);
+    run_with_line(XBAR_RISCV_IRQ_M_SOFT, 3, 7);
     assert_int_equal(get_csr(0x342), 1ull << 63 | 3);
     assert_int_equal(get_csr(0x341), RIG_RAM + 4); /* after the wfi */
     assert_int_equal(xbar_riscv_get_x(rig.hart, 5), 0);
@@ -382,7 +378,7 @@ static void test_masked_line_ends_wfi(void **state)
     (void)state;
     rig_code(&rig, 0, code, 3);
     set_csr(0x304, MIP_MSIP);
-    run_with_line(XBAR_RISCV_IRQ_M_SOFT);
+    run_with_line(XBAR_RISCV_IRQ_M_SOFT, 2, 5);
     assert_int_equal(xbar_riscv_get_x(rig.hart, 5), 1);
     /* And pending already: it does not even begin. */
     xbar_riscv_set_pc(rig.hart, RIG_RAM);
@@ -394,11 +390,20 @@ static void test_masked_line_ends_wfi(void **state)
 static void test_disabled_line_leaves_wfi(void **state)
 {
     const uint32_t code[] = { INSN_WFI, insn_addi(5, 5, 1), INSN_SELF };
+    struct exiter exiter = { .delay_ms = 20 };
+    enum xbar_riscv_irq line = XBAR_RISCV_IRQ_M_SOFT;
+    pthread_t threads[2];
 
     (void)state;
     rig_code(&rig, 0, code, 3);
     set_csr(0x304, MIP_MEIP);
-    run_with_line(XBAR_RISCV_IRQ_M_SOFT);
+    run_exactly(1);
+    assert_int_equal(pthread_create(&threads[0], NULL, raise_line, &line), 0);
+    assert_int_equal(pthread_create(&threads[1], NULL, ask_exit, &exiter), 0);
+    assert_int_equal(xbar_riscv_run(rig.hart, UINT64_MAX),
+                     XBAR_RISCV_EXIT_REQUEST);
+    pthread_join(threads[0], NULL);
+    pthread_join(threads[1], NULL);
     assert_int_equal(xbar_riscv_get_x(rig.hart, 5), 0);
     assert_int_equal(retired(), 1);
 }
@@ -518,7 +523,7 @@ static void *make_storm(void *opaque)
     struct storm *storm = opaque;
     struct xbar_riscv_hart *hart = storm->rig->hart;
 
-    for (unsigned i = 0; i < 2000; i++) {
+    for (unsigned i = 0; i < 2000 || storm->rig->io_writes == 0; i++) {
         uint64_t number = rig_random(&storm->seed);
         unsigned line = lines[number % 5];
 
@@ -537,12 +542,13 @@ static void *make_storm(void *opaque)
     return NULL;
 }
 
-/* wfi in a loop, with a handler that only counts and returns. */
+/* wfi in a loop, with a handler that only writes to the I/O page. */
 static void load_sleeper(struct rig *on)
 {
     const uint32_t code[] = { INSN_WFI, insn_addi(5, 5, 1), 0xff9ff06f };
-    const uint32_t handler[] = { insn_addi(7, 7, 1), INSN_MRET };
+    const uint32_t handler[] = { insn_sd(0, 6, 0), INSN_MRET };
 
+    xbar_riscv_set_x(on->hart, 6, RIG_IO);
     rig_code(on, 0, code, 3);
     rig_code(on, 0x100, handler, 2);
     assert_int_equal(xbar_riscv_set_csr(on->hart, 0x305, RIG_RAM + 0x100), 0);
@@ -581,7 +587,7 @@ static void test_two_harts_two_threads(void **state)
         pthread_join(threads[i], NULL);
     }
     for (unsigned i = 0; i < 2; i++) {
-        assert_true(xbar_riscv_get_x(both[i].hart, 7) > 0);
+        assert_true(both[i].io_writes > 0);
         rig_close(&both[i]);
     }
     test_free(both);
@@ -661,14 +667,11 @@ static void ack_on_write(struct rig *from, hwaddr addr, uint64_t value)
 
 static void test_no_wakeup_is_lost(void **state)
 {
-    const uint32_t handler[] = { insn_sd(0, 6, 0), INSN_MRET };
     pthread_t thread;
 
     (void)state;
     load_sleeper(&rig);
-    rig_code(&rig, 0x100, handler, 2);
     rig.on_write = ack_on_write;
-    xbar_riscv_set_x(rig.hart, 6, RIG_IO);
     assert_int_equal(pthread_create(&thread, NULL, run_until_exit, &rig), 0);
     for (unsigned i = 0; i < 20000; i++) {
         uint64_t start = now_ns();
