@@ -284,11 +284,9 @@ static void cross_pages(struct rig *rig)
 {
     for (int i = 0; i < 12; i++) {
         uint32_t insn = li(10, 5 + i % 2 * 64);
-        uint32_t rest[] = { 0, 0 };
         uint16_t low = (uint16_t)insn, high = (uint16_t)(insn >> 16);
         uint16_t after = 0xa001; /* c.j . */
 
-        (void)rest;
         memcpy(rig->mem + SHARED + 0xffe, &low, 2);
         memcpy(rig->mem + OTHER + i % 2 * 0x1000, &high, 2);
         memcpy(rig->mem + OTHER + i % 2 * 0x1000 + 2, &after, 2);
@@ -356,12 +354,10 @@ static void run_off_the_end(struct rig *rig)
 static void run_from_rom(struct rig *rig)
 {
     const uint32_t code[] = { li(10, 12), jump(-4) };
-    const uint32_t handler = INSN_SELF;
 
     assert_int_equal(
         address_space_write_rom(&rig->as, RIG_ROM, (MemTxAttrs){ 0 }, code, 8),
         MEMTX_OK);
-    (void)handler;
     rig->hart->pc = RIG_ROM;
     run(rig, 100);
     assert_int_equal(rig->hart->x[10], 12);
