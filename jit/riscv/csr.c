@@ -21,16 +21,21 @@
 
 #include "jit/riscv/csr_regs.h"
 
-#define ENVCFG_FIOM 1
+/* Masks of the table. */
+#define MASK_0     0
+#define MASK_ALL   UINT64_MAX
+#define MASK_LOW32 UINT32_MAX
+#define MASK_EVEN  (UINT64_MAX - 1)
+#define MASK_FIOM  1 /* the one bit of envcfg: fences order I/O as memory */
 /* What can come from below M: all but the environment call from M. */
-#define MEDELEG_ALL 0xb3ff
+#define MASK_DELEG 0xb3ff
 
 /* Conditions of a row. */
 enum csr_when {
-    CSR_ALWAYS,
-    CSR_FS,      /* mstatus.FS is not off */
-    CSR_COUNTER, /* mcounteren, scounteren */
-    CSR_TVM,     /* not from S-mode under mstatus.TVM */
+    CSR_ANY,
+    CSR_FS,  /* mstatus.FS is not off */
+    CSR_CTR, /* mcounteren, scounteren */
+    CSR_TVM, /* not from S-mode under mstatus.TVM */
 };
 
 struct csr_row {
@@ -45,42 +50,38 @@ struct csr_row {
     riscv_csr_write_fn *write;
 };
 
-/* So that a row can say NULL where it says the tail of a function's name. */
-#define riscv__csr_NULL     NULL
-#define riscv__csr_set_NULL NULL
+/* A row says none where another says the tail of a function's name. */
+#define riscv__csr_none     NULL
+#define riscv__csr_set_none NULL
 
 enum {
     CSR_ROW_NONE,
-#define CSR(first, last, name, base, when, field, mask, read, write) \
+#define ROW(first, last, name, base, when, field, mask, read, write) \
     CSR_ROW_##name,
 #include "jit/riscv/csr.inc"
-#undef CSR
+#undef ROW
     CSR_ROWS,
 };
 
+/* clang-format off */
 static const struct csr_row rows[CSR_ROWS] = {
-#define CSR(first, last, name, base, when, field, mask, read, write) \
-    [CSR_ROW_##name] = {                                             \
-        first,                                                       \
-        last,                                                        \
-        base,                                                        \
-        CSR_##when,                                                  \
-        offsetof(struct xbar_riscv_hart, field),                     \
-        #name,                                                       \
-        mask,                                                        \
-        riscv__csr_##read,                                           \
-        riscv__csr_set_##write,                                      \
+#define ROW(first, last, name, base, when, field, mask, read, write)   \
+    [CSR_ROW_##name] = {                                               \
+        first, last, base, CSR_##when,                                 \
+        offsetof(struct xbar_riscv_hart, field), #name, MASK_##mask,   \
+        riscv__csr_##read, riscv__csr_set_##write,                     \
     },
 #include "jit/riscv/csr.inc"
-#undef CSR
+#undef ROW
 };
 
 static const uint8_t row_of[1 << 12] = {
-#define CSR(first, last, name, base, when, field, mask, read, write) \
-    [first... last] = CSR_ROW_##name,
+#define ROW(first, last, name, base, when, field, mask, read, write) \
+    [first ... last] = CSR_ROW_##name,
 #include "jit/riscv/csr.inc"
-#undef CSR
+#undef ROW
 };
+/* clang-format on */
 
 static_assert(CSR_ROWS <= UINT8_MAX, "row_of holds bytes");
 static_assert(offsetof(struct xbar_riscv_hart, x) == 0, "x means x[0]");
@@ -114,7 +115,7 @@ static bool meets_condition(const struct xbar_riscv_hart *hart,
     switch (row->when) {
     case CSR_FS:
         return riscv__fp_enabled(hart);
-    case CSR_COUNTER:
+    case CSR_CTR:
         return counter_enabled(hart, csr);
     case CSR_TVM:
         return hart->priv == PRIV_M || !(hart->mstatus & MSTATUS_TVM);
