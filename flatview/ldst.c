@@ -16,43 +16,35 @@
 /* One body for all widths, folded for each: the size is a constant. */
 #define FORCE_INLINE inline __attribute__((always_inline))
 
-/* Whether @addr, of a section that @range is, may be accessed in one go. */
+/* Does @range answer all of the access? */
+static inline bool holds(const FlatRange *range, hwaddr addr,
+                         unsigned size_log2)
+{
+    return range->last - addr >= ((uint64_t)1 << size_log2) - 1;
+}
+
+/* Is it memory, by @flag, and aligned? Then one access will do. */
 static inline bool is_plain(const FlatRange *range, hwaddr addr, uint32_t flag,
                             unsigned size_log2)
 {
-    uint64_t more = ((uint64_t)1 << size_log2) - 1;
-
-    return (range->flags & flag) != 0 && range->last - addr >= more &&
-           ((addr + range->host_delta) & more) == 0;
+    return (range->flags & flag) != 0 &&
+           flatview__ram_is_aligned(
+               (void *)(uintptr_t)(addr + range->host_delta), size_log2);
 }
 
-/* Does a device answer all of the access, by the flags that rule it out? */
-static inline bool is_single(const FlatRange *range, hwaddr addr,
-                             MemTxAttrs attrs, uint32_t not_flags,
-                             unsigned size_log2)
-{
-    return (range->flags & (not_flags | FLAT_RANGE_UNASSIGNED)) == 0 &&
-           range->last - addr >= ((uint64_t)1 << size_log2) - 1 &&
-           !attrs.memory;
-}
+/* ---- Out of line: a device, or parts ----------------------------------- */
 
 /*
  * These end the read section. They are the last thing that the fast path
  * does, so it has no register to save.
  */
 static __attribute__((noinline)) uint64_t
-load_slow(const FlatView *view, const FlatRange *range, hwaddr addr,
-          MemTxAttrs attrs, MemTxResult *result, unsigned size_log2)
+load_parts(const FlatView *view, hwaddr addr, MemTxAttrs attrs,
+           MemTxResult *result, unsigned size_log2)
 {
-    uint64_t value = 0;
-    MemTxResult r;
+    uint64_t value;
+    MemTxResult r = flatview__load_parts(view, addr, attrs, &value, size_log2);
 
-    if (is_single(range, addr, attrs, FLAT_RANGE_RAM, size_log2)) {
-        r = xbar_plan_read(range->plan, range->mr, addr + range->mr_delta,
-                           &value, size_log2, attrs);
-    } else {
-        r = flatview__load_parts(view, addr, attrs, &value, size_log2);
-    }
     xbar_rcu_read_unlock();
     if (result != NULL) {
         *result = r;
@@ -61,24 +53,60 @@ load_slow(const FlatView *view, const FlatRange *range, hwaddr addr,
 }
 
 static __attribute__((noinline)) void
-store_slow(const FlatView *view, const FlatRange *range, hwaddr addr,
-           uint64_t value, MemTxAttrs attrs, MemTxResult *result,
-           unsigned size_log2)
+store_parts(const FlatView *view, hwaddr addr, uint64_t value, MemTxAttrs attrs,
+            MemTxResult *result, unsigned size_log2)
 {
-    MemTxResult r;
+    MemTxResult r = flatview__store_parts(view, addr, attrs, value, size_log2);
 
-    if (is_single(range, addr, attrs, FLAT_RANGE_WRITABLE | FLAT_RANGE_READONLY,
-                  size_log2)) {
-        r = xbar_plan_write(range->plan, range->mr, addr + range->mr_delta,
-                            value, size_log2, attrs);
-    } else {
-        r = flatview__store_parts(view, addr, attrs, value, size_log2);
-    }
     xbar_rcu_read_unlock();
     if (result != NULL) {
         *result = r;
     }
 }
+
+/* @range holds the access, and is no plain memory. */
+static __attribute__((noinline)) uint64_t
+load_device(const FlatView *view, const FlatRange *range, hwaddr addr,
+            MemTxAttrs attrs, MemTxResult *result, unsigned size_log2)
+{
+    uint64_t value = 0;
+    MemTxResult r;
+
+    if ((range->flags & (FLAT_RANGE_RAM | FLAT_RANGE_UNASSIGNED)) ||
+        attrs.memory) {
+        return load_parts(view, addr, attrs, result, size_log2);
+    }
+    r = xbar_plan_read(range->plan, range->mr, addr + range->mr_delta, &value,
+                       size_log2, attrs);
+    xbar_rcu_read_unlock();
+    if (result != NULL) {
+        *result = r;
+    }
+    return value;
+}
+
+static __attribute__((noinline)) void
+store_device(const FlatView *view, const FlatRange *range, hwaddr addr,
+             uint64_t value, MemTxAttrs attrs, MemTxResult *result,
+             unsigned size_log2)
+{
+    const uint32_t no_device =
+        FLAT_RANGE_WRITABLE | FLAT_RANGE_READONLY | FLAT_RANGE_UNASSIGNED;
+    MemTxResult r;
+
+    if ((range->flags & no_device) || attrs.memory) {
+        store_parts(view, addr, value, attrs, result, size_log2);
+        return;
+    }
+    r = xbar_plan_write(range->plan, range->mr, addr + range->mr_delta, value,
+                        size_log2, attrs);
+    xbar_rcu_read_unlock();
+    if (result != NULL) {
+        *result = r;
+    }
+}
+
+/* ---- Inline ------------------------------------------------------------ */
 
 static FORCE_INLINE uint64_t load(AddressSpace *as, hwaddr addr,
                                   MemTxAttrs attrs, MemTxResult *result,
@@ -91,8 +119,11 @@ static FORCE_INLINE uint64_t load(AddressSpace *as, hwaddr addr,
     xbar_rcu_read_lock();
     view = flatview__current(as);
     range = flatview__find(view, addr);
-    if (unlikely(!is_plain(range, addr, FLAT_RANGE_RAM, size_log2))) {
-        return load_slow(view, range, addr, attrs, result, size_log2);
+    if (unlikely(!holds(range, addr, size_log2))) {
+        return load_parts(view, addr, attrs, result, size_log2);
+    }
+    if (!is_plain(range, addr, FLAT_RANGE_RAM, size_log2)) {
+        return load_device(view, range, addr, attrs, result, size_log2);
     }
     value = flatview__ram_load((void *)(uintptr_t)(addr + range->host_delta),
                                size_log2);
@@ -113,8 +144,12 @@ static FORCE_INLINE void store(AddressSpace *as, hwaddr addr, uint64_t value,
     xbar_rcu_read_lock();
     view = flatview__current(as);
     range = flatview__find(view, addr);
-    if (unlikely(!is_plain(range, addr, FLAT_RANGE_WRITABLE, size_log2))) {
-        store_slow(view, range, addr, value, attrs, result, size_log2);
+    if (unlikely(!holds(range, addr, size_log2))) {
+        store_parts(view, addr, value, attrs, result, size_log2);
+        return;
+    }
+    if (!is_plain(range, addr, FLAT_RANGE_WRITABLE, size_log2)) {
+        store_device(view, range, addr, value, attrs, result, size_log2);
         return;
     }
     flatview__ram_store((void *)(uintptr_t)(addr + range->host_delta), value,

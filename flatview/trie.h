@@ -193,30 +193,32 @@ static inline bool trie_prefix_matches(const struct flatview_trie_node *node,
 
 /*
  * flatview__trie_floor(), inlined as far as most lookups need: every digit is
- * present, or the slot to the left of a missing one is a leaf. Should it be a
- * node, its prefix cannot match: parent is no level then, so that is checked.
+ * present, or the slot to the left of a missing one is a leaf.
  */
 static inline void *trie_floor(const struct flatview_trie *trie, uint64_t key)
 {
-    const struct flatview_trie_slot *slot = &trie->root;
-    unsigned parent = TRIE_LEVELS + 1;
+    struct flatview_trie_slot slot = trie->root;
+    unsigned contiguous = TRIE_LEVELS; /* the level that skips no digits */
     unsigned level;
 
-    while ((level = trie_level(slot)) != 0) {
-        const struct flatview_trie_node *node = trie_node(slot);
-        uint64_t upto = trie_upto(slot->bits, key, level);
+    while ((level = trie_level(&slot)) != 0) {
+        const struct flatview_trie_node *node = trie_node(&slot);
+        uint64_t upto = trie_upto(slot.bits, key, level);
 
-        if (upto == 0 ||
-            (level + 1 != parent && !trie_prefix_matches(node, level, key))) {
+        if (unlikely(upto == 0) ||
+            (level != contiguous && !trie_prefix_matches(node, level, key))) {
             return flatview__trie_floor(trie, key);
         }
-        slot = node->slots + (unsigned)__builtin_popcountll(upto) - 1;
-        parent = upto >> 63 != 0 ? level : 0;
+        slot = node->slots[(unsigned)__builtin_popcountll(upto) - 1];
+        if (upto >> 63 == 0 && trie_level(&slot) != 0) {
+            return flatview__trie_floor(trie, key);
+        }
+        contiguous = level - 1;
     }
-    if (unlikely(slot->bits > key)) {
+    if (unlikely(slot.bits > key)) {
         return flatview__trie_floor(trie, key);
     }
-    return (void *)slot->link;
+    return (void *)slot.link;
 }
 
 #endif

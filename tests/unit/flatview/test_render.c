@@ -86,6 +86,46 @@ static void test_windows(void **state)
     }
 }
 
+/* Neighbours merge if they say the same, and only then: two halves of one
+ * memory side by side, of which the upper may be read-only. */
+static void test_merging(void **state)
+{
+    static char memory[0x100];
+    struct flatview_pieces pieces = { NULL, 0, 0 };
+    MemoryRegion root;
+    MemoryRegion ram;
+    MemoryRegion half[2];
+
+    (void)state;
+    assert_int_equal(memory_region_init(&root, NULL, "root", 0x1000), 0);
+    assert_int_equal(
+        memory_region_init_ram_ptr(&ram, NULL, "ram", 0x100, memory), 0);
+    for (hwaddr i = 0; i < 2; i++) {
+        assert_int_equal(memory_region_init_alias(&half[i], NULL, "half", &ram,
+                                                  i * 0x80, 0x80),
+                         0);
+        assert_int_equal(
+            memory_region_add_subregion(&root, 0x200 + i * 0x80, &half[i]), 0);
+    }
+    assert_int_equal(flatview__render(&root, whole_space, &pieces), 0);
+    assert_int_equal(pieces.count, 1);
+    assert_int_equal(pieces.items[0].last, 0x2ff);
+    assert_int_equal(memory_region_set_readonly(&half[1], true), 0);
+    assert_int_equal(flatview__render(&root, whole_space, &pieces), 0);
+    assert_int_equal(pieces.count, 2);
+    assert_int_equal(pieces.items[1].first, 0x280);
+    assert_int_equal(memory_region_set_readonly(&half[1], false), 0);
+    assert_int_equal(memory_region_set_alias_offset(&half[1], 0x40), 0);
+    assert_int_equal(flatview__render(&root, whole_space, &pieces), 0);
+    assert_int_equal(pieces.count, 2);
+    flatview__pieces_free(xbar_engine_current(), &pieces);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(xbar_region_destroy(&half[i], NULL, NULL), 0);
+    }
+    assert_int_equal(xbar_region_destroy(&ram, NULL, NULL), 0);
+    assert_int_equal(xbar_region_destroy(&root, NULL, NULL), 0);
+}
+
 /* ---- Trees that are made to hurt --------------------------------------- */
 
 #define LEVELS 40
@@ -203,6 +243,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_windows),
+        cmocka_unit_test(test_merging),
         cmocka_unit_test(test_alias_fan),
         cmocka_unit_test(test_deep_nesting),
     };
