@@ -24,6 +24,24 @@ static void run_add(void *context, uint64_t operations)
     bench_use(value);
 }
 
+/*
+ * Four chains side by side keep the adders of a core busy: what the core's
+ * other thread takes away shows here, and not in the chain above.
+ */
+static void run_add_parallel(void *context, uint64_t operations)
+{
+    uint64_t value[4] = { 0 };
+
+    (void)context;
+    for (uint64_t i = 0; i < operations; i += 32) {
+#pragma GCC unroll 32
+        for (unsigned k = 0; k < 32; k++) {
+            value[k % 4] = bench_hide(value[k % 4] + 1);
+        }
+    }
+    bench_use(value[0] + value[1] + value[2] + value[3]);
+}
+
 /* Each load's address is the value of the one before: a cell that holds its
  * own. */
 static void run_dependent_load(void *context, uint64_t operations)
@@ -77,6 +95,7 @@ static void run_read_section(void *context, uint64_t operations)
 
 static const struct bench rows[] = {
     { .name = "floors/add", .run = run_add },
+    { .name = "floors/add_parallel", .run = run_add_parallel },
     { .name = "floors/dependent_load", .run = run_dependent_load },
     { .name = "floors/indirect_call", .run = run_indirect_call },
     { .name = "floors/mutex", .run = run_mutex },
