@@ -1,24 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tests of jit/riscv/mmu.c: random page tables against a model written from
- * the specification's steps, and sfence.vma as software relies on it.
+ * Tests of jit/riscv/mmu.c, the walk: random page tables against a model
+ * written from the specification's steps. (Flushing: test_mmu_flush.c.)
  */
-#include "tests/unit/riscv/rig.h"
+#include "tests/unit/riscv/tables.h"
 
 #include <pthread.h>
 #include <stdlib.h>
-
-#define PTE_SIZE  8
-#define TABLES    24 /* pages of tables at the start of RAM */
-#define PAGE_SIZE 4096u
-
-#define V 0x01u
-#define R 0x02u
-#define W 0x04u
-#define X 0x08u
-#define U 0x10u
-#define A 0x40u
-#define D 0x80u
 
 static struct rig rig;
 
@@ -34,26 +22,6 @@ static int teardown(void **state)
     (void)state;
     rig_close(&rig);
     return 0;
-}
-
-static uint64_t *pte_at(uint64_t table, uint64_t index)
-{
-    return (uint64_t *)(rig.mem + table * PAGE_SIZE) + index;
-}
-
-static uint64_t make_pte(uint64_t phys, unsigned flags)
-{
-    return phys >> 12 << 10 | flags;
-}
-
-static void set_satp(uint64_t value)
-{
-    assert_true(riscv__csr_poke(rig.hart, 0x180, value));
-}
-
-static void use_root(uint64_t table, unsigned asid)
-{
-    set_satp(8ull << 60 | (uint64_t)asid << 44 | (RIG_RAM / PAGE_SIZE + table));
 }
 
 static int walk(unsigned context, uint64_t va, enum xbar_tlb_access access,
@@ -278,7 +246,7 @@ static void randomize_tables(uint64_t *seed)
 {
     for (uint64_t table = 0; table < TABLES; table++) {
         for (unsigned index = 0; index < 512; index++) {
-            *pte_at(table, index) = random_pte(seed);
+            *pte_at(&rig, table, index) = random_pte(seed);
         }
     }
 }
@@ -358,7 +326,7 @@ static void test_random_walks(void **state)
     for (unsigned round = 0; round < 100; round++) {
         randomize_tables(&seed);
         randomize_pmp(&seed);
-        use_root(rig_random(&seed) % TABLES, 0);
+        use_root(&rig, rig_random(&seed) % TABLES, 0);
         memcpy(shadow, rig.mem, bytes);
         for (unsigned i = 0; i < 2000; i++) {
             struct question q = random_question(&seed);
@@ -383,28 +351,18 @@ static void test_random_walks(void **state)
 
 /* ---- One by one -------------------------------------------------------- */
 
-/* Root in table 0: entry 0 points to table 1, whose entry 0 points to 2. */
-static void simple_tables(void)
-{
-    rig_open_pmp(&rig);
-    memset(rig.mem, 0, (size_t)TABLES * PAGE_SIZE);
-    *pte_at(0, 0) = make_pte(RIG_RAM + PAGE_SIZE, V);
-    *pte_at(1, 0) = make_pte(RIG_RAM + 2 * PAGE_SIZE, V);
-    use_root(0, 1);
-}
-
 static void test_dirty_bit(void **state)
 {
     struct xbar_tlb_walk result;
 
     (void)state;
-    simple_tables();
-    *pte_at(2, 3) = make_pte(RIG_RAM + 0x100000, V | R | W);
+    simple_tables(&rig);
+    *pte_at(&rig, 2, 3) = make_pte(RIG_RAM + 0x100000, V | R | W);
     assert_int_equal(walk(CTX_S, 0x3123, TLB_READ, &result), 0);
-    assert_int_equal(*pte_at(2, 3) & (A | D), A);
+    assert_int_equal(*pte_at(&rig, 2, 3) & (A | D), A);
     assert_int_equal(result.prot, TLB_PROT_READ);
     assert_int_equal(walk(CTX_S, 0x3123, TLB_WRITE, &result), 0);
-    assert_int_equal(*pte_at(2, 3) & (A | D), A | D);
+    assert_int_equal(*pte_at(&rig, 2, 3) & (A | D), A | D);
     assert_int_equal(result.prot, TLB_PROT_READ | TLB_PROT_WRITE);
     assert_int_equal(result.phys, RIG_RAM + 0x100000);
 }
@@ -416,17 +374,17 @@ static void test_no_dirty_bit_on_fault(void **state)
     uint64_t pte = make_pte(RIG_RAM + 0x100000, V | R | W);
 
     (void)state;
-    simple_tables();
-    *pte_at(2, 3) = pte;
+    simple_tables(&rig);
+    *pte_at(&rig, 2, 3) = pte;
     assert_int_equal(walk(CTX_U, 0x3000, TLB_WRITE, &result),
                      CAUSE_STORE_PAGE + 1);
-    assert_int_equal(*pte_at(2, 3), pte);
+    assert_int_equal(*pte_at(&rig, 2, 3), pte);
     riscv__pmp_write_addr(&rig.hart->pmp, 1, UINT64_MAX);
     riscv__pmp_write_addr(&rig.hart->pmp, 0, (RIG_RAM + 0x100000) >> 2);
     riscv__pmp_write_cfg(&rig.hart->pmp, 0, 0x1f19);
     assert_int_equal(walk(CTX_S, 0x3000, TLB_WRITE, &result),
                      CAUSE_STORE_ACCESS + 1);
-    assert_int_equal(*pte_at(2, 3), pte);
+    assert_int_equal(*pte_at(&rig, 2, 3), pte);
 }
 
 static void test_bare(void **state)
@@ -450,7 +408,7 @@ static void test_bare(void **state)
     assert_int_equal(walk(CTX_U, ~0ull, TLB_READ, &result),
                      CAUSE_LOAD_ACCESS + 1);
     /* M-mode is not translated, whatever satp says. */
-    use_root(0, 0);
+    use_root(&rig, 0, 0);
     assert_int_equal(walk(CTX_M, 0x80001234, TLB_READ, &result), 0);
     assert_int_equal(result.phys, 0x80001000);
 }
@@ -480,12 +438,12 @@ static void test_odd_tables(void **state)
     for (unsigned i = 0; i < 512; i++) {
         memory[i] = make_pte(0x80000000, V | R | W | A | D);
     }
-    set_satp(8ull << 60 | 0x30000);
+    set_satp(&rig, 8ull << 60 | 0x30000);
     assert_int_equal(walk(CTX_S, 0, TLB_READ, &result), 0);
     assert_int_equal(walk(CTX_S, -1ull << 31, TLB_READ, &result), 0);
     assert_int_equal(walk(CTX_S, -1ull << 30, TLB_READ, &result),
                      CAUSE_LOAD_ACCESS + 1);
-    set_satp(8ull << 60 | 0x30001);
+    set_satp(&rig, 8ull << 60 | 0x30001);
     assert_int_equal(walk(CTX_S, 0, TLB_EXEC, &result), CAUSE_FETCH_ACCESS + 1);
     xbar_region_destroy(&cut, NULL, NULL);
     xbar_region_destroy(&skewed, NULL, NULL);
@@ -516,14 +474,16 @@ static void test_update_loses_nothing(void **state)
     pthread_t thread;
 
     (void)state;
-    simple_tables();
-    *pte_at(2, 3) = pte;
+    simple_tables(&rig);
+    *pte_at(&rig, 2, 3) = pte;
     atomic_store(&stop_flipping, false);
     assert_int_equal(
-        pthread_create(&thread, NULL, flip_software_bits, pte_at(2, 3)), 0);
+        pthread_create(&thread, NULL, flip_software_bits, pte_at(&rig, 2, 3)),
+        0);
     /* Until the two have met often, on a busy machine too. */
     for (unsigned i = 0; i < 20000000 && changes < 5000; i++) {
-        uint64_t bit = __atomic_load_n(pte_at(2, 3), __ATOMIC_RELAXED) & 0x100;
+        uint64_t bit =
+            __atomic_load_n(pte_at(&rig, 2, 3), __ATOMIC_RELAXED) & 0x100;
 
         changes += bit != seen;
         seen = bit;
@@ -532,196 +492,7 @@ static void test_update_loses_nothing(void **state)
     }
     atomic_store(&stop_flipping, true);
     pthread_join(thread, NULL);
-    assert_int_equal(*pte_at(2, 3) & ~(uint64_t)(A | D), pte);
-}
-
-/* ---- Through the TLB --------------------------------------------------- */
-
-static uint64_t load(unsigned context, uint64_t va)
-{
-    uint64_t value = 0;
-
-    assert_int_equal(tlb_load_slow(&rig.hart->tlb, context, va, 3, &value), 0);
-    return value;
-}
-
-static void sfence(uint64_t va, bool all, unsigned asid)
-{
-    rig.hart->x[5] = va;
-    rig.hart->x[6] = asid;
-    assert_true(riscv__sfence_vma(rig.hart, all ? 0 : 5, asid ? 6 : 0));
-}
-
-/* Two places in RAM that tell themselves apart. */
-#define OLD (RIG_RAM + 0x200000)
-#define NEW (RIG_RAM + 0x000000)
-
-static void test_sfence_page(void **state)
-{
-    (void)state;
-    simple_tables();
-    memset(rig.mem + 0x200000, 0x11, PAGE_SIZE);
-    memset(rig.mem + 0x201000, 0x22, PAGE_SIZE);
-    *pte_at(2, 3) = make_pte(OLD, V | R | A);
-    *pte_at(2, 4) = make_pte(OLD, V | R | A);
-    tlb_enter(&rig.hart->tlb);
-    assert_int_equal(load(CTX_S, 0x3000), 0x1111111111111111);
-    assert_int_equal(load(CTX_S, 0x4000), 0x1111111111111111);
-    *pte_at(2, 3) = make_pte(OLD + PAGE_SIZE, V | R | A);
-    *pte_at(2, 4) = make_pte(OLD + PAGE_SIZE, V | R | A);
-    sfence(0x3ff8, false, 0);
-    assert_int_equal(load(CTX_S, 0x3000), 0x2222222222222222);
-    /* Just that page: the neighbour is still the cached one. */
-    assert_int_equal(load(CTX_S, 0x4000), 0x1111111111111111);
-    sfence(0, true, 0);
-    assert_int_equal(load(CTX_S, 0x4000), 0x2222222222222222);
-    tlb_leave(&rig.hart->tlb);
-}
-
-/*
- * A leaf of 2 MiB (1 GiB) is changed and fenced by one address in it: every
- * address that it mapped is translated anew.
- */
-static void check_superpage(unsigned table, unsigned index, uint64_t base,
-                            uint64_t old, uint64_t new)
-{
-    *pte_at(table, index) = make_pte(old, V | R | A);
-    sfence(0, true, 0);
-    for (uint64_t page = 0; page < 200; page += 7) {
-        memset(rig.mem + 0x200000 + page * PAGE_SIZE, 0x11, 8);
-        assert_int_equal(load(CTX_S, base + 0x200000 + page * PAGE_SIZE),
-                         0x1111111111111111);
-    }
-    *pte_at(table, index) = make_pte(new, V | R | A);
-    sfence(base + 0x2ff000, false, 0);
-    for (uint64_t page = 0; page < 200; page += 7) {
-        memset(rig.mem + 0x200000 + page * PAGE_SIZE, 0x22, 8);
-        tlb_ram_store(rig.mem + 0x200000 + page * PAGE_SIZE, 3, page);
-    }
-    for (uint64_t page = 0; page < 200; page += 7) {
-        uint64_t value;
-        int code = tlb_load_slow(&rig.hart->tlb, CTX_S,
-                                 base + 0x200000 + page * PAGE_SIZE, 3, &value);
-
-        assert_true(code != 0 || value != page);
-    }
-}
-
-static void test_sfence_superpage(void **state)
-{
-    (void)state;
-    simple_tables();
-    tlb_enter(&rig.hart->tlb);
-    /* 2 MiB at 0x200000: onto OLD, then onto the tables' own 2 MiB. */
-    check_superpage(1, 1, 0, OLD, NEW);
-    /* 1 GiB at 0x4000_0000, then onto nothing. */
-    check_superpage(0, 1, 0x40000000, 0x80000000, 0x40000000);
-    tlb_leave(&rig.hart->tlb);
-}
-
-/* Once all is flushed, an address that was in a superpage is any other. */
-static void test_superpages_are_forgotten(void **state)
-{
-    struct xbar_tlb_stats before;
-
-    (void)state;
-    simple_tables();
-    *pte_at(1, 1) = make_pte(OLD, V | R | A);
-    tlb_enter(&rig.hart->tlb);
-    for (unsigned i = 0; i < 3; i++) {
-        load(CTX_S, 0x200000);
-        switch (i) {
-        case 0:
-            sfence(0, true, 0);
-            break;
-        case 1:
-            use_root(0, 2);
-            break;
-        default:
-            assert_true(riscv__csr_poke(rig.hart, 0x3a0, 0x9f));
-            break;
-        }
-        before = rig.hart->tlb.stats;
-        sfence(0x200000, false, 0);
-        assert_int_equal(rig.hart->tlb.stats.flush_pages,
-                         before.flush_pages + 1);
-        assert_int_equal(rig.hart->tlb.stats.flush_contexts,
-                         before.flush_contexts);
-    }
-    tlb_leave(&rig.hart->tlb);
-}
-
-static void test_sfence_asid(void **state)
-{
-    (void)state;
-    simple_tables();
-    memset(rig.mem + 0x200000, 0x11, PAGE_SIZE);
-    memset(rig.mem + 0x201000, 0x22, PAGE_SIZE);
-    *pte_at(2, 3) = make_pte(OLD, V | R | A);
-    *pte_at(2, 4) = make_pte(OLD, V | R | A | 0x20);
-    tlb_enter(&rig.hart->tlb);
-    assert_int_equal(load(CTX_S, 0x3000), 0x1111111111111111);
-    assert_int_equal(load(CTX_S, 0x4000), 0x1111111111111111);
-    *pte_at(2, 3) = make_pte(OLD + PAGE_SIZE, V | R | A);
-    *pte_at(2, 4) = make_pte(OLD + PAGE_SIZE, V | R | A | 0x20);
-    sfence(0, true, 2); /* another id */
-    assert_int_equal(load(CTX_S, 0x3000), 0x1111111111111111);
-    sfence(0, true, 1);
-    assert_int_equal(load(CTX_S, 0x3000), 0x2222222222222222);
-    assert_int_equal(load(CTX_S, 0x4000), 0x1111111111111111); /* global */
-    tlb_leave(&rig.hart->tlb);
-}
-
-static void test_satp_switch(void **state)
-{
-    (void)state;
-    simple_tables();
-    memset(rig.mem + 0x200000, 0x11, PAGE_SIZE);
-    memset(rig.mem + 0x201000, 0x22, PAGE_SIZE);
-    *pte_at(2, 3) = make_pte(OLD, V | R | A);
-    *pte_at(3, 0) = make_pte(RIG_RAM + 4 * PAGE_SIZE, V);
-    *pte_at(4, 0) = make_pte(RIG_RAM + 5 * PAGE_SIZE, V);
-    *pte_at(5, 3) = make_pte(OLD + PAGE_SIZE, V | R | A);
-    tlb_enter(&rig.hart->tlb);
-    for (unsigned i = 0; i < 4; i++) {
-        use_root(0, 1);
-        assert_int_equal(load(CTX_S, 0x3000), 0x1111111111111111);
-        use_root(3, 2);
-        assert_int_equal(load(CTX_S, 0x3000), 0x2222222222222222);
-    }
-    tlb_leave(&rig.hart->tlb);
-}
-
-/* What was allowed before a reset is not after it. */
-static void test_reset_forgets(void **state)
-{
-    uint64_t value;
-
-    (void)state;
-    simple_tables();
-    *pte_at(2, 3) = make_pte(OLD, V | R | A);
-    tlb_enter(&rig.hart->tlb);
-    load(CTX_S, 0x3000);
-    tlb_leave(&rig.hart->tlb);
-    xbar_riscv_reset(rig.hart);
-    tlb_enter(&rig.hart->tlb);
-    assert_int_equal(
-        tlb_load_slow(&rig.hart->tlb, CTX_S, 0x3000, 3, &value) != 0, 1);
-    assert_int_equal(rig.hart->tlb.fault.code, CAUSE_LOAD_ACCESS + 1);
-    tlb_leave(&rig.hart->tlb);
-}
-
-static void test_sfence_privilege(void **state)
-{
-    (void)state;
-    rig.hart->priv = PRIV_U;
-    assert_false(riscv__sfence_vma(rig.hart, 0, 0));
-    rig.hart->priv = PRIV_S;
-    assert_true(riscv__sfence_vma(rig.hart, 0, 0));
-    rig.hart->mstatus |= MSTATUS_TVM;
-    assert_false(riscv__sfence_vma(rig.hart, 0, 0));
-    rig.hart->priv = PRIV_M;
-    assert_true(riscv__sfence_vma(rig.hart, 0, 0));
+    assert_int_equal(*pte_at(&rig, 2, 3) & ~(uint64_t)(A | D), pte);
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -735,13 +506,6 @@ int main(void)
         CASE(test_bare),
         CASE(test_odd_tables),
         CASE(test_update_loses_nothing),
-        CASE(test_sfence_page),
-        CASE(test_sfence_superpage),
-        CASE(test_superpages_are_forgotten),
-        CASE(test_sfence_asid),
-        CASE(test_satp_switch),
-        CASE(test_reset_forgets),
-        CASE(test_sfence_privilege),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
