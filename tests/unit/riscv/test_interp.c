@@ -53,14 +53,16 @@ static void test_fetch_of_two_halves(void **state)
 {
     struct rig *rig = *state;
     uint32_t addi = encode(RISCV_OP_ADDI, 7, 0, 0, 77);
+    uint16_t c_nop = 0x0001;
 
     paging_map(rig, 4, 0x8000, PTE_X);
     paging_map(rig, 5, 0x6000, PTE_X);
+    memcpy(rig->mem + 0x8ffc, &c_nop, 2);
     memcpy(rig->mem + 0x8ffe, &addi, 2);
     memcpy(rig->mem + 0x6000, (uint8_t *)&addi + 2, 2);
     paging_enter(rig, PRIV_S);
-    rig->hart->pc = 0x4ffe;
-    xbar_riscv_run(rig->hart, 1);
+    rig->hart->pc = 0x4ffc; /* from within the first page */
+    xbar_riscv_run(rig->hart, 2);
     assert_int_equal(rig->hart->x[7], 77);
     assert_int_equal(rig->hart->pc, 0x5002);
 

@@ -85,6 +85,7 @@ static const struct binary_case register_cases[] = {
     { RISCV_OP_DIV,  0, 0, ONES },
     { RISCV_OP_DIV,  MIN64, ONES, MIN64 },
     { RISCV_OP_DIV,  MIN64, 1, MIN64 },
+    { RISCV_OP_DIV,  5, ONES, (uint64_t)-5 },
     { RISCV_OP_DIVU, ONES, 2, MAX64 },
     { RISCV_OP_DIVU, 5, 0, ONES },
     { RISCV_OP_DIVU, MIN64, ONES, 0 },
@@ -212,6 +213,7 @@ static void test_branches(void **state)
     check_branch(*state, RISCV_OP_BGE, ONES, 0, false);
     check_branch(*state, RISCV_OP_BLTU, ONES, 0, false);
     check_branch(*state, RISCV_OP_BLTU, 0, ONES, true);
+    check_branch(*state, RISCV_OP_BLTU, 3, 3, false);
     check_branch(*state, RISCV_OP_BGEU, ONES, 0, true);
     check_branch(*state, RISCV_OP_BGEU, 0, ONES, false);
     check_branch(*state, RISCV_OP_BGEU, 3, 3, true);

@@ -173,6 +173,7 @@ static void test_sc_elsewhere(void **state)
     struct rig *rig = *state;
 
     reserve(rig);
+    *data(rig) = 0x8000000180000001; /* the same value there */
     rig->hart->x[5] = DATA + 4;
     assert_sc(rig, RISCV_OP_SC_W, false);
     rig->hart->x[5] = DATA; /* and that one used the reservation up */
@@ -184,6 +185,7 @@ static void test_sc_of_another_size(void **state)
     struct rig *rig = *state;
 
     reserve(rig);
+    *data(rig) = 0xffffffff80000001; /* what lr.w gave, as a double word */
     assert_sc(rig, RISCV_OP_SC_D, false);
 }
 
