@@ -30,7 +30,8 @@
 #define EXIT_DEVICE UINT64_C(0x30001000)
 
 /* Loops run at most a few rounds: far above any sequence's length. */
-#define MAX_INSNS 100000
+#define MAX_INSNS 20000
+#define MAX_TRAPS 2000
 
 enum csr {
     CSR_FCSR = 0x003,
@@ -362,9 +363,13 @@ int insn_machine_run(struct insn_machine *machine, const struct insn_case *in,
 {
     memset(out, 0, sizeof(*out));
     load_state(machine, in);
-    while (run_to_trap(machine, executed)) {
-        uint64_t cause = take_csr(machine, CSR_MCAUSE);
+    for (unsigned traps = 0; traps < MAX_TRAPS; traps++) {
+        uint64_t cause;
 
+        if (!run_to_trap(machine, executed)) {
+            return -1;
+        }
+        cause = take_csr(machine, CSR_MCAUSE);
         if (cause == CAUSE_BREAKPOINT &&
             take_csr(machine, CSR_MEPC) == in->end) {
             save_state(machine, out);
