@@ -18,7 +18,6 @@
 
 #include "engine/tree.h"
 #include "flatview/flatview_internal.h"
-#include "flatview/shim.h"
 
 /* ---- The phases of a commit -------------------------------------------- */
 
@@ -119,18 +118,12 @@ static struct xbar_flatview_space *new_space(AddressSpace *as,
 {
     struct xbar_flatview_space *space = xbar_alloc(engine, sizeof(*space));
 
-    if (space == NULL) {
-        return NULL;
+    if (space != NULL) {
+        space->participant = phases;
+        space->engine = engine;
+        space->as = as;
+        space->queue.release = release_view;
     }
-    space->queue = xbar_alloc(engine, sizeof(*space->queue));
-    if (space->queue == NULL) {
-        xbar_free(engine, space, sizeof(*space));
-        return NULL;
-    }
-    space->participant = phases;
-    space->engine = engine;
-    space->as = as;
-    space->queue->release = release_view;
     return space;
 }
 
@@ -140,10 +133,7 @@ static void free_parts(AddressSpace *as, struct xbar_engine *engine)
     if (as->name != NULL) {
         xbar_free(engine, as->name, strlen(as->name) + 1);
     }
-    if (as->space != NULL) {
-        xbar_free(engine, as->space->queue, sizeof(*as->space->queue));
-        xbar_free(engine, as->space, sizeof(*as->space));
-    }
+    xbar_free(engine, as->space, sizeof(*as->space));
     memset(as, 0, sizeof(*as));
 }
 
@@ -210,14 +200,13 @@ int address_space_init(AddressSpace *as, MemoryRegion *root, const char *name)
     if (err != 0) {
         return err;
     }
-    xbar_retire_queue_add(engine, as->space->queue);
-    as->is_big_endian = flatview__is_big_endian(engine);
+    xbar_retire_queue_add(engine, &as->space->queue);
+    as->is_big_endian = xbar_engine_is_big_endian(engine);
     as->root = root;
     xbar_region_get(root);
     err = join_engine(as->space);
     if (err != 0) {
-        flatview__queue_free(engine, as->space->queue);
-        as->space->queue = NULL;
+        xbar_retire_queue_remove(engine, &as->space->queue);
         xbar_region_put(root);
         flatview__view_free(as->current_map);
         free_parts(as, engine);
@@ -234,8 +223,7 @@ static void end_space(struct xbar_flatview_space *space)
     void *opaque = space->done_opaque;
     AddressSpace *as = space->as;
 
-    flatview__queue_free(space->engine, space->queue);
-    space->queue = NULL;
+    xbar_retire_queue_remove(space->engine, &space->queue);
     xbar_region_put(as->root);
     free_parts(as, space->engine);
     done(as, opaque);

@@ -61,9 +61,9 @@ struct xbar_flatview_space {
     struct xbar_participant participant;
     struct xbar_engine *engine;
     AddressSpace *as;
-    bool is_big_endian;              /* what loads and stores call native */
-    struct flatview_change change;   /* of the commit under way */
-    struct xbar_retire_queue *queue; /* of FlatView */
+    bool is_big_endian;             /* what loads and stores call native */
+    struct flatview_change change;  /* of the commit under way */
+    struct xbar_retire_queue queue; /* of FlatView */
     uint64_t live_views; /* not freed yet, the current one included; atomic */
     struct xbar_view_subscriber *first_subscriber;
     struct xbar_view_subscriber *last_subscriber;

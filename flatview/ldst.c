@@ -72,8 +72,7 @@ load_device(const FlatView *view, const FlatRange *range, hwaddr addr,
     uint64_t value = 0;
     MemTxResult r;
 
-    if ((range->flags & (FLAT_RANGE_RAM | FLAT_RANGE_UNASSIGNED)) ||
-        attrs.memory) {
+    if (range->flags & (FLAT_RANGE_RAM | FLAT_RANGE_UNASSIGNED)) {
         return load_parts(view, addr, attrs, result, size_log2);
     }
     r = xbar_plan_read(range->plan, range->mr, addr + range->mr_delta, &value,
@@ -94,7 +93,7 @@ store_device(const FlatView *view, const FlatRange *range, hwaddr addr,
         FLAT_RANGE_WRITABLE | FLAT_RANGE_READONLY | FLAT_RANGE_UNASSIGNED;
     MemTxResult r;
 
-    if ((range->flags & no_device) || attrs.memory) {
+    if (range->flags & no_device) {
         store_parts(view, addr, value, attrs, result, size_log2);
         return;
     }

@@ -277,7 +277,7 @@ void flatview__change_finish(struct xbar_flatview_space *space)
     }
     old->nodes = change->old_nodes;
     old->ranges = change->old_ranges;
-    xbar_retire(space->engine, space->queue, &old->retired, change->old_bytes);
+    xbar_retire(space->engine, &space->queue, &old->retired, change->old_bytes);
     forget_change(change);
 }
 
@@ -306,7 +306,8 @@ void flatview__view_retire(FlatView *view)
         range = next_range(view, range);
     }
     view->nodes = flatview__trie_collect(&view->trie);
-    xbar_retire(view->space->engine, view->space->queue, &view->retired, bytes);
+    xbar_retire(view->space->engine, &view->space->queue, &view->retired,
+                bytes);
 }
 
 bool flatview__view_free(FlatView *view)

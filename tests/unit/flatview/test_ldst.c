@@ -128,6 +128,34 @@ static void test_refusals(void **state)
     assert_int_equal(r, MEMTX_DECODE_ERROR);
 }
 
+/* Without a suffix, the order is the guest's. */
+static void test_big_endian_guest(void **state)
+{
+    struct xbar_engine_config config = { .guest_is_big_endian = true };
+    struct xbar_engine *engine = xbar_engine_new(&config);
+    unsigned char bytes[8]
+        __attribute__((aligned(8))) = { 1, 2, 3, 4, 5, 6, 7, 8 };
+    MemoryRegion ram;
+    AddressSpace as;
+
+    (void)state;
+    assert_int_equal(xbar_engine_enter(engine), 0);
+    assert_int_equal(memory_region_init_ram_ptr(&ram, NULL, "ram", 8, bytes),
+                     0);
+    assert_int_equal(address_space_init(&as, &ram, "big"), 0);
+    assert_int_equal(address_space_lduw(&as, 0, plain, NULL), 0x0102);
+    assert_int_equal(address_space_ldl(&as, 0, plain, NULL), 0x01020304);
+    assert_int_equal(address_space_ldq(&as, 0, plain, NULL),
+                     0x0102030405060708);
+    assert_int_equal(address_space_ldl_le(&as, 0, plain, NULL), 0x04030201);
+    address_space_stl(&as, 4, 0x0a0b0c0d, plain, NULL);
+    assert_int_equal(bytes[4], 0x0a);
+    address_space_destroy(&as);
+    assert_int_equal(xbar_region_destroy(&ram, NULL, NULL), 0);
+    assert_int_equal(xbar_engine_leave(engine), 0);
+    assert_int_equal(xbar_engine_free(engine), 0);
+}
+
 #define BOARD_TEST(name) \
     cmocka_unit_test_setup_teardown(name, board_set_up, board_tear_down)
 
@@ -136,7 +164,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         BOARD_TEST(test_loads_of_ram), BOARD_TEST(test_stores_to_ram),
         BOARD_TEST(test_devices),      BOARD_TEST(test_across_sections),
-        BOARD_TEST(test_refusals),
+        BOARD_TEST(test_refusals),     cmocka_unit_test(test_big_endian_guest),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
