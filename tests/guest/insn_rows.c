@@ -17,11 +17,12 @@ const size_t insn_row_count = RISCV_OP_COUNT + ARRAY_SIZE(compressed);
 
 struct insn_row insn_row(size_t row)
 {
-    const struct riscv_op_info *info = &riscv__ops[row];
+    const struct riscv_op_info *info;
 
     if (row >= RISCV_OP_COUNT) {
         return compressed[row - RISCV_OP_COUNT];
     }
+    info = &riscv__ops[row];
     return (struct insn_row){ .name = info->text,
                               .match = info->match,
                               .mask = info->mask,
