@@ -114,14 +114,15 @@ def list_tests(spec, pattern):
 # ---- Running one ------------------------------------------------------------
 
 
-def sanitizer_options(build):
-    """Reports that fail the program, with stacks; tsan needs a fixed layout."""
+def common_environment(build):
+    """Sanitizer reports fail the program; the source tree stays clean."""
     return {
         "ASAN_OPTIONS": "detect_stack_use_after_return=1:"
         "allocator_may_return_null=1",
         "UBSAN_OPTIONS": "print_stacktrace=1",
         "TSAN_OPTIONS": "halt_on_error=0:exitcode=66:second_deadlock_stack=1",
         "XBAR_BUILD_DIR": build,
+        "PYTHONDONTWRITEBYTECODE": "1",
         "CMOCKA_MESSAGE_OUTPUT": "TAP",
     }
 
@@ -148,7 +149,7 @@ def execute(test, out, err):
         stdout=out,
         stderr=err,
         cwd=test.directory,
-        env=os.environ | sanitizer_options(test.build) | test.environment,
+        env=os.environ | common_environment(test.build) | test.environment,
         start_new_session=True,
     )
     try:
