@@ -325,8 +325,10 @@ static XBAR_COLD int store_pieces(SoftTLB *tlb, unsigned context, uint64_t va,
     }
     observe_pieces(tlb, TLB_WRITE, &pieces);
     for (unsigned i = 0; i < pieces.count; i++) {
-        if (is_memory_store(pieces.piece[i].section)) {
-            tlb__store_to_code(tlb, context, va + pieces.piece[i].offset);
+        const struct piece *piece = &pieces.piece[i];
+
+        if (is_memory_store(piece->section)) {
+            tlb__store_to_code(tlb, context, va + piece->offset, piece->phys);
         }
     }
     err = store_some(tlb, va, &pieces, false, value);
@@ -350,7 +352,7 @@ XBAR_HOT int tlb_store_slow(SoftTLB *tlb, unsigned context, uint64_t va,
         observe(tlb, TLB_WRITE, run.section, run.size);
     }
     if (is_memory_store(run.section)) {
-        tlb__store_to_code(tlb, context, va);
+        tlb__store_to_code(tlb, context, va, run.phys);
     }
     result = store_to(tlb, run.section, run.phys, size_log2, value);
     return likely(result == MEMTX_OK) ? 0 : tlb__fault(tlb, va, 0, result);
@@ -405,7 +407,7 @@ int tlb_host(SoftTLB *tlb, unsigned context, uint64_t va, unsigned size,
         observe(tlb, access, run.section, size);
     }
     if (access == TLB_WRITE) {
-        tlb__store_to_code(tlb, context, va);
+        tlb__store_to_code(tlb, context, va, run.phys);
     }
     *host = host_of(run.section, run.phys);
     return 0;

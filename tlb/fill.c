@@ -74,11 +74,15 @@ static bool is_code(const SoftTLB *tlb, hwaddr page)
            tlb->config.holds_code(tlb->config.code_opaque, page);
 }
 
-/* The accesses that may hit inline, as permission bits. */
+/* The accesses that may hit inline, as permission bits. A section that is
+ * only part of the page lets nothing hit: a tag covers the page. */
 static unsigned inline_prot(const SoftTLB *tlb, const TLBInfo *info)
 {
     unsigned prot = info->prot & direct_prot(tlb, info->section);
 
+    if (info->flags & TLB_INFO_SUBPAGE) {
+        return 0;
+    }
     if ((prot & TLB_PROT_WRITE) && is_code(tlb, info->phys)) {
         prot &= ~(unsigned)TLB_PROT_WRITE;
     }
@@ -128,7 +132,8 @@ int tlb__fill(SoftTLB *tlb, unsigned context, uint64_t va,
     return 0;
 }
 
-void tlb__store_to_code(SoftTLB *tlb, unsigned context, uint64_t va)
+void tlb__store_to_code(SoftTLB *tlb, unsigned context, uint64_t va,
+                        hwaddr phys)
 {
     unsigned index = tlb_index(va);
     const TLBInfo *info = &tlb->info[context][index];
@@ -136,10 +141,14 @@ void tlb__store_to_code(SoftTLB *tlb, unsigned context, uint64_t va)
     if (!tlb->config.holds_code) {
         return;
     }
-    if (is_code(tlb, info->phys)) {
-        tlb->config.code_written(tlb->config.code_opaque, info->phys);
+    if (is_code(tlb, phys & TLB_PAGE_MASK)) {
+        tlb->config.code_written(tlb->config.code_opaque, phys & TLB_PAGE_MASK);
     }
-    set_entry(&tlb->l1[context][index], info, inline_prot(tlb, info));
+    /* What was told may have flushed, and filling a store's second page may
+     * have dropped its first: an entry that is gone stays gone. */
+    if (tlb__grants(info, va, TLB_WRITE)) {
+        set_entry(&tlb->l1[context][index], info, inline_prot(tlb, info));
+    }
 }
 
 void tlb_protect_code(SoftTLB *tlb, hwaddr page)

@@ -35,9 +35,12 @@ static inline bool tlb__grants(const TLBInfo *info, uint64_t va,
 int tlb__fill(SoftTLB *tlb, unsigned context, uint64_t va,
               enum xbar_tlb_access access) XBAR_MUST_CHECK;
 
-/* A store to RAM at @va, whose entry was just used, is about to happen: tell
- * who keeps code of the page. */
-void tlb__store_to_code(SoftTLB *tlb, unsigned context, uint64_t va);
+/*
+ * A store to RAM at @va, which is at @phys, is about to happen: tell who keeps
+ * code of the page, and let stores hit inline if nobody does any more.
+ */
+void tlb__store_to_code(SoftTLB *tlb, unsigned context, uint64_t va,
+                        hwaddr phys);
 
 /* Record a fault. Return: nonzero, the walker's code if there is one. */
 int tlb__fault(SoftTLB *tlb, uint64_t va, int code, MemTxResult result);
