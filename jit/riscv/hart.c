@@ -40,8 +40,10 @@
 
 #define HART_ALIGN 64
 
-/* The longest single sleep; also keeps struct timespec in range. */
-#define MAX_SLEEP_NS 1000000000u
+/* The longest single sleep keeps struct timespec in range. It is far too long
+ * to paper over a wake-up that was lost. */
+#define NS_PER_SECOND 1000000000u
+#define MAX_SLEEP_NS  (3600ull * NS_PER_SECOND)
 
 static_assert(sizeof(_Atomic uint32_t) == sizeof(uint32_t),
               "attention is a futex word");
@@ -186,8 +188,8 @@ static void sleep_until_attention(struct xbar_riscv_hart *hart, uint64_t ns)
     if (ns > MAX_SLEEP_NS) {
         ns = MAX_SLEEP_NS;
     }
-    timeout.tv_sec = (time_t)(ns / 1000000000u);
-    timeout.tv_nsec = (long)(ns % 1000000000u);
+    timeout.tv_sec = (time_t)(ns / NS_PER_SECOND);
+    timeout.tv_nsec = (long)(ns % NS_PER_SECOND);
     hart->stats.wfi_sleeps++;
     tlb_leave(&hart->tlb);
     atomic_store(&hart->sleeping, 1);

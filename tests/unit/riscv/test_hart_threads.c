@@ -189,8 +189,8 @@ static void test_no_wakeup_is_lost(void **state)
         atomic_store(&acknowledged, false);
         xbar_riscv_set_irq(rig.hart, XBAR_RISCV_IRQ_M_EXT, true);
         while (!atomic_load(&acknowledged)) {
-            /* Sleeps are cut to a second, which would hide a lost one. */
-            assert_true(now_ns() - start < 900000000);
+            /* The hart would sleep for an hour. */
+            assert_true(now_ns() - start < 30000000000);
         }
     }
     xbar_riscv_request_exit(rig.hart);
