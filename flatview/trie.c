@@ -63,11 +63,11 @@ find_floor(const struct flatview_trie *trie, uint64_t key)
                    : below != NULL    ? last_leaf(below)
                                       : NULL;
         }
-        upto = trie_upto(slot->bits, key, level);
+        upto = trie_upto(slot->bits, ~key, level);
         if (upto == 0) {
             return below != NULL ? last_leaf(below) : NULL;
         }
-        child = &node->slots[__builtin_popcountll(upto) - 1];
+        child = trie_last_of(node, upto);
         if (upto >> 63 == 0) {
             return last_leaf(child);
         }
@@ -165,7 +165,7 @@ static bool node_is_valid(const struct flatview_trie_slot *slot,
     return level <= TRIE_LEVELS && trie_used(slot) >= 2 &&
            trie_used(slot) <= node->capacity &&
            node->generation <= generation && (node->prefix & ~high) == 0 &&
-           (level != TRIE_LEVELS || slot->bits >> 16 == 0);
+           (level != TRIE_LEVELS || slot->bits << 16 == 0);
 }
 
 static uint64_t slot_prefix(const struct flatview_trie_slot *slot)
