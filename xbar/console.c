@@ -6,7 +6,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +20,9 @@
 
 /* A pipe that polls writable takes this much without blocking (PIPE_BUF). */
 #define WRITE_CHUNK 4096
+
+/* What is read from stdin at once, if the ring has room for all of it. */
+#define READ_CHUNK 4096
 
 /* The rest of the ring absorbs what a guest writes before its hart pauses. */
 #define PAUSE_LEVEL (RING_SIZE / 2)
@@ -38,14 +40,13 @@ struct console {
     bool is_muted;
 
     /* The console thread's alone. */
-    struct ring in;
     bool is_stdin_open;
-    bool is_escaped;        /* the last key was ctrl-a */
-    atomic_bool is_waiting; /* for room in the UART; see feed_guest() */
+    bool is_escaped; /* the last key was ctrl-a */
 
     /* Under the lock. */
     pthread_mutex_t lock;
     pthread_cond_t has_room;
+    struct ring in;
     struct ring out;
     bool is_out_broken; /* output goes nowhere: drop it */
     bool is_quitting;   /* somebody else than the guest ended the run */
@@ -67,11 +68,24 @@ void console_kick(struct console *console)
     wake_thread(console);
 }
 
-void console_has_room(struct console *console)
+/* The thread reads on as soon as the ring can hold what it reads. */
+size_t console_take(struct console *console, uint8_t *bytes, size_t room)
 {
-    if (atomic_exchange(&console->is_waiting, false)) {
+    bool was_full;
+    bool is_full;
+    size_t count;
+
+    pthread_mutex_lock(&console->lock);
+    was_full = ring_room(&console->in) < READ_CHUNK;
+    count = ring_peek(&console->in, bytes, room);
+    ring_drop(&console->in, count);
+    is_full = ring_room(&console->in) < READ_CHUNK;
+    pthread_mutex_unlock(&console->lock);
+
+    if (was_full && !is_full) {
         wake_thread(console);
     }
+    return count;
 }
 
 void console_put(struct console *console, uint8_t byte)
@@ -163,6 +177,13 @@ static void print_keys(void)
           stderr);
 }
 
+static void put_key(struct console *console, uint8_t key)
+{
+    pthread_mutex_lock(&console->lock);
+    ring_put(&console->in, key);
+    pthread_mutex_unlock(&console->lock);
+}
+
 /* The key after ctrl-a. One without a meaning is dropped, as in QEMU. */
 static void take_escaped_key(struct console *console, uint8_t key)
 {
@@ -175,7 +196,7 @@ static void take_escaped_key(struct console *console, uint8_t key)
         quit(console, 0);
         break;
     case ESCAPE_KEY:
-        ring_put(&console->in, key);
+        put_key(console, key);
         break;
     default:
         break;
@@ -190,17 +211,15 @@ static void take_key(struct console *console, uint8_t key)
     } else if (key == ESCAPE_KEY) {
         console->is_escaped = true;
     } else {
-        ring_put(&console->in, key);
+        put_key(console, key);
     }
 }
 
-/* The end of input is not the end of the run. */
+/* The ring has room for a chunk. The end of input is not the end of the run. */
 static void read_stdin(struct console *console)
 {
-    uint8_t keys[256];
-    size_t room = ring_room(&console->in);
-    ssize_t got =
-        read(STDIN_FILENO, keys, room < sizeof(keys) ? room : sizeof(keys));
+    uint8_t keys[READ_CHUNK];
+    ssize_t got = read(STDIN_FILENO, keys, sizeof(keys));
 
     if (got == 0 || (got < 0 && errno != EINTR && errno != EAGAIN)) {
         console->is_stdin_open = false;
@@ -208,28 +227,9 @@ static void read_stdin(struct console *console)
     for (ssize_t i = 0; i < got; i++) {
         take_key(console, keys[i]);
     }
-}
-
-/*
- * Hand over what the UART has room for. `is_waiting` is set before the UART
- * is looked at, so that room made after that look wakes us: console_has_room()
- * is called under the lock that the look was under.
- */
-static void feed_guest(struct console *console)
-{
-    uint8_t bytes[64];
-    size_t count;
-    size_t taken;
-
-    do {
-        count = ring_peek(&console->in, bytes, sizeof(bytes));
-        atomic_store(&console->is_waiting, count != 0);
-        if (count == 0) {
-            return;
-        }
-        taken = console->host.receive(console->host.opaque, bytes, count);
-        ring_drop(&console->in, taken);
-    } while (taken == count);
+    if (got > 0) {
+        console->host.feed(console->host.opaque, console);
+    }
 }
 
 /* ---- The thread: output ------------------------------------------------ */
@@ -293,6 +293,7 @@ enum poll_slot {
 /* What the thread should do next, read under the lock. */
 struct outlook {
     bool has_output;
+    bool has_input_room;
     bool is_stopping;
     bool is_quitting;
 };
@@ -303,6 +304,7 @@ static struct outlook look(struct console *console)
 
     pthread_mutex_lock(&console->lock);
     outlook.has_output = ring_count(&console->out) != 0;
+    outlook.has_input_room = ring_room(&console->in) >= READ_CHUNK;
     outlook.is_stopping = console->is_stopping;
     outlook.is_quitting = console->is_quitting;
     pthread_mutex_unlock(&console->lock);
@@ -313,7 +315,7 @@ static struct outlook look(struct console *console)
 static int wait_for_news(struct console *console, const struct outlook *outlook,
                          struct pollfd *fds)
 {
-    bool wants_input = console->is_stdin_open && ring_room(&console->in);
+    bool wants_input = console->is_stdin_open && outlook->has_input_room;
     int timeout = console->host.poll(console->host.opaque);
 
     fds[SLOT_WAKE] = (struct pollfd){ console->wake_fd, POLLIN, 0 };
@@ -362,9 +364,6 @@ static void *run_thread(void *opaque)
 
         if (outlook.is_stopping && !outlook.has_output) {
             return NULL;
-        }
-        if (!outlook.is_stopping) {
-            feed_guest(console);
         }
         ready = wait_for_news(console, &outlook, fds);
         if (ready > 0) {

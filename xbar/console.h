@@ -6,23 +6,26 @@
  *   stdin --> escape keys --> input ring --> UART FIFO      (as it has room)
  *   stdout <-------------- output ring <-- UART THR
  *
- * Who runs beside whom ("m": under the machine lock; "c": the console's own
- * lock, a leaf; "-": never):
+ * Who runs beside whom ("m": under the machine lock; "c": takes the console's
+ * own lock, a leaf; "-": never):
  *
  *                          hart thread        console thread
  *   console_put()          m, c               -
- *   console_has_room()     m                  -
+ *   console_take()         m, c               m, c, from host.feed
  *   console_kick()         m                  -
  *   console_wait_room()    no lock, then c    -
- *   host.receive, .poll    -                  m
- *   host.quit              m (put) or none    none
+ *   host.feed, host.poll   -                  no lock, then m
+ *   host.quit              -                  no lock
+ *   host.pause             m                  -
  *   stdin, stdout, signals -                  only this thread
  *
  * A. Nobody blocks on stdin or stdout with a lock held. If the output ring
  *    fills up, the hart is asked to leave its run and waits in
  *    console_wait_room(), without locks.
  * B. Input is taken from the ring only as the UART has room, and read from
- *    stdin only as the ring has room: nothing is lost.
+ *    stdin only as the ring has room: nothing is lost. What is in the ring
+ *    the hart thread takes by itself, as the guest reads: no hand-over from
+ *    thread to thread for each byte.
  * C. SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGTSTP and SIGCONT are blocked in all
  *    threads and read from a signalfd by the console thread, so that no
  *    handler runs in the middle of anything.
@@ -36,9 +39,8 @@ struct console;
 
 /* What the console needs of the machine. */
 struct console_host {
-    /* Bytes for the guest, under the machine lock by the callee's own hand.
-     * Return: how many were taken. */
-    size_t (*receive)(void *opaque, const uint8_t *bytes, size_t count);
+    /* There is input: console_take() what the guest has room for. */
+    void (*feed)(void *opaque, struct console *console);
     /* Called before each sleep. Return: milliseconds until the next call is
      * due, -1 for never. */
     int (*poll)(void *opaque);
@@ -66,8 +68,8 @@ void console_stop(struct console *console);
 /* console_put() - a byte from the guest */
 void console_put(struct console *console, uint8_t byte);
 
-/* console_has_room() - the UART has room again; cheap if nobody waits for it */
-void console_has_room(struct console *console);
+/* console_take() - up to @room bytes of input; returns how many */
+size_t console_take(struct console *console, uint8_t *bytes, size_t room);
 
 /* console_kick() - host.poll has news */
 void console_kick(struct console *console);

@@ -50,11 +50,22 @@ static void transmit_byte(void *opaque, uint8_t byte)
     console_put(machine->console, byte);
 }
 
+/* Under the machine lock. A room that the ring cannot fill stays: the console
+ * thread calls again when something is typed. */
+static void feed_uart(struct machine *machine, struct console *console)
+{
+    struct uart16550 *uart = &machine->board->uart;
+    uint8_t bytes[UART_FIFO_SIZE];
+    size_t count = console_take(console, bytes, uart16550_room(uart));
+
+    uart16550_receive(uart, bytes, (unsigned)count);
+}
+
 static void note_uart_room(void *opaque)
 {
     struct machine *machine = opaque;
 
-    console_has_room(machine->console);
+    feed_uart(machine, machine->console);
 }
 
 static void note_alarm(void *opaque)
@@ -68,20 +79,13 @@ static void note_alarm(void *opaque)
 
 /* ---- What the console says --------------------------------------------- */
 
-static size_t receive_bytes(void *opaque, const uint8_t *bytes, size_t count)
+static void feed_input(void *opaque, struct console *console)
 {
     struct machine *machine = opaque;
-    struct uart16550 *uart = &machine->board->uart;
-    unsigned room;
 
     xbar_engine_lock(machine->board->engine);
-    room = uart16550_room(uart);
-    if (count > room) {
-        count = room;
-    }
-    uart16550_receive(uart, bytes, (unsigned)count);
+    feed_uart(machine, console);
     xbar_engine_unlock(machine->board->engine);
-    return count;
 }
 
 static uint64_t poll_rtc(struct machine *machine)
@@ -121,12 +125,14 @@ static void pause_hart(void *opaque)
 
 /* ---- The run ----------------------------------------------------------- */
 
-/* RAM keeps what no image covers, as over a warm reset. */
+/* RAM keeps what no image covers, as over a warm reset, and what was typed
+ * waits for the new guest. */
 static void reset_machine(struct machine *machine)
 {
     machine->reset_asked = false;
     guest_write(machine->guest, machine->board);
     board_reset(machine->board);
+    feed_input(machine, machine->console); /* the UART is empty now */
 }
 
 /* libxbar starts no thread: what commits retired is freed here, if any. */
@@ -175,7 +181,7 @@ int machine_run(struct machine *machine, struct machine_result *result,
                 Error **errp)
 {
     const struct console_host host = {
-        .receive = receive_bytes,
+        .feed = feed_input,
         .poll = poll_alarm,
         .quit = end_run,
         .pause = pause_hart,

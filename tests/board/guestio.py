@@ -142,8 +142,10 @@ class Terminal:
 
 def run(arguments, stdin=subprocess.DEVNULL, **kwargs):
     """Run xbar to its end without a terminal."""
-    return subprocess.run([XBAR, *arguments], stdin=stdin,
-                          capture_output=True, timeout=60 * PATIENCE, **kwargs)
+    if "input" not in kwargs:
+        kwargs["stdin"] = stdin
+    return subprocess.run([XBAR, *arguments], capture_output=True,
+                          timeout=60 * PATIENCE, **kwargs)
 
 
 def in_folder(case):

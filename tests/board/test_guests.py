@@ -67,6 +67,10 @@ ECHO = (TRANSMIT + li(A1, ord("Q"))
         + lbu(T1, 5, T0) + andi(T1, T1, 1) + beq(T1, ZERO, -8)
         + lbu(A0, 0, T0) + sb(A0, 0, T0) + bne(A0, A1, -20)
         + finish(0x5555))
+# Read until "Q" and say nothing.
+SWALLOW = (TRANSMIT + li(A1, ord("Q"))
+           + lbu(T1, 5, T0) + andi(T1, T1, 1) + beq(T1, ZERO, -8)
+           + lbu(A0, 0, T0) + bne(A0, A1, -16) + finish(0x5555))
 FLOOD = TRANSMIT + li(T1, ord("f")) + sb(T1, 0, T0) + beq(ZERO, ZERO, -4)
 
 
@@ -222,6 +226,14 @@ def test_no_loss(folder):
 
 
 @in_folder
+def test_silent_reader(folder):
+    """A guest that reads and prints nothing gets all of its input"""
+    result = run(guest(folder, SWALLOW),
+                 input=b"x" * 200000 + b"Q")
+    check_equal(result.returncode, 0, "status")
+
+
+@in_folder
 def test_paste(folder):
     """A long paste into a terminal comes back whole"""
     text = "0123456789abcdef" * 1024
@@ -331,6 +343,7 @@ def test_deterministic(folder):
 if __name__ == "__main__":
     main([test_trespasses, test_rom_store, test_paged_nowhere, test_status,
           test_reset, test_sigterm, test_escape, test_signals, test_crash,
-          test_stop, test_keys, test_no_loss, test_paste, test_end_of_input,
+          test_stop, test_keys, test_no_loss, test_silent_reader,
+          test_paste, test_end_of_input,
           test_closed_streams, test_closed_pipe, test_stalled_pipe,
           test_full_disk, test_slow_reader, test_deterministic])
