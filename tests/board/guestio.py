@@ -21,6 +21,8 @@ SOURCE_DIR = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
 XBAR = os.environ.get("XBAR_PROGRAM", os.path.join(
     SOURCE_DIR, "build", "release", "xbar", "xbar"))
+# What the tests are started with, "--engine interp" say, goes to each guest.
+ENGINE = sys.argv[1:]
 OPENSBI = "/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_jump.bin"
 UBOOT = "/usr/lib/u-boot/qemu-riscv64_smode/u-boot.bin"
 RAM_BASE = 0x80000000

@@ -14,7 +14,7 @@ from asm import (A0, A1, ECALL, LOOP, MEPC, MRET, MSTATUS, MTVEC, NOP, RAM,
                  SATP, T0, T1, T2, UART, WFI, ZERO, addi, amoadd_w, andi, beq,
                  bne, csrw, finish, jr, ld, lbu, li, lr_d, lw, reporting, sb,
                  sd, sw, word)
-from guestio import (PATIENCE, XBAR, Terminal, check, check_equal, in_folder,
+from guestio import (ENGINE, PATIENCE, XBAR, Terminal, check, check_equal, in_folder,
                      main, run)
 
 MIB = 1 << 20
@@ -78,7 +78,7 @@ def guest(folder, code, *options):
     path = os.path.join(folder, "guest.bin")
     with open(path, "wb") as file:
         file.write(code)
-    return ["run", "--bios", path, "-m", "1", *options]
+    return ["run", "--bios", path, "-m", "1", *ENGINE, *options]
 
 
 @in_folder

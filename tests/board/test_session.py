@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import zlib
 
-from guestio import (OPENSBI, SOURCE_DIR, UBOOT, XBAR, Terminal, check,
+from guestio import (ENGINE, OPENSBI, UBOOT, XBAR, Terminal, check,
                      check_equal, check_same_lines, main, need,
                      need_firmware)
 
@@ -158,7 +158,7 @@ class Sessions:
     def ours(self):
         return self._record("xbar", [
             XBAR, "run", "--bios", OPENSBI, "--kernel", UBOOT,
-            "--dtb", self.tree])
+            "--dtb", self.tree, *ENGINE])
 
     def qemu(self):
         need(shutil.which(QEMU), QEMU + " is not installed")
