@@ -34,19 +34,23 @@ struct AddressSpace {
  * @name: copied; NULL is shown as "anonymous"
  *
  * Inside a transaction the first view appears when that commits; until then
- * everything is unassigned.
+ * everything is unassigned. If it becomes void, @as stays, and the next
+ * commit makes the view. @root is referenced until @as has ended.
  *
- * Return: 0, or -ENOMEM with @as unusable.
+ * Return: 0; or, with @as unusable, -EINVAL if @root is not initialised,
+ * -ENOMEM, or -E2BIG if aliases show more than can be rendered (millions).
  */
 XBAR_API int address_space_init(AddressSpace *as, MemoryRegion *root,
                                 const char *name);
 
 /**
  * xbar_address_space_destroy() - end @as when no reader can see it
- * @done: then called, on the thread that reclaims. NULL: wait for that here,
- * which is -EDEADLK inside a read section or an open transaction.
+ * @done: then called, on the thread that reclaims, as a part of that: it may
+ * free @as and may not wait. NULL: wait for that here, which is -EDEADLK
+ * inside a read section or an open transaction.
  *
- * Subscribers (TLBs) must have left: -EBUSY.
+ * From now on everything is unassigned. No transaction undoes it. Subscribers
+ * (TLBs) must have left: -EBUSY.
  */
 XBAR_API int xbar_address_space_destroy(AddressSpace *as,
                                         void (*done)(AddressSpace *as,

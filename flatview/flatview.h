@@ -26,7 +26,9 @@ typedef struct MemoryRegionSection MemoryRegionSection;
 enum flat_range_flags {
     FLAT_RANGE_RAM = 1 << 0, /* reads go to memory: host address is valid */
     FLAT_RANGE_WRITABLE = 1 << 1, /* so do writes */
-    FLAT_RANGE_READONLY = 1 << 2, /* by the region or by its path */
+    /* By the region or by its path: writes are dropped, and that is MEMTX_OK,
+     * whatever is behind it. */
+    FLAT_RANGE_READONLY = 1 << 2,
     FLAT_RANGE_NONVOLATILE = 1 << 3,
     FLAT_RANGE_UNASSIGNED = 1 << 4, /* nothing decodes here */
 };
