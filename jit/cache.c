@@ -48,6 +48,7 @@ void jit_cache__free_block(struct jit_cache *cache, struct jit_block *block)
 {
     xbar_free(cache->config.engine, block->sites,
               block->site_count * sizeof(*block->sites));
+    xbar_free(cache->config.engine, block->bytes, block->guest_size);
     xbar_free(cache->config.engine, block, sizeof(*block));
 }
 
@@ -279,20 +280,35 @@ static void add_to_lists(struct jit_cache *cache, struct jit_block *block)
     list->last = block;
 }
 
-bool jit_cache__finish(struct jit_cache *cache, struct jit_block *block,
-                       const struct code_buf *b)
+/* What outlives the making: the sites, and the guest's bytes. */
+static bool keep_copies(struct jit_cache *cache, struct jit_block *block,
+                        const uint8_t *bytes)
 {
-    size_t bytes = cache->site_count * sizeof(*block->sites);
+    size_t size = cache->site_count * sizeof(*block->sites);
 
-    if (bytes) {
-        block->sites = xbar_alloc(cache->config.engine, bytes);
+    if (size) {
+        block->sites = xbar_alloc(cache->config.engine, size);
         if (block->sites == NULL) {
-            jit_cache__abort(cache, block);
             return false;
         }
-        memcpy(block->sites, cache->sites, bytes);
+        memcpy(block->sites, cache->sites, size);
     }
     block->site_count = (uint16_t)cache->site_count;
+    block->bytes = xbar_alloc(cache->config.engine, block->guest_size);
+    if (block->bytes == NULL) {
+        return false;
+    }
+    memcpy(block->bytes, bytes, block->guest_size);
+    return true;
+}
+
+bool jit_cache__finish(struct jit_cache *cache, struct jit_block *block,
+                       const struct code_buf *b, const uint8_t *bytes)
+{
+    if (!keep_copies(cache, block, bytes)) {
+        jit_cache__abort(cache, block);
+        return false;
+    }
     block->code_size = code_buf__offset(b);
     block->code = code_memory__commit(cache->memory, b);
     cache->making = false;

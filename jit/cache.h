@@ -72,7 +72,7 @@ struct jit_block {
     uint16_t insns;
     uint16_t guest_size; /* bytes */
     uint16_t site_count;
-    uint64_t content;       /* hash of the guest bytes it was made from */
+    uint8_t *bytes;         /* guest_size of them: what it was made from */
     struct jit_site *sites; /* ascending return_offset */
     struct jit_link links[2];
     struct jit_link *incoming;
@@ -117,8 +117,9 @@ struct jit_block *jit_cache__find(const struct jit_cache *cache,
 
 /*
  * Translate: begin, emit into @b (at most @size bytes), then finish or abort.
- * The block is the caller's to fill between them: insns, guest_size, content,
- * sites (through jit_cache__add_site), links by buffer offsets.
+ * The block is the caller's to fill between them: insns, guest_size, sites
+ * (through jit_cache__add_site), links by buffer offsets. finish copies the
+ * guest's bytes.
  *
  * Return: NULL if memory is short, or a segment is too small for @size.
  * Beginning may evict other blocks. finish: false if memory is short; the
@@ -129,7 +130,8 @@ struct jit_block *jit_cache__begin(struct jit_cache *cache,
                                    struct code_buf *b);
 bool jit_cache__add_site(struct jit_cache *cache, const struct jit_site *site);
 bool jit_cache__finish(struct jit_cache *cache, struct jit_block *block,
-                       const struct code_buf *b) XBAR_MUST_CHECK;
+                       const struct code_buf *b, const uint8_t *bytes)
+    XBAR_MUST_CHECK;
 void jit_cache__abort(struct jit_cache *cache, struct jit_block *block);
 
 /* The block that a stub named; asserts that it is live. */

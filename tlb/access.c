@@ -253,8 +253,13 @@ XBAR_HOT int tlb_load_slow(SoftTLB *tlb, unsigned context, uint64_t va,
     MemTxResult result;
     uint64_t loaded;
     struct run run;
-    int err = begin(tlb, context, va, size_log2, TLB_READ, &run);
+    int err;
 
+    if (unlikely(tlb->config.replay != NULL)) {
+        return tlb->config.replay(tlb->config.replay_opaque, va, TLB_READ,
+                                  size_log2, value);
+    }
+    err = begin(tlb, context, va, size_log2, TLB_READ, &run);
     if (unlikely(err)) {
         return err;
     }
@@ -340,8 +345,13 @@ XBAR_HOT int tlb_store_slow(SoftTLB *tlb, unsigned context, uint64_t va,
 {
     MemTxResult result;
     struct run run;
-    int err = begin(tlb, context, va, size_log2, TLB_WRITE, &run);
+    int err;
 
+    if (unlikely(tlb->config.replay != NULL)) {
+        return tlb->config.replay(tlb->config.replay_opaque, va, TLB_WRITE,
+                                  size_log2, &value);
+    }
+    err = begin(tlb, context, va, size_log2, TLB_WRITE, &run);
     if (unlikely(err)) {
         return err;
     }

@@ -62,7 +62,7 @@ static unsigned direct_prot(const SoftTLB *tlb, const FlatRange *section)
     if (section->flags & FLAT_RANGE_WRITABLE) {
         prot |= TLB_PROT_WRITE;
     }
-    if (tlb->config.observe) {
+    if (tlb->config.observe || tlb->config.no_inline) {
         prot &= TLB_PROT_EXEC;
     }
     return prot;

@@ -79,7 +79,15 @@ struct xbar_tlb_config {
      */
     xbar_tlb_observe_fn *observe;
     void *observe_opaque;
+    bool no_inline; /* no load or store hits inline, as if observed */
     bool one_entry; /* for tests: filling one drops all others */
+    /*
+     * Set: loads and stores are answered by this and nothing else, for a
+     * vCPU that repeats what another did. 0, or nonzero with tlb->fault set.
+     */
+    int (*replay)(void *opaque, uint64_t va, enum xbar_tlb_access access,
+                  unsigned size_log2, uint64_t *value);
+    void *replay_opaque;
     /*
      * Somebody keeps translations of guest code. A page for which
      * holds_code() is true never takes a store inline; the first one calls

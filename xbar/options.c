@@ -105,11 +105,11 @@ static int parse_engine(struct options *options, const char *text, Error **errp)
         return 0;
     }
     if (strcmp(text, "lockstep") == 0) {
-        error_setg(errp, "--engine %s: not supported yet", text);
-    } else {
-        error_setg(errp, "--engine %s: no such engine (try jit or interp)",
-                   text);
+        options->execution.engine = XBAR_RISCV_LOCKSTEP;
+        return 0;
     }
+    error_setg(errp, "--engine %s: no such engine (try jit, interp, lockstep)",
+               text);
     return -EINVAL;
 }
 

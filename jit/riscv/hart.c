@@ -137,12 +137,18 @@ struct xbar_riscv_hart *xbar_riscv_new(const struct xbar_riscv_config *config)
     return hart;
 }
 
+static void drop_engine(struct xbar_riscv_hart *hart)
+{
+    riscv__lockstep_free(hart);
+    riscv__jit_free(hart);
+}
+
 void xbar_riscv_free(struct xbar_riscv_hart *hart)
 {
     if (!hart) {
         return;
     }
-    riscv__jit_free(hart);
+    drop_engine(hart);
     tlb_destroy(&hart->tlb);
     xbar_free(xbar_address_space_engine(hart->config.as), hart, sizeof(*hart));
 }
@@ -155,11 +161,20 @@ bool xbar_riscv_has_jit(void)
 int xbar_riscv_set_engine(struct xbar_riscv_hart *hart,
                           enum xbar_riscv_engine engine)
 {
-    if (engine == XBAR_RISCV_JIT) {
-        return hart->jit ? 0 : riscv__jit_new(hart);
+    int err;
+
+    if (engine == XBAR_RISCV_INTERP ||
+        (engine == XBAR_RISCV_JIT && hart->lockstep != NULL)) {
+        drop_engine(hart);
     }
-    riscv__jit_free(hart);
-    return 0;
+    if (engine == XBAR_RISCV_INTERP) {
+        return 0;
+    }
+    err = hart->jit ? 0 : riscv__jit_new(hart);
+    if (err == 0 && engine == XBAR_RISCV_LOCKSTEP && !hart->lockstep) {
+        err = riscv__lockstep_new(hart);
+    }
+    return err;
 }
 
 void xbar_riscv_reset(struct xbar_riscv_hart *hart)
@@ -241,7 +256,7 @@ static void run_slice(struct xbar_riscv_hart *hart, uint64_t left)
 static enum xbar_riscv_exit run_until(struct xbar_riscv_hart *hart,
                                       uint64_t end)
 {
-    while (!(look_up(hart) & ATTN_EXIT)) {
+    while (!(look_up(hart) & ATTN_EXIT) && !xbar_riscv_mismatch(hart)) {
         uint64_t left = end - hart->stats.instructions;
 
         if (left == 0) {
@@ -254,7 +269,8 @@ static enum xbar_riscv_exit run_until(struct xbar_riscv_hart *hart,
             run_slice(hart, left);
         }
     }
-    return XBAR_RISCV_EXIT_REQUEST;
+    return xbar_riscv_mismatch(hart) ? XBAR_RISCV_EXIT_MISMATCH
+                                     : XBAR_RISCV_EXIT_REQUEST;
 }
 
 enum xbar_riscv_exit xbar_riscv_run(struct xbar_riscv_hart *hart,

@@ -29,8 +29,9 @@ enum xbar_riscv_irq {
 
 /** Why xbar_riscv_run() came back. */
 enum xbar_riscv_exit {
-    XBAR_RISCV_EXIT_BUDGET,  /* ran the instructions asked for */
-    XBAR_RISCV_EXIT_REQUEST, /* xbar_riscv_request_exit() */
+    XBAR_RISCV_EXIT_BUDGET,   /* ran the instructions asked for */
+    XBAR_RISCV_EXIT_REQUEST,  /* xbar_riscv_request_exit() */
+    XBAR_RISCV_EXIT_MISMATCH, /* lockstep: see xbar_riscv_mismatch() */
 };
 
 struct xbar_riscv_config {
@@ -68,8 +69,9 @@ enum xbar_riscv_stress {
 
 /** Who executes instructions. */
 enum xbar_riscv_engine {
-    XBAR_RISCV_INTERP, /* the reference: slow, and plainly right (default) */
-    XBAR_RISCV_JIT,    /* translates blocks to host code */
+    XBAR_RISCV_INTERP,   /* the reference: slow, and plainly right (default) */
+    XBAR_RISCV_JIT,      /* translates blocks to host code */
+    XBAR_RISCV_LOCKSTEP, /* both, compared after each block: for tests */
 };
 
 /** Of the translating engine; all 0 without one. */
@@ -119,6 +121,15 @@ XBAR_API bool xbar_riscv_has_jit(void);
 XBAR_API int xbar_riscv_set_engine(struct xbar_riscv_hart *hart,
                                    enum xbar_riscv_engine engine)
     XBAR_MUST_CHECK;
+
+/**
+ * xbar_riscv_mismatch() - what lockstep found
+ *
+ * Return: lines of text, as long as @hart lives and its engine stays; NULL
+ * while the engines agree. Until the engine is set anew the hart does not
+ * run any further.
+ */
+XBAR_API const char *xbar_riscv_mismatch(const struct xbar_riscv_hart *hart);
 
 /**
  * xbar_riscv_reset() - as at power-on: M-mode at reset_pc, registers 0

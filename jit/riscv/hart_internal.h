@@ -250,7 +250,8 @@ struct xbar_riscv_hart {
     struct xbar_riscv_config config;
     struct xbar_riscv_stats stats;
 
-    struct riscv_jit *jit; /* NULL: interpreted */
+    struct riscv_jit *jit;           /* NULL: interpreted */
+    struct riscv_lockstep *lockstep; /* NULL: not compared */
 
     SoftTLB tlb;
     struct jit_state jit_state;
@@ -293,6 +294,10 @@ enum riscv_stop riscv__jit_run(struct xbar_riscv_hart *hart, uint64_t budget);
 
 /* Physical @page was written by other means than a store of the hart. */
 void riscv__jit_wrote(struct xbar_riscv_hart *hart, hwaddr page);
+
+/* lockstep.c: on top of an engine that riscv__jit_new() made. */
+int riscv__lockstep_new(struct xbar_riscv_hart *hart) XBAR_MUST_CHECK;
+void riscv__lockstep_free(struct xbar_riscv_hart *hart);
 
 /* For the TLB: see struct xbar_tlb_config. */
 bool riscv__jit_holds_code(void *hart, hwaddr page);

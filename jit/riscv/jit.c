@@ -145,6 +145,13 @@ static void synchronize_code(struct xbar_riscv_hart *hart)
     }
 }
 
+/* Lockstep compares after each block, so each has to leave. */
+static bool may_chain(const struct xbar_riscv_hart *hart)
+{
+    return !(hart->config.stress & XBAR_RISCV_STRESS_CHAIN) &&
+           hart->lockstep == NULL;
+}
+
 /* ---- The jump cache ---------------------------------------------------- */
 
 static struct jit_jump *jump_slot(struct xbar_riscv_hart *hart, uint64_t pc)
@@ -155,8 +162,7 @@ static struct jit_jump *jump_slot(struct xbar_riscv_hart *hart, uint64_t pc)
 static void remember_jump(struct xbar_riscv_hart *hart,
                           const struct jit_block *block)
 {
-    if (block->key.page2 == JIT_NO_PAGE &&
-        !(hart->config.stress & XBAR_RISCV_STRESS_CHAIN)) {
+    if (block->key.page2 == JIT_NO_PAGE && may_chain(hart)) {
         *jump_slot(hart, block->key.pc) = (struct jit_jump){
             .pc = block->key.pc,
             .code = code_memory__rx(jit_cache__memory(hart->jit->cache),
@@ -223,24 +229,35 @@ static uint64_t help_load(void *vcpu, uint64_t va, unsigned size_log2,
                           const void *return_address)
 {
     struct xbar_riscv_hart *hart = vcpu;
+    bool failed;
 
     settle_for_clock(hart, return_address);
     hart->stats.loads += hart->config.observe != NULL;
     hart->jit->fault_cause = CAUSE_LOAD_ACCESS;
-    return tlb_load_slow(&hart->tlb, hart->data_context, va, size_log2,
-                         &hart->jit_state.value) != 0;
+    failed = tlb_load_slow(&hart->tlb, hart->data_context, va, size_log2,
+                           &hart->jit_state.value) != 0;
+    if (unlikely(hart->lockstep != NULL)) {
+        riscv__lockstep_log(hart, va, TLB_READ, size_log2,
+                            hart->jit_state.value, failed);
+    }
+    return failed;
 }
 
 static uint64_t help_store(void *vcpu, uint64_t va, unsigned size_log2,
                            const void *return_address, uint64_t value)
 {
     struct xbar_riscv_hart *hart = vcpu;
+    bool failed;
 
     settle_for_clock(hart, return_address);
     hart->stats.stores += hart->config.observe != NULL;
     hart->jit->fault_cause = CAUSE_STORE_ACCESS;
-    return tlb_store_slow(&hart->tlb, hart->data_context, va, size_log2,
-                          value) != 0;
+    failed = tlb_store_slow(&hart->tlb, hart->data_context, va, size_log2,
+                            value) != 0;
+    if (unlikely(hart->lockstep != NULL)) {
+        riscv__lockstep_log(hart, va, TLB_WRITE, size_log2, value, failed);
+    }
+    return failed;
 }
 
 static uint64_t help_execute(void *vcpu, uint32_t bits, uint64_t pc,
@@ -270,6 +287,15 @@ static enum riscv_stop step(struct xbar_riscv_hart *hart, uint64_t count)
     return stop;
 }
 
+/* What the block did is over, and nothing else was done yet. */
+static void compare(struct xbar_riscv_hart *hart, unsigned executed,
+                    bool trapped)
+{
+    if (unlikely(hart->lockstep != NULL)) {
+        riscv__lockstep_check(hart, hart->jit->running, executed, trapped);
+    }
+}
+
 static struct jit_block *leave_site(struct xbar_riscv_hart *hart,
                                     const struct jit_site **site)
 {
@@ -292,8 +318,9 @@ static void follow_link(struct xbar_riscv_hart *hart, uint32_t data)
 
     settle(hart, 0);
     hart->pc = link->target_pc;
+    compare(hart, hart->jit->running->insns, false);
     to = riscv__block(hart);
-    if (to == NULL || hart->config.stress & XBAR_RISCV_STRESS_CHAIN ||
+    if (to == NULL || !may_chain(hart) ||
         dropped != jit_cache__dropped(cache) || to->key.page2 != JIT_NO_PAGE ||
         to->key.mode != from->key.mode || link->to != NULL) {
         return;
@@ -318,6 +345,7 @@ static enum riscv_stop leave(struct xbar_riscv_hart *hart, struct jit_exit exit)
         settle(hart, 0);
         hart->pc = hart->jit_state.pc;
         hart->jit->stats.jump_misses++;
+        compare(hart, hart->jit->running->insns, false);
         block = riscv__block(hart);
         if (block != NULL) {
             remember_jump(hart, block);
@@ -334,14 +362,17 @@ static enum riscv_stop leave(struct xbar_riscv_hart *hart, struct jit_exit exit)
             hart->pc = block->key.pc + site->pc_offset;
             riscv__memory_fault(hart, hart->jit->fault_cause);
         }
+        compare(hart, site->insn, true);
         return RISCV_STOP_BUDGET;
     case JIT_EXIT_STEP:
         block = leave_site(hart, &site);
         hart->pc = block->key.pc + site->pc_offset;
+        compare(hart, site->insn, false);
         return step(hart, 1);
     case JIT_EXIT_ATTENTION:
         block = leave_site(hart, &site);
         hart->pc = block->key.pc + site->pc_offset;
+        compare(hart, site->insn, false);
         return RISCV_STOP_ATTENTION;
     }
     return RISCV_STOP_ATTENTION;
@@ -363,6 +394,10 @@ static enum riscv_stop run_once(struct xbar_riscv_hart *hart)
     if (block->key.mode != hart->jit->mode) {
         jit_host__forget_returns(&hart->jit_state);
         hart->jit->mode = block->key.mode;
+    }
+    hart->jit->running = block;
+    if (unlikely(hart->lockstep != NULL)) {
+        riscv__lockstep_begin(hart);
     }
     exit = jit_host__enter(
         hart->jit->stubs, hart,

@@ -22,7 +22,8 @@ struct riscv_jit {
     uint64_t base;
     uint64_t slice;
 
-    uint32_t mode;        /* of what the return stack holds */
+    const struct jit_block *running; /* entered last */
+    uint32_t mode;                   /* of what the return stack holds */
     unsigned fault_cause; /* of the access that failed; 0: was raised */
 
     /* Pages that were stored to since code was made of them; see jit.c. */
@@ -61,6 +62,27 @@ uint32_t riscv__jit_mode(const struct xbar_riscv_hart *hart);
  * for emitted code, or cannot be fetched, or memory is short: interpret it.
  */
 struct jit_block *riscv__block(struct xbar_riscv_hart *hart);
+
+/* ---- lockstep.c -------------------------------------------------------- */
+
+/* A block is about to run: remember the state. */
+void riscv__lockstep_begin(struct xbar_riscv_hart *hart);
+
+/* A load or store of the block, with what came of it. */
+void riscv__lockstep_log(struct xbar_riscv_hart *hart, uint64_t va,
+                         enum xbar_tlb_access access, unsigned size_log2,
+                         uint64_t value, bool faulted);
+
+/*
+ * The block is over: its first @executed instructions retired, and if
+ * @trapped the next one raised an exception, which was taken. Have the
+ * interpreter do the same and compare.
+ */
+void riscv__lockstep_check(struct xbar_riscv_hart *hart,
+                           const struct jit_block *block, unsigned executed,
+                           bool trapped);
+
+/* ---- translate.c ------------------------------------------------------- */
 
 /* Is @block still what its bytes say? For jit_cache__check_page(). */
 bool riscv__block_changed(void *hart, const struct jit_block *block);

@@ -14,6 +14,7 @@
 #include "jit/riscv/jit.h"
 
 #define MAX_INSNS 96
+#define MAX_BYTES (4 * MAX_INSNS)
 
 /* Code that one block may take; a longer one is cut in half and tried again.
  */
@@ -157,19 +158,16 @@ static bool read_insn(const struct source *s, unsigned offset,
     return true;
 }
 
-/* A hash of the bytes that a block was made from. */
-static uint64_t hash_source(const struct source *s, unsigned size)
+/* The bytes of a block, taken together from its pages. */
+static void copy_source(const struct source *s, unsigned size, uint8_t *bytes)
 {
-    uint64_t hash = size;
-
     for (unsigned i = 0; i < size; i += 2) {
-        uint64_t next =
-            i == 2 && s->host2 != NULL ? parcel(s->host2) : parcel(s->host + i);
+        uint16_t next =
+            (uint16_t)(i == 2 && s->host2 != NULL ? parcel(s->host2)
+                                                  : parcel(s->host + i));
 
-        hash = (hash ^ next) * UINT64_C(0x9e3779b97f4a7c15);
-        hash ^= hash >> 29;
+        memcpy(bytes + i, &next, sizeof(next));
     }
-    return hash;
 }
 
 /* ---- Instructions ------------------------------------------------------ */
@@ -398,7 +396,6 @@ static void translate_body(struct translation *t)
         }
     }
     block->guest_size = (uint16_t)offset;
-    block->content = hash_source(t->source, offset);
 }
 
 static struct jit_block *try_translate(struct xbar_riscv_hart *hart,
@@ -406,6 +403,7 @@ static struct jit_block *try_translate(struct xbar_riscv_hart *hart,
                                        unsigned max_insns, size_t lease)
 {
     struct riscv_jit *jit = hart->jit;
+    uint8_t bytes[MAX_BYTES];
     struct code_buf b;
     struct translation t = {
         .hart = hart,
@@ -434,7 +432,8 @@ static struct jit_block *try_translate(struct xbar_riscv_hart *hart,
         jit_cache__abort(jit->cache, block);
         return NULL;
     }
-    return jit_cache__finish(jit->cache, block, &b) ? block : NULL;
+    copy_source(source, block->guest_size, bytes);
+    return jit_cache__finish(jit->cache, block, &b, bytes) ? block : NULL;
 }
 
 static struct jit_block *translate(struct xbar_riscv_hart *hart,
@@ -475,6 +474,7 @@ bool riscv__block_changed(void *opaque, const struct jit_block *block)
 {
     const struct xbar_riscv_hart *hart = opaque;
     struct source s = { .pc = block->key.pc, .key = block->key };
+    uint8_t bytes[MAX_BYTES];
 
     s.host = page_host(hart, block->key.page);
     if (s.host == NULL) {
@@ -487,7 +487,8 @@ bool riscv__block_changed(void *opaque, const struct jit_block *block)
             return true;
         }
     }
-    return hash_source(&s, block->guest_size) != block->content;
+    copy_source(&s, block->guest_size, bytes);
+    return memcmp(bytes, block->bytes, block->guest_size) != 0;
 }
 
 struct jit_block *riscv__block(struct xbar_riscv_hart *hart)

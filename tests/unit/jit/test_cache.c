@@ -51,6 +51,7 @@ static struct jit_block *add(struct jit_cache *cache, const struct jit_key *key)
     const struct jit_site site = {
         .return_offset = 20, .insn = 1, .pc_offset = 2, .length = 4
     };
+    static const uint8_t bytes[10];
     struct code_buf b;
     struct jit_block *block = jit_cache__begin(cache, key, CODE_SIZE, &b);
 
@@ -64,7 +65,7 @@ static struct jit_block *add(struct jit_cache *cache, const struct jit_key *key)
         block->links[i].stub = STUB_AT + 8 * i;
     }
     assert_true(jit_cache__add_site(cache, &site));
-    assert_true(jit_cache__finish(cache, block, &b));
+    assert_true(jit_cache__finish(cache, block, &b, bytes));
     return block;
 }
 

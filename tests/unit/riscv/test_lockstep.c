@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Lockstep: it says nothing while the engines agree, on loads, stores,
+ * devices, faults and code that changes; and it names the block when emitted
+ * code is made to do something else.
+ */
+#include <string.h>
+
+#include "encode.h"
+#include "jit/riscv/jit.h"
+#include "rig.h"
+
+#define RAM_ADDR ((uint64_t)RIG_RAM)
+#define CODE     0x1000u
+#define HANDLER  0x8000u
+
+static int set_up(void **state)
+{
+    static struct rig rig;
+    static const uint32_t handler = INSN_SELF;
+
+    rig_open(&rig);
+    rig_open_pmp(&rig);
+    rig_code(&rig, HANDLER, &handler, 1);
+    rig.hart->mtvec = RAM_ADDR + HANDLER;
+    rig.hart->pc = RAM_ADDR + CODE;
+    assert_int_equal(xbar_riscv_set_engine(rig.hart, XBAR_RISCV_LOCKSTEP), 0);
+    *state = &rig;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    rig_close(*state);
+    return 0;
+}
+
+static const uint32_t loop[] = {
+    0x0005b603u, /* ld   a2, 0(a1) */
+    0x00a60633u, /* add  a2, a2, a0 */
+    0x00c5b023u, /* sd   a2, 0(a1) */
+    0x00858593u, /* addi a1, a1, 8 */
+    0xfff50513u, /* addi a0, a0, -1 */
+    0xfe0516e3u, /* bnez a0, -20 */
+    INSN_SELF,
+};
+#define LOOP_COUNT (sizeof(loop) / sizeof(loop[0]))
+
+static void start_loop(struct rig *rig)
+{
+    rig_code(rig, CODE, loop, LOOP_COUNT);
+    rig->hart->x[10] = 100;
+    rig->hart->x[11] = RAM_ADDR + 0x10000;
+}
+
+static void test_agreement_is_silent(void **state)
+{
+    struct rig *rig = *state;
+    uint64_t first, last;
+
+    start_loop(rig);
+    assert_int_equal(xbar_riscv_run(rig->hart, 601), XBAR_RISCV_EXIT_BUDGET);
+    assert_null(xbar_riscv_mismatch(rig->hart));
+    memcpy(&first, rig->mem + 0x10000, 8);
+    memcpy(&last, rig->mem + 0x10000 + 99 * 8, 8);
+    assert_int_equal(first, 100);
+    assert_int_equal(last, 1);
+}
+
+static void test_devices_act_once(void **state)
+{
+    struct rig *rig = *state;
+    const uint32_t code[] = { insn_sd(10, 6, 0),
+                              encode(RISCV_OP_LD, 11, 6, 0, 8), INSN_SELF };
+
+    rig_code(rig, CODE, code, 3);
+    rig->hart->x[6] = RIG_IO;
+    rig->hart->x[10] = 77;
+    assert_int_equal(xbar_riscv_run(rig->hart, 3), XBAR_RISCV_EXIT_BUDGET);
+    assert_null(xbar_riscv_mismatch(rig->hart));
+    assert_int_equal(rig->io_writes, 1);
+    assert_int_equal(rig->hart->x[11], 77);
+}
+
+static void test_faults_agree(void **state)
+{
+    struct rig *rig = *state;
+    const uint32_t code[] = { insn_addi(10, 0, 1), insn_sd(10, 6, 0),
+                              insn_addi(10, 0, 2) };
+
+    rig_code(rig, CODE, code, 3);
+    rig->hart->x[6] = 0x40000000;
+    assert_int_equal(xbar_riscv_run(rig->hart, 5), XBAR_RISCV_EXIT_BUDGET);
+    assert_null(xbar_riscv_mismatch(rig->hart));
+    assert_int_equal(rig->hart->mcause, CAUSE_STORE_ACCESS);
+    assert_int_equal(rig->hart->mepc, RAM_ADDR + CODE + 4);
+    assert_int_equal(rig->hart->x[10], 1);
+}
+
+/* Emitted code from other bytes than the block says it was made of. */
+static void forge_bytes(struct rig *rig, unsigned offset, uint32_t insn)
+{
+    struct jit_block *block;
+
+    tlb_enter(&rig->hart->tlb);
+    rig->hart->pc = RAM_ADDR + CODE;
+    block = riscv__block(rig->hart);
+    tlb_leave(&rig->hart->tlb);
+    assert_non_null(block);
+    memcpy(block->bytes + offset, &insn, sizeof(insn));
+}
+
+static void expect_mismatch(struct rig *rig, const char *text)
+{
+    const char *report;
+
+    assert_int_equal(xbar_riscv_run(rig->hart, 601), XBAR_RISCV_EXIT_MISMATCH);
+    report = xbar_riscv_mismatch(rig->hart);
+    assert_non_null(report);
+    if (strstr(report, text) == NULL) {
+        print_error("no '%s' in:\n%s", text, report);
+    }
+    assert_non_null(strstr(report, text));
+    assert_non_null(strstr(report, "block at 0000000080001000"));
+    /* It stays so until the engine is set anew. */
+    assert_int_equal(xbar_riscv_run(rig->hart, 1), XBAR_RISCV_EXIT_MISMATCH);
+    assert_int_equal(xbar_riscv_set_engine(rig->hart, XBAR_RISCV_INTERP), 0);
+    assert_null(xbar_riscv_mismatch(rig->hart));
+}
+
+static void test_another_result_is_named(void **state)
+{
+    start_loop(*state);
+    forge_bytes(*state, 16, insn_addi(10, 10, -2));
+    expect_mismatch(*state, "x10 ");
+}
+
+static void test_another_store_is_named(void **state)
+{
+    start_loop(*state);
+    forge_bytes(*state, 8, insn_sd(12, 11, 8));
+    expect_mismatch(*state, "1 of 2 loads and stores");
+}
+
+static void test_another_way_is_named(void **state)
+{
+    start_loop(*state);
+    forge_bytes(*state, 20, encode(RISCV_OP_BEQ, 0, 10, 0, -20));
+    expect_mismatch(*state, "pc ");
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(test_agreement_is_silent),    TEST(test_devices_act_once),
+        TEST(test_faults_agree),           TEST(test_another_result_is_named),
+        TEST(test_another_store_is_named), TEST(test_another_way_is_named),
+    };
+#undef TEST
+
+    if (!xbar_riscv_has_jit()) {
+        print_message("no translator for this host\n");
+        return 0;
+    }
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
