@@ -153,6 +153,8 @@ int profile_command(const struct guest *guest, const struct options *options,
     }
     report->title = guest->title;
     report->ram_size = guest->ram_size;
+    report->engine =
+        options->execution.engine == XBAR_RISCV_JIT ? "jit" : "interp";
     report->deterministic = options->execution.deterministic;
     /* Before the run: a folder that cannot be made should not cost one. */
     ret = file_make_dir(dir, errp);

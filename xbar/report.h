@@ -27,6 +27,7 @@ struct run_speed {
 struct report {
     const char *title; /* of the guest */
     uint64_t ram_size;
+    const char *engine; /* "interp" or "jit" */
     bool deterministic;
     int status; /* of the counted run */
 

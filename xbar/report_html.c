@@ -109,8 +109,9 @@ int report_print_html(const struct report *report, FILE *out)
     fputs(page_head, out);
     fputs("<h1>Profile of ", out);
     print_escaped(out, report->title);
-    fprintf(out, "</h1>\n<p>%s of RAM, exit status %d%s</p>\n", ram,
-            report->status, report->deterministic ? ", deterministic" : "");
+    fprintf(out, "</h1>\n<p>%s of RAM, %s%s, exit status %d</p>\n", ram,
+            report->engine, report->deterministic ? ", deterministic" : "",
+            report->status);
     for (unsigned i = 0; i < REPORT_TABLES; i++) {
         struct table table;
 

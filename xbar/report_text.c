@@ -76,9 +76,9 @@ int report_print_text(const struct report *report, FILE *out)
     char ram[32];
 
     size_print(ram, sizeof(ram), report->ram_size);
-    fprintf(out, "\nProfile of %s: %s of RAM, exit status %d%s\n",
-            report->title, ram, report->status,
-            report->deterministic ? ", deterministic" : "");
+    fprintf(out, "\nProfile of %s: %s of RAM, %s%s, exit status %d\n",
+            report->title, ram, report->engine,
+            report->deterministic ? ", deterministic" : "", report->status);
     for (unsigned i = 0; i < REPORT_TABLES; i++) {
         struct table table;
 
