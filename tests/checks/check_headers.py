@@ -11,6 +11,7 @@ import tree
 from tap import Tap
 
 STRICT = ["-Wall", "-Wextra", "-Wundef", "-pedantic", "-Werror"]
+ROOT = ["-I", tree.ROOT]
 STAGED = ["-I", os.path.join(tree.BUILD, "include")]
 
 
@@ -54,15 +55,16 @@ def as_cxx(header):
 
 
 def flags_beside(header, commands):
-    """What a source file in the nearest folder is compiled with."""
+    """What a source file in the nearest folder is compiled with; the public
+    headers are there for those of a folder that was not built (bench/)."""
     folder = os.path.dirname(header)
     while True:
         for path, command in sorted(commands.items()):
             if path.endswith(".c") and os.path.dirname(path) == folder:
                 end = command.index("-o")
-                return command[:end] + ["-I", tree.ROOT, "-Werror"]
+                return command[:end] + ROOT + STAGED + ["-Werror"]
         if not folder:
-            return ["gcc", "-std=gnu11", "-Wall", "-Werror", "-I", tree.ROOT]
+            return ["gcc", "-std=gnu11", "-Wall", "-Werror"] + ROOT + STAGED
         folder = os.path.dirname(folder)
 
 

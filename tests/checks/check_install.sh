@@ -64,7 +64,7 @@ with_pkg_config() {
 }
 
 with_cmake() {
-    cmake -S "$work" -B "$work/build" -DCMAKE_PREFIX_PATH="$prefix" \
+    cmake -S "$work" -B "$work/build" -G Ninja -DCMAKE_PREFIX_PATH="$prefix" \
         -DCMAKE_C_COMPILER="$XBAR_CC" &&
         cmake --build "$work/build" && says_root "$work/build/embedder"
 }
