@@ -94,19 +94,26 @@ static int parse_smp(const char *text, Error **errp)
     return -EINVAL;
 }
 
+static const char *const engine_names[] = {
+    [XBAR_RISCV_INTERP] = "interp",
+    [XBAR_RISCV_JIT] = "jit",
+    [XBAR_RISCV_LOCKSTEP] = "lockstep",
+};
+
+#define ENGINE_COUNT (sizeof(engine_names) / sizeof(engine_names[0]))
+
+const char *options_engine_name(enum xbar_riscv_engine engine)
+{
+    return engine_names[engine];
+}
+
 static int parse_engine(struct options *options, const char *text, Error **errp)
 {
-    if (strcmp(text, "interp") == 0) {
-        options->execution.engine = XBAR_RISCV_INTERP;
-        return 0;
-    }
-    if (strcmp(text, "jit") == 0) {
-        options->execution.engine = XBAR_RISCV_JIT;
-        return 0;
-    }
-    if (strcmp(text, "lockstep") == 0) {
-        options->execution.engine = XBAR_RISCV_LOCKSTEP;
-        return 0;
+    for (unsigned i = 0; i < ENGINE_COUNT; i++) {
+        if (strcmp(text, engine_names[i]) == 0) {
+            options->execution.engine = (enum xbar_riscv_engine)i;
+            return 0;
+        }
     }
     error_setg(errp, "--engine %s: no such engine (try jit, interp, lockstep)",
                text);

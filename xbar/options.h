@@ -39,6 +39,9 @@ struct options {
 int options_parse(struct options *options, int argc, char **argv, Error **errp)
     XBAR_MUST_CHECK;
 
+/* options_engine_name() - as --engine takes it */
+const char *options_engine_name(enum xbar_riscv_engine engine);
+
 /* options_print_help() - all commands and options */
 void options_print_help(FILE *out);
 

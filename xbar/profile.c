@@ -153,8 +153,7 @@ int profile_command(const struct guest *guest, const struct options *options,
     }
     report->title = guest->title;
     report->ram_size = guest->ram_size;
-    report->engine =
-        options->execution.engine == XBAR_RISCV_JIT ? "jit" : "interp";
+    report->engine = options_engine_name(options->execution.engine);
     report->deterministic = options->execution.deterministic;
     /* Before the run: a folder that cannot be made should not cost one. */
     ret = file_make_dir(dir, errp);

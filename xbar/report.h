@@ -27,7 +27,7 @@ struct run_speed {
 struct report {
     const char *title; /* of the guest */
     uint64_t ram_size;
-    const char *engine; /* "interp" or "jit" */
+    const char *engine; /* as --engine takes it */
     bool deterministic;
     int status; /* of the counted run */
 

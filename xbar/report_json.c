@@ -4,7 +4,7 @@
  *
  *   format         1; another number is another layout
  *   guest          what ran: a file name, or "the built-in demo"
- *   ram_bytes, engine ("interp" or "jit"), deterministic, status
+ *   ram_bytes, engine (as --engine takes it), deterministic, status
  *   counted        the run with counting on:
  *     speed        as below
  *     loads, stores, exceptions, interrupts, wfi_sleeps, fence_i, sfence_vma
@@ -111,11 +111,11 @@ static json_t *make_counted(const struct report *report)
 
 static json_t *make_report(const struct report *report)
 {
-    json_t *object =
-        json_pack("{si ss so ss sb si so}", "format", REPORT_FORMAT, "guest",
-                  report->title, "ram_bytes", make_count(report->ram_size),
-                  "deterministic", (int)report->deterministic, "status",
-                  report->status, "counted", make_counted(report));
+    json_t *object = json_pack(
+        "{si ss so ss sb si so}", "format", REPORT_FORMAT, "guest",
+        report->title, "ram_bytes", make_count(report->ram_size), "engine",
+        report->engine, "deterministic", (int)report->deterministic, "status",
+        report->status, "counted", make_counted(report));
 
     if (object && report->plain.instructions) {
         json_object_set_new(object, "plain", make_speed(&report->plain));

@@ -88,7 +88,6 @@ BAD_LINES = [
     (["run", "--smp", "99999999999999999999"], "not supported yet"),
     (["run", "--code-limit", "0"], "--code-limit 0: not a size"),
     (["run", "--code-limit", "2G"], "--code-limit 2G: not a size"),
-    (["run", "--engine", "lockstep"], "not supported yet"),
     (["run", "--engine", "warp"], "--engine warp: no such engine"),
     (["run", "--drive", "x"], "--drive: not supported yet"),
     (["run", "--netdev", "x"], "--netdev: not supported yet"),
