@@ -30,6 +30,9 @@
 
 #include "flatview/flatview_internal.h"
 
+/* The empty view is of generation 0, so that cannot mean "none". */
+__thread struct flatview_last flatview__last = { UINT64_MAX, NULL };
+
 const FlatRange flatview__unassigned = {
     .last = UINT64_MAX,
     .flags = FLAT_RANGE_UNASSIGNED,

@@ -77,6 +77,18 @@ struct xbar_flatview_space {
 extern const FlatRange flatview__unassigned;
 extern const FlatView flatview__empty;
 
+/*
+ * The section that this thread accessed last, and the view it is of. Readers
+ * share nothing here; a view that is gone is never current again, so its
+ * section is not looked at.
+ */
+struct flatview_last {
+    uint64_t generation; /* of the view's trie; UINT64_MAX: none */
+    const FlatRange *range;
+};
+
+extern __thread struct flatview_last flatview__last;
+
 static inline const FlatRange *flatview__find(const FlatView *view, hwaddr addr)
 {
     const FlatRange *range = trie_floor(&view->trie, addr);
@@ -87,6 +99,24 @@ static inline const FlatRange *flatview__find(const FlatView *view, hwaddr addr)
 static inline FlatView *flatview__current(const AddressSpace *as)
 {
     return __atomic_load_n(&as->current_map, __ATOMIC_ACQUIRE);
+}
+
+/* The same, for accesses that tend to go where the last one went. */
+static inline const FlatRange *flatview__find_again(const FlatView *view,
+                                                    hwaddr addr)
+{
+    struct flatview_last *last = &flatview__last;
+    const FlatRange *range = last->range;
+
+    if (likely(last->generation == view->trie.generation &&
+               addr - range->first <= range->last - range->first)) {
+        return range;
+    }
+    range = flatview__find(view, addr);
+    if (!(range->flags & FLAT_RANGE_UNASSIGNED)) {
+        *last = (struct flatview_last){ view->trie.generation, range };
+    }
+    return range;
 }
 
 /* ---- view.c ------------------------------------------------------------ */

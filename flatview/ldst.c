@@ -117,7 +117,7 @@ static FORCE_INLINE uint64_t load(AddressSpace *as, hwaddr addr,
 
     xbar_rcu_read_lock();
     view = flatview__current(as);
-    range = flatview__find(view, addr);
+    range = flatview__find_again(view, addr);
     if (unlikely(!holds(range, addr, size_log2))) {
         return load_parts(view, addr, attrs, result, size_log2);
     }
@@ -142,7 +142,7 @@ static FORCE_INLINE void store(AddressSpace *as, hwaddr addr, uint64_t value,
 
     xbar_rcu_read_lock();
     view = flatview__current(as);
-    range = flatview__find(view, addr);
+    range = flatview__find_again(view, addr);
     if (unlikely(!holds(range, addr, size_log2))) {
         store_parts(view, addr, value, attrs, result, size_log2);
         return;

@@ -151,7 +151,7 @@ static MemTxResult transfer_parts(const struct transfer *t, hwaddr addr,
     MemTxResult result = MEMTX_OK;
 
     while (length != 0) {
-        const FlatRange *range = flatview__find(t->view, addr);
+        const FlatRange *range = flatview__find_again(t->view, addr);
         hwaddr part = part_length(t->view, range, addr, length);
 
         result |= t->direction == READ ? read_part(t, range, addr, buf, part)

@@ -231,6 +231,18 @@ static int build_view(struct flatview_change *change,
     return 0;
 }
 
+/*
+ * Generations are unique in the process, so that one names a view for good:
+ * what a thread remembers of it cannot be taken for another's that came to
+ * lie at the same address. They only grow, as the trie wants it.
+ */
+static uint64_t last_generation;
+
+static uint64_t new_generation(void)
+{
+    return __atomic_add_fetch(&last_generation, 1, __ATOMIC_RELAXED);
+}
+
 int flatview__change_begin(struct xbar_flatview_space *space)
 {
     static const struct xbar_range whole_space = { 0, UINT64_MAX };
@@ -244,6 +256,7 @@ int flatview__change_begin(struct xbar_flatview_space *space)
     }
     change->old_view = flatview__current(space->as);
     flatview__trie_begin(&change->edit, space->engine, &change->old_view->trie);
+    change->edit.trie.generation = new_generation();
     err = build_view(change, &pieces);
     flatview__pieces_free(space->engine, &pieces);
     if (err != 0 || change->new_view == NULL) {
