@@ -20,19 +20,27 @@ struct machine {
     bool deterministic;
     bool is_muted;
     atomic_int status;          /* STATUS_NONE while running */
+    bool is_cut_short;          /* console thread */
     bool reset_asked;           /* hart thread */
     uint64_t commits_reclaimed; /* as of the last reclaim */
 };
 
 /* ---- What the devices say ---------------------------------------------- */
 
-static void end_run(void *opaque, int status)
+/* The first to end the run has its say. Return: was it this one? */
+static bool end_run(struct machine *machine, int status)
 {
-    struct machine *machine = opaque;
     int none = STATUS_NONE;
+    bool is_first =
+        atomic_compare_exchange_strong(&machine->status, &none, status);
 
-    atomic_compare_exchange_strong(&machine->status, &none, status);
     xbar_riscv_request_exit(machine->board->hart);
+    return is_first;
+}
+
+static void finish_run(void *opaque, int status)
+{
+    (void)end_run(opaque, status);
 }
 
 static void ask_reset(void *opaque)
@@ -116,6 +124,16 @@ static int poll_alarm(void *opaque)
     return (int)(ms < longest ? ms : longest);
 }
 
+/* Read after the console's thread was joined. */
+static void cut_run(void *opaque, int status)
+{
+    struct machine *machine = opaque;
+
+    if (end_run(machine, status)) {
+        machine->is_cut_short = true;
+    }
+}
+
 static void pause_hart(void *opaque)
 {
     struct machine *machine = opaque;
@@ -183,7 +201,7 @@ int machine_run(struct machine *machine, struct machine_result *result,
     const struct console_host host = {
         .feed = feed_input,
         .poll = poll_alarm,
-        .quit = end_run,
+        .quit = cut_run,
         .pause = pause_hart,
         .opaque = machine,
     };
@@ -201,6 +219,7 @@ int machine_run(struct machine *machine, struct machine_result *result,
     result->cpu_seconds = now_seconds(CLOCK_THREAD_CPUTIME_ID) - cpu_start;
     console_stop(machine->console);
     machine->console = NULL;
+    result->is_cut_short = machine->is_cut_short;
     xbar_riscv_get_stats(machine->board->hart, &result->stats);
     return 0;
 }
@@ -215,7 +234,7 @@ struct machine *machine_new(const struct guest *guest,
         .ram_size = guest->ram_size,
         .execution = config->execution,
         .uart = { transmit_byte, note_uart_room, machine },
-        .finisher = { end_run, ask_reset, machine },
+        .finisher = { finish_run, ask_reset, machine },
         .rtc_alarm_moved = note_alarm,
         .rtc_opaque = machine,
         .observe_device = config->observe_device,

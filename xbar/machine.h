@@ -30,6 +30,7 @@ struct machine_config {
 
 struct machine_result {
     int status;         /* the exit status that the run asks for */
+    bool is_cut_short;  /* somebody else than the guest ended it */
     double seconds;     /* of wall time */
     double cpu_seconds; /* of the hart's thread, without what it slept */
     struct xbar_riscv_stats stats;

@@ -12,6 +12,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -87,14 +88,25 @@ static void fill_standard_fds(void)
     }
 }
 
+/* Did the reader of our output go away? A pipe without one polls as broken. */
+static bool is_reader_gone(void)
+{
+    struct pollfd fd = { STDOUT_FILENO, POLLOUT, 0 };
+
+    return poll(&fd, 1, 0) == 1 && (fd.revents & POLLERR);
+}
+
 /* What was printed counts only if it arrived. */
 static int close_stdout(int status)
 {
-    if (fflush(stdout) && errno != EPIPE) {
-        perror("xbar: standard output");
-        return status ? status : 1;
+    if (fflush(stdout) == 0 && !ferror(stdout)) {
+        return status;
     }
-    return status;
+    if (is_reader_gone()) {
+        return status ? status : 128 + SIGPIPE;
+    }
+    fputs("xbar: standard output: cannot be written\n", stderr);
+    return status ? status : 1;
 }
 
 int main(int argc, char **argv)

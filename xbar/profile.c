@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "file.h"
 #include "machine.h"
@@ -24,8 +23,9 @@ static struct run_speed speed_of(const struct machine_result *result)
                                result->cpu_seconds };
 }
 
+/* @is_whole: tells whether the guest ran to its end, and passed */
 static int run_plain(const struct guest *guest, const struct options *options,
-                     struct report *report, Error **errp)
+                     struct report *report, bool *is_whole, Error **errp)
 {
     const struct machine_config config = {
         .execution = options->execution,
@@ -42,6 +42,7 @@ static int run_plain(const struct guest *guest, const struct options *options,
     if (ret == 0) {
         report->status = result.status;
         report->plain = speed_of(&result);
+        *is_whole = result.status == 0 && !result.is_cut_short;
     }
     return ret;
 }
@@ -74,23 +75,23 @@ static int run_counted(const struct guest *guest, const struct options *options,
     return ret;
 }
 
-/* Nothing but the guest itself gives 0 without ctrl-a x; a run that was cut
- * short is not run a second time. */
 static int run_guest(const struct guest *guest, const struct options *options,
                      struct report *report, Error **errp)
 {
     bool is_demo = !options->bios;
-    int ret = 0;
+    bool is_whole = false;
+    int ret;
 
-    if (is_demo) {
-        ret = run_plain(guest, options, report, errp);
-        if (ret || report->status) {
-            return ret;
-        }
-        printf("\nOnce more, silently, with counting on ...\n");
-        fflush(stdout);
+    if (!is_demo) {
+        return run_counted(guest, options, false, report, errp);
     }
-    return run_counted(guest, options, is_demo, report, errp);
+    ret = run_plain(guest, options, report, &is_whole, errp);
+    if (ret || !is_whole) {
+        return ret;
+    }
+    printf("\nOnce more, silently, with counting on ...\n");
+    fflush(stdout);
+    return run_counted(guest, options, true, report, errp);
 }
 
 /* ---- Files ------------------------------------------------------------- */
@@ -161,12 +162,8 @@ int profile_command(const struct guest *guest, const struct options *options,
         ret = run_guest(guest, options, report, errp);
     }
     if (ret == 0 && report->counted.instructions) {
-        ret = report_print_text(report, stdout);
-        if (ret) {
-            error_setg(errp, "standard output: %s", strerror(-ret));
-        } else {
-            ret = write_files(report, dir, errp);
-        }
+        report_print_text(report, stdout); /* main() looks at stdout */
+        ret = write_files(report, dir, errp);
     }
     ret = ret ? ret : report->status;
     free(report);

@@ -70,8 +70,10 @@ void report_make_table(const struct report *report, enum report_table which,
 /* report_trap_name() - of cause 0..31 (exceptions), 32.. (interrupts) */
 const char *report_trap_name(unsigned cause);
 
+/* report_print_text() - whether it arrived, ferror(@out) tells */
+void report_print_text(const struct report *report, FILE *out);
+
 /* Return: 0; -ENOMEM; -EIO if @out failed. */
-int report_print_text(const struct report *report, FILE *out) XBAR_MUST_CHECK;
 int report_print_html(const struct report *report, FILE *out) XBAR_MUST_CHECK;
 int report_print_json(const struct report *report, FILE *out) XBAR_MUST_CHECK;
 

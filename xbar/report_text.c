@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include <errno.h>
 #include <string.h>
 
 #include "report.h"
@@ -71,7 +70,7 @@ static void print_table(const struct table *table, FILE *out)
     }
 }
 
-int report_print_text(const struct report *report, FILE *out)
+void report_print_text(const struct report *report, FILE *out)
 {
     char ram[32];
 
@@ -87,5 +86,4 @@ int report_print_text(const struct report *report, FILE *out)
             print_table(&table, out);
         }
     }
-    return ferror(out) ? -EIO : 0;
 }

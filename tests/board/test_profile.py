@@ -5,11 +5,12 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 
 from asm import finish
-from guestio import (SOURCE_DIR, XBAR, check, check_equal, in_folder,
+from guestio import (SOURCE_DIR, XBAR, Terminal, check, check_equal, in_folder,
                      main, need, run)
 
 DEVICES = ["boot-rom", "test-finisher", "rtc", "aclint", "plic", "uart", "ram"]
@@ -204,10 +205,33 @@ def test_full_disk():
             check_equal(len(result.stderr.splitlines()), 1, str(arguments))
 
 
+def test_closed_pipe():
+    """A reader that goes away ends a listing quietly"""
+    for arguments in (["mtree"], ["mtree", "--json"], ["--help"]):
+        reader, writer = os.pipe()
+        os.close(reader)
+        result = subprocess.run([XBAR, *arguments], stdout=writer,
+                                stderr=subprocess.PIPE)
+        os.close(writer)
+        check_equal(result.stderr, b"", str(arguments))
+        check_equal(result.returncode, 128 + signal.SIGPIPE, str(arguments))
+
+
+@in_folder
+def test_cut_short(folder):
+    """Ctrl-a x in the demo's first run ends profile"""
+    with Terminal([XBAR, "profile"], cwd=folder) as terminal:
+        terminal.wait_for("xbar demo:")
+        terminal.send("\x01x")
+        check_equal(terminal.wait_exit(), 0, "status")
+        check("Once more" not in terminal.rest(), "it did not run again")
+        check(terminal.is_restored(), "terminal restored")
+
+
 if __name__ == "__main__":
     try:
         main([test_demo, test_json, test_html, test_deterministic, test_status,
               test_demo_bytes, test_mtree, test_mtree_json, test_mtree_dot,
-              test_help, test_full_disk])
+              test_help, test_full_disk, test_closed_pipe, test_cut_short])
     finally:
         DEMO.close()
