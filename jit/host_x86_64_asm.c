@@ -7,6 +7,10 @@
  *   REX    0100WRXB: W 64-bit, R extends ModRM.reg, X SIB.index, B ModRM.rm
  *   ModRM  mod:2 reg:3 rm:3
  *
+ * or, for RMV rows, with a VEX prefix of three bytes for REX and 0f:
+ *
+ *   c4 | ~R ~X ~B map:5 | W ~vvvv:4 L pp:2 | opcode ModRM ...
+ *
  * Special cases of the encoding, all in put_memory(): rm 4 (rsp, r12) means
  * "SIB follows", and mod 0 with rm 5 (rbp, r13) means rip-relative, so those
  * bases get a SIB byte and a displacement of at least 8 bits.
@@ -85,11 +89,35 @@ static bool byte_needs_rex(const struct x86_row *row,
            (reg_is_byte && o->reg >= RSP);
 }
 
+/* The fourth bits of the registers, as REX has them. */
+static unsigned rex_bits(const struct x86_operands *o, unsigned reg)
+{
+    unsigned rex = reg >> 3 << 2 | o->rm.base >> 3;
+
+    if (!o->rm.is_reg && o->rm.index != X86_NO_INDEX) {
+        rex |= (unsigned)o->rm.index >> 3 << 1;
+    }
+    return rex;
+}
+
+/* Map 0f3a, prefix f2, no second source. */
+static void put_vex(struct code_buf *b, const struct x86_operands *o,
+                    unsigned reg)
+{
+    code_buf__put8(b, 0xc4);
+    code_buf__put8(b, (uint8_t)((~rex_bits(o, reg) & 7) << 5 | 3));
+    code_buf__put8(b, o->width == 8 ? 0xfb : 0x7b);
+}
+
 static void put_prefixes(struct code_buf *b, const struct x86_row *row,
                          const struct x86_operands *o, unsigned reg)
 {
-    unsigned rex = 0;
+    unsigned rex = rex_bits(o, reg);
 
+    if (row->form == X86_FORM_RMV) {
+        put_vex(b, o, reg);
+        return;
+    }
     if (row->flags & X86_LOCK) {
         code_buf__put8(b, 0xf0);
     }
@@ -97,11 +125,6 @@ static void put_prefixes(struct code_buf *b, const struct x86_row *row,
         code_buf__put8(b, 0x66);
     }
     rex |= o->width == 8 && !(row->flags & X86_D64) ? 8 : 0;
-    rex |= reg >> 3 << 2;
-    rex |= o->rm.base >> 3;
-    if (!o->rm.is_reg && o->rm.index != X86_NO_INDEX) {
-        rex |= (unsigned)o->rm.index >> 3 << 1;
-    }
     if (rex || byte_needs_rex(row, o)) {
         code_buf__put8(b, (uint8_t)(0x40 | rex));
     }
@@ -121,6 +144,7 @@ static void put_immediate(struct code_buf *b, const struct x86_row *row,
 {
     switch ((enum x86_form)row->form) {
     case X86_FORM_MI8:
+    case X86_FORM_RMV:
         xbar_assert(row->flags & X86_UIMM ? o->imm >= 0 && o->imm < 64
                                           : fits_int8(o->imm));
         code_buf__put8(b, (uint8_t)o->imm);

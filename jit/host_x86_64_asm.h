@@ -58,6 +58,7 @@ enum x86_form {
     X86_FORM_MI8,
     X86_FORM_MI,
     X86_FORM_RMI,
+    X86_FORM_RMV,
     X86_FORM_MC,
     X86_FORM_O,
     X86_FORM_OI,

@@ -104,7 +104,7 @@ static void print_rm(char *buf, size_t size, const struct x86_row *row,
 static bool form_has_imm(enum x86_form form)
 {
     return form == X86_FORM_MI8 || form == X86_FORM_MI ||
-           form == X86_FORM_RMI || form == X86_FORM_OI;
+           form == X86_FORM_RMI || form == X86_FORM_RMV || form == X86_FORM_OI;
 }
 
 /*
@@ -146,6 +146,7 @@ static void expected_text(char *buf, size_t size, const struct x86_row *row,
         snprintf(buf + n, size - n, " %s", rm);
         break;
     case X86_FORM_RMI:
+    case X86_FORM_RMV:
         snprintf(buf + n, size - n, " %s, %s", reg, rm);
         break;
     case X86_FORM_MC:
@@ -248,9 +249,9 @@ static void for_immediates(enum x86_op op, struct x86_operands *o)
                                            : o->imm == (int8_t)o->imm;
         bool far = row->form == X86_FORM_REL && o->imm < -0x7ffffff0LL;
         bool any64 = row->form == X86_FORM_OI && o->width == 8;
+        bool byte = row->form == X86_FORM_MI8 || row->form == X86_FORM_RMV;
 
-        if ((row->form == X86_FORM_MI8 && !small) || far ||
-            (!any64 && o->imm != (int32_t)o->imm)) {
+        if ((byte && !small) || far || (!any64 && o->imm != (int32_t)o->imm)) {
             continue;
         }
         check_one(op, o);
@@ -300,7 +301,7 @@ static void for_operands(enum x86_op op, struct x86_operands *o)
 static bool uses_reg(enum x86_form form)
 {
     return form == X86_FORM_RM || form == X86_FORM_MR || form == X86_FORM_RMI ||
-           form == X86_FORM_O || form == X86_FORM_OI;
+           form == X86_FORM_RMV || form == X86_FORM_O || form == X86_FORM_OI;
 }
 
 static void check_row(enum x86_op op)
