@@ -80,6 +80,9 @@ static int init_locks(struct xbar_engine *engine)
     if (!rc) {
         rc = -pthread_mutex_init(&engine->reclaim_lock, NULL);
     }
+    if (!rc) {
+        rc = code_pages__init(&engine->code_pages);
+    }
     return rc;
 }
 
@@ -157,6 +160,7 @@ int xbar_engine_free(struct xbar_engine *engine)
     if (!is_idle(engine)) {
         return -EBUSY;
     }
+    code_pages__finish(engine);
     pthread_mutex_destroy(&engine->machine_lock);
     pthread_mutex_destroy(&engine->writer_lock);
     pthread_mutex_destroy(&engine->reclaim_lock);

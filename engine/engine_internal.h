@@ -8,6 +8,7 @@
  *   machine_lock   around callbacks of devices; recursive
  *   a region's     around its callbacks (XBAR_LOCK_REGION); recursive
  *   writer_lock    the tree, the plans, the retire queues; recursive
+ *   code_pages     who keeps code of what; see code_pages.c
  *
  * Whoever holds reclaim_lock waits for readers, and readers may wait for any
  * of the others: so it is the first, and never taken inside a read section.
@@ -23,6 +24,7 @@
 
 #include "engine/alloc.h"
 #include "engine/check.h"
+#include "engine/code_pages.h"
 #include "engine/commit.h"
 #include "engine/engine.h"
 #include "engine/memory.h"
@@ -75,6 +77,16 @@ struct undo_chunk {
 
 struct region_ending; /* a region on its way out: destroy.c */
 
+/* 2 MiB of host memory a leaf; a guest runs code from a few hundred MiB. */
+#define CODE_BUCKETS 128
+
+struct code_pages {
+    pthread_mutex_t lock;
+    uint64_t bits_taken;
+    struct xbar_code_party *parties;
+    struct code_leaf *buckets[CODE_BUCKETS];
+};
+
 struct xbar_engine {
     /* set up once */
     struct xbar_allocator allocator;
@@ -112,6 +124,8 @@ struct xbar_engine {
     /* atomics: see engine/ram_writes.h */
     unsigned ram_watchers;
     uint64_t ram_writes;
+
+    struct code_pages code_pages;
 
     struct xbar_engine_stats stats; /* relaxed atomics */
 };
@@ -179,6 +193,10 @@ int64_t destroy__done(struct xbar_engine *engine, struct region_ending *list);
 bool reclaim__is_due(struct xbar_engine *engine);
 /* Is this thread inside a reclaim's release callbacks? */
 bool reclaim__is_mine(const struct xbar_engine *engine);
+
+/* code_pages.c */
+int code_pages__init(struct code_pages *pages) XBAR_MUST_CHECK;
+void code_pages__finish(struct xbar_engine *engine);
 
 /* plan.c: under the writer lock */
 const struct xbar_access_plan *plan__get(struct xbar_engine *engine,

@@ -230,6 +230,8 @@ struct jit_block *jit_cache__begin(struct jit_cache *cache,
         return NULL;
     }
     block->key = *key;
+    block->home[0] = key->page;
+    block->home[1] = key->page2;
     if (!take_id(cache, block)) {
         goto fail;
     }
@@ -270,8 +272,8 @@ static void add_to_lists(struct jit_cache *cache, struct jit_block *block)
 
     block->hash_next = *bucket;
     *bucket = block;
-    jit_cache__add_page(cache, block, 0, block->key.page);
-    jit_cache__add_page(cache, block, 1, block->key.page2);
+    jit_cache__add_page(cache, block, 0, jit_home_page(block->home[0]));
+    jit_cache__add_page(cache, block, 1, jit_home_page(block->home[1]));
     if (list->first == NULL) {
         list->first = block;
     } else {

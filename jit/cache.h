@@ -20,8 +20,15 @@
  *   page P  ->  blocks whose bytes lie in P (both pages of a crossing one)
  *   segment ->  blocks in the order of their code: eviction, host pc lookup
  *
- * Threads: one hart uses a cache; everything here is on its thread, outside
- * emitted code. Patches are single aligned 4-byte stores all the same.
+ * P is not the page of the key, which is the guest's, but where the bytes are
+ * in the host (`home`): what was written is known by that, at whatever guest
+ * addresses it is seen.
+ *
+ * Threads: one hart uses a cache; everything here (making, linking, unlinking,
+ * dropping, evicting) is done on its thread, outside emitted code, so no hart
+ * ever executes what is being patched, and no other hart's code leads here.
+ * Patches are single aligned 4-byte stores all the same: a cache that harts
+ * share would need no more of them.
  */
 #ifndef XBAR_JIT_CACHE_H
 #define XBAR_JIT_CACHE_H
@@ -61,11 +68,15 @@ struct jit_page_node {
     struct jit_block *block;
     struct jit_page_node *next;
     struct jit_page_node **pprev;
-    uint64_t page; /* JIT_NO_PAGE: unused */
+    uint64_t page; /* as jit_home_page(); JIT_NO_PAGE: unused */
 };
 
 struct jit_block {
     struct jit_key key;
+    /* Host addresses of the first byte and of the second page's first. The
+     * maker sets them; begin says what the key says, for memory that nobody
+     * sees elsewhere. */
+    uint64_t home[2];
     uint32_t code; /* offset of the entry */
     uint32_t code_size;
     uint32_t hot_size; /* of that; the rest are cold paths */
@@ -144,12 +155,19 @@ void jit_cache__link(struct jit_cache *cache, struct jit_block *from,
 /* Drop one block: unlinked both ways, found no more, its code dead. */
 void jit_cache__drop(struct jit_cache *cache, struct jit_block *block);
 
-/* Is there code from physical page @page? */
+/* The 4 KiB of host memory that the byte at @home lies in. */
+static inline uint64_t jit_home_page(uint64_t home)
+{
+    return home == JIT_NO_PAGE ? home : home & ~(uint64_t)4095;
+}
+
+/* Does a block begin in @page, or its second page's part? */
 bool jit_cache__has_page(const struct jit_cache *cache, uint64_t page);
 
 /*
- * For each block with bytes in @page: drop it if changed() says that its
- * bytes are no longer what it was made from. NULL: drop all.
+ * For each block that begins in @page, or whose second page's part does: drop
+ * it if changed() says that its bytes are no longer what it was made from.
+ * NULL: drop all.
  */
 void jit_cache__check_page(struct jit_cache *cache, uint64_t page,
                            bool (*changed)(void *opaque,

@@ -333,7 +333,8 @@ static XBAR_COLD int store_pieces(SoftTLB *tlb, unsigned context, uint64_t va,
         const struct piece *piece = &pieces.piece[i];
 
         if (is_memory_store(piece->section)) {
-            tlb__store_to_code(tlb, context, va + piece->offset, piece->phys);
+            tlb__store_to_code(tlb, context, va + piece->offset, piece->phys,
+                               piece->section);
         }
     }
     err = store_some(tlb, va, &pieces, false, value);
@@ -362,7 +363,7 @@ XBAR_HOT int tlb_store_slow(SoftTLB *tlb, unsigned context, uint64_t va,
         observe(tlb, TLB_WRITE, run.section, run.size);
     }
     if (is_memory_store(run.section)) {
-        tlb__store_to_code(tlb, context, va, run.phys);
+        tlb__store_to_code(tlb, context, va, run.phys, run.section);
     }
     result = store_to(tlb, run.section, run.phys, size_log2, value);
     return likely(result == MEMTX_OK) ? 0 : tlb__fault(tlb, va, 0, result);
@@ -417,7 +418,7 @@ int tlb_host(SoftTLB *tlb, unsigned context, uint64_t va, unsigned size,
         observe(tlb, access, run.section, size);
     }
     if (access == TLB_WRITE) {
-        tlb__store_to_code(tlb, context, va, run.phys);
+        tlb__store_to_code(tlb, context, va, run.phys, run.section);
     }
     *host = host_of(run.section, run.phys);
     return 0;

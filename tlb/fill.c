@@ -68,10 +68,16 @@ static unsigned direct_prot(const SoftTLB *tlb, const FlatRange *section)
     return prot;
 }
 
-static bool is_code(const SoftTLB *tlb, hwaddr page)
+/* Where @page lies if @section shows it. */
+static uint64_t host_page(const FlatRange *section, hwaddr page)
+{
+    return page + section->host_delta;
+}
+
+static bool is_code(const SoftTLB *tlb, hwaddr page, uint64_t host)
 {
     return tlb->config.holds_code &&
-           tlb->config.holds_code(tlb->config.code_opaque, page);
+           tlb->config.holds_code(tlb->config.code_opaque, page, host);
 }
 
 /* The accesses that may hit inline, as permission bits. A section that is
@@ -83,7 +89,8 @@ static unsigned inline_prot(const SoftTLB *tlb, const TLBInfo *info)
     if (info->flags & TLB_INFO_SUBPAGE) {
         return 0;
     }
-    if ((prot & TLB_PROT_WRITE) && is_code(tlb, info->phys)) {
+    if ((prot & TLB_PROT_WRITE) &&
+        is_code(tlb, info->phys, host_page(info->section, info->phys))) {
         prot &= ~(unsigned)TLB_PROT_WRITE;
     }
     return prot;
@@ -133,34 +140,22 @@ int tlb__fill(SoftTLB *tlb, unsigned context, uint64_t va,
 }
 
 void tlb__store_to_code(SoftTLB *tlb, unsigned context, uint64_t va,
-                        hwaddr phys)
+                        hwaddr phys, const FlatRange *section)
 {
     unsigned index = tlb_index(va);
     const TLBInfo *info = &tlb->info[context][index];
+    hwaddr page = phys & TLB_PAGE_MASK;
+    uint64_t host = host_page(section, page);
 
     if (!tlb->config.holds_code) {
         return;
     }
-    if (is_code(tlb, phys & TLB_PAGE_MASK)) {
-        tlb->config.code_written(tlb->config.code_opaque, phys & TLB_PAGE_MASK);
+    if (is_code(tlb, page, host)) {
+        tlb->config.code_written(tlb->config.code_opaque, page, host);
     }
     /* What was told may have flushed, and filling a store's second page may
      * have dropped its first: an entry that is gone stays gone. */
     if (tlb__grants(info, va, TLB_WRITE)) {
         set_entry(&tlb->l1[context][index], info, inline_prot(tlb, info));
-    }
-}
-
-void tlb_protect_code(SoftTLB *tlb, hwaddr page)
-{
-    for (unsigned context = 0; context < TLB_CONTEXTS; context++) {
-        for (unsigned index = 0; index < TLB_L1_SIZE; index++) {
-            const TLBInfo *info = &tlb->info[context][index];
-
-            if ((info->flags & TLB_INFO_VALID) && info->phys == page) {
-                tlb->l1[context][index].tag[TLB_WRITE] =
-                    info->page ^ TLB_PAGE_SIZE;
-            }
-        }
     }
 }

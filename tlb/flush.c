@@ -157,3 +157,63 @@ void tlb__drop_ranges(SoftTLB *tlb, const struct xbar_range *ranges,
         tlb->stats.invalidated += sweep(tlb, context, touches_ranges, &list);
     }
 }
+
+/* ---- Write tags -------------------------------------------------------- */
+
+typedef bool protect_fn(const TLBEntry *entry, const TLBInfo *info,
+                        uint64_t host);
+
+/* A write tag that hits is the page's number, whatever the slot. */
+static bool stores_inline(const TLBEntry *entry, const TLBInfo *info)
+{
+    return (info->flags & TLB_INFO_VALID) &&
+           entry->tag[TLB_WRITE] == info->page;
+}
+
+/* Its page and the one at @host share bytes: less than a page apart. */
+static bool lies_at(const TLBEntry *entry, const TLBInfo *info, uint64_t host)
+{
+    uint64_t distance = info->page + entry->addend - host;
+
+    return distance + (TLB_PAGE_SIZE - 1) <= 2 * (TLB_PAGE_SIZE - 1);
+}
+
+static bool lies_anywhere(const TLBEntry *entry, const TLBInfo *info,
+                          uint64_t host)
+{
+    (void)entry;
+    (void)info;
+    (void)host;
+    return true;
+}
+
+static void protect_context(SoftTLB *tlb, unsigned context, protect_fn *named,
+                            uint64_t host)
+{
+    bool listed = tlb->filled[context] <= TLB_FILL_LIST_SIZE;
+    unsigned count = listed ? tlb->filled[context] : TLB_L1_SIZE;
+
+    for (unsigned i = 0; i < count; i++) {
+        unsigned index = listed ? tlb->fill_list[context][i] : i;
+        const TLBInfo *info = &tlb->info[context][index];
+        TLBEntry *entry = &tlb->l1[context][index];
+
+        if (stores_inline(entry, info) && named(entry, info, host)) {
+            entry->tag[TLB_WRITE] = info->page ^ TLB_PAGE_SIZE;
+        }
+    }
+}
+
+void tlb_protect_code(SoftTLB *tlb, uint64_t host)
+{
+    for (unsigned context = 0; context < TLB_CONTEXTS; context++) {
+        protect_context(tlb, context, lies_at, host);
+    }
+}
+
+void tlb__protect_all(SoftTLB *tlb)
+{
+    for (unsigned context = 0; context < TLB_CONTEXTS; context++) {
+        protect_context(tlb, context, lies_anywhere, 0);
+    }
+}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What other threads ask a TLB to drop.
+ * What other threads ask a TLB to drop: entries, or write tags alone.
  *
  * A committer must neither allocate nor wait for a vCPU, and a vCPU must see
  * at the price of one load that there is nothing to do. So there is room for
@@ -17,8 +17,25 @@
  * post before a drain is whatever told the owner that the commit returned.
  * Ranges beyond the room become "everything": dropping too much is correct.
  *
- * Lock order: the engine's writer lock (a commit in progress), then `lock`.
- * kick() runs under neither `lock` nor, for tlb_post_flush(), anything else.
+ * Who posts a protect asks later whether it was done:
+ *
+ *   any thread                            owner
+ *   ----------                            -----
+ *   lock; add the page; protects++        drain: copy what there is
+ *     posted = true; unlock                 drop the write tags
+ *   ...                                     protected = that of the copy
+ *   protected == protects, or               leave: online = false
+ *     !online: it is done                   enter: online = true; drain
+ *
+ * `protected` and `online` are stored with release and loaded with acquire:
+ * who sees that it is done also sees what the owner stored before. `online` is
+ * set, and `posted` is set, before the other one is read, all four of them
+ * sequentially consistent: if the poster finds the owner away, the drain of
+ * its next tlb_enter() finds the post.
+ *
+ * Lock order: the engine's writer lock (a commit in progress) or that of the
+ * code pages (a protect), then `lock`. kick() runs outside `lock`, maybe under
+ * one of those two.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -30,10 +47,16 @@
 /* Ranges between two safe points; a commit rarely changes more than two. */
 #define INBOX_RANGES 16
 
+/* Pages of new code; a translator that starts makes a few a millisecond. */
+#define INBOX_PAGES 16
+
 struct mail {
     unsigned contexts; /* to be cleared whole */
     unsigned count;
     struct xbar_range ranges[INBOX_RANGES];
+    bool protect_all;
+    unsigned page_count;
+    uint64_t pages[INBOX_PAGES]; /* host addresses: write tags go */
 };
 
 struct xbar_tlb_inbox {
@@ -41,7 +64,10 @@ struct xbar_tlb_inbox {
     struct xbar_tlb_config config; /* as in the TLB, constant */
     _Atomic bool posted;           /* is there mail? */
     pthread_mutex_t lock;
-    struct mail mail; /* under lock */
+    struct mail mail;           /* under lock */
+    _Atomic bool online;        /* the owner is inside */
+    _Atomic uint64_t protects;  /* posted ever; written under lock */
+    _Atomic uint64_t protected; /* of those, applied; the owner's */
 };
 
 /* ---- Posting: any thread ----------------------------------------------- */
@@ -70,6 +96,26 @@ static void add_range(struct mail *mail, const struct xbar_range *range)
     mail->ranges[mail->count++] = *range;
 }
 
+static void add_page(struct mail *mail, uint64_t host)
+{
+    if (mail->page_count == INBOX_PAGES) {
+        mail->protect_all = true;
+        return;
+    }
+    mail->pages[mail->page_count++] = host;
+}
+
+/* The mail is complete: unlock, and have the owner come for it. */
+static void finish_post(struct xbar_tlb_inbox *inbox)
+{
+    atomic_store(&inbox->posted, true);
+    pthread_mutex_unlock(&inbox->lock);
+
+    if (inbox->config.kick) {
+        inbox->config.kick(inbox->config.kick_opaque);
+    }
+}
+
 static void post(struct xbar_tlb_inbox *inbox, unsigned contexts,
                  const struct xbar_range *ranges, size_t count)
 {
@@ -78,12 +124,7 @@ static void post(struct xbar_tlb_inbox *inbox, unsigned contexts,
     for (size_t i = 0; i < count; i++) {
         add_range(&inbox->mail, &ranges[i]);
     }
-    atomic_store_explicit(&inbox->posted, true, memory_order_release);
-    pthread_mutex_unlock(&inbox->lock);
-
-    if (inbox->config.kick) {
-        inbox->config.kick(inbox->config.kick_opaque);
-    }
+    finish_post(inbox);
 }
 
 static void post_changed(struct xbar_view_subscriber *sub,
@@ -98,33 +139,80 @@ void tlb_post_flush(SoftTLB *tlb, unsigned contexts)
     post(tlb->inbox, contexts & TLB_ALL_CONTEXTS, NULL, 0);
 }
 
+void tlb_post_protect(SoftTLB *tlb, uint64_t host)
+{
+    struct xbar_tlb_inbox *inbox = tlb->inbox;
+
+    pthread_mutex_lock(&inbox->lock);
+    add_page(&inbox->mail, host);
+    atomic_fetch_add_explicit(&inbox->protects, 1, memory_order_relaxed);
+    finish_post(inbox);
+}
+
+/* A caller's own posts are in `protects`, whoever else posts meanwhile. */
+bool tlb_is_protected(const SoftTLB *tlb)
+{
+    const struct xbar_tlb_inbox *inbox = tlb->inbox;
+    uint64_t protects =
+        atomic_load_explicit(&inbox->protects, memory_order_relaxed);
+
+    return atomic_load_explicit(&inbox->protected, memory_order_acquire) >=
+               protects ||
+           !atomic_load(&inbox->online);
+}
+
 /* ---- Draining: the owner ----------------------------------------------- */
 
-static void take_mail(struct xbar_tlb_inbox *inbox, struct mail *mail)
+/* Return: the protects that are in @mail or were in earlier ones. */
+static uint64_t take_mail(struct xbar_tlb_inbox *inbox, struct mail *mail)
 {
+    uint64_t protects;
+
     pthread_mutex_lock(&inbox->lock);
     *mail = inbox->mail;
     inbox->mail.contexts = 0;
     inbox->mail.count = 0;
+    inbox->mail.protect_all = false;
+    inbox->mail.page_count = 0;
+    protects = atomic_load_explicit(&inbox->protects, memory_order_relaxed);
     atomic_store_explicit(&inbox->posted, false, memory_order_relaxed);
     pthread_mutex_unlock(&inbox->lock);
+    return protects;
+}
+
+static void apply_protects(SoftTLB *tlb, const struct mail *mail)
+{
+    if (mail->protect_all) {
+        tlb__protect_all(tlb);
+        return;
+    }
+    for (unsigned i = 0; i < mail->page_count; i++) {
+        tlb_protect_code(tlb, mail->pages[i]);
+    }
 }
 
 static XBAR_COLD void apply_mail(SoftTLB *tlb)
 {
     struct mail mail;
+    uint64_t protects = take_mail(tlb->inbox, &mail);
 
-    take_mail(tlb->inbox, &mail);
     tlb_flush(tlb, mail.contexts);
     tlb__drop_ranges(tlb, mail.ranges, mail.count);
+    apply_protects(tlb, &mail);
+    atomic_store_explicit(&tlb->inbox->protected, protects,
+                          memory_order_release);
 }
 
 void tlb__inbox_drain(SoftTLB *tlb)
 {
-    if (unlikely(
-            atomic_load_explicit(&tlb->inbox->posted, memory_order_acquire))) {
+    if (unlikely(atomic_load(&tlb->inbox->posted))) {
         apply_mail(tlb);
     }
+}
+
+void tlb__inbox_online(SoftTLB *tlb, bool online)
+{
+    atomic_store(&tlb->inbox->online, online);
 }
 
 /* ---- Life cycle -------------------------------------------------------- */

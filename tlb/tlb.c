@@ -64,6 +64,7 @@ void tlb_enter(SoftTLB *tlb)
     xbar_assert(!tlb->entered);
     xbar_rcu_read_lock();
     tlb->entered = true;
+    tlb__inbox_online(tlb, true);
     tlb__inbox_drain(tlb); /* nobody drained while we were away */
 }
 
@@ -71,6 +72,7 @@ void tlb_leave(SoftTLB *tlb)
 {
     xbar_assert(tlb->entered);
     tlb->entered = false;
+    tlb__inbox_online(tlb, false);
     xbar_rcu_read_unlock();
 }
 

@@ -89,13 +89,17 @@ struct xbar_tlb_config {
                   unsigned size_log2, uint64_t *value);
     void *replay_opaque;
     /*
-     * Somebody keeps translations of guest code. A page for which
-     * holds_code() is true never takes a store inline; the first one calls
-     * code_written(), after which holds_code() may be false for it, and then
-     * stores are inline again. Both NULL: off, at no cost.
+     * Somebody, maybe another vCPU, keeps translations of guest code. A page
+     * for which holds_code() is true never takes a store inline; the first one
+     * calls code_written(), after which holds_code() may be false for it, and
+     * then stores are inline again. @host is where @page lies, which other
+     * pages may, too. Both NULL: off, at no cost.
+     *
+     * holds_code() is asked at fills: who makes it true for a page drops the
+     * tags that are there with tlb_protect_code() or tlb_post_protect().
      */
-    bool (*holds_code)(void *opaque, hwaddr page);
-    void (*code_written)(void *opaque, hwaddr page);
+    bool (*holds_code)(void *opaque, hwaddr page, uint64_t host);
+    void (*code_written)(void *opaque, hwaddr page, uint64_t host);
     void *code_opaque;
     /* Called from any thread when something was posted: have the owner reach
      * tlb_safepoint() soon. Must not block. May be NULL. */
@@ -177,11 +181,13 @@ XBAR_API void tlb_safepoint(SoftTLB *tlb);
 /* ---- Flushing (owner thread) ------------------------------------------- */
 
 /**
- * tlb_protect_code() - holds_code() became true for @page
+ * tlb_protect_code() - holds_code() became true
+ * @host: of 4 KiB of host memory
  *
- * Stores to it leave the inline path until the entries are filled again.
+ * Stores to pages that lie in part of it leave the inline path until their
+ * entries are filled again.
  */
-XBAR_API void tlb_protect_code(SoftTLB *tlb, hwaddr page);
+XBAR_API void tlb_protect_code(SoftTLB *tlb, uint64_t host);
 
 /** A set of contexts: bit n is context n. */
 #define TLB_ALL_CONTEXTS ((1u << TLB_CONTEXTS) - 1)
@@ -197,6 +203,22 @@ XBAR_API void tlb_set_asid(SoftTLB *tlb, uint16_t asid);
 
 /** tlb_post_flush() - any thread: flush @contexts at the next safe point */
 XBAR_API void tlb_post_flush(SoftTLB *tlb, unsigned contexts);
+
+/**
+ * tlb_post_protect() - any thread: tlb_protect_code() at the next safe point
+ *
+ * Until it is there, inline stores go on. kick() is called by this.
+ */
+XBAR_API void tlb_post_protect(SoftTLB *tlb, uint64_t host);
+
+/**
+ * tlb_is_protected() - any thread: is all done that tlb_post_protect() asked?
+ *
+ * True, too, while the owner is outside of @tlb: it will be done before the
+ * next access. What the owner stored inline before that is visible to the
+ * caller then.
+ */
+XBAR_API bool tlb_is_protected(const SoftTLB *tlb);
 
 /* ---- Access (owner thread, entered) ------------------------------------ */
 

@@ -36,11 +36,12 @@ int tlb__fill(SoftTLB *tlb, unsigned context, uint64_t va,
               enum xbar_tlb_access access) XBAR_MUST_CHECK;
 
 /*
- * A store to RAM at @va, which is at @phys, is about to happen: tell who keeps
- * code of the page, and let stores hit inline if nobody does any more.
+ * A store to RAM at @va, which is at @phys in @section, is about to happen:
+ * tell who keeps code of the page, and let stores hit inline if nobody does
+ * any more.
  */
 void tlb__store_to_code(SoftTLB *tlb, unsigned context, uint64_t va,
-                        hwaddr phys);
+                        hwaddr phys, const FlatRange *section);
 
 /* Record a fault. Return: nonzero, the walker's code if there is one. */
 int tlb__fault(SoftTLB *tlb, uint64_t va, int code, MemTxResult result);
@@ -56,6 +57,9 @@ void tlb__clear_table(SoftTLB *tlb, unsigned context);
 /* A slot is about to be filled: remember it for the next clearing. */
 void tlb__note_filled(SoftTLB *tlb, unsigned context, unsigned index);
 
+/* tlb_protect_code() of everything. */
+void tlb__protect_all(SoftTLB *tlb);
+
 /* Drop the entries whose physical page touches one of @ranges. */
 void tlb__drop_ranges(SoftTLB *tlb, const struct xbar_range *ranges,
                       size_t count);
@@ -70,5 +74,8 @@ void tlb__inbox_close(SoftTLB *tlb);
 
 /* Apply what was posted. One load if nothing was. */
 void tlb__inbox_drain(SoftTLB *tlb);
+
+/* The owner is about to use the TLB, and drains next; or has used it. */
+void tlb__inbox_online(SoftTLB *tlb, bool online);
 
 #endif

@@ -104,8 +104,8 @@ static int init_tlb(struct xbar_riscv_hart *hart)
         .observe = hart->config.observe,
         .observe_opaque = hart->config.observe_opaque,
         .one_entry = (hart->config.stress & XBAR_RISCV_STRESS_TLB) != 0,
-        .holds_code = riscv__jit_holds_code,
-        .code_written = riscv__jit_code_written,
+        .holds_code = riscv__code_is_watched,
+        .code_written = riscv__code_written,
         .code_opaque = hart,
         .kick = attend_tlb,
         .kick_opaque = hart,
@@ -133,6 +133,7 @@ struct xbar_riscv_hart *xbar_riscv_new(const struct xbar_riscv_config *config)
         xbar_free(engine, hart, sizeof(*hart));
         return NULL;
     }
+    riscv__code_join(hart);
     xbar_riscv_reset(hart);
     return hart;
 }
@@ -149,6 +150,7 @@ void xbar_riscv_free(struct xbar_riscv_hart *hart)
         return;
     }
     drop_engine(hart);
+    riscv__code_leave(hart);
     tlb_destroy(&hart->tlb);
     xbar_free(xbar_address_space_engine(hart->config.as), hart, sizeof(*hart));
 }

@@ -38,6 +38,7 @@
 #include <stdatomic.h>
 
 #include "engine/check.h"
+#include "engine/code_pages.h"
 #include "jit/host.h"
 #include "jit/riscv/decode.h"
 #include "jit/riscv/hart.h"
@@ -250,8 +251,9 @@ struct xbar_riscv_hart {
     struct xbar_riscv_config config;
     struct xbar_riscv_stats stats;
 
-    struct riscv_jit *jit;           /* NULL: interpreted */
-    struct riscv_lockstep *lockstep; /* NULL: not compared */
+    struct xbar_code_party code_party; /* see jit_code.c */
+    struct riscv_jit *jit;             /* NULL: interpreted */
+    struct riscv_lockstep *lockstep;   /* NULL: not compared */
 
     SoftTLB tlb;
     struct jit_state jit_state;
@@ -292,22 +294,29 @@ void riscv__jit_free(struct xbar_riscv_hart *hart);
 /* As riscv__interpret(), but may stop short of @budget. */
 enum riscv_stop riscv__jit_run(struct xbar_riscv_hart *hart, uint64_t budget);
 
-/* Physical @page was written by other means than a store of the hart. */
-void riscv__jit_wrote(struct xbar_riscv_hart *hart, hwaddr page);
-
 /* lockstep.c: on top of an engine that riscv__jit_new() made. */
 int riscv__lockstep_new(struct xbar_riscv_hart *hart) XBAR_MUST_CHECK;
 void riscv__lockstep_free(struct xbar_riscv_hart *hart);
-
-/* For the TLB: see struct xbar_tlb_config. */
-bool riscv__jit_holds_code(void *hart, hwaddr page);
-void riscv__jit_code_written(void *hart, hwaddr page);
 
 /* Forget all translations: memory may have been replaced. */
 void riscv__jit_flush(struct xbar_riscv_hart *hart);
 
 void riscv__jit_get_stats(const struct xbar_riscv_hart *hart,
                           struct xbar_riscv_jit_stats *stats);
+
+/* ---- jit_code.c -------------------------------------------------------- */
+
+/* The hart may store from now on; it will no more. Whatever its engine. */
+void riscv__code_join(struct xbar_riscv_hart *hart);
+void riscv__code_leave(struct xbar_riscv_hart *hart);
+
+/* For the TLB: see struct xbar_tlb_config. */
+bool riscv__code_is_watched(void *hart, hwaddr page, uint64_t host);
+void riscv__code_written(void *hart, hwaddr page, uint64_t host);
+
+/* The aligned word at @host was written by other means than the TLB, since
+ * the last safe point. */
+void riscv__code_wrote_word(struct xbar_riscv_hart *hart, const void *host);
 
 /* ---- trap.c ------------------------------------------------------------ */
 

@@ -13,27 +13,16 @@
  *
  *     retired = base + slice - budget - (block's insns - site's insn)
  *
- * Code and stores. RISC-V lets stale code run until fence.i. A page that code
- * was made of loses its write tags; the first store to it goes the slow way,
- * puts the page on the dirty list and gives the tag back, so that data beside
- * code costs one slow store. fence.i compares the blocks of dirty pages with
- * what memory holds now, drops those that differ, and empties the list.
+ * Stores to code, and fence.i: jit_code.c.
  *
- *     clean  --store-->  dirty  --fence.i: compare-->  clean
- *     (stores are told)  (stores are fast)
- *
- * Writes that do not come through this hart's TLB (the loader, a device's
- * DMA, the page walker) are counted by the engine; if that count moved,
- * fence.i looks at all pages.
- *
- * Threads: everything runs on the hart's thread. A cache has one hart.
+ * Threads: everything runs on the hart's thread, and a cache has one hart, so
+ * chaining, patching and eviction meet nobody: see jit/cache.h.
  */
 #include "jit/riscv/jit.h"
 
 #include <errno.h>
 
 #include "engine/alloc.h"
-#include "engine/ram_writes.h"
 #include "jit/riscv/interp.h"
 
 /* A slice bounds how late a request from another thread is seen: about 20 us.
@@ -55,95 +44,14 @@ static struct xbar_engine *engine_of(const struct xbar_riscv_hart *hart)
     return xbar_address_space_engine(hart->config.as);
 }
 
-/* ---- Stores to code ---------------------------------------------------- */
-
-static bool is_dirty(const struct riscv_jit *jit, hwaddr page)
-{
-    for (unsigned i = 0; i < jit->dirty_count; i++) {
-        if (jit->dirty[i] == page) {
-            return true;
-        }
-    }
-    return jit->dirty_overflow;
-}
-
-bool riscv__jit_holds_code(void *opaque, hwaddr page)
-{
-    const struct xbar_riscv_hart *hart = opaque;
-
-    return hart->jit != NULL && jit_cache__has_page(hart->jit->cache, page) &&
-           !is_dirty(hart->jit, page);
-}
-
-void riscv__jit_code_written(void *opaque, hwaddr page)
-{
-    struct riscv_jit *jit = ((struct xbar_riscv_hart *)opaque)->jit;
-
-    if (jit->dirty_count == JIT_DIRTY_MAX) {
-        jit->dirty_overflow = true;
-        return;
-    }
-    jit->dirty[jit->dirty_count++] = page;
-}
-
-void riscv__jit_wrote(struct xbar_riscv_hart *hart, hwaddr page)
-{
-    if (riscv__jit_holds_code(hart, page)) {
-        riscv__jit_code_written(hart, page);
-    }
-}
-
 void riscv__jit_flush(struct xbar_riscv_hart *hart)
 {
     if (hart->jit != NULL) {
         jit_cache__check_all(hart->jit->cache, NULL, NULL);
-        hart->jit->dirty_count = 0;
-        hart->jit->dirty_overflow = false;
     }
 }
 
-static void protect_page(struct xbar_riscv_hart *hart, hwaddr page)
-{
-    if (page != JIT_NO_PAGE && !jit_cache__has_page(hart->jit->cache, page) &&
-        !is_dirty(hart->jit, page)) {
-        tlb_protect_code(&hart->tlb, page);
-    }
-}
-
-void riscv__jit_protect(struct xbar_riscv_hart *hart, const struct jit_key *key)
-{
-    protect_page(hart, key->page);
-    protect_page(hart, key->page2);
-}
-
-static void check_page(struct xbar_riscv_hart *hart, hwaddr page)
-{
-    jit_cache__check_page(hart->jit->cache, page, riscv__block_changed, hart);
-    if (jit_cache__has_page(hart->jit->cache, page)) {
-        tlb_protect_code(&hart->tlb, page);
-    }
-}
-
-/* fence.i: from here on, what is executed is what memory holds. */
-static void synchronize_code(struct xbar_riscv_hart *hart)
-{
-    struct riscv_jit *jit = hart->jit;
-    uint64_t writes = xbar_ram_writes_count(engine_of(hart));
-    bool all = jit->dirty_overflow || writes != jit->ram_writes_seen;
-    unsigned count = jit->dirty_count;
-
-    jit->dirty_count = 0;
-    jit->dirty_overflow = false;
-    jit->ram_writes_seen = writes;
-    if (all) {
-        jit_cache__check_all(jit->cache, riscv__block_changed, hart);
-        riscv__flush_tlb(hart);
-        return;
-    }
-    for (unsigned i = 0; i < count; i++) {
-        check_page(hart, jit->dirty[i]);
-    }
-}
+/* ---- The jump cache ---------------------------------------------------- */
 
 /* Lockstep compares after each block, so each has to leave. */
 static bool may_chain(const struct xbar_riscv_hart *hart)
@@ -151,8 +59,6 @@ static bool may_chain(const struct xbar_riscv_hart *hart)
     return !(hart->config.stress & XBAR_RISCV_STRESS_CHAIN) &&
            hart->lockstep == NULL;
 }
-
-/* ---- The jump cache ---------------------------------------------------- */
 
 static struct jit_jump *jump_slot(struct xbar_riscv_hart *hart, uint64_t pc)
 {
@@ -282,7 +188,7 @@ static enum riscv_stop step(struct xbar_riscv_hart *hart, uint64_t count)
 
     hart->jit_state.budget -= (int64_t)(hart->stats.instructions - before);
     if (hart->stats.fence_i != fences) {
-        synchronize_code(hart);
+        riscv__code_synchronize(hart);
     }
     return stop;
 }
@@ -368,7 +274,8 @@ static enum riscv_stop leave(struct xbar_riscv_hart *hart, struct jit_exit exit)
         block = leave_site(hart, &site);
         hart->pc = block->key.pc + site->pc_offset;
         compare(hart, site->insn, false);
-        return step(hart, 1);
+        /* The block's own instructions may have been the last allowed. */
+        return step(hart, hart->jit_state.budget > 0);
     case JIT_EXIT_ATTENTION:
         block = leave_site(hart, &site);
         hart->pc = block->key.pc + site->pc_offset;
@@ -477,7 +384,7 @@ int riscv__jit_new(struct xbar_riscv_hart *hart)
         hart->jit = NULL;
         return err;
     }
-    xbar_ram_writes_watch(engine, true);
+    riscv__code_keep(hart, true);
     for (unsigned i = 0; i < 1u << JIT_JUMP_BITS; i++) {
         hart->jit_state.jumps[i].pc = 1;
     }
@@ -491,7 +398,7 @@ int riscv__jit_new(struct xbar_riscv_hart *hart)
 void riscv__jit_free(struct xbar_riscv_hart *hart)
 {
     if (hart->jit != NULL) {
-        xbar_ram_writes_watch(engine_of(hart), false);
+        riscv__code_keep(hart, false);
         free_parts(hart->jit, engine_of(hart));
         hart->jit = NULL;
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The JIT engine of a hart: what jit.c (running, invalidation) and
- * translate.c (one block) share.
+ * The JIT engine of a hart: what jit.c (running), jit_code.c (stores to code)
+ * and translate.c (one block) share.
  */
 #ifndef XBAR_JIT_RISCV_JIT_H
 #define XBAR_JIT_RISCV_JIT_H
@@ -9,9 +9,6 @@
 #include "jit/host.h"
 #include "jit/riscv/decode.h"
 #include "jit/riscv/hart_internal.h"
-
-/* Written code pages that the next fence.i looks at; more: all of them. */
-#define JIT_DIRTY_MAX 64
 
 struct riscv_jit {
     struct jit_cache *cache;
@@ -26,11 +23,9 @@ struct riscv_jit {
     uint32_t mode;                   /* of what the return stack holds */
     unsigned fault_cause; /* of the access that failed; 0: was raised */
 
-    /* Pages that were stored to since code was made of them; see jit.c. */
-    hwaddr dirty[JIT_DIRTY_MAX];
-    unsigned dirty_count;
-    bool dirty_overflow;
+    /* What the last fence.i knew; see jit_code.c. */
     uint64_t ram_writes_seen;
+    uint64_t commits;
 
     struct xbar_riscv_jit_stats stats;
 };
@@ -51,10 +46,6 @@ enum riscv_mode {
 
 extern const struct jit_guest riscv__jit_guest;
 
-/* Code is about to be made of the pages of @key: stores to them are told. */
-void riscv__jit_protect(struct xbar_riscv_hart *hart,
-                        const struct jit_key *key);
-
 uint32_t riscv__jit_mode(const struct xbar_riscv_hart *hart);
 
 /*
@@ -62,6 +53,19 @@ uint32_t riscv__jit_mode(const struct xbar_riscv_hart *hart);
  * for emitted code, or cannot be fetched, or memory is short: interpret it.
  */
 struct jit_block *riscv__block(struct xbar_riscv_hart *hart);
+
+/* ---- jit_code.c -------------------------------------------------------- */
+
+/* The hart starts or stops to keep code. */
+void riscv__code_keep(struct xbar_riscv_hart *hart, bool on);
+
+/* Code is about to be made of what is at @home (as in struct jit_block),
+ * which is @pc for the guest: stores to its pages are told. */
+void riscv__code_watch(struct xbar_riscv_hart *hart, uint64_t pc,
+                       const uint64_t home[2]);
+
+/* fence.i */
+void riscv__code_synchronize(struct xbar_riscv_hart *hart);
 
 /* ---- lockstep.c -------------------------------------------------------- */
 

@@ -79,8 +79,7 @@ struct sv39 {
     enum xbar_tlb_access access;
     unsigned level; /* of the entry at hand: 2 is the root's */
     uint64_t pte;
-    uint64_t *host;  /* where that entry lies */
-    hwaddr pte_page; /* physical */
+    uint64_t *host; /* where that entry lies */
     bool writable;
     bool global;
 };
@@ -126,7 +125,6 @@ static bool locate_pte(struct sv39 *walk, hwaddr addr)
         return false;
     }
     walk->host = (uint64_t *)(uintptr_t)host;
-    walk->pte_page = addr & TLB_PAGE_MASK;
     walk->writable =
         (prot & TLB_PROT_WRITE) && (section->flags & FLAT_RANGE_WRITABLE);
     return true;
@@ -146,7 +144,7 @@ static enum outcome update_pte(struct sv39 *walk, uint64_t bits)
         return WALK_AGAIN;
     }
     walk->pte |= bits;
-    riscv__jit_wrote(walk->hart, walk->pte_page);
+    riscv__code_wrote_word(walk->hart, walk->host);
     return WALK_DONE;
 }
 

@@ -20,12 +20,19 @@
  */
 #define LEASE_SIZE 16384
 
-/* Where guest code is: both pages of a crossing instruction. */
+/*
+ * Where guest code is: both pages of a crossing instruction. Another hart may
+ * be writing there, so the bytes are copied once; what is decoded is the copy,
+ * and the copy is what fence.i compares with memory.
+ */
 struct source {
     uint64_t pc;
     const uint8_t *host;  /* of pc */
     const uint8_t *host2; /* of the second page, or NULL */
     struct jit_key key;
+    uint64_t home[2]; /* as in struct jit_block */
+    unsigned size;    /* bytes that were copied */
+    uint8_t bytes[MAX_BYTES];
 };
 
 struct translation {
@@ -131,35 +138,13 @@ static bool find_source(struct xbar_riscv_hart *hart, struct source *s)
         }
         s->key.page2 = info->phys;
     }
-    return true;
-}
-
-/* The instruction @offset bytes behind the start; false: not in the page. */
-static bool read_insn(const struct source *s, unsigned offset,
-                      struct riscv_insn *insn)
-{
-    unsigned room = (unsigned)(TLB_PAGE_SIZE - (s->pc & ~TLB_PAGE_MASK));
-    uint32_t bits;
-
-    if (offset + 2 > room) {
-        return false;
-    }
-    bits = parcel(s->host + offset);
-    if (!riscv__is_compressed(bits)) {
-        if (s->host2 != NULL) {
-            bits |= parcel(s->host2) << 16;
-        } else if (offset + 4 > room) {
-            return false;
-        } else {
-            bits |= parcel(s->host + offset + 2) << 16;
-        }
-    }
-    riscv__decode(insn, bits);
+    s->home[0] = (uintptr_t)s->host;
+    s->home[1] = s->host2 ? (uintptr_t)s->host2 : JIT_NO_PAGE;
     return true;
 }
 
 /* The bytes of a block, taken together from its pages. */
-static void copy_source(const struct source *s, unsigned size, uint8_t *bytes)
+static void copy_bytes(const struct source *s, unsigned size, uint8_t *bytes)
 {
     for (unsigned i = 0; i < size; i += 2) {
         uint16_t next =
@@ -168,6 +153,46 @@ static void copy_source(const struct source *s, unsigned size, uint8_t *bytes)
 
         memcpy(bytes + i, &next, sizeof(next));
     }
+}
+
+/* At most @size bytes, and no more than there are. */
+static void copy_source(struct source *s, unsigned size)
+{
+    unsigned room = (unsigned)(TLB_PAGE_SIZE - (s->pc & ~TLB_PAGE_MASK));
+
+    if (s->host2 != NULL) {
+        room = 4;
+    }
+    s->size = size < room ? size : room;
+    copy_bytes(s, s->size, s->bytes);
+}
+
+static uint32_t copied_parcel(const struct source *s, unsigned offset)
+{
+    uint16_t bits;
+
+    memcpy(&bits, s->bytes + offset, sizeof(bits));
+    return bits;
+}
+
+/* The instruction @offset bytes behind the start; false: not in the copy. */
+static bool read_insn(const struct source *s, unsigned offset,
+                      struct riscv_insn *insn)
+{
+    uint32_t bits;
+
+    if (offset + 2 > s->size) {
+        return false;
+    }
+    bits = copied_parcel(s, offset);
+    if (!riscv__is_compressed(bits)) {
+        if (offset + 4 > s->size) {
+            return false;
+        }
+        bits |= copied_parcel(s, offset + 2) << 16;
+    }
+    riscv__decode(insn, bits);
+    return true;
 }
 
 /* ---- Instructions ------------------------------------------------------ */
@@ -403,7 +428,6 @@ static struct jit_block *try_translate(struct xbar_riscv_hart *hart,
                                        unsigned max_insns, size_t lease)
 {
     struct riscv_jit *jit = hart->jit;
-    uint8_t bytes[MAX_BYTES];
     struct code_buf b;
     struct translation t = {
         .hart = hart,
@@ -424,6 +448,8 @@ static struct jit_block *try_translate(struct xbar_riscv_hart *hart,
         return NULL;
     }
     t.e.block = block;
+    block->home[0] = source->home[0];
+    block->home[1] = source->home[1];
     jit_host__prologue(&t.e);
     translate_body(&t);
     block->hot_size = code_buf__offset(&b);
@@ -432,8 +458,8 @@ static struct jit_block *try_translate(struct xbar_riscv_hart *hart,
         jit_cache__abort(jit->cache, block);
         return NULL;
     }
-    copy_source(source, block->guest_size, bytes);
-    return jit_cache__finish(jit->cache, block, &b, bytes) ? block : NULL;
+    return jit_cache__finish(jit->cache, block, &b, source->bytes) ? block
+                                                                   : NULL;
 }
 
 static struct jit_block *translate(struct xbar_riscv_hart *hart,
@@ -470,12 +496,23 @@ static const uint8_t *page_host(const struct xbar_riscv_hart *hart, hwaddr page)
     return (const uint8_t *)(uintptr_t)(page + range->host_delta);
 }
 
+/* Is it other memory by now? That counts as changed, even if the bytes are
+ * the same: it is not the memory that is watched. */
+static bool has_moved(const struct jit_block *block, const struct source *s)
+{
+    return block->home[0] != (uintptr_t)s->host ||
+           (s->host2 != NULL && block->home[1] != (uintptr_t)s->host2);
+}
+
 bool riscv__block_changed(void *opaque, const struct jit_block *block)
 {
     const struct xbar_riscv_hart *hart = opaque;
-    struct source s = { .pc = block->key.pc, .key = block->key };
     uint8_t bytes[MAX_BYTES];
+    struct source s;
 
+    s.pc = block->key.pc;
+    s.key = block->key;
+    s.host2 = NULL;
     s.host = page_host(hart, block->key.page);
     if (s.host == NULL) {
         return true;
@@ -487,8 +524,20 @@ bool riscv__block_changed(void *opaque, const struct jit_block *block)
             return true;
         }
     }
-    copy_source(&s, block->guest_size, bytes);
+    if (has_moved(block, &s)) {
+        return true;
+    }
+    copy_bytes(&s, block->guest_size, bytes);
     return memcmp(bytes, block->bytes, block->guest_size) != 0;
+}
+
+/* Watch first, then copy: what is stored in between is told. */
+static struct jit_block *make_block(struct xbar_riscv_hart *hart,
+                                    struct source *source)
+{
+    riscv__code_watch(hart, source->pc, source->home);
+    copy_source(source, MAX_BYTES);
+    return starts_with_step(source) ? NULL : translate(hart, source);
 }
 
 struct jit_block *riscv__block(struct xbar_riscv_hart *hart)
@@ -500,9 +549,13 @@ struct jit_block *riscv__block(struct xbar_riscv_hart *hart)
         return NULL;
     }
     block = jit_cache__find(hart->jit->cache, &source.key);
-    if (block != NULL || starts_with_step(&source)) {
+    if (block != NULL && unlikely(has_moved(block, &source))) {
+        jit_cache__drop(hart->jit->cache, block);
+        block = NULL;
+    }
+    if (block != NULL) {
         return block;
     }
-    riscv__jit_protect(hart, &source.key);
-    return translate(hart, &source);
+    copy_source(&source, 4);
+    return starts_with_step(&source) ? NULL : make_block(hart, &source);
 }

@@ -15,21 +15,24 @@ struct translator {
     bool flushes;    /* the TLB, when it is told */
     unsigned told;
     hwaddr told_page; /* the last */
+    uint64_t told_host;
 };
 
-static bool holds_code(void *opaque, hwaddr page)
+static bool holds_code(void *opaque, hwaddr page, uint64_t host)
 {
     const struct translator *translator = opaque;
 
+    (void)host;
     return translator->has_code && page == translator->page;
 }
 
-static void code_written(void *opaque, hwaddr page)
+static void code_written(void *opaque, hwaddr page, uint64_t host)
 {
     struct translator *translator = opaque;
 
     translator->told++;
     translator->told_page = page;
+    translator->told_host = host;
     translator->has_code = translator->keeps_code;
     if (translator->flushes) {
         tlb_flush(&translator->world->tlb, TLB_ALL_CONTEXTS);
@@ -67,6 +70,7 @@ static void the_first_store_is_told(void **state)
     assert_int_equal(world_store(world, 0, LOW + 4, 2, 7), 0);
     assert_int_equal(translator.told, 1);
     assert_int_equal(translator.told_page, 0x80001000);
+    assert_int_equal(translator.told_host, (uintptr_t)world->bytes[RAM] + PAGE);
     assert_int_equal(world->bytes[RAM][PAGE + 4], 7);
     assert_true(world_hits(world, 0, LOW, TLB_WRITE));
     world_free(world);
@@ -126,7 +130,7 @@ static void protecting_reaches_every_entry(void **state)
     }
     assert_int_equal(world_store(world, 0, 0, 0, 1), 0);
     translator.has_code = true;
-    tlb_protect_code(&world->tlb, 0x80001000);
+    tlb_protect_code(&world->tlb, (uintptr_t)world->bytes[RAM] + PAGE);
     for (unsigned context = 0; context < 3; context++) {
         assert_false(world_hits(world, context, LOW, TLB_WRITE));
         assert_false(world_hits(world, context, HIGH, TLB_WRITE));

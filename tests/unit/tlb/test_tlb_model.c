@@ -405,17 +405,18 @@ static void do_one(struct model *model)
 }
 
 /* A translator that keeps code of every other page, whatever is stored. */
-static bool holds_code(void *opaque, hwaddr page)
+static bool holds_code(void *opaque, hwaddr page, uint64_t host)
 {
     (void)opaque;
+    (void)host;
     return page / PAGE % 2;
 }
 
-static void code_written(void *opaque, hwaddr page)
+static void code_written(void *opaque, hwaddr page, uint64_t host)
 {
     struct model *model = opaque;
 
-    assert_true(holds_code(model, page));
+    assert_true(holds_code(model, page, host));
     model->code_stores++;
 }
 
