@@ -40,6 +40,7 @@ struct console {
     bool is_muted;
 
     /* The console thread's alone. */
+    bool is_stdin_terminal;
     bool is_stdin_open;
     bool is_escaped; /* the last key was ctrl-a */
 
@@ -215,14 +216,30 @@ static void take_key(struct console *console, uint8_t key)
     }
 }
 
-/* The ring has room for a chunk. The end of input is not the end of the run. */
+/*
+ * The end of input is not the end of the run, as somebody may still read what
+ * the guest prints. But a terminal that is hung up is gone for good, and
+ * SIGHUP tells only those whose controlling terminal it was.
+ */
+static void end_stdin(struct console *console)
+{
+    struct pollfd fd = { STDIN_FILENO, POLLIN, 0 };
+
+    console->is_stdin_open = false;
+    if (console->is_stdin_terminal && poll(&fd, 1, 0) == 1 &&
+        (fd.revents & POLLHUP)) {
+        quit(console, 128 + SIGHUP);
+    }
+}
+
+/* The ring has room for a chunk. */
 static void read_stdin(struct console *console)
 {
     uint8_t keys[READ_CHUNK];
     ssize_t got = read(STDIN_FILENO, keys, sizeof(keys));
 
     if (got == 0 || (got < 0 && errno != EINTR && errno != EAGAIN)) {
-        console->is_stdin_open = false;
+        end_stdin(console);
     }
     for (ssize_t i = 0; i < got; i++) {
         take_key(console, keys[i]);
@@ -465,6 +482,7 @@ struct console *console_start(const struct console_host *host, bool is_muted,
     }
     console->host = *host;
     console->is_muted = is_muted;
+    console->is_stdin_terminal = isatty(STDIN_FILENO);
     console->is_stdin_open = !is_muted;
     pthread_mutex_init(&console->lock, NULL);
     pthread_cond_init(&console->has_room, NULL);

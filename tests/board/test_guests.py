@@ -263,6 +263,16 @@ def test_end_of_input(folder):
 
 
 @in_folder
+def test_hang_up(folder):
+    """A terminal that is hung up ends the run, SIGHUP or not"""
+    with Terminal([XBAR, *guest(folder, LOOP)]) as terminal:
+        terminal.wait_until(terminal.is_raw, "raw mode")
+        os.dup2(os.open(os.devnull, os.O_RDWR), terminal.master)
+        check_equal(terminal.child.wait(20 * PATIENCE), 128 + signal.SIGHUP,
+                    "status")
+
+
+@in_folder
 def test_closed_streams(folder):
     """Closed standard streams are no accident"""
     command = " ".join([XBAR, *guest(folder, finish(0x00073333))])
@@ -344,6 +354,6 @@ if __name__ == "__main__":
     main([test_trespasses, test_rom_store, test_paged_nowhere, test_status,
           test_reset, test_sigterm, test_escape, test_signals, test_crash,
           test_stop, test_keys, test_no_loss, test_silent_reader,
-          test_paste, test_end_of_input,
+          test_paste, test_end_of_input, test_hang_up,
           test_closed_streams, test_closed_pipe, test_stalled_pipe,
           test_full_disk, test_slow_reader, test_deterministic])
