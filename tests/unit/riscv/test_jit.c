@@ -69,8 +69,9 @@ static uint32_t jump(int distance)
     return encode(RISCV_OP_JAL, 0, 0, 0, distance);
 }
 
-#define FENCE_I 0x0000100fu
-#define RET     0x00008067u
+#define CSR_MSCRATCH 0x340
+#define FENCE_I      0x0000100fu
+#define RET          0x00008067u
 
 /* ---- Code that changes ------------------------------------------------- */
 
@@ -568,10 +569,26 @@ static void count_exactly(struct rig *rig)
     }
 }
 
+/* One of them ends where the interpreter is asked for the next. */
+static void count_exactly_to_a_step(struct rig *rig)
+{
+    const uint32_t code[] = { insn_addi(10, 10, 1), insn_addi(11, 11, 1),
+                              insn_csr(1, 0, CSR_MSCRATCH, 0), jump(-12) };
+
+    rig_code(rig, CODE, code, 4);
+    for (uint64_t n = 1; n < 100; n++) {
+        run(rig, 2);
+        assert_int_equal(rig->hart->pc, RAM_ADDR + CODE + 8);
+        run(rig, 2);
+        assert_int_equal(rig->hart->x[10], n);
+    }
+}
+
 static void test_budgets_are_exact(void **state)
 {
     (void)state;
     in_all(count_exactly);
+    in_all(count_exactly_to_a_step);
 }
 
 int main(void)
