@@ -72,8 +72,7 @@ void jit_cache__free(struct jit_cache *cache)
         }
     }
     free_table(cache, cache->blocks, cache->free_ids);
-    xbar_free(cache->config.engine, cache->segments,
-              cache->segment_count * sizeof(*cache->segments));
+    jit_cache__free_index(cache);
     code_memory__free(cache->memory);
     xbar_free(cache->config.engine, cache, sizeof(*cache));
 }
@@ -143,22 +142,13 @@ struct jit_block *jit_cache__recover(const struct jit_cache *cache,
                                      const struct jit_site **site)
 {
     uint32_t offset = code_memory__offset(cache->memory, rx);
-    uint32_t segment = code_memory__segment_of(cache->memory, offset);
-    struct jit_block *block;
+    struct jit_block *block = jit_cache__block_at(cache, offset);
 
-    if (segment == UINT32_MAX) {
+    if (block == NULL) {
         return NULL;
     }
-    for (block = cache->segments[segment].first; block != NULL;
-         block = block->segment_next) {
-        if (offset - block->code <= block->code_size) {
-            *site = find_site(block, offset - block->code);
-            if (*site != NULL) {
-                return block;
-            }
-        }
-    }
-    return NULL;
+    *site = find_site(block, offset - block->code);
+    return *site != NULL ? block : NULL;
 }
 
 void jit_cache__for_each(const struct jit_cache *cache,
@@ -267,19 +257,25 @@ void jit_cache__abort(struct jit_cache *cache, struct jit_block *block)
 static void add_to_lists(struct jit_cache *cache, struct jit_block *block)
 {
     struct jit_block **bucket = &cache->hash[jit_cache__hash_key(&block->key)];
-    uint32_t segment = code_memory__segment_of(cache->memory, block->code);
-    struct block_list *list = &cache->segments[segment];
 
     block->hash_next = *bucket;
     *bucket = block;
     jit_cache__add_page(cache, block, 0, jit_home_page(block->home[0]));
     jit_cache__add_page(cache, block, 1, jit_home_page(block->home[1]));
-    if (list->first == NULL) {
-        list->first = block;
-    } else {
-        list->last->segment_next = block;
-    }
-    list->last = block;
+    jit_cache__add_to_segment(cache, block);
+}
+
+/* Room in the lists for a block that is being written at @code. */
+static bool reserve_lists(struct jit_cache *cache,
+                          const struct jit_block *block, const uint8_t *code)
+{
+    const uint8_t *start = code_memory__rw(cache->memory, 0);
+    uint32_t segment =
+        code_memory__segment_of(cache->memory, (uint32_t)(code - start));
+
+    return jit_cache__reserve_page(cache, jit_home_page(block->home[0])) &&
+           jit_cache__reserve_page(cache, jit_home_page(block->home[1])) &&
+           jit_cache__reserve_segment(cache, segment);
 }
 
 /* What outlives the making: the sites, and the guest's bytes. */
@@ -307,7 +303,8 @@ static bool keep_copies(struct jit_cache *cache, struct jit_block *block,
 bool jit_cache__finish(struct jit_cache *cache, struct jit_block *block,
                        const struct code_buf *b, const uint8_t *bytes)
 {
-    if (!keep_copies(cache, block, bytes)) {
+    if (!keep_copies(cache, block, bytes) ||
+        !reserve_lists(cache, block, b->start)) {
         jit_cache__abort(cache, block);
         return false;
     }

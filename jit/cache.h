@@ -89,8 +89,7 @@ struct jit_block {
     struct jit_link *incoming;
     struct jit_block *hash_next;
     struct jit_page_node pages[2];
-    struct jit_block *segment_next; /* in ascending order of code */
-    uint32_t id;                    /* index, for stubs to name it */
+    uint32_t id; /* index, for stubs to name it */
 };
 
 struct jit_cache;

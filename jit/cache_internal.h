@@ -7,20 +7,29 @@
 #include "jit/cache.h"
 
 /* Blocks are found by hash; chains stay short up to about 100 000 blocks. */
-#define HASH_BITS 15
+#define HASH_BITS 16
 #define PAGE_BITS 11
 #define SITES_MAX 1024
 
+/* The blocks of a segment, in ascending order of code. */
 struct block_list {
-    struct jit_block *first;
-    struct jit_block *last;
+    struct jit_block **items;
+    uint32_t count;
+    uint32_t capacity;
+};
+
+/* A physical page that there is, or was, code of. */
+struct jit_page {
+    uint64_t page;
+    struct jit_page_node *blocks; /* NULL: none any more */
+    struct jit_page *next;        /* in the bucket */
 };
 
 struct jit_cache {
     struct jit_cache_config config;
     struct code_memory *memory;
     struct jit_block *hash[1 << HASH_BITS];
-    struct jit_page_node *by_page[1 << PAGE_BITS];
+    struct jit_page *pages[1 << PAGE_BITS];
 
     /* Blocks by id. free_ids is a stack with room for every id, so giving
      * one back cannot fail. */
@@ -30,8 +39,7 @@ struct jit_cache {
     uint32_t block_count;
     uint32_t block_capacity;
 
-    /* One list for each segment, in ascending order of code. */
-    struct block_list *segments;
+    struct block_list *segments; /* one for each segment */
     uint32_t segment_count;
 
     struct jit_site sites[SITES_MAX]; /* of the block being made */
@@ -62,9 +70,29 @@ static inline unsigned jit_cache__hash_page(uint64_t page)
 void jit_cache__free_block(struct jit_cache *cache, struct jit_block *block);
 void jit_cache__give_id(struct jit_cache *cache, struct jit_block *block);
 
-/* cache_link.c */
+/*
+ * cache_index.c: which blocks lie in a page, and in a segment. Reserving may
+ * fail; adding to what was reserved cannot.
+ */
+bool jit_cache__reserve_page(struct jit_cache *cache, uint64_t page)
+    XBAR_MUST_CHECK;
 void jit_cache__add_page(struct jit_cache *cache, struct jit_block *block,
                          unsigned slot, uint64_t page);
+void jit_cache__remove_page(struct jit_page_node *node);
+struct jit_page_node *jit_cache__page_blocks(const struct jit_cache *cache,
+                                             uint64_t page);
+bool jit_cache__reserve_segment(struct jit_cache *cache, uint32_t segment)
+    XBAR_MUST_CHECK;
+void jit_cache__add_to_segment(struct jit_cache *cache,
+                               struct jit_block *block);
+void jit_cache__remove_from_segment(struct jit_cache *cache,
+                                    struct jit_block *block);
+/* The block whose code holds @offset, its end included; or NULL. */
+struct jit_block *jit_cache__block_at(const struct jit_cache *cache,
+                                      uint32_t offset);
+void jit_cache__free_index(struct jit_cache *cache);
+
+/* cache_link.c */
 void jit_cache__evict(void *opaque, uint32_t segment);
 
 #endif

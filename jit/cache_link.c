@@ -59,35 +59,6 @@ static void remove_from_hash(struct jit_cache *cache, struct jit_block *block)
     *p = block->hash_next;
 }
 
-void jit_cache__add_page(struct jit_cache *cache, struct jit_block *block,
-                         unsigned slot, uint64_t page)
-{
-    struct jit_page_node *node = &block->pages[slot];
-    struct jit_page_node **head = &cache->by_page[jit_cache__hash_page(page)];
-
-    *node = (struct jit_page_node){ .block = block, .page = page };
-    if (page == JIT_NO_PAGE) {
-        return;
-    }
-    node->next = *head;
-    node->pprev = head;
-    if (node->next != NULL) {
-        node->next->pprev = &node->next;
-    }
-    *head = node;
-}
-
-static void remove_page(struct jit_page_node *node)
-{
-    if (node->page == JIT_NO_PAGE) {
-        return;
-    }
-    *node->pprev = node->next;
-    if (node->next != NULL) {
-        node->next->pprev = node->pprev;
-    }
-}
-
 /* All but its place in the list of its segment. */
 static void detach(struct jit_cache *cache, struct jit_block *block)
 {
@@ -98,34 +69,17 @@ static void detach(struct jit_cache *cache, struct jit_block *block)
     unlink_exit(cache, &block->links[0]);
     unlink_exit(cache, &block->links[1]);
     remove_from_hash(cache, block);
-    remove_page(&block->pages[0]);
-    remove_page(&block->pages[1]);
+    jit_cache__remove_page(&block->pages[0]);
+    jit_cache__remove_page(&block->pages[1]);
     cache->stats.live--;
 }
 
-/*
- * The code of a dropped block stays where it is until its segment's turn
- * comes; nothing leads to it any more. The list of the segment is singly
- * linked: dropping is rare beside translating.
- */
+/* The code of a dropped block stays where it is until its segment's turn
+ * comes; nothing leads to it any more. */
 void jit_cache__drop(struct jit_cache *cache, struct jit_block *block)
 {
-    uint32_t segment = code_memory__segment_of(cache->memory, block->code);
-    struct block_list *list = &cache->segments[segment];
-    struct jit_block *before = NULL;
-
     detach(cache, block);
-    for (struct jit_block *b = list->first; b != block; b = b->segment_next) {
-        before = b;
-    }
-    if (before == NULL) {
-        list->first = block->segment_next;
-    } else {
-        before->segment_next = block->segment_next;
-    }
-    if (list->last == block) {
-        list->last = before;
-    }
+    jit_cache__remove_from_segment(cache, block);
     jit_cache__give_id(cache, block);
     jit_cache__free_block(cache, block);
 }
@@ -135,46 +89,32 @@ void jit_cache__evict(void *opaque, uint32_t segment)
 {
     struct jit_cache *cache = opaque;
     struct block_list *list = &cache->segments[segment];
-    struct jit_block *block = list->first;
 
-    *list = (struct block_list){ 0 };
-    while (block != NULL) {
-        struct jit_block *next = block->segment_next;
+    for (uint32_t i = 0; i < list->count; i++) {
+        struct jit_block *block = list->items[i];
 
         detach(cache, block);
         jit_cache__give_id(cache, block);
         jit_cache__free_block(cache, block);
         cache->stats.evicted++;
-        block = next;
     }
+    list->count = 0;
 }
 
 /* ---- Pages ------------------------------------------------------------- */
-
-bool jit_cache__has_page(const struct jit_cache *cache, uint64_t page)
-{
-    struct jit_page_node *node = cache->by_page[jit_cache__hash_page(page)];
-
-    while (node != NULL && node->page != page) {
-        node = node->next;
-    }
-    return node != NULL;
-}
 
 void jit_cache__check_page(struct jit_cache *cache, uint64_t page,
                            bool (*changed)(void *opaque,
                                            const struct jit_block *block),
                            void *opaque)
 {
-    struct jit_page_node *node = cache->by_page[jit_cache__hash_page(page)];
+    struct jit_page_node *node = jit_cache__page_blocks(cache, page);
 
     while (node != NULL) {
         struct jit_page_node *next = node->next;
 
-        if (node->page == page &&
-            (changed == NULL || changed(opaque, node->block))) {
-            /* A block that has both pages in this bucket takes both nodes
-             * with it. */
+        if (changed == NULL || changed(opaque, node->block)) {
+            /* Both its pages may be this one: then its nodes are neighbours. */
             if (next != NULL && next->block == node->block) {
                 next = next->next;
             }

@@ -490,7 +490,7 @@ static void assert_leaves(const uint32_t *code, size_t count, uint32_t at,
 {
     double best = 1e9;
 
-    for (unsigned i = 0; i < 10 && best > 1.0; i++) {
+    for (unsigned i = 0; i < 50 && best > 1.0; i++) {
         struct rig rig;
         double ms;
 
