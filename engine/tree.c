@@ -13,6 +13,8 @@
  * put_back(), and all edges through tree__link() and tree__unlink(): whoever
  * wants to know which addresses changed has to look at these four.
  */
+#include "engine/tree.h"
+
 #include <errno.h>
 
 #include "engine/engine_internal.h"

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include "jit/cache.h"
+
 #include "jit/cache_internal.h"
 
 #include <errno.h>

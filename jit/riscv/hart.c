@@ -26,6 +26,8 @@
  * A and 4 acquires it, so 5 sees what B announced. No lock: B and C are one
  * instruction and one system call, safe in a signal handler.
  */
+#include "jit/riscv/hart.h"
+
 #include "jit/riscv/hart_internal.h"
 
 #include <errno.h>
