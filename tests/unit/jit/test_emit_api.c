@@ -448,6 +448,27 @@ static void test_own_entries(void **state)
     assert_int_equal(seen.value & 0xffff, 0x3412);
 }
 
+/* An int that C returns says nothing in the upper half of its register. */
+static uint64_t return_dirty_zero(SoftTLB *tlb, unsigned context, uint64_t va,
+                                  unsigned size_log2, uint64_t *value)
+{
+    (void)tlb;
+    (void)context;
+    (void)size_log2;
+    *value = va + 1;
+    return UINT64_C(0xffffffff00000000);
+}
+
+static void test_result_is_an_int(void **state)
+{
+    struct api_test *test = *state;
+    struct xbar_emit_target t = plain_target;
+
+    t.load = (xbar_emit_load_fn *)(void (*)(void))return_dirty_zero;
+    run_access(test, &t, &plain_load, VA_DEVICE, 0);
+    assert_int_equal(rig_out.reg[XBAR_EMIT_RAX], VA_DEVICE + 1);
+}
+
 /* An aligned access reaches the entry where it is not aligned, RAM or not. */
 static void test_alignment_reaches_entry(void **state)
 {
@@ -464,6 +485,42 @@ static void test_alignment_reaches_entry(void **state)
     run_access(test, &t, &a, VA_RAM + 9, 1);
     assert_int_equal(rig_out.reg[XBAR_EMIT_RAX], 1);
     assert_int_equal(rig_out.reg[XBAR_EMIT_RCX], COOKIE);
+}
+
+/* ---- Leaving for good -------------------------------------------------- */
+
+static jmp_buf outside;
+static uint64_t left_with;
+
+static const void *leave(SoftTLB *tlb, uint64_t cookie)
+{
+    (void)tlb;
+    left_with = cookie;
+    longjmp(outside, 1);
+}
+
+static void test_fault_function_may_leave(void **state)
+{
+    struct api_test *test = *state;
+    struct xbar_emit_buffer *buffer = &test->rig.buffer;
+    const struct xbar_emit_fault fault = { .function = leave, .cookie = 0 };
+    struct xbar_emit_site site;
+
+    left_with = 1;
+    assert_true(xbar_emit_fast(buffer, &plain_target, &plain_load, &site) > 0);
+    rig_put_ret(&test->rig);
+    assert_true(
+        xbar_emit_slow(buffer, &plain_target, &plain_load, &fault, &site) > 0);
+    memset(&rig_in, 0, sizeof(rig_in));
+    rig_in.flags = 0x202;
+    rig_in.reg[XBAR_EMIT_RDI] = (uintptr_t)&test->world->tlb;
+    rig_in.reg[XBAR_EMIT_RSI] = 0x1234;
+    if (setjmp(outside) == 0) {
+        rig_run(&test->rig, 0, 0);
+        fail_msg("came back");
+    }
+    assert_int_equal(left_with, 0);
+    assert_fault(test->world, 0x1234, FAULT_CODE, MEMTX_OK);
 }
 
 /* ---- Jumps bound elsewhere --------------------------------------------- */
@@ -511,6 +568,9 @@ int main(void)
         cmocka_unit_test(test_sizes_of_probes),
         cmocka_unit_test(test_room_to_the_byte),
         cmocka_unit_test_setup_teardown(test_own_entries, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_result_is_an_int, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_fault_function_may_leave, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_alignment_reaches_entry, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_wrapped_slow_path, setup,
