@@ -198,6 +198,84 @@ static void a_crossing_store_tells_of_both_pages(void **state)
     world_free(world);
 }
 
+/* Other vCPUs' code: asked for by any thread, done at the safe point. */
+static void a_post_protects_at_the_safe_point(void **state)
+{
+    /* The page itself, and 4 KiB that share its last byte, its first. */
+    static const uint64_t shifts[] = { 0, PAGE - 1, (uint64_t)1 - PAGE };
+    struct translator translator;
+    struct world *world = world_with(&translator, 0x80001000);
+    uint64_t host = (uintptr_t)world->bytes[RAM] + PAGE;
+
+    (void)state;
+    translator.has_code = false;
+    world_map(world, 0, 0x80002000, PROT_RWX);
+    assert_true(tlb_is_protected(&world->tlb));
+    for (unsigned i = 0; i < 3; i++) {
+        for (unsigned context = 0; context < 3; context++) {
+            assert_int_equal(world_store(world, context, LOW, 0, 1), 0);
+            assert_int_equal(world_store(world, context, HIGH, 0, 1), 0);
+        }
+        assert_int_equal(world_store(world, 0, 0, 0, 1), 0);
+        world->kicks = 0;
+        tlb_post_protect(&world->tlb, host + shifts[i]);
+        assert_int_equal(world->kicks, 1);
+        assert_true(world_hits(world, 0, LOW, TLB_WRITE));
+        assert_false(tlb_is_protected(&world->tlb));
+        tlb_safepoint(&world->tlb);
+        assert_true(tlb_is_protected(&world->tlb));
+        for (unsigned context = 0; context < 3; context++) {
+            assert_false(world_hits(world, context, LOW, TLB_WRITE));
+            assert_false(world_hits(world, context, HIGH, TLB_WRITE));
+            assert_true(world_hits(world, context, LOW, TLB_READ));
+        }
+        assert_int_equal(world_hits(world, 0, 0, TLB_WRITE), i != 1);
+        tlb_flush(&world->tlb, TLB_ALL_CONTEXTS);
+    }
+    world_free(world);
+}
+
+/* 17 pages do not fit: then all stores leave the inline path. */
+static void posts_beyond_the_room_protect_all(void **state)
+{
+    struct translator translator;
+    struct world *world = world_with(&translator, 0x80002000);
+
+    (void)state;
+    translator.has_code = false;
+    for (unsigned count = 16; count <= 17; count++) {
+        assert_int_equal(world_store(world, 0, LOW, 0, 1), 0);
+        for (unsigned i = 0; i < count; i++) {
+            tlb_post_protect(&world->tlb, i * PAGE);
+        }
+        tlb_safepoint(&world->tlb);
+        assert_true(tlb_is_protected(&world->tlb));
+        assert_int_equal(world_hits(world, 0, LOW, TLB_WRITE), count == 16);
+        assert_true(world_hits(world, 0, LOW, TLB_READ));
+        tlb_safepoint(&world->tlb);
+    }
+    world_free(world);
+}
+
+/* Who is away has protected, as nobody stores; entering does it. */
+static void entering_protects_first(void **state)
+{
+    struct translator translator;
+    struct world *world = world_with(&translator, 0x80002000);
+
+    (void)state;
+    translator.has_code = false;
+    assert_int_equal(world_store(world, 0, LOW, 0, 1), 0);
+    tlb_post_protect(&world->tlb, (uintptr_t)world->bytes[RAM] + PAGE);
+    assert_false(tlb_is_protected(&world->tlb));
+    tlb_leave(&world->tlb);
+    assert_true(tlb_is_protected(&world->tlb));
+    tlb_enter(&world->tlb);
+    assert_true(tlb_is_protected(&world->tlb));
+    assert_false(world_hits(world, 0, LOW, TLB_WRITE));
+    world_free(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -208,6 +286,9 @@ int main(void)
         cmocka_unit_test(a_page_of_pieces_stays_slow),
         cmocka_unit_test(what_the_translator_flushed_stays_gone),
         cmocka_unit_test(a_crossing_store_tells_of_both_pages),
+        cmocka_unit_test(a_post_protects_at_the_safe_point),
+        cmocka_unit_test(posts_beyond_the_room_protect_all),
+        cmocka_unit_test(entering_protects_first),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,774 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Several harts on one memory, in threads of their own: code that another
+ * hart writes (jit/riscv/jit_code.c), and pages that harts share with other
+ * neighbours beside them.
+ *
+ * The stores that a hart may make unseen, before it has dropped its write
+ * tags, are a matter of nanoseconds when harts run. So they are made step by
+ * step first, with a second hart whose TLB the test uses by hand; then harts
+ * run and rewrite one another's code as fast as they can.
+ *
+ *   0x80000000  RAM            0x90000000  the same RAM again
+ */
+#include "tests/unit/riscv/runner.h"
+
+#include <semaphore.h>
+
+#include "encode.h"
+#include "paging.h"
+
+#define RAM_ADDR   ((uint64_t)RIG_RAM)
+#define ALIAS_ADDR ((uint64_t)0x90000000u)
+
+#define FENCE   0x0ff0000fu
+#define FENCE_I 0x0000100fu
+#define RET     0x00008067u
+
+static uint32_t li(unsigned rd, int imm)
+{
+    return insn_addi(rd, 0, imm);
+}
+
+static uint32_t jump(int distance)
+{
+    return encode(RISCV_OP_JAL, 0, 0, 0, distance);
+}
+
+static uint32_t call(unsigned rs1)
+{
+    return encode(RISCV_OP_JALR, 1, rs1, 0, 0);
+}
+
+static uint32_t load_double(unsigned rd, unsigned rs1)
+{
+    return insn_i(0x03, 3, rd, rs1, 0);
+}
+
+static uint32_t unless_equal(unsigned rs1, unsigned rs2, int distance)
+{
+    return encode(RISCV_OP_BNE, 0, rs1, rs2, distance);
+}
+
+/* ---- Two harts, and their memory twice --------------------------------- */
+
+struct pair {
+    struct rig rig; /* hart[0] is the rig's */
+    MemoryRegion alias;
+    struct xbar_riscv_hart *hart[2];
+    pthread_t thread[2];
+};
+
+static struct xbar_riscv_hart *new_hart(struct pair *pair,
+                                        enum xbar_riscv_engine engine)
+{
+    const struct xbar_riscv_config config = { .as = &pair->rig.as,
+                                              .hartid = 1,
+                                              .reset_pc = RIG_RAM };
+    struct xbar_riscv_hart *hart = xbar_riscv_new(&config);
+
+    assert_non_null(hart);
+    assert_int_equal(xbar_riscv_set_engine(hart, engine), 0);
+    return hart;
+}
+
+/* Writes to the I/O page drive the harts' software interrupts. */
+static void set_msip(struct rig *rig, hwaddr addr, uint64_t value)
+{
+    struct pair *pair = xbar_container_of(rig, struct pair, rig);
+
+    xbar_riscv_set_irq(pair->hart[addr / 8 % 2], XBAR_RISCV_IRQ_M_SOFT,
+                       value != 0);
+}
+
+static struct pair *pair_new(enum xbar_riscv_engine first,
+                             enum xbar_riscv_engine second)
+{
+    struct pair *pair = test_calloc(1, sizeof(*pair));
+    struct rig *rig = &pair->rig;
+
+    rig_open(rig);
+    assert_int_equal(xbar_engine_enter(rig->engine), 0);
+    assert_int_equal(memory_region_init_alias(&pair->alias, NULL, "again",
+                                              &rig->ram, 0, RIG_RAM_SIZE),
+                     0);
+    memory_region_add_subregion(&rig->root, ALIAS_ADDR, &pair->alias);
+    xbar_engine_leave(rig->engine);
+    rig->on_write = set_msip;
+    assert_int_equal(xbar_riscv_set_engine(rig->hart, first), 0);
+    pair->hart[0] = rig->hart;
+    pair->hart[1] = new_hart(pair, second);
+    return pair;
+}
+
+static void pair_free(struct pair *pair)
+{
+    xbar_riscv_free(pair->hart[1]);
+    xbar_region_destroy(&pair->alias, NULL, NULL);
+    rig_close(&pair->rig);
+    test_free(pair);
+}
+
+static void *run_hart(void *hart)
+{
+    xbar_riscv_run(hart, UINT64_MAX);
+    return NULL;
+}
+
+static void start(struct pair *pair)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(
+            pthread_create(&pair->thread[i], NULL, run_hart, pair->hart[i]), 0);
+    }
+}
+
+static void stop(struct pair *pair)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        xbar_riscv_request_exit(pair->hart[i]);
+        pthread_join(pair->thread[i], NULL);
+    }
+}
+
+/* ---- By hand ----------------------------------------------------------- */
+
+/*
+ * hart[0] translates, on the test's thread. hart[1] does not run: a thread
+ * uses its TLB as told, so that what it does between safe points is known.
+ */
+#define LOOP     0x1000u
+#define FUNCTION 0x2000u
+
+struct hand {
+    struct pair *pair;
+    SoftTLB *tlb;
+    pthread_t thread;
+    sem_t asked, done;
+    bool (*act)(struct hand *hand); /* NULL: the end */
+    bool good;                      /* what it returned */
+    uint64_t va;
+    int value; /* the function is to return */
+};
+
+static void *use_by_hand(void *opaque)
+{
+    struct hand *hand = opaque;
+
+    for (;;) {
+        sem_wait(&hand->asked);
+        if (hand->act == NULL) {
+            return NULL;
+        }
+        hand->good = hand->act(hand);
+        sem_post(&hand->done);
+    }
+}
+
+/* Assertions are for the test's own thread: it hears how it went. */
+static void ask(struct hand *hand, bool (*act)(struct hand *hand))
+{
+    hand->act = act;
+    sem_post(&hand->asked);
+    if (act != NULL) {
+        sem_wait(&hand->done);
+        assert_true(hand->good);
+    }
+}
+
+static bool enter(struct hand *hand)
+{
+    tlb_enter(hand->tlb);
+    return true;
+}
+
+static bool leave(struct hand *hand)
+{
+    tlb_leave(hand->tlb);
+    return true;
+}
+
+static bool reach_safepoint(struct hand *hand)
+{
+    tlb_safepoint(hand->tlb);
+    return true;
+}
+
+static bool store_slowly(struct hand *hand)
+{
+    return tlb_store_slow(hand->tlb, CTX_M, hand->va, 2,
+                          li(10, ++hand->value)) == 0;
+}
+
+static bool store_inline(struct hand *hand)
+{
+    void *host = tlb_probe(hand->tlb, CTX_M, hand->va, 4, TLB_WRITE);
+
+    if (host == NULL) {
+        return false;
+    }
+    tlb_ram_store(host, 2, li(10, ++hand->value));
+    return true;
+}
+
+static bool is_inline(struct hand *hand)
+{
+    return tlb_probe(hand->tlb, CTX_M, hand->va, 4, TLB_WRITE) != NULL;
+}
+
+static bool is_protected(struct hand *hand)
+{
+    return !is_inline(hand) &&
+           tlb_probe(hand->tlb, CTX_M, hand->va, 4, TLB_READ) != NULL;
+}
+
+/* hart[1] sees the function at @base. */
+static void hand_open(struct hand *hand, uint64_t base)
+{
+    const uint32_t loop[] = { FENCE_I, call(22), jump(-8) };
+    const uint32_t function[] = { li(10, 0), RET };
+
+    *hand = (struct hand){
+        .pair = pair_new(XBAR_RISCV_JIT, XBAR_RISCV_INTERP),
+        .va = base + FUNCTION,
+    };
+    hand->tlb = &hand->pair->hart[1]->tlb;
+    rig_code(&hand->pair->rig, LOOP, loop, 3);
+    rig_code(&hand->pair->rig, FUNCTION, function, 2);
+    hand->pair->hart[0]->pc = RAM_ADDR + LOOP;
+    hand->pair->hart[0]->x[22] = RAM_ADDR + FUNCTION;
+    sem_init(&hand->asked, 0, 0);
+    sem_init(&hand->done, 0, 0);
+    assert_int_equal(pthread_create(&hand->thread, NULL, use_by_hand, hand), 0);
+    ask(hand, enter);
+}
+
+static void hand_close_with(struct hand *hand, MemoryRegion *region)
+{
+    ask(hand, leave);
+    ask(hand, NULL);
+    pthread_join(hand->thread, NULL);
+    sem_destroy(&hand->asked);
+    sem_destroy(&hand->done);
+    if (region != NULL) {
+        xbar_region_destroy(region, NULL, NULL);
+    }
+    pair_free(hand->pair);
+}
+
+static void hand_close(struct hand *hand)
+{
+    hand_close_with(hand, NULL);
+}
+
+/* hart[0] goes round its loop: it must find what was stored last. */
+static void expect_new_code(struct hand *hand)
+{
+    struct xbar_riscv_hart *hart = hand->pair->hart[0];
+
+    assert_int_equal(xbar_riscv_run(hart, 5), XBAR_RISCV_EXIT_BUDGET);
+    assert_int_equal(hart->x[10], hand->value);
+}
+
+static unsigned unsettled(const struct hand *hand)
+{
+    return hand->pair->hart[0]->code_party.unsettled.count;
+}
+
+/* Stores that a hart makes inline before it has dropped its write tag. */
+static void store_before_settling(uint64_t base)
+{
+    struct hand hand;
+
+    hand_open(&hand, base);
+    ask(&hand, store_slowly);
+    expect_new_code(&hand); /* now there is code of the page */
+    for (unsigned i = 0; i < 5; i++) {
+        ask(&hand, store_inline);
+        expect_new_code(&hand);
+        expect_new_code(&hand);
+        assert_int_not_equal(unsettled(&hand), 0);
+    }
+    ask(&hand, store_inline);
+    ask(&hand, reach_safepoint);
+    ask(&hand, is_protected);
+    expect_new_code(&hand);
+    assert_int_equal(unsettled(&hand), 0);
+
+    ask(&hand, store_slowly); /* told, and then inline again */
+    ask(&hand, is_inline);
+    ask(&hand, store_inline);
+    expect_new_code(&hand);
+    assert_int_not_equal(unsettled(&hand), 0);
+    ask(&hand, store_inline);
+    expect_new_code(&hand);
+    ask(&hand, reach_safepoint);
+    ask(&hand, is_protected);
+    hand_close(&hand);
+}
+
+static void test_stores_before_settling(void **state)
+{
+    (void)state;
+    store_before_settling(RAM_ADDR);
+    store_before_settling(ALIAS_ADDR);
+}
+
+/* Who is away need not be waited for, and drops its tag before it stores. */
+static void test_harts_that_are_away(void **state)
+{
+    struct hand hand;
+
+    (void)state;
+    hand_open(&hand, RAM_ADDR);
+    for (unsigned i = 0; i < 5; i++) {
+        ask(&hand, store_slowly);
+        ask(&hand, store_inline);
+        ask(&hand, leave);
+        expect_new_code(&hand);
+        expect_new_code(&hand);
+        assert_int_equal(unsettled(&hand), 0);
+        ask(&hand, enter);
+        ask(&hand, is_protected);
+    }
+    hand_close(&hand);
+}
+
+/* A hart that goes for good takes nothing with it that others wait for. */
+static void test_harts_that_end(void **state)
+{
+    struct hand hand;
+
+    (void)state;
+    hand_open(&hand, RAM_ADDR);
+    ask(&hand, store_slowly);
+    expect_new_code(&hand);
+    ask(&hand, store_inline);
+    ask(&hand, leave);
+    xbar_riscv_free(hand.pair->hart[1]);
+    hand.pair->hart[1] = new_hart(hand.pair, XBAR_RISCV_JIT);
+    hand.tlb = &hand.pair->hart[1]->tlb;
+    expect_new_code(&hand);
+    expect_new_code(&hand);
+    assert_int_equal(unsettled(&hand), 0);
+    ask(&hand, enter);
+    ask(&hand, store_slowly);
+    ask(&hand, store_inline);
+    expect_new_code(&hand);
+    hand_close(&hand);
+}
+
+/* More pages than fit on any list: inboxes, what is written, what is
+ * unsettled. */
+#define PAGES 200u
+
+static bool store_to_pages(struct hand *hand)
+{
+    for (unsigned i = 0; i < PAGES; i++) {
+        uint64_t va = RAM_ADDR + FUNCTION + i * TLB_PAGE_SIZE;
+        uint32_t insn = li(10, (hand->value + (int)i) % 2000);
+
+        if (tlb_store_slow(hand->tlb, CTX_M, va, 2, insn) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void call_pages(struct hand *hand)
+{
+    struct xbar_riscv_hart *hart = hand->pair->hart[0];
+
+    for (unsigned i = 0; i < PAGES; i++) {
+        hart->pc = RAM_ADDR + (i ? LOOP + 4 : LOOP); /* one fence.i */
+        hart->x[22] = RAM_ADDR + FUNCTION + i * TLB_PAGE_SIZE;
+        assert_int_equal(xbar_riscv_run(hart, i ? 3 : 4),
+                         XBAR_RISCV_EXIT_BUDGET);
+        assert_int_equal(hart->x[10], (hand->value + (int)i) % 2000);
+    }
+}
+
+static void test_more_pages_than_fit(void **state)
+{
+    struct hand hand;
+
+    (void)state;
+    hand_open(&hand, RAM_ADDR);
+    for (unsigned i = 0; i < PAGES; i++) {
+        const uint32_t function[] = { li(10, 0), RET };
+
+        rig_code(&hand.pair->rig, FUNCTION + i * (uint32_t)TLB_PAGE_SIZE,
+                 function, 2);
+    }
+    for (unsigned round = 0; round < 12; round++) {
+        hand.value += 77;
+        ask(&hand, store_to_pages);
+        if (round % 3 == 0) {
+            ask(&hand, reach_safepoint);
+        }
+        call_pages(&hand);
+    }
+    hand_close(&hand);
+}
+
+/* Other memory at the function's address, with the same bytes at first: it is
+ * that memory whose stores count from then on. */
+static void test_memory_is_replaced(void **state)
+{
+    MemoryRegion overlay;
+    struct hand hand;
+    struct rig *rig;
+
+    (void)state;
+    hand_open(&hand, ALIAS_ADDR);
+    rig = &hand.pair->rig;
+    assert_int_equal(xbar_engine_enter(rig->engine), 0);
+    assert_int_equal(memory_region_init_alias(&overlay, NULL, "overlay",
+                                              &rig->ram, 2 * FUNCTION,
+                                              TLB_PAGE_SIZE),
+                     0);
+    memory_region_add_subregion_overlap(&rig->root, RAM_ADDR + FUNCTION,
+                                        &overlay, 1);
+    xbar_engine_leave(rig->engine);
+    for (unsigned i = 0; i < 6; i++) {
+        bool other = i % 2 != 0;
+
+        assert_int_equal(memory_region_set_enabled(&overlay, other), 0);
+        memcpy(rig->mem + (other ? 2 : 1) * FUNCTION,
+               rig->mem + (other ? 1 : 2) * FUNCTION, i ? 8 : 0);
+        expect_new_code(&hand);
+        hand.va = ALIAS_ADDR + (other ? 2 : 1) * FUNCTION;
+        ask(&hand, store_slowly);
+        expect_new_code(&hand);
+        ask(&hand, store_inline);
+        expect_new_code(&hand);
+        ask(&hand, reach_safepoint);
+    }
+    hand_close_with(&hand, &overlay);
+}
+
+/* ---- As fast as they can ----------------------------------------------- */
+
+/*
+ * A token goes to and fro. Who gets it finds its own function rewritten to
+ * return the token's number, and rewrites the other's for the next. What the
+ * registers hold:
+ *
+ *   x20  where the token arrives      x24  its own software interrupt
+ *   x21  where it is passed on        x25  the other's
+ *   x22  its function                 x8   li x10, 0
+ *   x23  the other's, to be written   x27  where a failure is noted
+ */
+struct layout {
+    uint32_t program; /* offsets in RAM */
+    uint32_t token[2];
+    uint32_t function[2];
+    uint32_t failed;
+};
+
+/* Each page for itself, and everything in one page. */
+static const struct layout layouts[] = {
+    { 0x1000, { 0x2000, 0x3000 }, { 0x4000, 0x5000 }, 0x6000 },
+    { 0x1000, { 0x1800, 0x1840 }, { 0x1880, 0x18c0 }, 0x1900 },
+};
+
+struct game {
+    enum xbar_riscv_engine engine[2];
+    bool sleeps;            /* in wfi, or spins through its function */
+    bool hires;             /* a third hart comes and goes meanwhile */
+    unsigned layout;        /* index */
+    uint64_t runs, writes;  /* where harts see code, and rewrite it */
+    uint64_t target, least; /* passes of the token; least, if time is up */
+};
+
+/* Wait at the start, and go on behind it. Return: instructions. */
+static size_t write_program(uint32_t *code, bool sleeps)
+{
+    size_t n = 0;
+    size_t fail;
+
+    code[n++] = sleeps ? INSN_WFI : call(22);
+    code[n++] = sleeps ? insn_sd(0, 24, 0) : INSN_NOP;
+    code[n++] = load_double(5, 20);
+    code[n] = encode(RISCV_OP_BEQ, 0, 5, 6, -4 * (int)n);
+    n++;
+    code[n++] = FENCE;
+    code[n++] = FENCE_I;
+    code[n++] = call(22);
+    code[n++] = insn_i(0x13, 7, 7, 5, 0x7ff);
+    fail = n++;
+    code[n++] = insn_addi(6, 5, 0);
+    code[n++] = insn_addi(9, 5, 1);
+    code[n++] = insn_i(0x13, 7, 7, 9, 0x7ff);
+    code[n++] = insn_i(0x13, 1, 7, 7, 20);
+    code[n++] = encode(RISCV_OP_ADD, 7, 7, 8, 0);
+    code[n++] = encode(RISCV_OP_SW, 0, 23, 7, 0);
+    code[n++] = FENCE;
+    code[n++] = insn_sd(9, 21, 0);
+    code[n++] = sleeps ? insn_sd(9, 25, 0) : INSN_NOP;
+    code[n] = jump(-4 * (int)n);
+    n++;
+    code[fail] = unless_equal(10, 7, 4 * (int)(n - fail));
+    code[n++] = insn_sd(5, 27, 0);
+    code[n++] = INSN_SELF;
+    return n;
+}
+
+static void set_up_hart(struct pair *pair, const struct game *game, unsigned i)
+{
+    const struct layout *l = &layouts[game->layout];
+    struct xbar_riscv_hart *hart = pair->hart[i];
+
+    hart->pc = game->runs + l->program;
+    hart->x[6] = 0;
+    hart->x[8] = li(10, 0);
+    hart->x[20] = RAM_ADDR + l->token[i];
+    hart->x[21] = RAM_ADDR + l->token[!i];
+    hart->x[22] = game->runs + l->function[i];
+    hart->x[23] = game->writes + l->function[!i];
+    hart->x[24] = RIG_IO + 8 * i;
+    hart->x[25] = RIG_IO + 8 * !i;
+    hart->x[27] = RAM_ADDR + l->failed;
+    hart->mie = MIP_MSIP; /* wakes; mstatus.MIE is off */
+}
+
+static uint64_t word_at(struct pair *pair, uint32_t offset)
+{
+    return tlb_ram_load(pair->rig.mem + offset, 3);
+}
+
+static uint64_t passes(struct pair *pair, const struct game *game)
+{
+    const struct layout *l = &layouts[game->layout];
+    uint64_t a = word_at(pair, l->token[0]), b = word_at(pair, l->token[1]);
+
+    return a > b ? a : b;
+}
+
+/* A hart that has code of the same pages, for a short life. */
+static void hire(struct pair *pair, const struct game *game)
+{
+    struct xbar_riscv_hart *hart = new_hart(pair, XBAR_RISCV_JIT);
+
+    hart->pc = RAM_ADDR + 0x8000;
+    hart->x[22] = RAM_ADDR + layouts[game->layout].function[0];
+    assert_int_equal(xbar_riscv_run(hart, 60), XBAR_RISCV_EXIT_BUDGET);
+    xbar_riscv_free(hart);
+}
+
+static void load_game(struct pair *pair, const struct game *game)
+{
+    const struct layout *l = &layouts[game->layout];
+    const uint32_t hired[] = { FENCE_I, call(22), jump(-8) };
+    const uint64_t first = 1;
+    uint32_t code[32];
+    size_t n = write_program(code, game->sleeps);
+
+    rig_code(&pair->rig, l->program, code, n);
+    rig_code(&pair->rig, 0x8000, hired, 3);
+    for (unsigned i = 0; i < 2; i++) {
+        const uint32_t function[] = { li(10, 1), RET };
+
+        rig_code(&pair->rig, l->function[i], function, 2);
+        set_up_hart(pair, game, i);
+    }
+    memcpy(pair->rig.mem + l->token[0], &first, sizeof(first));
+    xbar_riscv_set_irq(pair->hart[0], XBAR_RISCV_IRQ_M_SOFT, true);
+}
+
+/* Enough passes, or enough time and some. */
+static bool is_over(struct pair *pair, const struct game *game, uint64_t ns)
+{
+    uint64_t n = passes(pair, game);
+
+    return n >= game->target || (ns > 50000000 && n >= game->least);
+}
+
+static void play(const struct game *game)
+{
+    struct pair *pair = pair_new(game->engine[0], game->engine[1]);
+    uint32_t failed = layouts[game->layout].failed;
+    uint64_t begin = now_ns();
+
+    load_game(pair, game);
+    start(pair);
+    while (!is_over(pair, game, now_ns() - begin)) {
+        if (word_at(pair, failed) != 0 || now_ns() - begin > 60000000000u) {
+            break;
+        }
+        if (game->hires) {
+            hire(pair, game);
+        } else {
+            sleep_ms(1);
+        }
+    }
+    stop(pair);
+    assert_int_equal(word_at(pair, failed), 0);
+    assert_true(passes(pair, game) >= game->least);
+    pair_free(pair);
+}
+
+static const enum xbar_riscv_engine engines[][2] = {
+    { XBAR_RISCV_JIT, XBAR_RISCV_JIT },
+    { XBAR_RISCV_JIT, XBAR_RISCV_INTERP },
+    { XBAR_RISCV_INTERP, XBAR_RISCV_JIT },
+    { XBAR_RISCV_INTERP, XBAR_RISCV_INTERP },
+};
+
+static void play_all(struct game game)
+{
+    game.target = 3000;
+    game.least = 50;
+    for (unsigned i = 0; i < sizeof(engines) / sizeof(engines[0]); i++) {
+        memcpy(game.engine, engines[i], sizeof(game.engine));
+        for (game.layout = 0; game.layout < 2; game.layout++) {
+            play(&game);
+        }
+    }
+}
+
+static void test_rewriting_each_other(void **state)
+{
+    (void)state;
+    play_all((struct game){ .runs = RAM_ADDR, .writes = RAM_ADDR });
+}
+
+static void test_rewriting_at_another_address(void **state)
+{
+    (void)state;
+    play_all((struct game){ .runs = RAM_ADDR, .writes = ALIAS_ADDR });
+    play_all((struct game){ .runs = ALIAS_ADDR, .writes = RAM_ADDR });
+}
+
+static void test_rewriting_a_sleeper(void **state)
+{
+    (void)state;
+    play_all(
+        (struct game){ .runs = RAM_ADDR, .writes = RAM_ADDR, .sleeps = true });
+    play_all((struct game){
+        .runs = RAM_ADDR, .writes = ALIAS_ADDR, .sleeps = true });
+}
+
+static void test_harts_come_and_go(void **state)
+{
+    (void)state;
+    play_all(
+        (struct game){ .runs = RAM_ADDR, .writes = RAM_ADDR, .hires = true });
+    play_all((struct game){
+        .runs = RAM_ADDR, .writes = RAM_ADDR, .hires = true, .sleeps = true });
+}
+
+/* ---- Neighbours -------------------------------------------------------- */
+
+/*
+ * Each hart switches between two address spaces, its own, that share a page:
+ * it calls into the next, which is another in each of the four.
+ */
+#define SPACES    0x100000u /* three tables for each */
+#define SHARED    0x20000u
+#define NEIGHBOUR 0x21000u /* and the next three */
+#define SWITCHER  0x10000u
+#define SATP      0x180u
+
+static uint64_t make_space(struct pair *pair, unsigned space)
+{
+    uint32_t root = SPACES + space * 0x3000;
+    uint32_t middle = root + 0x1000, leaf = root + 0x2000;
+    uint32_t neighbour = NEIGHBOUR + space * 0x1000;
+    const uint32_t code[] = { li(10, (int)space), RET };
+    const unsigned run = PTE_V | PTE_R | PTE_X | PTE_AD;
+    struct rig *rig = &pair->rig;
+
+    rig_code(rig, neighbour, code, 2);
+    paging_set(rig, root, 0, RAM_ADDR + middle, PTE_V);
+    paging_set(rig, root, 2, RAM_ADDR, run | PTE_W);
+    paging_set(rig, middle, 0, RAM_ADDR + leaf, PTE_V);
+    paging_set(rig, leaf, 0, RAM_ADDR + SHARED, run);
+    paging_set(rig, leaf, 1, RAM_ADDR + neighbour, run);
+    return (uint64_t)SATP_SV39 << SATP_MODE_SHIFT | (RAM_ADDR + root) >> 12;
+}
+
+static void set_up_switcher(struct pair *pair, unsigned i)
+{
+    struct xbar_riscv_hart *hart = pair->hart[i];
+
+    hart->x[5] = make_space(pair, 2 * i);
+    hart->x[6] = make_space(pair, 2 * i + 1);
+    hart->x[11] = 2 * i;
+    hart->x[12] = 2 * i + 1;
+    hart->satp = hart->x[5];
+    hart->priv = PRIV_S;
+    riscv__pmp_write_addr(&hart->pmp, 0, UINT64_MAX);
+    riscv__pmp_write_cfg(&hart->pmp, 0, 0x1f);
+    riscv__update_contexts(hart);
+    hart->pc = RAM_ADDR + SWITCHER;
+}
+
+/* x13 counts rounds, x14 is set by a wrong neighbour. */
+static void load_switchers(struct pair *pair)
+{
+    const uint32_t code[] = {
+        insn_csr(1, 0, SATP, 5),
+        call(0),
+        unless_equal(10, 11, 28),
+        insn_csr(1, 0, SATP, 6),
+        call(0),
+        unless_equal(10, 12, 16),
+        insn_addi(13, 13, 1),
+        jump(-28),
+        INSN_NOP,
+        li(14, 1),
+        INSN_SELF,
+    };
+    const uint32_t shared[] = {
+        insn_addi(30, 1, 0),
+        encode(RISCV_OP_JAL, 1, 0, 0, 0x1000 - 4),
+        encode(RISCV_OP_JALR, 0, 30, 0, 0),
+    };
+
+    rig_code(&pair->rig, SWITCHER, code, sizeof(code) / sizeof(code[0]));
+    rig_code(&pair->rig, SHARED, shared, 3);
+    for (unsigned i = 0; i < 2; i++) {
+        set_up_switcher(pair, i);
+    }
+}
+
+static void test_neighbours_differ_by_hart(void **state)
+{
+    (void)state;
+    for (unsigned e = 0; e < sizeof(engines) / sizeof(engines[0]); e++) {
+        struct pair *pair = pair_new(engines[e][0], engines[e][1]);
+
+        load_switchers(pair);
+        start(pair);
+        sleep_ms(100);
+        stop(pair);
+        for (unsigned i = 0; i < 2; i++) {
+            assert_int_equal(pair->hart[i]->x[14], 0);
+            assert_true(pair->hart[i]->x[13] > 0);
+        }
+        pair_free(pair);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_stores_before_settling),
+        cmocka_unit_test(test_harts_that_are_away),
+        cmocka_unit_test(test_harts_that_end),
+        cmocka_unit_test(test_more_pages_than_fit),
+        cmocka_unit_test(test_memory_is_replaced),
+        cmocka_unit_test(test_rewriting_each_other),
+        cmocka_unit_test(test_rewriting_at_another_address),
+        cmocka_unit_test(test_rewriting_a_sleeper),
+        cmocka_unit_test(test_harts_come_and_go),
+        cmocka_unit_test(test_neighbours_differ_by_hart),
+    };
+
+    if (!has_translator()) {
+        print_message("no translator for this host\n");
+        return 0;
+    }
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
