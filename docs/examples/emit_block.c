@@ -97,17 +97,12 @@ static const struct xbar_emit_target target = {
 };
 
 /* Kind, what, alignment rule, context, address, value, offset. */
-static const struct xbar_emit_access load = { TLB_READ,
-                                              MO_16 | MO_BE,
-                                              false,
-                                              0,
-                                              XBAR_EMIT_RSI,
-                                              XBAR_EMIT_R8,
-                                              0 },
-                                     store = {
-                                         TLB_WRITE,     MO_32,         false, 0,
-                                         XBAR_EMIT_RSI, XBAR_EMIT_RAX, 0
-                                     };
+static const struct xbar_emit_access load = {
+    TLB_READ, MO_16 | MO_BE, false, 0, XBAR_EMIT_RSI, XBAR_EMIT_R8, 0
+};
+static const struct xbar_emit_access store = {
+    TLB_WRITE, MO_32, false, 0, XBAR_EMIT_RSI, XBAR_EMIT_RAX, 0
+};
 
 /* Hot code first, then the slow paths. */
 static int translate(struct vcpu *vcpu, struct xbar_emit_buffer *b)
