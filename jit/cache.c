@@ -46,8 +46,17 @@ no_memory:
     return err;
 }
 
+static size_t profile_size(unsigned insns_max)
+{
+    return sizeof(struct jit_profile) + (insns_max + 1) * sizeof(uint16_t);
+}
+
 void jit_cache__free_block(struct jit_cache *cache, struct jit_block *block)
 {
+    if (block->profile != NULL) {
+        xbar_free(cache->config.engine, block->profile,
+                  profile_size(block->profile->insns_max));
+    }
     xbar_free(cache->config.engine, block->sites,
               block->site_count * sizeof(*block->sites));
     xbar_free(cache->config.engine, block->bytes, block->guest_size);
@@ -246,6 +255,16 @@ bool jit_cache__add_site(struct jit_cache *cache, const struct jit_site *site)
     }
     cache->sites[cache->site_count++] = *site;
     return true;
+}
+
+bool jit_cache__add_profile(struct jit_cache *cache, struct jit_block *block,
+                            unsigned insns_max)
+{
+    block->profile = xbar_alloc(cache->config.engine, profile_size(insns_max));
+    if (block->profile != NULL) {
+        block->profile->insns_max = (uint16_t)insns_max;
+    }
+    return block->profile != NULL;
 }
 
 void jit_cache__abort(struct jit_cache *cache, struct jit_block *block)

@@ -71,6 +71,20 @@ struct jit_page_node {
     uint64_t page; /* as jit_home_page(); JIT_NO_PAGE: unused */
 };
 
+/*
+ * What is counted of a block. The code that it is counted by is in the block
+ * itself, so a block that is not profiled pays nothing.
+ */
+struct jit_profile {
+    uint64_t executions; /* of the prologue to its end */
+    uint64_t unexecuted; /* instructions of those that were left out: the
+                            block was left in the middle */
+    uint16_t insns_max;
+    /* insns + 1 of them: where the code of each instruction begins, and where
+     * that of the last ends, in bytes from the block's. */
+    uint16_t starts[];
+};
+
 struct jit_block {
     struct jit_key key;
     /* Host addresses of the first byte and of the second page's first. The
@@ -89,7 +103,8 @@ struct jit_block {
     struct jit_link *incoming;
     struct jit_block *hash_next;
     struct jit_page_node pages[2];
-    uint32_t id; /* index, for stubs to name it */
+    struct jit_profile *profile; /* NULL: nothing is counted */
+    uint32_t id;                 /* index, for stubs to name it */
 };
 
 struct jit_cache;
@@ -139,6 +154,10 @@ struct jit_block *jit_cache__begin(struct jit_cache *cache,
                                    const struct jit_key *key, size_t size,
                                    struct code_buf *b);
 bool jit_cache__add_site(struct jit_cache *cache, const struct jit_site *site);
+/* Between begin and finish: have a profile, for at most @insns_max
+ * instructions. False if memory is short. */
+bool jit_cache__add_profile(struct jit_cache *cache, struct jit_block *block,
+                            unsigned insns_max) XBAR_MUST_CHECK;
 bool jit_cache__finish(struct jit_cache *cache, struct jit_block *block,
                        const struct code_buf *b, const uint8_t *bytes)
     XBAR_MUST_CHECK;

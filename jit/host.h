@@ -225,6 +225,9 @@ size_t jit_host__cold_size(void); /* of the array at emit->cold */
 /* The block's entry; the count is filled in by the epilogue. */
 void jit_host__prologue(struct jit_emit *e);
 void jit_host__epilogue(struct jit_emit *e);
+/* Add 1 to @counter, which outlives the block; before an instruction's code.
+ * Other threads that add to it as well may get lost. */
+void jit_host__count(struct jit_emit *e, uint64_t *counter);
 
 void jit_host__alu(struct jit_emit *e, enum jit_alu op, unsigned rd,
                    unsigned rs1, struct jit_operand b);

@@ -74,6 +74,16 @@ void jit_host__prologue(struct jit_emit *e)
     cold->jump_at = x86_jcc(e->b, CC_S, NULL);
 }
 
+/*
+ *     mov  rax, counter
+ *     add  qword [rax], 1
+ */
+void jit_host__count(struct jit_emit *e, uint64_t *counter)
+{
+    x86_load_imm(e->b, RAX, (uintptr_t)counter);
+    x86_alu_imm(e->b, X86_ALU_ADD, 8, x86_mem(RAX, 0), 1);
+}
+
 /* ---- Links ------------------------------------------------------------- */
 
 /* One-byte nops until a displacement after @opcode bytes is 4-byte aligned.

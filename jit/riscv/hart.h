@@ -54,6 +54,10 @@ struct xbar_riscv_config {
     /* Bytes of translated code at most; 0: XBAR_RISCV_CODE_LIMIT. */
     size_t code_limit;
 
+    /* Have translated code count how often each block runs, and its indirect
+     * jumps: see xbar_riscv_for_each_block(). */
+    bool count_blocks;
+
     unsigned stress; /* enum xbar_riscv_stress: for tests */
 };
 
@@ -87,6 +91,11 @@ struct xbar_riscv_jit_stats {
     uint64_t evicted;     /* blocks dropped: their segment was needed */
     uint64_t code_bytes;  /* live */
     uint64_t code_bytes_ever;
+
+    /* Counted with config.count_blocks, else 0. */
+    uint64_t jumps;             /* indirect jumps: returns, calls by pointer */
+    uint64_t gone_executions;   /* of blocks that were dropped since */
+    uint64_t gone_instructions; /* retired in these */
 };
 
 struct xbar_riscv_stats {
@@ -190,6 +199,53 @@ XBAR_API int xbar_riscv_set_csr(struct xbar_riscv_hart *hart, unsigned csr,
 
 XBAR_API void xbar_riscv_get_stats(const struct xbar_riscv_hart *hart,
                                    struct xbar_riscv_stats *stats);
+
+/* ---- Translated code (while the hart does not run) --------------------- */
+
+/**
+ * A block: guest instructions that were translated together.
+ *
+ * Its code may end in more than its last instruction's: what finds the next
+ * block, or has the interpreter do what is not translated. Behind hot_size
+ * bytes are the paths that are taken rarely.
+ *
+ * What pointers lead to is there until the hart runs, its engine is set, or
+ * it is freed.
+ */
+struct xbar_riscv_block {
+    uint64_t pc;
+    uint64_t phys; /* guest-physical address of the first byte's page */
+    /* One pc may have several blocks: each combination of privilege, address
+     * translation and FPU state has its own. No meaning but identity. */
+    uint32_t mode;
+    uint32_t insns;
+    const uint8_t *guest; /* the bytes that were translated */
+    uint32_t guest_size;
+    uint32_t code_size;
+    const uint8_t *code; /* for the host */
+    uint32_t hot_size;
+
+    /* With config.count_blocks; else 0 and NULL. */
+    uint64_t executions;
+    uint64_t instructions;  /* retired in it */
+    const uint16_t *starts; /* insns + 1 offsets into code: where each
+                               instruction's begins; the end of the last */
+};
+
+/** What xbar_riscv_for_each_block() calls; false stops. */
+typedef bool xbar_riscv_block_fn(void *opaque,
+                                 const struct xbar_riscv_block *block);
+
+/**
+ * xbar_riscv_for_each_block() - the blocks that are there now, in no order
+ *
+ * With config.count_blocks since the engine was set, the sum of their
+ * instructions and gone_instructions is the instructions of struct
+ * xbar_riscv_jit_stats. Nothing is called without a translating engine. @cb
+ * must not have the hart do anything.
+ */
+XBAR_API void xbar_riscv_for_each_block(const struct xbar_riscv_hart *hart,
+                                        xbar_riscv_block_fn *cb, void *opaque);
 
 /**
  * xbar_riscv_print() - the text of one instruction

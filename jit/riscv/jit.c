@@ -88,6 +88,7 @@ static void forget_block(void *opaque, const struct jit_block *block)
         slot->pc = 1;
     }
     jit_host__forget_returns(&hart->jit_state);
+    riscv__block_gone(hart->jit, block);
 }
 
 /* ---- Counting ---------------------------------------------------------- */
@@ -210,6 +211,7 @@ static struct jit_block *leave_site(struct xbar_riscv_hart *hart,
 
     xbar_assert(block != NULL);
     settle(hart, block->insns - (*site)->insn);
+    riscv__block_left(block, block->insns - (*site)->insn);
     return block;
 }
 

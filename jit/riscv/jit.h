@@ -67,6 +67,20 @@ void riscv__code_watch(struct xbar_riscv_hart *hart, uint64_t pc,
 /* fence.i */
 void riscv__code_synchronize(struct xbar_riscv_hart *hart);
 
+/* ---- blocks.c ---------------------------------------------------------- */
+
+/* Of @block, the last @count instructions were not executed. */
+static inline void riscv__block_left(const struct jit_block *block,
+                                     unsigned count)
+{
+    if (unlikely(block->profile != NULL)) {
+        block->profile->unexecuted += count;
+    }
+}
+
+/* @block is going: what it counted is kept in the totals. */
+void riscv__block_gone(struct riscv_jit *jit, const struct jit_block *block);
+
 /* ---- lockstep.c -------------------------------------------------------- */
 
 /* A block is about to run: remember the state. */

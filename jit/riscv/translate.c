@@ -323,6 +323,9 @@ static void translate_jump(struct translation *t, const struct riscv_insn *insn)
     if (insn->op == RISCV_OP_JALR) {
         bool returns = is_link(insn->rs1) && !is_link(insn->rd);
 
+        if (t->e.block->profile != NULL) {
+            jit_host__count(&t->e, &t->hart->jit->stats.jumps);
+        }
         jit_host__jump_indirect(&t->e, insn->rs1, insn->imm, insn->rd, next,
                                 returns);
         return;
@@ -390,6 +393,32 @@ static bool translate_insn(struct translation *t, const struct riscv_insn *insn)
 
 /* ---- Blocks ------------------------------------------------------------ */
 
+/* Where the code of the next instruction begins, and that of this one ends. */
+static void note_start(const struct translation *t)
+{
+    const struct jit_block *block = t->e.block;
+
+    if (block->profile != NULL) {
+        block->profile->starts[block->insns] =
+            (uint16_t)code_buf__offset(t->e.b);
+    }
+}
+
+/* False: memory is short. */
+static bool start_counting(struct translation *t)
+{
+    struct jit_block *block = t->e.block;
+
+    if (!t->hart->config.count_blocks) {
+        return true;
+    }
+    if (!jit_cache__add_profile(t->e.cache, block, t->max_insns)) {
+        return false;
+    }
+    jit_host__count(&t->e, &block->profile->executions);
+    return true;
+}
+
 /* Emit the body. The count of instructions in the block is final then. */
 static void translate_body(struct translation *t)
 {
@@ -398,6 +427,7 @@ static void translate_body(struct translation *t)
     struct riscv_insn insn;
     bool ended = false;
 
+    note_start(t);
     while (!ended && !t->e.failed && !t->e.b->full) {
         t->pc = t->source->pc + offset;
         if (block->insns == t->max_insns ||
@@ -415,6 +445,7 @@ static void translate_body(struct translation *t)
         ended = translate_insn(t, &insn);
         offset += insn.length;
         block->insns++;
+        note_start(t);
         if (t->source->host2 != NULL && !ended) {
             go_on(t, t->source->pc + offset);
             break;
@@ -451,6 +482,7 @@ static struct jit_block *try_translate(struct xbar_riscv_hart *hart,
     block->home[0] = source->home[0];
     block->home[1] = source->home[1];
     jit_host__prologue(&t.e);
+    t.e.failed |= !start_counting(&t);
     translate_body(&t);
     block->hot_size = code_buf__offset(&b);
     jit_host__epilogue(&t.e);

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Translated code from outside: what there is, and how often it ran.
+ *
+ * A block that is profiled counts each entry behind its prologue. Whoever
+ * leaves it in the middle says how much of it was not executed, so that
+ *
+ *     executions * insns - unexecuted = instructions retired in the block
+ *
+ * and the sum over all blocks, those that are gone included, is what the
+ * budget says was retired in translated code: to the instruction.
+ */
+#include "jit/riscv/jit.h"
+
+static uint64_t instructions_in(const struct jit_block *block)
+{
+    return block->profile->executions * block->insns -
+           block->profile->unexecuted;
+}
+
+void riscv__block_gone(struct riscv_jit *jit, const struct jit_block *block)
+{
+    if (block->profile != NULL) {
+        jit->stats.gone_executions += block->profile->executions;
+        jit->stats.gone_instructions += instructions_in(block);
+    }
+}
+
+struct visit {
+    const struct code_memory *memory;
+    xbar_riscv_block_fn *cb;
+    void *opaque;
+};
+
+static bool visit_block(void *opaque, const struct jit_block *block)
+{
+    const struct visit *visit = opaque;
+    struct xbar_riscv_block shown = {
+        .pc = block->key.pc,
+        .phys = block->key.page,
+        .mode = block->key.mode,
+        .insns = block->insns,
+        .guest = block->bytes,
+        .guest_size = block->guest_size,
+        .code = code_memory__rx(visit->memory, block->code),
+        .code_size = block->code_size,
+        .hot_size = block->hot_size,
+    };
+
+    if (block->profile != NULL) {
+        shown.executions = block->profile->executions;
+        shown.instructions = instructions_in(block);
+        shown.starts = block->profile->starts;
+    }
+    return visit->cb(visit->opaque, &shown);
+}
+
+void xbar_riscv_for_each_block(const struct xbar_riscv_hart *hart,
+                               xbar_riscv_block_fn *cb, void *opaque)
+{
+    if (hart->jit != NULL) {
+        struct visit visit = {
+            .memory = jit_cache__memory(hart->jit->cache),
+            .cb = cb,
+            .opaque = opaque,
+        };
+
+        jit_cache__for_each(hart->jit->cache, visit_block, &visit);
+    }
+}
