@@ -18,6 +18,7 @@ struct bench_table {
 extern const struct bench_table bench_floors; /* floors.c */
 extern const struct bench_table bench_access; /* access.c */
 extern const struct bench_table bench_tlb;    /* tlb.c */
+extern const struct bench_table bench_emit;   /* emit.c */
 extern const struct bench_table bench_lookup; /* lookup.c */
 extern const struct bench_table bench_commit; /* commit.c */
 

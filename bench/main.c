@@ -11,7 +11,8 @@
 int main(int argc, char **argv)
 {
     const struct bench_table *tables[] = {
-        &bench_floors, &bench_access, &bench_tlb, &bench_lookup, &bench_commit,
+        &bench_floors, &bench_access, &bench_tlb,
+        &bench_emit,   &bench_lookup, &bench_commit,
     };
 
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
