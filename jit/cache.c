@@ -153,7 +153,8 @@ struct jit_block *jit_cache__recover(const struct jit_cache *cache,
                                      const struct jit_site **site)
 {
     uint32_t offset = code_memory__offset(cache->memory, rx);
-    struct jit_block *block = jit_cache__block_at(cache, offset);
+    /* Where the call was: behind it another block, or segment, may begin. */
+    struct jit_block *block = jit_cache__block_at(cache, offset - 1);
 
     if (block == NULL) {
         return NULL;

@@ -171,7 +171,7 @@ struct jit_block *jit_cache__block_at(const struct jit_cache *cache,
         return NULL;
     }
     block = list->items[count - 1];
-    return offset - block->code <= block->code_size ? block : NULL;
+    return offset - block->code < block->code_size ? block : NULL;
 }
 
 /* ---- The end ----------------------------------------------------------- */

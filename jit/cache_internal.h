@@ -87,7 +87,7 @@ void jit_cache__add_to_segment(struct jit_cache *cache,
                                struct jit_block *block);
 void jit_cache__remove_from_segment(struct jit_cache *cache,
                                     struct jit_block *block);
-/* The block whose code holds @offset, its end included; or NULL. */
+/* The block whose code holds @offset, or NULL. */
 struct jit_block *jit_cache__block_at(const struct jit_cache *cache,
                                       uint32_t offset);
 void jit_cache__free_index(struct jit_cache *cache);

@@ -48,8 +48,9 @@ static struct jit_key key_of(uint64_t pc, uint64_t page)
 
 static struct jit_block *add(struct jit_cache *cache, const struct jit_key *key)
 {
-    const struct jit_site site = {
-        .return_offset = 20, .insn = 1, .pc_offset = 2, .length = 4
+    static const struct jit_site sites[] = {
+        { .return_offset = 20, .insn = 1, .pc_offset = 2, .length = 4 },
+        { .return_offset = CODE_SIZE, .insn = 2, .pc_offset = 6, .length = 4 },
     };
     static const uint8_t bytes[10];
     struct code_buf b;
@@ -64,7 +65,8 @@ static struct jit_block *add(struct jit_cache *cache, const struct jit_key *key)
         block->links[i].jump_at = JUMP_AT + 8 * i;
         block->links[i].stub = STUB_AT + 8 * i;
     }
-    assert_true(jit_cache__add_site(cache, &site));
+    assert_true(jit_cache__add_site(cache, &sites[0]));
+    assert_true(jit_cache__add_site(cache, &sites[1]));
     assert_true(jit_cache__finish(cache, block, &b, bytes));
     return block;
 }
@@ -143,6 +145,30 @@ static void test_recovery_names_block_and_site(void **state)
         assert_null(jit_cache__recover(cache, code + 21, &site));
     }
     assert_null(jit_cache__recover(cache, &site, &site));
+    jit_cache__free(cache);
+}
+
+/* A call may be the last thing in a block, and in a segment. */
+static void test_recovery_of_a_call_at_the_end(void **state)
+{
+    struct jit_cache *cache = make(1 << 20, 4 * CODE_SIZE);
+    struct jit_block *blocks[16];
+    const struct jit_site *site;
+
+    (void)state;
+    for (unsigned i = 0; i < 16; i++) {
+        const struct jit_key key = key_of(0x1000 + 16 * i, 0);
+
+        blocks[i] = add(cache, &key);
+    }
+    for (unsigned i = 0; i < 16; i++) {
+        const uint8_t *code =
+            code_memory__rx(jit_cache__memory(cache), blocks[i]->code);
+
+        assert_ptr_equal(jit_cache__recover(cache, code + CODE_SIZE, &site),
+                         blocks[i]);
+        assert_int_equal(site->pc_offset, 6);
+    }
     jit_cache__free(cache);
 }
 
@@ -279,6 +305,7 @@ int main(void)
         cmocka_unit_test(test_keys_differ_in_every_field),
         cmocka_unit_test(test_links_are_undone_from_both_ends),
         cmocka_unit_test(test_recovery_names_block_and_site),
+        cmocka_unit_test(test_recovery_of_a_call_at_the_end),
         cmocka_unit_test(test_pages_know_their_blocks),
         cmocka_unit_test(test_both_pages_in_one_bucket),
         cmocka_unit_test(test_eviction_unlinks_everything),
