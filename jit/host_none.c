@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * No host: the tree builds anywhere, and everything is interpreted. Of the
- * host contract only the first function is ever called; the emit API says that
- * there is none.
+ * host contract only the first function is ever called, and the others are
+ * there for the linker. The emit API says that there is none.
  */
 #include <errno.h>
 
@@ -64,4 +64,152 @@ int xbar_emit_bind(struct xbar_emit_buffer *buffer, uint32_t fixup, uint32_t to)
     (void)fixup;
     (void)to;
     return -ENOTSUP;
+}
+
+/* ---- For the linker ---------------------------------------------------- */
+
+/* Nothing below looks at what it is given. */
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+
+static _Noreturn void no_host(void)
+{
+    xbar_assert_failed("a host", __FILE__, __LINE__, __func__);
+}
+
+size_t jit_host__stubs_size(void)
+{
+    no_host();
+}
+
+struct jit_stubs *jit_host__make_stubs(struct xbar_engine *engine,
+                                       struct code_memory *cm,
+                                       const struct jit_guest *guest)
+{
+    no_host();
+}
+
+void jit_host__free_stubs(struct xbar_engine *engine, struct jit_stubs *stubs)
+{
+    no_host();
+}
+
+struct jit_exit jit_host__enter(const struct jit_stubs *stubs, void *vcpu,
+                                const uint8_t *code)
+{
+    no_host();
+}
+
+size_t jit_host__cold_size(void)
+{
+    no_host();
+}
+
+void jit_host__prologue(struct jit_emit *e)
+{
+    no_host();
+}
+
+void jit_host__epilogue(struct jit_emit *e)
+{
+    no_host();
+}
+
+void jit_host__count(struct jit_emit *e, uint64_t *counter)
+{
+    no_host();
+}
+
+void jit_host__alu(struct jit_emit *e, enum jit_alu op, unsigned rd,
+                   unsigned rs1, struct jit_operand b)
+{
+    no_host();
+}
+
+void jit_host__set(struct jit_emit *e, unsigned rd, uint64_t value)
+{
+    no_host();
+}
+
+void jit_host__load(struct jit_emit *e, const struct jit_access *access)
+{
+    no_host();
+}
+
+void jit_host__store(struct jit_emit *e, const struct jit_access *access)
+{
+    no_host();
+}
+
+void jit_host__fence(struct jit_emit *e)
+{
+    no_host();
+}
+
+void jit_host__amo(struct jit_emit *e, enum jit_amo op, unsigned size_log2,
+                   unsigned rd, unsigned rs1, unsigned rs2)
+{
+    no_host();
+}
+
+void jit_host__load_reserved(struct jit_emit *e, unsigned size_log2,
+                             unsigned rd, unsigned rs1,
+                             const struct jit_reservation *r)
+{
+    no_host();
+}
+
+void jit_host__store_conditional(struct jit_emit *e, unsigned size_log2,
+                                 unsigned rd, unsigned rs1, unsigned rs2,
+                                 const struct jit_reservation *r)
+{
+    no_host();
+}
+
+void jit_host__execute(struct jit_emit *e, uint32_t bits, unsigned reads,
+                       unsigned writes)
+{
+    no_host();
+}
+
+void jit_host__goto(struct jit_emit *e, unsigned link, uint64_t pc,
+                    bool same_page)
+{
+    no_host();
+}
+
+void jit_host__branch(struct jit_emit *e, enum jit_condition cc, unsigned rs1,
+                      unsigned rs2, uint64_t pc, bool same_page)
+{
+    no_host();
+}
+
+void jit_host__jump_indirect(struct jit_emit *e, unsigned base, int32_t offset,
+                             unsigned rd, uint64_t link_pc, bool returns)
+{
+    no_host();
+}
+
+void jit_host__push_return(struct jit_emit *e, uint64_t pc)
+{
+    no_host();
+}
+
+void jit_host__forget_returns(struct jit_state *state)
+{
+    no_host();
+}
+
+void jit_host__step(struct jit_emit *e)
+{
+    no_host();
+}
+
+void jit_host__patch_jump(uint8_t *rw, uint32_t at, uint32_t target)
+{
+    no_host();
+}
+
+void jit_host__patch_word(uint8_t *rw, uint32_t value)
+{
+    no_host();
 }
