@@ -46,6 +46,7 @@ enum reserved_register {
 /* Pointers that addi may move. */
 static const uint8_t moving_pointers[] = { X_SP, 8, 9, 18, 19, 20 };
 
+#define CSR_TIME 0xc01
 #define ADDI_NOP 0x00000013u
 #define C_NOP    0x0001u
 #define EBREAK   0x00100073u
@@ -57,6 +58,7 @@ struct generator {
     uint64_t rng;
     unsigned loop_left; /* units until the open loop ends; 0: none is open */
     size_t loop_start;  /* its first slot */
+    bool counters;      /* may go to registers */
 };
 
 static uint32_t below(struct generator *g, uint32_t bound)
@@ -161,8 +163,8 @@ static uint32_t random_pointer(struct generator *g)
 
 /*
  * Put a CSR into the bits of a CSR instruction: one that user mode has, or
- * one that it has not. Counters are read into x0: they differ in each run,
- * but that they are there, and read-only, does not.
+ * one that it has not. Counters are mostly read into x0: they differ in each
+ * run, but that they are there, and read-only, does not.
  */
 static uint32_t with_random_csr(struct generator *g, uint32_t bits)
 {
@@ -176,7 +178,9 @@ static uint32_t with_random_csr(struct generator *g, uint32_t bits)
         csr = absent[below(g, ARRAY_SIZE(absent))];
     } else if (one_in(g, 12)) {
         csr = counters[below(g, ARRAY_SIZE(counters))];
-        bits &= ~(31u << 7);
+        if (!g->counters || csr == CSR_TIME) {
+            bits &= ~(31u << 7);
+        }
         bits &= one_in(g, 2) ? ~(31u << 15) : UINT32_MAX;
         if ((bits >> 12 & 7) == 2 || (bits >> 12 & 7) == 3) {
             /* csrrs and csrrc of a register that holds 0 write, and so trap
@@ -555,13 +559,22 @@ static void fill_state(struct generator *g)
     g->sequence->data_seed = random_next(&g->rng);
 }
 
-void insn_generate(struct insn_sequence *sequence, uint64_t seed)
+void insn_generate_state(struct insn_sequence *sequence, uint64_t seed)
 {
-    struct generator g = { .sequence = sequence, .rng = random_mix(seed) };
+    struct generator g = { .sequence = sequence, .rng = random_mix(~seed) };
+
+    fill_state(&g);
+}
+
+void insn_generate(struct insn_sequence *sequence, uint64_t seed, bool counters)
+{
+    struct generator g = { .sequence = sequence,
+                           .rng = random_mix(seed),
+                           .counters = counters };
     uint32_t units = MIN_UNITS + below(&g, MAX_UNITS - MIN_UNITS);
 
-    memset(sequence, 0, sizeof(*sequence));
     sequence->seed = seed;
+    sequence->count = 0;
     fill_state(&g);
     while (units-- > 0) {
         emit_row(&g, below(&g, (uint32_t)insn_row_count));

@@ -32,8 +32,16 @@ struct insn_sequence {
     struct insn_slot slots[INSN_MAX_SLOTS];
 };
 
-/** insn_generate() - the sequence of @seed, the same on every host */
-void insn_generate(struct insn_sequence *sequence, uint64_t seed);
+/**
+ * insn_generate() - the sequence of @seed, the same on every host
+ * @counters: instret and cycle are read into registers: equal in engines of
+ * ours, but not elsewhere
+ */
+void insn_generate(struct insn_sequence *sequence, uint64_t seed,
+                   bool counters);
+
+/** insn_generate_state() - other registers and data for the same code */
+void insn_generate_state(struct insn_sequence *sequence, uint64_t seed);
 
 /** insn_size() - bytes of code */
 size_t insn_size(const struct insn_sequence *sequence);

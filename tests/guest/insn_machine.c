@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A sequence runs in U-mode. Whatever traps comes to a handler in M-mode that
- * does one thing: store to a device, which has xbar_riscv_run() return. The
- * rest is done here, as a kernel would: note the fault, skip the instruction,
- * and go on through an mret.
+ * A sequence runs in U-mode; with paging also in S-mode. Whatever traps comes
+ * to a handler in M-mode that does one thing: store to a device, which has
+ * xbar_riscv_run() return. The rest is done here, as a kernel would: note the
+ * fault, skip the instruction, and go on through an mret.
  *
- *   LAUNCH: fence.i; mret ----> sequence, U-mode ----trap----+
+ *   LAUNCH: fence.i; mret ----> sequence --------- trap -----+
  *      ^                                                     v
  *      +---- host: registers, mepc <---- device <---- HANDLER: sd
  *
- * Neighbouring pages of the guest are not neighbours in host memory: pages 2n
- * and 2n + 1 are exchanged. What crosses a page and was looked up as if it did
- * not, then finds the wrong bytes.
+ * With paging each sequence has tables of its own, so it is first launched
+ * from SYNC, one sfence.vma before.
  */
 #include "tests/guest/insn_machine.h"
 
@@ -19,24 +18,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/engine.h"
-#include "jit/riscv/hart.h"
+#include "tests/guest/insn_board.h"
+#include "tests/guest/insn_paging.h"
 #include "tests/guest/insn_rows.h"
 #include "tests/guest/require.h"
 
-#define MONITOR     UINT64_C(0x30000000)
-#define HANDLER     MONITOR
-#define LAUNCH      (MONITOR + 0x100)
-#define EXIT_DEVICE UINT64_C(0x30001000)
+#define HANDLER BOARD_MONITOR
+#define LAUNCH  (BOARD_MONITOR + 0x100)
+#define SYNC    (LAUNCH - 4) /* sfence.vma, then LAUNCH */
 
 /* Loops run at most a few rounds: far above any sequence's length. */
-#define MAX_INSNS 20000
-#define MAX_TRAPS 2000
+#define MAX_INSNS 4000
+#define MAX_TRAPS 1000
+
+/* Ticks to the next timer interrupt: enough for the handler to come back. */
+#define MIN_PERIOD 2
+#define MAX_PERIOD 64
 
 enum csr {
     CSR_FCSR = 0x003,
     CSR_SCOUNTEREN = 0x106,
+    CSR_SATP = 0x180,
     CSR_MSTATUS = 0x300,
+    CSR_MIE = 0x304,
     CSR_MTVEC = 0x305,
     CSR_MCOUNTEREN = 0x306,
     CSR_MSCRATCH = 0x340,
@@ -45,112 +49,37 @@ enum csr {
     CSR_MTVAL = 0x343,
     CSR_PMPCFG0 = 0x3a0,
     CSR_PMPADDR0 = 0x3b0,
+    CSR_MCYCLE = 0xb00,
+    CSR_MINSTRET = 0xb02,
 };
 
 #define MSTATUS_FS_ON    (UINT64_C(3) << 13) /* and MPP = U */
+#define MSTATUS_FS_STEP  (UINT64_C(1) << 13)
 #define COUNTERS_ON      7 /* cycle, time, instret, as in Linux */
 #define CAUSE_BREAKPOINT 3
 #define CAUSE_ECALL_U    8
+#define CAUSE_ECALL_S    9
+#define CAUSE_TIMER      (UINT64_C(1) << 63 | XBAR_RISCV_IRQ_M_TIMER)
+#define MIE_TIMER        (UINT64_C(1) << XBAR_RISCV_IRQ_M_TIMER)
 #define LINUX_ENOSYS     38
 #define REG_A0           10
 #define REG_HANDLER      31
 #define PMP_ALL_NAPOT    0x1f
 #define PMP_ALL_ADDRESS  (UINT64_MAX >> 10)
 
-#define CODE_PAGES (GUEST_CODE_SIZE / GUEST_PAGE)
-#define DATA_PAGES (GUEST_DATA_SIZE / GUEST_PAGE)
-
-/* Guest memory whose pages are exchanged in pairs. */
-struct paged_ram {
-    MemoryRegion ram;
-    MemoryRegion *pages; /* aliases, one a page */
-    size_t count;
-    uint8_t *host;
-};
-
 struct insn_machine {
-    struct xbar_engine *engine;
-    MemoryRegion root, monitor, exit_device;
-    MemoryRegion code_pages[CODE_PAGES], data_pages[DATA_PAGES];
-    struct paged_ram code, data;
-    AddressSpace as;
+    struct insn_machine_config config;
+    struct insn_board board;
     struct xbar_riscv_hart *hart;
     uint64_t data_words[GUEST_DATA_SIZE / 8]; /* in the guest's order */
+    uint64_t rng;                             /* of timer interrupts */
+    uint64_t launch;                          /* where the hart starts */
     bool trapped;
+    bool mismatched; /* in this run */
+    char *mismatch;
 };
 
-/* ---- The board --------------------------------------------------------- */
-
-static void write_exit(void *opaque, hwaddr addr, uint64_t value, unsigned size)
-{
-    struct insn_machine *machine = opaque;
-
-    (void)addr;
-    (void)value;
-    (void)size;
-    machine->trapped = true;
-    xbar_riscv_request_exit(machine->hart);
-}
-
-static uint64_t read_nothing(void *opaque, hwaddr addr, unsigned size)
-{
-    (void)opaque;
-    (void)addr;
-    (void)size;
-    return 0;
-}
-
-static const MemoryRegionOps exit_ops = {
-    .read = read_nothing,
-    .write = write_exit,
-    .endianness = DEVICE_LITTLE_ENDIAN,
-    .impl = { .max_access_size = 8 },
-};
-
-static void add_ram(struct insn_machine *machine, MemoryRegion *mr,
-                    const char *name, uint64_t addr, uint64_t size)
-{
-    require(memory_region_init_ram(mr, NULL, name, size, NULL) == 0);
-    require(memory_region_add_subregion(&machine->root, addr, mr) == 0);
-}
-
-static void add_paged_ram(struct insn_machine *machine, struct paged_ram *paged,
-                          const char *name, uint64_t addr)
-{
-    require(memory_region_init_ram(&paged->ram, NULL, name,
-                                   paged->count * GUEST_PAGE, NULL) == 0);
-    paged->host = memory_region_get_ram_ptr(&paged->ram);
-    for (size_t i = 0; i < paged->count; i++) {
-        MemoryRegion *page = &paged->pages[i];
-
-        require(memory_region_init_alias(page, NULL, name, &paged->ram,
-                                         (i ^ 1) * GUEST_PAGE,
-                                         GUEST_PAGE) == 0);
-        require(memory_region_add_subregion(&machine->root,
-                                            addr + i * GUEST_PAGE, page) == 0);
-    }
-}
-
-/* Copies @size bytes to the start of paged memory, or from there. */
-static void write_paged(struct paged_ram *paged, const void *from, size_t size)
-{
-    for (size_t done = 0; done < size; done += GUEST_PAGE) {
-        size_t left = size - done;
-
-        memcpy(paged->host + (done ^ GUEST_PAGE), (const uint8_t *)from + done,
-               left < GUEST_PAGE ? left : GUEST_PAGE);
-    }
-}
-
-static void read_paged(const struct paged_ram *paged, void *to, size_t size)
-{
-    for (size_t done = 0; done < size; done += GUEST_PAGE) {
-        size_t left = size - done;
-
-        memcpy((uint8_t *)to + done, paged->host + (done ^ GUEST_PAGE),
-               left < GUEST_PAGE ? left : GUEST_PAGE);
-    }
-}
+/* ---- The hart ---------------------------------------------------------- */
 
 static void add_monitor(struct insn_machine *machine)
 {
@@ -160,36 +89,23 @@ static void add_monitor(struct insn_machine *machine)
         0x0000006f, /* j . */
     };
     static const uint32_t launch[] = {
+        0x12000073, /* sfence.vma */
         0x0000100f, /* fence.i */
         0x30200073, /* mret */
     };
-    uint8_t *ram;
+    uint8_t *ram = memory_region_get_ram_ptr(&machine->board.monitor);
 
-    add_ram(machine, &machine->monitor, "monitor", MONITOR, GUEST_PAGE);
-    ram = memory_region_get_ram_ptr(&machine->monitor);
-    memcpy(ram + (HANDLER - MONITOR), handler, sizeof(handler));
-    memcpy(ram + (LAUNCH - MONITOR), launch, sizeof(launch));
+    memcpy(ram + (HANDLER - BOARD_MONITOR), handler, sizeof(handler));
+    memcpy(ram + (SYNC - BOARD_MONITOR), launch, sizeof(launch));
 }
 
-static void add_regions(struct insn_machine *machine)
+static void note_trap(void *opaque)
 {
-    require(memory_region_init(&machine->root, NULL, "system", UINT64_MAX) ==
-            0);
-    machine->code =
-        (struct paged_ram){ .pages = machine->code_pages, .count = CODE_PAGES };
-    machine->data =
-        (struct paged_ram){ .pages = machine->data_pages, .count = DATA_PAGES };
-    add_paged_ram(machine, &machine->code, "code", GUEST_CODE);
-    add_paged_ram(machine, &machine->data, "data", GUEST_DATA);
-    add_monitor(machine);
-    require(memory_region_init_io(&machine->exit_device, NULL, &exit_ops,
-                                  machine, "exit", GUEST_PAGE) == 0);
-    require(memory_region_add_subregion(&machine->root, EXIT_DEVICE,
-                                        &machine->exit_device) == 0);
-    require(address_space_init(&machine->as, &machine->root, "memory") == 0);
-}
+    struct insn_machine *machine = opaque;
 
-/* ---- The hart ---------------------------------------------------------- */
+    machine->trapped = true;
+    xbar_riscv_request_exit(machine->hart);
+}
 
 static void put_csr(struct insn_machine *machine, enum csr csr, uint64_t value)
 {
@@ -204,54 +120,65 @@ static uint64_t take_csr(struct insn_machine *machine, enum csr csr)
     return value;
 }
 
-struct insn_machine *insn_machine_new(void)
+/* As at power-on, and ready for sequences. */
+static void reset(struct insn_machine *machine)
 {
-    struct insn_machine *machine = calloc(1, sizeof(*machine));
-    struct xbar_riscv_config config = { .reset_pc = LAUNCH };
-
-    require(machine != NULL);
-    machine->engine = xbar_engine_new(NULL);
-    require(machine->engine && xbar_engine_enter(machine->engine) == 0);
-    add_regions(machine);
-    xbar_engine_leave(machine->engine);
-    config.as = &machine->as;
-    machine->hart = xbar_riscv_new(&config);
-    require(machine->hart != NULL);
+    xbar_riscv_reset(machine->hart);
     put_csr(machine, CSR_PMPADDR0, PMP_ALL_ADDRESS);
     put_csr(machine, CSR_PMPCFG0, PMP_ALL_NAPOT);
     put_csr(machine, CSR_MTVEC, HANDLER);
     put_csr(machine, CSR_MCOUNTEREN, COUNTERS_ON);
     put_csr(machine, CSR_SCOUNTEREN, COUNTERS_ON);
-    return machine;
+    if (machine->config.paged) {
+        put_csr(machine, CSR_SATP, PAGING_SATP);
+    }
 }
 
-static void destroy_regions(MemoryRegion *regions, size_t count)
+struct insn_machine *insn_machine_new(const struct insn_machine_config *config)
 {
-    for (size_t i = 0; i < count; i++) {
-        require(xbar_region_destroy(&regions[i], NULL, NULL) == 0);
-    }
+    struct insn_machine *machine = calloc(1, sizeof(*machine));
+    struct xbar_riscv_config hart = {
+        .reset_pc = LAUNCH,
+        .stress = config->stress,
+        .code_limit = config->code_limit,
+        .insns_per_tick = config->insns_per_tick,
+    };
+
+    require(machine != NULL);
+    machine->config = *config;
+    insn_board_open(&machine->board, note_trap, machine);
+    add_monitor(machine);
+    hart.as = &machine->board.as;
+    machine->hart = xbar_riscv_new(&hart);
+    require(machine->hart != NULL);
+    require(xbar_riscv_set_engine(machine->hart, config->engine) == 0);
+    reset(machine);
+    return machine;
 }
 
 void insn_machine_free(struct insn_machine *machine)
 {
     xbar_riscv_free(machine->hart);
-    address_space_destroy(&machine->as);
-    destroy_regions(&machine->root, 1);
-    destroy_regions(machine->code_pages, CODE_PAGES);
-    destroy_regions(machine->data_pages, DATA_PAGES);
-    destroy_regions(&machine->code.ram, 1);
-    destroy_regions(&machine->data.ram, 1);
-    destroy_regions(&machine->monitor, 1);
-    destroy_regions(&machine->exit_device, 1);
-    require(xbar_engine_free(machine->engine) == 0);
+    insn_board_close(&machine->board);
+    free(machine->mismatch);
     free(machine);
+}
+
+const char *insn_machine_mismatch(const struct insn_machine *machine)
+{
+    return machine->mismatch;
+}
+
+void insn_machine_get_stats(const struct insn_machine *machine,
+                            struct xbar_riscv_stats *stats)
+{
+    xbar_riscv_get_stats(machine->hart, stats);
 }
 
 void insn_machine_load(struct insn_machine *machine, const uint8_t *code,
                        size_t size)
 {
-    require(size <= GUEST_CODE_SIZE);
-    write_paged(&machine->code, code, size);
+    insn_board_write_code(&machine->board, code, size);
 }
 
 /* ---- Running ----------------------------------------------------------- */
@@ -261,19 +188,55 @@ static bool is_code(uint64_t pc)
     return pc >= GUEST_CODE && pc < GUEST_CODE + GUEST_CODE_SIZE - 4;
 }
 
-static uint32_t parcel_at(const struct insn_machine *machine, uint64_t pc)
-{
-    const uint8_t *host = machine->code.host + ((pc - GUEST_CODE) ^ GUEST_PAGE);
-
-    require(is_code(pc));
-    return host[0] | (uint32_t)host[1] << 8;
-}
-
 static uint32_t bits_at(const struct insn_machine *machine, uint64_t pc)
 {
-    uint32_t bits = parcel_at(machine, pc);
+    uint32_t bits = insn_board_parcel(&machine->board, pc);
 
-    return (bits & 3) == 3 ? bits | parcel_at(machine, pc + 2) << 16 : bits;
+    if ((bits & 3) == 3) {
+        bits |= insn_board_parcel(&machine->board, pc + 2) << 16;
+    }
+    return bits;
+}
+
+/* As programs have it, or off, initial or clean one time in eight. */
+static uint64_t fpu_status(const struct insn_machine *machine, uint64_t seed)
+{
+    if (!machine->config.vary_fpu || seed % 8 != 0) {
+        return MSTATUS_FS_ON;
+    }
+    return seed / 8 % 3 * MSTATUS_FS_STEP;
+}
+
+static void set_timer(struct insn_machine *machine)
+{
+    uint64_t now = xbar_riscv_time(machine->hart);
+
+    xbar_riscv_set_timecmp(
+        machine->hart,
+        now + MIN_PERIOD +
+            random_below(&machine->rng, MAX_PERIOD - MIN_PERIOD));
+}
+
+static void load_clock(struct insn_machine *machine, uint64_t seed)
+{
+    put_csr(machine, CSR_MINSTRET, 0);
+    put_csr(machine, CSR_MCYCLE, 0);
+    if (machine->config.insns_per_tick != 0) {
+        machine->rng = seed;
+        xbar_riscv_set_time(machine->hart, 0);
+        set_timer(machine);
+        put_csr(machine, CSR_MIE, MIE_TIMER);
+    }
+}
+
+/* Returns the bits of mstatus that go with them. */
+static uint64_t load_tables(struct insn_machine *machine, uint64_t seed)
+{
+    if (!machine->config.paged) {
+        return 0;
+    }
+    machine->launch = SYNC;
+    return insn_paging_make(insn_board_tables(&machine->board), seed).mstatus;
 }
 
 static void load_state(struct insn_machine *machine, const struct insn_case *in)
@@ -286,41 +249,134 @@ static void load_state(struct insn_machine *machine, const struct insn_case *in)
         xbar_riscv_set_f(machine->hart, i, in->state.f[i]);
     }
     put_csr(machine, CSR_FCSR, in->state.fcsr);
+    put_csr(machine, CSR_MSTATUS,
+            fpu_status(machine, in->data_seed) |
+                load_tables(machine, in->data_seed));
     put_csr(machine, CSR_MEPC, in->start);
     insn_fill(machine->data_words, in->data_seed);
-    write_paged(&machine->data, machine->data_words, GUEST_DATA_SIZE);
+    insn_board_write_data(&machine->board, machine->data_words);
+    load_clock(machine, in->data_seed);
 }
 
-static void save_state(struct insn_machine *machine, struct insn_outcome *out)
+static void save_outcome(struct insn_machine *machine, struct insn_outcome *out)
 {
     for (unsigned i = 0; i < 32; i++) {
         out->state.x[i] = xbar_riscv_get_x(machine->hart, i);
         out->state.f[i] = xbar_riscv_get_f(machine->hart, i);
     }
     out->state.fcsr = take_csr(machine, CSR_FCSR);
-    read_paged(&machine->data, machine->data_words, GUEST_DATA_SIZE);
+    insn_board_read_data(&machine->board, machine->data_words);
     out->memory = insn_digest(machine->data_words);
 }
 
+static void save(struct insn_machine *machine, struct insn_result *result)
+{
+    save_outcome(machine, &result->outcome);
+    if (machine->config.paged) {
+        result->trace.tables = insn_digest(insn_board_tables(&machine->board));
+    }
+}
+
+/* ---- The trace --------------------------------------------------------- */
+
+static void add_trap(struct insn_machine *machine, struct insn_trace *trace)
+{
+    uint64_t digest = trace->trap_digest;
+
+    trace->traps++;
+    trace->pc = xbar_riscv_get_pc(machine->hart);
+    trace->mstatus = take_csr(machine, CSR_MSTATUS);
+    trace->mcause = take_csr(machine, CSR_MCAUSE);
+    trace->mepc = take_csr(machine, CSR_MEPC);
+    trace->mtval = take_csr(machine, CSR_MTVAL);
+    trace->retired = take_csr(machine, CSR_MINSTRET);
+    digest = random_mix(digest + trace->pc);
+    digest = random_mix(digest + trace->mstatus);
+    digest = random_mix(digest + trace->mcause);
+    digest = random_mix(digest + trace->mepc);
+    digest = random_mix(digest + trace->mtval);
+    trace->trap_digest = random_mix(digest + trace->retired);
+}
+
+static void add_pause(const struct insn_machine *machine,
+                      struct insn_trace *trace)
+{
+    uint64_t digest =
+        random_mix(trace->pause_digest + xbar_riscv_get_pc(machine->hart));
+
+    for (unsigned i = 1; i < 32; i++) {
+        digest = (digest ^ xbar_riscv_get_x(machine->hart, i)) *
+                 UINT64_C(0x9e3779b97f4a7c15);
+        digest ^= digest >> 29;
+    }
+    trace->pause_digest = digest;
+}
+
+/* Lockstep found a difference: keep its report, and make the hart run again. */
+static void take_mismatch(struct insn_machine *machine)
+{
+    machine->mismatched = true;
+    free(machine->mismatch);
+    machine->mismatch = strdup(xbar_riscv_mismatch(machine->hart));
+    require(machine->mismatch != NULL);
+    require(xbar_riscv_set_engine(machine->hart, XBAR_RISCV_INTERP) == 0);
+    require(xbar_riscv_set_engine(machine->hart, machine->config.engine) == 0);
+}
+
+/* ---- Running ----------------------------------------------------------- */
+
+static void run_for(struct insn_machine *machine, uint64_t insns)
+{
+    if (xbar_riscv_run(machine->hart, insns) == XBAR_RISCV_EXIT_MISMATCH) {
+        take_mismatch(machine);
+    }
+}
+
+static void count_row(const struct insn_machine *machine, uint64_t *executed)
+{
+    uint64_t pc = xbar_riscv_get_pc(machine->hart);
+
+    if (is_code(pc)) {
+        executed[insn_row_of(bits_at(machine, pc))]++;
+    }
+}
+
+/* To the trap, with pauses and steps as @pace says. */
+static void run_paced(struct insn_machine *machine, struct insn_pace pace,
+                      struct insn_trace *trace)
+{
+    unsigned step = pace.executed ? 1 : pace.pause;
+
+    for (unsigned done = 0; done < MAX_INSNS; done += step) {
+        if (pace.executed) {
+            count_row(machine, pace.executed);
+        }
+        run_for(machine, step);
+        if (machine->trapped) {
+            return;
+        }
+        if (pace.pause != 0 && (done + step) % pace.pause == 0) {
+            add_pause(machine, trace);
+        }
+    }
+}
+
 /* From the launch code to the trap. False: there was none. */
-static bool run_to_trap(struct insn_machine *machine, uint64_t *executed)
+static bool run_to_trap(struct insn_machine *machine, struct insn_pace pace,
+                        struct insn_trace *trace)
 {
     machine->trapped = false;
-    put_csr(machine, CSR_MSCRATCH, EXIT_DEVICE);
-    xbar_riscv_set_pc(machine->hart, LAUNCH);
-    if (!executed) {
-        xbar_riscv_run(machine->hart, MAX_INSNS);
-    }
-    for (unsigned i = 0; executed && i < MAX_INSNS && !machine->trapped; i++) {
-        uint64_t pc = xbar_riscv_get_pc(machine->hart);
-
-        if (is_code(pc)) {
-            executed[insn_row_of(bits_at(machine, pc))]++;
-        }
-        xbar_riscv_run(machine->hart, 1);
+    put_csr(machine, CSR_MSCRATCH, BOARD_DEVICE);
+    xbar_riscv_set_pc(machine->hart, machine->launch);
+    machine->launch = LAUNCH;
+    if (pace.executed || pace.pause) {
+        run_paced(machine, pace, trace);
+    } else {
+        run_for(machine, MAX_INSNS);
     }
     xbar_riscv_set_x(machine->hart, REG_HANDLER,
                      take_csr(machine, CSR_MSCRATCH));
+    add_trap(machine, trace);
     return machine->trapped;
 }
 
@@ -328,56 +384,71 @@ static bool run_to_trap(struct insn_machine *machine, uint64_t *executed)
 static unsigned signal_of(uint64_t cause)
 {
     static const uint8_t signals[] = {
-        [0] = INSN_SIGBUS,  [1] = INSN_SIGSEGV, [2] = INSN_SIGILL,
-        [3] = INSN_SIGTRAP, [4] = INSN_SIGBUS,  [5] = INSN_SIGSEGV,
-        [6] = INSN_SIGBUS,  [7] = INSN_SIGSEGV,
+        [0] = INSN_SIGBUS,   [1] = INSN_SIGSEGV,  [2] = INSN_SIGILL,
+        [3] = INSN_SIGTRAP,  [4] = INSN_SIGBUS,   [5] = INSN_SIGSEGV,
+        [6] = INSN_SIGBUS,   [7] = INSN_SIGSEGV,  [12] = INSN_SIGSEGV,
+        [13] = INSN_SIGSEGV, [15] = INSN_SIGSEGV,
     };
 
     return cause < sizeof(signals) ? signals[cause] : 0;
 }
 
-/* What Linux does; then the instruction is passed over. False: astray. */
-static bool handle_trap(struct insn_machine *machine, uint64_t cause,
-                        struct insn_outcome *out)
+static bool is_ecall(uint64_t cause)
 {
-    uint64_t pc = take_csr(machine, CSR_MEPC);
-    uint64_t tval = take_csr(machine, CSR_MTVAL);
-    unsigned signal = signal_of(cause);
-    bool has_address = signal == INSN_SIGSEGV || signal == INSN_SIGBUS;
+    return cause == CAUSE_ECALL_U || cause == CAUSE_ECALL_S;
+}
 
-    if (!is_code(pc) || (signal == 0 && cause != CAUSE_ECALL_U)) {
+/* What Linux does; then the instruction is passed over. False: astray. */
+static bool handle_exception(struct insn_machine *machine,
+                             const struct insn_trace *trap,
+                             struct insn_outcome *out)
+{
+    unsigned signal = signal_of(trap->mcause);
+    bool has_address = signal == INSN_SIGSEGV || signal == INSN_SIGBUS;
+    uint64_t pc = trap->mepc;
+
+    if (!is_code(pc) || (signal == 0 && !is_ecall(trap->mcause))) {
         return false;
     }
     if (signal == 0) {
         xbar_riscv_set_x(machine->hart, REG_A0, -(uint64_t)LINUX_ENOSYS);
     } else {
-        insn_add_fault(
-            out, (struct insn_fault){ pc, has_address ? tval : 0, signal });
+        insn_add_fault(out, (struct insn_fault){
+                                pc, has_address ? trap->mtval : 0, signal });
     }
     put_csr(machine, CSR_MEPC, pc + ((bits_at(machine, pc) & 3) == 3 ? 4 : 2));
     return true;
 }
 
-int insn_machine_run(struct insn_machine *machine, const struct insn_case *in,
-                     struct insn_outcome *out, uint64_t *executed)
+static bool handle_trap(struct insn_machine *machine,
+                        const struct insn_trace *trap, struct insn_outcome *out)
 {
-    memset(out, 0, sizeof(*out));
-    load_state(machine, in);
-    for (unsigned traps = 0; traps < MAX_TRAPS; traps++) {
-        uint64_t cause;
+    if (trap->mcause == CAUSE_TIMER) {
+        set_timer(machine);
+        return true;
+    }
+    return handle_exception(machine, trap, out);
+}
 
-        if (!run_to_trap(machine, executed)) {
-            return -1;
+void insn_machine_run(struct insn_machine *machine, const struct insn_case *in,
+                      struct insn_pace pace, struct insn_result *result)
+{
+    struct insn_trace *trace = &result->trace;
+
+    memset(result, 0, sizeof(*result));
+    machine->launch = LAUNCH;
+    machine->mismatched = false;
+    load_state(machine, in);
+    while (trace->traps < MAX_TRAPS && run_to_trap(machine, pace, trace)) {
+        if (trace->mcause == CAUSE_BREAKPOINT && trace->mepc == in->end) {
+            save(machine, result);
+            return;
         }
-        cause = take_csr(machine, CSR_MCAUSE);
-        if (cause == CAUSE_BREAKPOINT &&
-            take_csr(machine, CSR_MEPC) == in->end) {
-            save_state(machine, out);
-            return 0;
-        }
-        if (!handle_trap(machine, cause, out)) {
-            return -1;
+        if (!handle_trap(machine, trace, &result->outcome)) {
+            break;
         }
     }
-    return -1;
+    save(machine, result);
+    trace->failed = machine->mismatched ? 2 : 1;
+    reset(machine); /* it may be in the middle of anything */
 }
