@@ -27,10 +27,10 @@
  * What is written
  *   - keeps all registers but the scratch ones and the value of a load;
  *     the flags change unless XBAR_EMIT_KEEP_FLAGS. A fault keeps the value
- *     register, too. The slow path also changes what a C function may: vector
- *     registers and x87 (a caller that has live ones there binds `miss` to
- *     saves of its own that precede the slow path, and `back` to their
- *     restores).
+ *     register, too. The slow path may also change what is beyond the low
+ *     128 bits of vector registers, mask registers and x87, as any C function
+ *     may (a caller that has live ones there binds `miss` to saves of its own
+ *     that precede the slow path, and `back` to their restores).
  *   - holds no address of itself: it runs wherever the buffer is mapped, also
  *     when it is written through another mapping. Functions are called by
  *     their absolute address, so it is for this process only.
@@ -62,9 +62,9 @@ extern "C" {
 
 /* Bytes that one call writes at most. */
 #define XBAR_EMIT_FAST_MAX 128 /* also xbar_emit_probe() */
-#define XBAR_EMIT_SLOW_MAX 512
+#define XBAR_EMIT_SLOW_MAX 1024
 /* Bytes of stack below a slow path, without those of the C functions. */
-#define XBAR_EMIT_STACK_MAX 256
+#define XBAR_EMIT_STACK_MAX 512
 
 /** x86-64: the numbers of its registers. */
 enum xbar_emit_x86_64 {
@@ -85,6 +85,9 @@ enum xbar_emit_x86_64 {
     XBAR_EMIT_R14,
     XBAR_EMIT_R15,
 };
+
+/** The low 128 bits of vector register @n (x86-64: xmm0 to xmm15), as live. */
+#define XBAR_EMIT_LIVE_VECTOR(n) (UINT32_C(1) << (16 + (n)))
 
 /** Instructions beyond the host's baseline that may be written. */
 enum xbar_emit_feature {
@@ -123,10 +126,10 @@ struct xbar_emit_target {
     uint8_t scratch[3];
     int32_t tlb; /* where the SoftTLB is, in bytes from *vcpu */
     /*
-     * Registers whose value is needed after an access, as 1 << number. Those
-     * that C functions may change are saved on the stack around the call, the
-     * others cost nothing here. vcpu, address and value registers need not be
-     * named.
+     * Registers whose value is needed after an access, as 1 << number, and
+     * vector registers as XBAR_EMIT_LIVE_VECTOR(number). Those that C
+     * functions may change are saved on the stack around the call, the others
+     * cost nothing here. vcpu, address and value registers need not be named.
      */
     uint32_t live;
     xbar_emit_load_fn *load;   /* NULL: tlb_load_slow() */

@@ -61,8 +61,7 @@ static bool target_is_valid(const struct xbar_emit_target *t)
             return false;
         }
     }
-    return !(t->live & (taken | EMIT_BIT(RSP))) && t->live < EMIT_BIT(16) &&
-           claim(&taken, t->vcpu);
+    return !(t->live & (taken | EMIT_BIT(RSP))) && claim(&taken, t->vcpu);
 }
 
 /* Roles of registers, and the fields that all three entries use. */

@@ -11,7 +11,8 @@
  *           | 128 bytes, if it has a red zone        |
  *           | rflags, if it keeps them               |
  *           | up to 15 bytes of gap                  |
- *           | saved registers                        |
+ *           | saved vector registers                 |
+ *           | saved general registers                |
  *           | the caller's stack pointer             |
  *     low   | value loaded, or where a fault goes on |  <- rsp
  */
@@ -21,19 +22,22 @@
 
 #include "jit/host_x86_64_emit_internal.h"
 
+/* Sets of registers, as in xbar_emit_target.live: general, then vectors. */
+#define GENERAL UINT32_C(0xffff)
+
 /* What a C function may change. */
 #define CALLER_SAVED                                                 \
     (EMIT_BIT(RAX) | EMIT_BIT(RCX) | EMIT_BIT(RDX) | EMIT_BIT(RSI) | \
      EMIT_BIT(RDI) | EMIT_BIT(R8) | EMIT_BIT(R9) | EMIT_BIT(R10) |   \
-     EMIT_BIT(R11))
+     EMIT_BIT(R11) | ~GENERAL)
 
 #define FRAME_VALUE 0
 #define FRAME_RSP   8
 #define FRAME_SAVES 16
 
-_Static_assert(FRAME_SAVES + 9 * 8 + 16 + 8 + EMIT_RED_ZONE <=
+_Static_assert(FRAME_SAVES + 10 * 8 + 16 * 16 + 16 + 8 + EMIT_RED_ZONE <=
                    XBAR_EMIT_STACK_MAX,
-               "nine registers, a gap, the flags, a red zone");
+               "registers, vectors, a gap, the flags, a red zone");
 
 /* ---- The frame --------------------------------------------------------- */
 
@@ -42,26 +46,59 @@ static struct x86_rm frame(int32_t offset)
     return x86_mem(RSP, offset);
 }
 
-/* Move the registers of @set to or from the frame. */
-static void move_saved(struct emit_piece *p, enum x86_op op, uint32_t set)
+/* Where vectors lie: aligned, behind the general registers. */
+static int32_t frame_vectors(const struct emit_piece *p)
 {
-    int32_t at = FRAME_SAVES;
+    int32_t count = __builtin_popcount(p->saved & GENERAL);
 
-    for (unsigned reg = 0; reg <= R15; reg++) {
+    return FRAME_SAVES + 8 * (count + count % 2);
+}
+
+static int32_t frame_size(const struct emit_piece *p)
+{
+    return frame_vectors(p) + 16 * __builtin_popcount(p->saved & ~GENERAL);
+}
+
+enum direction {
+    SAVE,
+    RESTORE,
+};
+
+static void move_one(struct emit_piece *p, enum direction direction,
+                     unsigned reg, int32_t at)
+{
+    static const uint8_t ops[][2] = { { X86_MOV_MR, X86_MOVUPS_MR },
+                                      { X86_MOV_RM, X86_MOVUPS_RM } };
+    bool is_vector = reg >= 16;
+
+    x86_mr(&p->b, (enum x86_op)ops[direction][is_vector], is_vector ? 16 : 8,
+           frame(at), reg % 16);
+}
+
+/* Move those of the saved registers that are in @set. */
+static void move_saved(struct emit_piece *p, enum direction direction,
+                       uint32_t set)
+{
+    int32_t general = FRAME_SAVES;
+    int32_t vector = frame_vectors(p);
+
+    for (unsigned reg = 0; reg < 32; reg++) {
+        int32_t *at = reg < 16 ? &general : &vector;
+
         if (!(p->saved & EMIT_BIT(reg))) {
             continue;
         }
         if (set & EMIT_BIT(reg)) {
-            x86_mr(&p->b, op, 8, frame(at), reg);
+            move_one(p, direction, reg, *at);
         }
-        at += 8;
+        *at += reg < 16 ? 8 : 16;
     }
 }
 
 static void enter_frame(struct emit_piece *p)
 {
     unsigned rsp = p->target->scratch[0];
-    int32_t size = FRAME_SAVES + 8 * __builtin_popcount(p->saved);
+    int32_t size = frame_size(p);
 
     emit__save_flags(p);
     if (emit__has_option(p, XBAR_EMIT_RED_ZONE) &&
@@ -72,7 +109,7 @@ static void enter_frame(struct emit_piece *p)
     emit__move_stack(p, -size);
     x86_alu_imm(&p->b, X86_ALU_AND, 8, x86_r(RSP), -16);
     x86_mr(&p->b, X86_MOV_MR, 8, frame(FRAME_RSP), rsp);
-    move_saved(p, X86_MOV_MR, p->saved);
+    move_saved(p, SAVE, p->saved);
 }
 
 static void leave_frame(struct emit_piece *p)
@@ -183,7 +220,7 @@ static uint32_t put_fault_jump(struct emit_piece *p, uint64_t cookie)
 {
     uint32_t fault;
 
-    move_saved(p, X86_MOV_RM, p->saved);
+    move_saved(p, RESTORE, p->saved);
     leave_frame(p);
     put_constant(p, p->target->scratch[0], cookie);
     fault = x86_jmp(&p->b, NULL);
@@ -198,13 +235,13 @@ static void put_fault_call(struct emit_piece *p,
     unsigned vcpu = p->target->vcpu;
     unsigned next = p->target->scratch[0];
 
-    move_saved(p, X86_MOV_RM, EMIT_BIT(vcpu));
+    move_saved(p, RESTORE, EMIT_BIT(vcpu));
     emit__move(p, RDI, vcpu);
     put_add(p, RDI, p->target->tlb);
     x86_load_imm(&p->b, RSI, fault->cookie);
     put_call(p, (uintptr_t)fault->function);
     x86_mr(&p->b, X86_MOV_MR, 8, frame(FRAME_VALUE), RAX);
-    move_saved(p, X86_MOV_RM, p->saved);
+    move_saved(p, RESTORE, p->saved);
     x86_rm(&p->b, X86_MOV_RM, 8, next, frame(FRAME_VALUE));
     leave_frame(p);
     x86_m(&p->b, X86_JMP_M, 8, x86_r(next));
@@ -228,7 +265,7 @@ static void put_slow(struct emit_piece *p, const struct xbar_emit_fault *fault,
     put_call(p, entry_of(p));
     x86_rr(&p->b, X86_TEST_MR, 4, RAX, RAX);
     failed = x86_jcc(&p->b, CC_NE, NULL);
-    move_saved(p, X86_MOV_RM, is_load ? ~EMIT_BIT(a->value) : ~UINT32_C(0));
+    move_saved(p, RESTORE, is_load ? ~EMIT_BIT(a->value) : ~UINT32_C(0));
     if (is_load) {
         emit__load(p, frame(FRAME_VALUE));
     }

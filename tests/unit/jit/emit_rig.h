@@ -75,11 +75,16 @@ static inline uint32_t rig_put_ret(struct rig *rig)
 
 /* ---- Running it -------------------------------------------------------- */
 
-/* Registers by number, then the flags. */
+/* Registers by number, the flags, vectors: the trampoline knows where. */
 struct rig_registers {
     uint64_t reg[16];
     uint64_t flags;
+    uint64_t unused;
+    uint64_t vector[16][2];
 };
+
+_Static_assert(offsetof(struct rig_registers, flags) == 128, "rig_enter");
+_Static_assert(offsetof(struct rig_registers, vector) == 144, "rig_enter");
 
 /* The trampoline below has no register to find these by: they are static. */
 extern struct rig_registers rig_in, rig_out;
@@ -105,6 +110,9 @@ __asm__(
     "    mov rig_stack_top(%rip), %rsp\n"
     "    push rig_in+128(%rip)\n"
     "    popfq\n"
+    ".irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15\n"
+    "    movups rig_in+144+16*\\n(%rip), %xmm\\n\n"
+    ".endr\n"
     "    mov rig_in(%rip), %rax\n      mov rig_in+8(%rip), %rcx\n"
     "    mov rig_in+16(%rip), %rdx\n   mov rig_in+24(%rip), %rbx\n"
     "    mov rig_in+40(%rip), %rbp\n"
@@ -122,6 +130,9 @@ __asm__(
     "    mov %r10, rig_out+80(%rip)\n  mov %r11, rig_out+88(%rip)\n"
     "    mov %r12, rig_out+96(%rip)\n  mov %r13, rig_out+104(%rip)\n"
     "    mov %r14, rig_out+112(%rip)\n mov %r15, rig_out+120(%rip)\n"
+    ".irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15\n"
+    "    movups %xmm\\n, rig_out+144+16*\\n(%rip)\n"
+    ".endr\n"
     "    mov rig_saved_rsp(%rip), %rsp\n"
     "    pushfq\n"
     "    pop rig_out+128(%rip)\n"

@@ -233,11 +233,51 @@ static struct {
     const void *next;
 } told;
 
+/* What a C function may change it does change. */
+static void scrub(void)
+{
+    __asm__ volatile("mov $-1, %%eax\n mov %%rax, %%rcx\n"
+                     "mov %%rax, %%rdx\n mov %%rax, %%rsi\n"
+                     "mov %%rax, %%rdi\n mov %%rax, %%r8\n"
+                     "mov %%rax, %%r9\n mov %%rax, %%r10\n"
+                     "mov %%rax, %%r11\n"
+                     ".irp n, 0, 1, 2, 3, 4, 5, 6, 7\n"
+                     "pcmpeqd %%xmm\\n, %%xmm\\n\n"
+                     ".endr\n"
+                     ".irp n, 8, 9, 10, 11, 12, 13, 14, 15\n"
+                     "pcmpeqd %%xmm\\n, %%xmm\\n\n"
+                     ".endr\n" ::
+                         : "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10",
+                           "r11", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4",
+                           "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",
+                           "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "cc",
+                           "memory");
+}
+
+static int load_and_scrub(SoftTLB *tlb, unsigned context, uint64_t va,
+                          unsigned size_log2, uint64_t *value)
+{
+    int err = tlb_load_slow(tlb, context, va, size_log2, value);
+
+    scrub();
+    return err;
+}
+
+static int store_and_scrub(SoftTLB *tlb, unsigned context, uint64_t va,
+                           unsigned size_log2, uint64_t value)
+{
+    int err = tlb_store_slow(tlb, context, va, size_log2, value);
+
+    scrub();
+    return err;
+}
+
 static const void *fault_function(SoftTLB *tlb, uint64_t cookie)
 {
     told.calls++;
     told.tlb = tlb;
     told.cookie = cookie;
+    scrub();
     return told.next;
 }
 
@@ -292,7 +332,7 @@ static uint32_t kept_set(const struct code *code, bool hit, bool failed)
                     1u << a->value;
 
     if (hit) {
-        kept = 0xffff;
+        kept = UINT32_MAX;
     }
     if (a->kind == TLB_READ && !failed) {
         kept &= ~(1u << a->value);
@@ -311,14 +351,31 @@ static void set_registers(struct emit_test *test, const struct code *code,
     rig_in.reg[code->target.vcpu] =
         (uintptr_t)&test->world->tlb - (uint64_t)(int64_t)code->target.tlb;
     rig_in.reg[a->address] = va - (uint64_t)(int64_t)a->offset;
+    for (unsigned i = 0; i < REGS; i++) {
+        rig_in.vector[i][0] = next_random(&test->seed);
+        rig_in.vector[i][1] = next_random(&test->seed);
+    }
     rig_in.flags = 0x202 | (next_random(&test->seed) & FLAGS_THAT_COUNT);
+}
+
+static bool check_vectors(uint32_t kept)
+{
+    for (unsigned i = 0; i < REGS; i++) {
+        if ((kept & XBAR_EMIT_LIVE_VECTOR(i)) &&
+            memcmp(rig_in.vector[i], rig_out.vector[i],
+                   sizeof(rig_in.vector[i]))) {
+            print_error("vector register %u changed\n", i);
+            return false;
+        }
+    }
+    return true;
 }
 
 static bool check_registers(const struct code *code, bool hit,
                             const struct outcome *expected)
 {
     uint32_t kept = kept_set(code, hit, expected->failed);
-    bool good = true;
+    bool good = check_vectors(kept);
 
     for (unsigned i = 0; i < REGS; i++) {
         if ((kept & 1u << i) && rig_out.reg[i] != rig_in.reg[i]) {
@@ -487,7 +544,8 @@ static void draw_code(struct emit_test *test, const struct assignment *as,
     static const int32_t offsets[] = { 0, 0, 8, -1, INT32_MIN, INT32_MAX };
     struct xbar_emit_target *t = &code->target;
     struct xbar_emit_access *a = &code->access;
-    uint32_t live = draw(test, 2) ? 0xffff : (uint32_t)draw(test, 0x10000);
+    uint32_t live =
+        draw(test, 2) ? UINT32_MAX : (uint32_t)next_random(&test->seed);
 
     a->offset = offsets[draw(test, COUNT(offsets))];
     a->context = (uint8_t)draw(test, TLB_CONTEXTS);
@@ -501,6 +559,10 @@ static void draw_code(struct emit_test *test, const struct assignment *as,
                                     .scratch_count = 3,
                                     .tlb = tlbs[draw(test, COUNT(tlbs))] };
     memcpy(t->scratch, as->scratch, sizeof(t->scratch));
+    if (draw(test, 2)) {
+        t->load = load_and_scrub;
+        t->store = store_and_scrub;
+    }
     if (a->offset == 0 && !as->load_only) {
         t->scratch_count = (uint8_t)(2 + draw(test, 2));
     }

@@ -159,7 +159,7 @@ static const struct {
     { TLB_AT, (uint32_t)INT32_MIN, 0 },
     { LIVE, 1u << XBAR_EMIT_RCX, ALL },
     { LIVE, 1u << XBAR_EMIT_RSP, ALL },
-    { LIVE, 1u << 16, ALL },
+    { LIVE, XBAR_EMIT_LIVE_VECTOR(15), 0 },
     { LIVE, 1u << XBAR_EMIT_RSI, 0 },
     { KIND, TLB_EXEC, LOAD | STORE },
     { KIND, 3, ALL },

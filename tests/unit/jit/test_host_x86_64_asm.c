@@ -33,6 +33,10 @@ static const char *const names8[] = { "al",   "cl",   "dl",   "bl",
                                       "spl",  "bpl",  "sil",  "dil",
                                       "r8b",  "r9b",  "r10b", "r11b",
                                       "r12b", "r13b", "r14b", "r15b" };
+static const char *const names128[] = { "xmm0",  "xmm1",  "xmm2",  "xmm3",
+                                        "xmm4",  "xmm5",  "xmm6",  "xmm7",
+                                        "xmm8",  "xmm9",  "xmm10", "xmm11",
+                                        "xmm12", "xmm13", "xmm14", "xmm15" };
 static const char *const conditions[] = { "o",  "no", "b",  "ae", "e", "ne",
                                           "be", "a",  "s",  "ns", "p", "np",
                                           "l",  "ge", "le", "g" };
@@ -46,6 +50,8 @@ static const char *reg_name(unsigned reg, unsigned width)
         return names16[reg];
     case 4:
         return names32[reg];
+    case 16:
+        return names128[reg];
     default:
         return names64[reg];
     }
@@ -71,9 +77,11 @@ static int print_number(char *buf, size_t size, uint64_t n)
 static void print_rm(char *buf, size_t size, const struct x86_row *row,
                      const struct x86_operands *o)
 {
-    static const char *const pointers[] = {
-        [1] = "byte", [2] = "word", [4] = "dword", [8] = "qword"
-    };
+    static const char *const pointers[] = { [1] = "byte",
+                                            [2] = "word",
+                                            [4] = "dword",
+                                            [8] = "qword",
+                                            [16] = "xmmword" };
     unsigned width = rm_width(row, o->width);
     struct x86_rm m = o->rm;
     int n;
@@ -308,7 +316,7 @@ static void check_row(enum x86_op op)
 {
     const struct x86_row *row = &x86__rows[op];
 
-    for (unsigned width = 1; width <= 8; width *= 2) {
+    for (unsigned width = 1; width <= 16; width *= 2) {
         if (!(row->widths & width)) {
             continue;
         }
