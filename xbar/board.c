@@ -177,8 +177,8 @@ static int make_hart(struct board *board, Error **errp)
         .code_limit = execution->code_limit,
         .observe = config->observe_memory,
         .observe_opaque = config->observe_opaque,
+        .count_blocks = config->count_blocks,
     };
-
     int ret;
 
     board->hart = xbar_riscv_new(&hart_config);

@@ -45,6 +45,7 @@ struct board_config {
     void (*observe_device)(void *opaque, const struct xbar_access *access);
     xbar_tlb_observe_fn *observe_memory;
     void *observe_opaque;
+    bool count_blocks;
 };
 
 struct board {

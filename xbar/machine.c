@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -171,7 +172,10 @@ static int run_to_end(struct machine *machine)
     int status;
 
     for (;;) {
-        xbar_riscv_run(machine->board->hart, slice);
+        if (xbar_riscv_run(machine->board->hart, slice) ==
+            XBAR_RISCV_EXIT_MISMATCH) {
+            (void)end_run(machine, STATUS_MISMATCH);
+        }
         status = atomic_load(&machine->status);
         if (status != STATUS_NONE) {
             return status;
@@ -184,6 +188,17 @@ static int run_to_end(struct machine *machine)
         }
         console_wait_room(machine->console);
         reclaim_retired(machine);
+    }
+}
+
+/* The text ends its last line itself. The console is ours again. */
+static void report_mismatch(const struct machine *machine)
+{
+    const char *text = xbar_riscv_mismatch(machine->board->hart);
+
+    if (text) {
+        fflush(stdout);
+        fprintf(stderr, "xbar: lockstep: the engines differ\n%s", text);
     }
 }
 
@@ -219,6 +234,7 @@ int machine_run(struct machine *machine, struct machine_result *result,
     result->cpu_seconds = now_seconds(CLOCK_THREAD_CPUTIME_ID) - cpu_start;
     console_stop(machine->console);
     machine->console = NULL;
+    report_mismatch(machine);
     result->is_cut_short = machine->is_cut_short;
     xbar_riscv_get_stats(machine->board->hart, &result->stats);
     return 0;
@@ -240,6 +256,7 @@ struct machine *machine_new(const struct guest *guest,
         .observe_device = config->observe_device,
         .observe_memory = config->observe_memory,
         .observe_opaque = config->observe_opaque,
+        .count_blocks = config->count_blocks,
     };
 
     if (!machine) {
@@ -268,4 +285,9 @@ void machine_free(struct machine *machine)
 AddressSpace *machine_memory(struct machine *machine)
 {
     return &machine->board->memory;
+}
+
+const struct xbar_riscv_hart *machine_hart(const struct machine *machine)
+{
+    return machine->board->hart;
 }

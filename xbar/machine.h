@@ -7,6 +7,7 @@
  *   status set    the finisher (hart thread); a key, a signal, a closed pipe
  *                 (console thread). The first one counts.
  *   reset asked   the finisher
+ *   mismatch      --engine lockstep: the engines differ, which is our bug
  *   pause         the console's output is filling up
  *   budget        --deterministic only: the clock's alarm is looked at
  */
@@ -26,7 +27,11 @@ struct machine_config {
     void (*observe_device)(void *opaque, const struct xbar_access *access);
     xbar_tlb_observe_fn *observe_memory;
     void *observe_opaque;
+    bool count_blocks; /* see struct xbar_riscv_config */
 };
+
+/* The engines differ in lockstep (as EX_SOFTWARE: an internal error). */
+#define STATUS_MISMATCH 70
 
 struct machine_result {
     int status;         /* the exit status that the run asks for */
@@ -50,8 +55,13 @@ void machine_free(struct machine *machine);
 /* machine_memory() - what the hart sees */
 AddressSpace *machine_memory(struct machine *machine);
 
+/* machine_hart() - to be looked at while it does not run */
+const struct xbar_riscv_hart *machine_hart(const struct machine *machine);
+
 /*
  * machine_run() - run to the end, on this thread
+ *
+ * In lockstep, a difference is printed to stderr and ends the run.
  *
  * Return: 0; -errno with @errp set if it could not start.
  */

@@ -388,9 +388,11 @@ void options_print_help(FILE *out)
     print_rows(out, FOR_BOARD, "run, profile, mtree");
     print_rows(out, FOR_PROFILE, "profile");
     print_rows(out, FOR_MTREE, "mtree");
-    fputs("\n"
-          "While a guest runs, ctrl-a x ends it and ctrl-a h lists more keys.\n"
-          "Exit status: the guest's (pass 0, fail code N: N), 0 for ctrl-a x,\n"
-          "128 + N for signal N, 2 for bad usage or unreadable input.\n",
-          out);
+    fputs(
+        "\n"
+        "While a guest runs, ctrl-a x ends it and ctrl-a h lists more keys.\n"
+        "Exit status: the guest's (pass 0, fail code N: N), 0 for ctrl-a x,\n"
+        "128 + N for signal N, 2 for bad usage or unreadable input, 70 if the\n"
+        "engines differ in lockstep.\n",
+        out);
 }

@@ -153,6 +153,116 @@ static void make_work(const struct report *report, struct table *table)
     add_work(table, "sfence.vma", stats->sfence_vma, 0, "");
 }
 
+/* ---- Translated code --------------------------------------------------- */
+
+/* A figure, and what it is in relation to another; 0 is left out. */
+static void XBAR_PRINTF(4, 5)
+    add_figure(struct table *table, const char *name, uint64_t value,
+               const char *format, ...)
+{
+    va_list args;
+
+    if (value == 0) {
+        return;
+    }
+    set_cell(table, 0, "%s", name);
+    set_count(table, 1, value);
+    va_start(args, format);
+    vsnprintf(table->cells[table->num_rows][2], TABLE_CELL, format, args);
+    va_end(args);
+    end_row(table);
+}
+
+static double percent(uint64_t part, uint64_t whole)
+{
+    return 100 * ratio((double)part, (double)whole);
+}
+
+static void add_execution(const struct report *report, struct table *table)
+{
+    const struct xbar_riscv_jit_stats *jit = &report->stats.jit;
+    uint64_t runs = report->hot.executions + jit->gone_executions;
+    uint64_t hits =
+        jit->jumps > jit->jump_misses ? jit->jumps - jit->jump_misses : 0;
+
+    add_figure(table, "instructions", jit->instructions, "%.3f %% of all",
+               percent(jit->instructions, report->stats.instructions));
+    add_figure(table, "blocks run", runs, "%.1f instructions each",
+               ratio((double)jit->instructions, (double)runs));
+    add_figure(table, "times left", jit->exits, "%.3f per 1000 blocks",
+               1000 * ratio((double)jit->exits, (double)runs));
+    add_figure(table, "indirect jumps", jit->jumps, "%.3f %% hit",
+               percent(hits, jit->jumps));
+}
+
+static void make_code(const struct report *report, struct table *table)
+{
+    const struct xbar_riscv_jit_stats *jit = &report->stats.jit;
+
+    table->title = "Translated code";
+    table->num_columns = 3;
+    table->has_notes = true;
+    if (!report->translates) {
+        return;
+    }
+    add_execution(report, table);
+    add_figure(table, "blocks made", jit->blocks, "%.1f instructions each",
+               ratio((double)jit->guest_insns, (double)jit->blocks));
+    add_figure(table, "blocks dropped", jit->invalidated, "their code changed");
+    add_figure(table, "blocks evicted", jit->evicted, "for want of room");
+    add_figure(table, "blocks at the end", jit->blocks_live, "%s", "");
+    add_figure(table, "exits chained", jit->links, "%.2f per block",
+               ratio((double)jit->links, (double)jit->blocks));
+    add_figure(table, "code bytes", jit->code_bytes_ever,
+               "%.1f per instruction, counting included",
+               ratio((double)jit->code_bytes_ever, (double)jit->guest_insns));
+    add_figure(table, "bytes at the end", jit->code_bytes, "%s", "");
+}
+
+static void make_blocks(const struct report *report, struct table *table)
+{
+    static const char *const heads[] = { "block at", "length", "runs",
+                                         "instructions", "share" };
+
+    table->title = "Hot blocks";
+    table->num_columns = 5;
+    table->has_bars = true;
+    memcpy(table->heads, heads, sizeof(heads));
+    for (unsigned i = 0; i < report->hot.count; i++) {
+        const struct xbar_riscv_block *block = &report->hot.items[i].block;
+        double share = percent(block->instructions, report->stats.instructions);
+
+        set_cell(table, 0, "0x%" PRIx64, block->pc);
+        set_count(table, 1, block->insns);
+        set_count(table, 2, block->executions);
+        set_count(table, 3, block->instructions);
+        set_cell(table, 4, "%.2f %%", share);
+        table->bars[table->num_rows] = share / 100;
+        end_row(table);
+    }
+}
+
+unsigned report_num_listings(const struct report *report)
+{
+    return report->hot.count < HOT_LISTED ? report->hot.count : HOT_LISTED;
+}
+
+void report_make_caption(const struct report *report, unsigned which,
+                         char *caption, size_t size)
+{
+    const struct xbar_riscv_block *block = &report->hot.items[which].block;
+
+    snprintf(caption, size,
+             "0x%" PRIx64 ": %.2f %% of all; %u instructions, %u bytes of code "
+             "and %u not shown",
+             block->pc,
+             percent(block->instructions, report->stats.instructions),
+             (unsigned)block->insns, (unsigned)block->hot_size,
+             (unsigned)(block->code_size - block->hot_size));
+}
+
+/* ---- Traps, regions ---------------------------------------------------- */
+
 static void make_traps(const struct report *report, struct table *table)
 {
     const struct xbar_riscv_stats *stats = &report->stats;
@@ -211,6 +321,12 @@ void report_make_table(const struct report *report, enum report_table which,
         break;
     case REPORT_WORK:
         make_work(report, table);
+        break;
+    case REPORT_CODE:
+        make_code(report, table);
+        break;
+    case REPORT_BLOCKS:
+        make_blocks(report, table);
         break;
     case REPORT_TRAPS:
         make_traps(report, table);

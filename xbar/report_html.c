@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* One self-contained page: no script, no file beside it, light or dark. */
 #include <errno.h>
+#include <inttypes.h>
 
+#include "listing.h"
 #include "report.h"
 #include "size.h"
 
@@ -32,9 +34,16 @@ static const char page_head[] =
     "  font-variant-numeric: tabular-nums; }\n"
     "th { font-weight: 600; color: var(--soft); }\n"
     "th:first-child, td:first-child { text-align: left; }\n"
+    "td.note { text-align: left; }\n"
     "td.bar { width: 14em; }\n"
     "td.bar span { display: block; height: .8em; min-width: 1px;\n"
     "  background: var(--bar); }\n"
+    "summary { margin-top: .4em; cursor: pointer; }\n"
+    "table.code { font: 13px/1.4 ui-monospace, monospace; }\n"
+    "table.code td { text-align: left; border-bottom: none;\n"
+    "  padding: 0 1.6em 0 0; }\n"
+    "table.code tr.first td { border-top: 1px solid var(--line); }\n"
+    "table.code td:first-child { color: var(--soft); }\n"
     "</style>\n"
     "</head>\n"
     "<body>\n";
@@ -71,7 +80,11 @@ static void print_row(const struct table *table, unsigned row, FILE *out)
 {
     fputs("<tr>", out);
     for (unsigned i = 0; i < table->num_columns; i++) {
-        print_element(out, "td", table->cells[row][i]);
+        bool is_note = table->has_notes && i == table->num_columns - 1;
+
+        fputs(is_note ? "<td class=\"note\">" : "<td>", out);
+        print_escaped(out, table->cells[row][i]);
+        fputs("</td>", out);
     }
     if (table->has_bars) {
         fputs("<td class=\"bar\">", out);
@@ -101,9 +114,57 @@ static void print_table(const struct table *table, FILE *out)
     fputs("</table></div>\n", out);
 }
 
+/* ---- Listings ---------------------------------------------------------- */
+
+static void print_line(void *opaque, const struct listing_line *line)
+{
+    FILE *out = opaque;
+
+    fputs(line->is_first ? "<tr class=\"first\"><td>" : "<tr><td>", out);
+    if (line->is_guest) {
+        fprintf(out, "%" PRIx64, line->address);
+    }
+    fputs("</td>", out);
+    print_element(out, "td", line->guest);
+    print_element(out, "td", line->host);
+    fputs("</tr>\n", out);
+}
+
+/* The hottest one is open. */
+static int print_listing(const struct report *report, unsigned which, FILE *out)
+{
+    char caption[REPORT_CAPTION];
+    int ret;
+
+    report_make_caption(report, which, caption, sizeof(caption));
+    fputs(which == 0 ? "<details open>" : "<details>", out);
+    print_element(out, "summary", caption);
+    fputs("\n<div><table class=\"code\">\n", out);
+    ret =
+        listing_walk(&report->hot, &report->hot.items[which], print_line, out);
+    fputs("</table></div></details>\n", out);
+    return ret;
+}
+
+static int print_listings(const struct report *report, FILE *out)
+{
+    unsigned count = report_num_listings(report);
+    int ret = 0;
+
+    if (count) {
+        print_element(out, "h2", REPORT_LISTINGS);
+        fputc('\n', out);
+    }
+    for (unsigned i = 0; ret == 0 && i < count; i++) {
+        ret = print_listing(report, i, out);
+    }
+    return ret;
+}
+
 int report_print_html(const struct report *report, FILE *out)
 {
     char ram[32];
+    int ret;
 
     size_print(ram, sizeof(ram), report->ram_size);
     fputs(page_head, out);
@@ -120,6 +181,7 @@ int report_print_html(const struct report *report, FILE *out)
             print_table(&table, out);
         }
     }
+    ret = print_listings(report, out);
     fputs("</body>\n</html>\n", out);
-    return ferror(out) ? -EIO : 0;
+    return ret ? ret : ferror(out) ? -EIO : 0;
 }

@@ -13,6 +13,23 @@
  *     traps        [ { cause, interrupt, name, count } ], cause as in mcause
  *     regions      [ { name, first, last, ram, reads, writes, bytes_read,
  *                  bytes_written } ], addresses as "0x80000000"
+ *     translated   absent with --engine interp, which translates nothing:
+ *       instructions, exits, jumps, jump_misses
+ *                  retired in translated code; times that it was left;
+ *                  indirect jumps, and those that left it
+ *       blocks, blocks_live, invalidated, evicted, guest_insns, links
+ *                  made; there at the end; dropped, their code had changed;
+ *                  dropped for want of room; instructions in all of them;
+ *                  exits chained
+ *       code_bytes, code_bytes_live
+ *       gone       { executions, instructions } of blocks dropped or evicted
+ *       live       the same of all blocks there at the end; both together
+ *                  have all instructions above
+ *       hot        the blocks of these with most instructions, hottest first:
+ *                  [ { pc, page (guest-physical), executions, instructions,
+ *                  insns, guest_bytes, code_bytes, hot_bytes, listing } ]
+ *       listing    of the first few: [ { address, guest, host: [ text ] } ],
+ *                  an instruction each; the entry and the end have no address
  *   plain          the speed of a run without counting; absent if there was
  *                  none: { instructions, seconds, cpu_seconds }
  *
@@ -22,6 +39,7 @@
 #include <inttypes.h>
 #include <jansson.h>
 
+#include "listing.h"
 #include "mtree_walk.h"
 #include "report.h"
 
@@ -86,6 +104,107 @@ static json_t *make_regions(const struct counts *counts)
     return array;
 }
 
+/* ---- Translated code --------------------------------------------------- */
+
+struct json_listing {
+    json_t *array;
+    json_t *host; /* of the instruction at hand; borrowed */
+    bool failed;  /* sticky: memory is short */
+};
+
+static void add_line(void *opaque, const struct listing_line *line)
+{
+    struct json_listing *listing = opaque;
+    json_t *insn;
+
+    if (line->is_first) {
+        listing->host = json_array();
+        insn = line->is_guest ? json_pack("{so ss so}", "address",
+                                          make_address(line->address), "guest",
+                                          line->guest, "host", listing->host)
+                              : json_pack("{so}", "host", listing->host);
+        listing->host = insn ? listing->host : NULL;
+        listing->failed |= json_array_append_new(listing->array, insn) != 0;
+    }
+    if (line->host[0]) {
+        listing->failed |=
+            json_array_append_new(listing->host, json_string(line->host)) != 0;
+    }
+}
+
+/* NULL if memory is short. */
+static json_t *make_listing(const struct hot_blocks *hot, unsigned which)
+{
+    struct json_listing listing = { json_array(), NULL, false };
+
+    if (listing_walk(hot, &hot->items[which], add_line, &listing) ||
+        listing.failed) {
+        json_decref(listing.array);
+        return NULL;
+    }
+    return listing.array;
+}
+
+static json_t *make_block(const struct report *report, unsigned which)
+{
+    const struct xbar_riscv_block *block = &report->hot.items[which].block;
+    json_t *object = json_pack(
+        "{so so so so si si si si}", "pc", make_address(block->pc), "page",
+        make_address(block->phys), "executions", make_count(block->executions),
+        "instructions", make_count(block->instructions), "insns",
+        (int)block->insns, "guest_bytes", (int)block->guest_size, "code_bytes",
+        (int)block->code_size, "hot_bytes", (int)block->hot_size);
+
+    if (object && which < report_num_listings(report) &&
+        json_object_set_new(object, "listing",
+                            make_listing(&report->hot, which))) {
+        json_decref(object);
+        return NULL;
+    }
+    return object;
+}
+
+static json_t *make_blocks(const struct report *report)
+{
+    json_t *array = json_array();
+
+    for (unsigned i = 0; array && i < report->hot.count; i++) {
+        if (json_array_append_new(array, make_block(report, i))) {
+            json_decref(array);
+            return NULL;
+        }
+    }
+    return array;
+}
+
+static json_t *make_sum(uint64_t executions, uint64_t instructions)
+{
+    return json_pack("{so so}", "executions", make_count(executions),
+                     "instructions", make_count(instructions));
+}
+
+static json_t *make_translated(const struct report *report)
+{
+    const struct xbar_riscv_jit_stats *jit = &report->stats.jit;
+    const struct hot_blocks *hot = &report->hot;
+
+    return json_pack(
+        "{so so so so so so so so so so so so so so so}", "instructions",
+        make_count(jit->instructions), "exits", make_count(jit->exits), "jumps",
+        make_count(jit->jumps), "jump_misses", make_count(jit->jump_misses),
+        "blocks", make_count(jit->blocks), "blocks_live",
+        make_count(jit->blocks_live), "invalidated",
+        make_count(jit->invalidated), "evicted", make_count(jit->evicted),
+        "guest_insns", make_count(jit->guest_insns), "links",
+        make_count(jit->links), "code_bytes", make_count(jit->code_bytes_ever),
+        "code_bytes_live", make_count(jit->code_bytes), "gone",
+        make_sum(jit->gone_executions, jit->gone_instructions), "live",
+        make_sum(hot->executions, hot->instructions), "hot",
+        make_blocks(report));
+}
+
+/* ---- The report -------------------------------------------------------- */
+
 static json_t *make_speed(const struct run_speed *speed)
 {
     return json_pack("{so sf sf}", "instructions",
@@ -96,8 +215,7 @@ static json_t *make_speed(const struct run_speed *speed)
 static json_t *make_counted(const struct report *report)
 {
     const struct xbar_riscv_stats *stats = &report->stats;
-
-    return json_pack(
+    json_t *object = json_pack(
         "{so so so so so so so so so so so}", "speed",
         make_speed(&report->counted), "loads", make_count(stats->loads),
         "stores", make_count(stats->stores), "exceptions",
@@ -107,6 +225,13 @@ static json_t *make_counted(const struct report *report)
         "sfence_vma", make_count(stats->sfence_vma), "tlb",
         make_tlb(&stats->tlb), "traps", make_traps(stats), "regions",
         make_regions(&report->counts));
+
+    if (object && report->translates &&
+        json_object_set_new(object, "translated", make_translated(report))) {
+        json_decref(object);
+        return NULL;
+    }
+    return object;
 }
 
 static json_t *make_report(const struct report *report)

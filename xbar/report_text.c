@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+#include <inttypes.h>
 #include <string.h>
 
+#include "listing.h"
 #include "report.h"
 #include "size.h"
 
@@ -19,8 +21,8 @@ static unsigned column_width(const struct table *table, unsigned column)
     return (unsigned)width;
 }
 
-/* The first column is flush left, the numbers flush right. An empty cell is
- * only ever the last of its row. */
+/* The first column is flush left, the numbers flush right, notes have no
+ * width. An empty cell is only ever the last of its row. */
 static void print_cell(FILE *out, const char *text, unsigned column,
                        unsigned width)
 {
@@ -52,6 +54,9 @@ static void print_table(const struct table *table, FILE *out)
     for (unsigned i = 0; i < table->num_columns; i++) {
         widths[i] = column_width(table, i);
     }
+    if (table->has_notes) {
+        widths[table->num_columns - 1] = 0;
+    }
     fprintf(out, "\n%s\n", table->title);
     for (unsigned i = 0; table->heads[0] && i < table->num_columns; i++) {
         print_cell(out, table->heads[i], i, widths[i]);
@@ -70,7 +75,76 @@ static void print_table(const struct table *table, FILE *out)
     }
 }
 
-void report_print_text(const struct report *report, FILE *out)
+/* ---- Listings ---------------------------------------------------------- */
+
+#define GUEST_WIDTH_MAX 36 /* a longer one moves its first line only */
+
+struct columns {
+    FILE *out; /* NULL: measuring */
+    int address;
+    int guest;
+};
+
+static void measure_line(void *opaque, const struct listing_line *line)
+{
+    struct columns *columns = opaque;
+    int guest = (int)strlen(line->guest);
+    int address = snprintf(NULL, 0, "%" PRIx64, line->address);
+
+    if (line->is_guest) {
+        columns->address =
+            address > columns->address ? address : columns->address;
+        columns->guest = guest > columns->guest ? guest : columns->guest;
+    }
+}
+
+static void print_line(void *opaque, const struct listing_line *line)
+{
+    const struct columns *columns = opaque;
+
+    if (line->is_guest) {
+        fprintf(columns->out, "  %*" PRIx64 "  %-*s", columns->address,
+                line->address, columns->guest, line->guest);
+    } else {
+        fprintf(columns->out, "  %*s", columns->address + 2 + columns->guest,
+                "");
+    }
+    fprintf(columns->out, "%s%s\n", line->host[0] ? "  " : "", line->host);
+}
+
+static int print_listing(const struct report *report, unsigned which, FILE *out)
+{
+    const struct hot_block *item = &report->hot.items[which];
+    struct columns columns = { .out = out };
+    char caption[REPORT_CAPTION];
+    int ret = listing_walk(&report->hot, item, measure_line, &columns);
+
+    if (ret) {
+        return ret;
+    }
+    if (columns.guest > GUEST_WIDTH_MAX) {
+        columns.guest = GUEST_WIDTH_MAX;
+    }
+    report_make_caption(report, which, caption, sizeof(caption));
+    fprintf(out, "\n  %s\n", caption);
+    return listing_walk(&report->hot, item, print_line, &columns);
+}
+
+static int print_listings(const struct report *report, FILE *out)
+{
+    unsigned count = report_num_listings(report);
+    int ret = 0;
+
+    if (count) {
+        fputs("\n" REPORT_LISTINGS "\n", out);
+    }
+    for (unsigned i = 0; ret == 0 && i < count; i++) {
+        ret = print_listing(report, i, out);
+    }
+    return ret;
+}
+
+int report_print_text(const struct report *report, FILE *out)
 {
     char ram[32];
 
@@ -86,4 +160,5 @@ void report_print_text(const struct report *report, FILE *out)
             print_table(&table, out);
         }
     }
+    return print_listings(report, out);
 }

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+#include "hot_blocks.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Choosing ---------------------------------------------------------- */
+
+/* Equally hot ones by address, so that equal runs give equal reports. */
+static bool is_hotter(const struct xbar_riscv_block *a,
+                      const struct xbar_riscv_block *b)
+{
+    return a->instructions != b->instructions
+               ? a->instructions > b->instructions
+               : a->pc < b->pc;
+}
+
+/* The coldest falls off the end. */
+static void insert(struct hot_blocks *hot, const struct xbar_riscv_block *block)
+{
+    unsigned at = hot->count;
+    unsigned last = hot->count < HOT_BLOCKS ? hot->count : HOT_BLOCKS - 1;
+
+    while (at > 0 && is_hotter(block, &hot->items[at - 1].block)) {
+        at--;
+    }
+    if (at == HOT_BLOCKS) {
+        return;
+    }
+    memmove(&hot->items[at + 1], &hot->items[at],
+            (last - at) * sizeof(hot->items[0]));
+    hot->items[at] =
+        (struct hot_block){ .block = *block, .place = block->code };
+    hot->count = last + 1;
+}
+
+static bool add_block(void *opaque, const struct xbar_riscv_block *block)
+{
+    struct hot_blocks *hot = opaque;
+
+    hot->executions += block->executions;
+    hot->instructions += block->instructions;
+    if (hot->num_places < hot->max_places) {
+        hot->places[hot->num_places++] =
+            (struct block_place){ block->code, block->pc };
+    }
+    if (block->executions) {
+        insert(hot, block);
+    }
+    return true;
+}
+
+/* ---- Keeping ----------------------------------------------------------- */
+
+/* Starts first, for their alignment; then host code, then guest bytes. */
+static int copy_code(struct hot_block *item)
+{
+    struct xbar_riscv_block *block = &item->block;
+    size_t starts_size = (block->insns + 1) * sizeof(*block->starts);
+    uint8_t *to =
+        malloc(starts_size + block->code_size + (size_t)block->guest_size);
+
+    if (!to) {
+        return -ENOMEM;
+    }
+    item->copy = to;
+    block->starts = memcpy(to, block->starts, starts_size);
+    to += starts_size;
+    block->code = memcpy(to, block->code, block->code_size);
+    to += block->code_size;
+    block->guest = memcpy(to, block->guest, block->guest_size);
+    return 0;
+}
+
+/* What is not copied must not be looked at later. */
+static void forget_code(struct hot_block *item)
+{
+    item->block.starts = NULL;
+    item->block.code = NULL;
+    item->block.guest = NULL;
+}
+
+static int compare_places(const void *a, const void *b)
+{
+    uintptr_t x = (uintptr_t)((const struct block_place *)a)->code;
+    uintptr_t y = (uintptr_t)((const struct block_place *)b)->code;
+
+    return (x > y) - (x < y);
+}
+
+int hot_blocks_collect(struct hot_blocks *hot,
+                       const struct xbar_riscv_hart *hart, Error **errp)
+{
+    struct xbar_riscv_stats stats;
+    int ret = 0;
+
+    xbar_riscv_get_stats(hart, &stats);
+    hot->max_places = stats.jit.blocks_live;
+    hot->places = calloc(hot->max_places + 1, sizeof(*hot->places));
+    if (!hot->places) {
+        hot->max_places = 0;
+        ret = -ENOMEM;
+    }
+    xbar_riscv_for_each_block(hart, add_block, hot);
+    for (unsigned i = 0; i < hot->count; i++) {
+        if (ret || i >= HOT_LISTED || copy_code(&hot->items[i])) {
+            ret = i < HOT_LISTED ? -ENOMEM : ret;
+            forget_code(&hot->items[i]);
+        }
+    }
+    if (ret) {
+        error_setg(errp, "no memory for the hot blocks");
+        return ret;
+    }
+    qsort(hot->places, hot->num_places, sizeof(*hot->places), compare_places);
+    return 0;
+}
+
+void hot_blocks_free(struct hot_blocks *hot)
+{
+    for (unsigned i = 0; i < hot->count; i++) {
+        free(hot->items[i].copy);
+    }
+    free(hot->places);
+    memset(hot, 0, sizeof(*hot));
+}
+
+const struct block_place *hot_blocks_find(const struct hot_blocks *hot,
+                                          uint64_t code)
+{
+    const struct block_place key = { (const uint8_t *)(uintptr_t)code, 0 };
+
+    return hot->num_places ? bsearch(&key, hot->places, hot->num_places,
+                                     sizeof(key), compare_places)
+                           : NULL;
+}
