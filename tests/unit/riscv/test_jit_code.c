@@ -389,6 +389,7 @@ static void test_memory_is_replaced(void **state)
         ask(hand, store_both);
         expect_both(hand);
         ask(hand, reach_safepoint);
+        expect_both(hand); /* nothing is left on a list */
     }
 }
 
