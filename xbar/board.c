@@ -187,7 +187,8 @@ static int make_hart(struct board *board, Error **errp)
     }
     ret = xbar_riscv_set_engine(board->hart, execution->engine);
     if (ret) {
-        error_setg(errp, "--engine jit: %s; try --engine interp",
+        error_setg(errp, "--engine %s: %s; try --engine interp",
+                   execution->engine == XBAR_RISCV_JIT ? "jit" : "lockstep",
                    ret == -ENOTSUP  ? "there is no translator for this host"
                    : ret == -ENOMEM ? "no memory for translated code"
                                     : "the host refuses executable memory");

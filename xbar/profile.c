@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Counting sends every access through the slow path and has blocks of
- * translated code count themselves, so a speed that was taken meanwhile says little about the guest. The embedded demo takes no
- * input: it runs twice, first as it is for its speed, then silently with
- * counting on. A guest of the user's runs once, and the report says that its
- * speed is that of counting.
+ * Counting sends every access through the slow path and has translated blocks
+ * count themselves, so a speed that was taken meanwhile says little about the
+ * guest. The embedded demo takes no input: it runs twice, first as it is for
+ * its speed, then silently with counting on. A guest of the user's runs once,
+ * and the report says that its speed is that of counting.
  */
 #include "profile.h"
 

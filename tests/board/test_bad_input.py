@@ -5,7 +5,9 @@ stderr that names it and says why, nothing on stdout, nothing written."""
 import os
 import struct
 
-from guestio import check, check_equal, in_folder, main, run
+import noexec
+from asm import finish
+from guestio import check, check_equal, in_folder, main, need, run
 
 LOAD = 1  # PT_LOAD
 
@@ -95,8 +97,8 @@ BAD_LINES = [
 ]
 
 
-def expect_refusal(arguments, *words, cwd=None):
-    result = run(arguments, cwd=cwd)
+def expect_refusal(arguments, *words, **kwargs):
+    result = run(arguments, **kwargs)
     what = "xbar " + " ".join(arguments)
     lines = result.stderr.decode().splitlines()
     check_equal(result.returncode, 2, what + ", status")
@@ -215,6 +217,21 @@ def test_elf_noise(folder):
                   f"{result.stderr.decode()[-500:]}")
 
 
+@in_folder
+def test_no_executable_memory(folder):
+    """A host that refuses executable memory is named, the interpreter runs"""
+    need(noexec.is_known(), "another machine's system calls")
+    bios = put(folder, "bios", finish(0x5555))
+    for engine in ([], ["--engine", "jit"], ["--engine", "lockstep"]):
+        expect_refusal(["run", "--bios", bios, *engine], " ".join(engine),
+                       "refuses executable memory", "try --engine interp",
+                       preexec_fn=noexec.refuse)
+    result = run(["run", "--bios", bios, "--engine", "interp"],
+                 preexec_fn=noexec.refuse)
+    check_equal(result.returncode, 0, "status of the interpreter")
+
+
 if __name__ == "__main__":
     main([test_command_lines, test_sizes, test_files, test_good_file,
-          test_places, test_room, test_trees, test_elf_noise])
+          test_places, test_room, test_trees, test_elf_noise,
+          test_no_executable_memory])

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import tempfile
 
-from asm import finish
+from asm import A0, T0, ZERO, addi, bne, finish, jump
 from guestio import (SOURCE_DIR, XBAR, Terminal, check, check_equal, in_folder,
                      main, need, run)
 
@@ -100,6 +100,111 @@ def test_html():
               in page, region["name"])
     check("prefers-color-scheme: dark" in page, "light and dark")
     check(not re.search(r"(src|href)=|<script", page), "self-contained")
+
+
+def translated(report):
+    """What the engine translated; its sums hold, wherever it is from."""
+    counted = report["counted"]
+    figures = counted["translated"]
+    live, gone, hot = figures["live"], figures["gone"], figures["hot"]
+    check_equal(live["instructions"] + gone["instructions"],
+                figures["instructions"], "instructions of all blocks")
+    check(figures["instructions"] <= counted["speed"]["instructions"],
+          "more translated than executed")
+    check_equal(figures["blocks"], figures["blocks_live"]
+                + figures["invalidated"] + figures["evicted"], "blocks")
+    check(sum(block["instructions"] for block in hot) <= live["instructions"],
+          "the hot blocks are some of all")
+    check_equal([block["instructions"] for block in hot],
+                sorted((block["instructions"] for block in hot), reverse=True),
+                "hottest first")
+    for block in hot:
+        check(block["executions"] > 0 and block["instructions"]
+              <= block["executions"] * block["insns"], f"count of {block}")
+    check(figures["jump_misses"] <= figures["jumps"], "indirect jumps")
+    return figures
+
+
+def test_translated():
+    """The demo runs in translated code, to the last few instructions"""
+    report = json.loads(DEMO.read("report.json"))
+    need(report["engine"] == "jit", "no translator for this host")
+    figures = translated(report)
+    total = report["counted"]["speed"]["instructions"]
+    # The rest: CSRs, traps, and what ends a slice.
+    check(figures["instructions"] > 0.99 * total, f"{figures} of {total}")
+    check_equal(len(figures["hot"]), 10, "hot blocks")
+    text = DEMO.ensure()
+    for block in figures["hot"]:
+        row = (f"{block['insns']:,} +{block['executions']:,} +"
+               f"{block['instructions']:,} ")
+        check(re.search(rf"^  {block['pc']} +{row}", text, re.M),
+              f"{row} is not in {text}")
+    check(re.search(rf"^  instructions +{figures['instructions']:,}  99\.",
+                    text, re.M), "the table of translated code")
+
+
+def test_listing():
+    """The hottest blocks are listed, each guest instruction by its code"""
+    report = json.loads(DEMO.read("report.json"))
+    need(report["engine"] == "jit", "no translator for this host")
+    hot = report["counted"]["translated"]["hot"]
+    text, page = DEMO.ensure(), DEMO.read("report.html")
+    listing = text[text.index("Hottest blocks"):text.index("The report is in")]
+    check(max(map(len, listing.splitlines())) <= 100, "within 100 columns")
+    check_equal(["listing" in block for block in hot],
+                [True] * 5 + [False] * 5, "listed")
+    for block in hot[:5]:
+        entry, *insns = block["listing"]
+        check("guest" not in entry and entry["host"], "the entry comes first")
+        guest = [insn for insn in insns if "guest" in insn]
+        check_equal(len(guest), block["insns"], "instructions listed")
+        check_equal(guest[0]["address"], block["pc"], "the first one")
+        addresses = [int(insn["address"], 16) for insn in guest]
+        check(all(0 < b - a <= 4 for a, b in zip(addresses, addresses[1:])),
+              f"addresses {addresses}")
+        for insn in guest:
+            address, host = insn["address"][2:], insn["host"]
+            first = re.escape(host[0]) if host else ""
+            check(re.search(rf"^  {address}  {re.escape(insn['guest'])} *"
+                            rf"{first}$", listing, re.M), f"{insn} as text")
+            check(f"<td>{address}</td><td>{insn['guest']}</td>" in page,
+                  f"{insn} in the page")
+
+
+def profile(folder, code, *options):
+    """The report on a guest that is @code."""
+    path = os.path.join(folder, "guest")
+    with open(path, "wb") as file:
+        file.write(code)
+    result = run(["profile", "--bios", path, "-m", "1", *options], cwd=folder)
+    check_equal(result.returncode, 0, "status: " + result.stderr.decode())
+    with open(os.path.join(folder, "xbar-report", "report.json"),
+              encoding="utf-8") as file:
+        return json.load(file), result.stdout.decode()
+
+
+@in_folder
+def test_evicted(folder):
+    """Blocks that had to go are in the sums"""
+    step = addi(T0, T0, 1) + jump(4)
+    loop = step * 100 + addi(A0, A0, -1)
+    code = (addi(A0, ZERO, 50) + loop + bne(A0, ZERO, -len(loop))
+            + finish(0x5555))
+    report, text = profile(folder, code, "--code-limit", "4K")
+    need(report["engine"] == "jit", "no translator for this host")
+    figures = translated(report)
+    check(figures["evicted"] > 100, f"evicted: {figures['evicted']}")
+    check(figures["gone"]["instructions"] > 50 * 100, "of these")
+    check("blocks evicted" in text, text)
+
+
+@in_folder
+def test_interpreted(folder):
+    """Nothing is said about translation where there is none"""
+    report, text = profile(folder, finish(0x5555), "--engine", "interp")
+    check("translated" not in report["counted"], "JSON")
+    check("Translated" not in text and "blocks" not in text, text)
 
 
 @in_folder
@@ -230,7 +335,8 @@ def test_cut_short(folder):
 
 if __name__ == "__main__":
     try:
-        main([test_demo, test_json, test_html, test_deterministic, test_status,
+        main([test_demo, test_json, test_html, test_translated, test_listing,
+              test_evicted, test_interpreted, test_deterministic, test_status,
               test_demo_bytes, test_mtree, test_mtree_json, test_mtree_dot,
               test_help, test_full_disk, test_closed_pipe, test_cut_short])
     finally:
