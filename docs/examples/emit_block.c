@@ -125,8 +125,7 @@ static int translate(struct vcpu *vcpu, struct xbar_emit_buffer *b)
     /* pop rbp; pop rbx; ret */
     vcpu->leave = b->code + put(b, "\x5d\x5b\xc3", 3);
     err |= xbar_emit_slow(b, &target, &load, &fault, &loads) < 0;
-    err |= xbar_emit_slow(b, &target, &store, &fault, &stores) < 0;
-    return err;
+    return err | (xbar_emit_slow(b, &target, &store, &fault, &stores) < 0);
 }
 
 int main(void)
