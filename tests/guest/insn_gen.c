@@ -11,7 +11,8 @@
  *     cannot leave the hole around them.
  *   - Branches go forward to a unit, never into one. The only way back is the
  *     end of a loop, which counts x6 down and leaves when it is not positive.
- *   - An indirect jump is one unit with the auipc that its address is from.
+ *   - An indirect jump is one unit with the auipc that its address is from,
+ *     and a return one with its call.
  *   - lr and sc use a pointer that never moves, and nothing between the two
  *     can trap: what a trap does to a reservation is not architecture.
  *
@@ -34,6 +35,7 @@
 
 #define MIN_UNITS 36
 #define MAX_UNITS 64
+#define MAX_CALLS 3
 
 enum reserved_register {
     X_SP = 2,       /* pointer */
@@ -47,6 +49,7 @@ enum reserved_register {
 static const uint8_t moving_pointers[] = { X_SP, 8, 9, 18, 19, 20 };
 
 #define CSR_TIME 0xc01
+#define JAL_X0   0x6fu
 #define ADDI_NOP 0x00000013u
 #define C_NOP    0x0001u
 #define EBREAK   0x00100073u
@@ -56,9 +59,10 @@ static const uint8_t moving_pointers[] = { X_SP, 8, 9, 18, 19, 20 };
 struct generator {
     struct insn_sequence *sequence;
     uint64_t rng;
-    unsigned loop_left; /* units until the open loop ends; 0: none is open */
-    size_t loop_start;  /* its first slot */
-    bool counters;      /* may go to registers */
+    unsigned loop_left;  /* units until the open loop ends; 0: none is open */
+    size_t loop_start;   /* its first slot */
+    bool counters;       /* may go to registers */
+    unsigned calls_left; /* few, or the slots would not suffice */
 };
 
 static uint32_t below(struct generator *g, uint32_t bound)
@@ -427,6 +431,67 @@ static void emit_row(struct generator *g, size_t row)
     }
 }
 
+/* ---- Calls ------------------------------------------------------------- */
+
+static bool is_link(unsigned reg)
+{
+    return reg == 1 || reg == 5;
+}
+
+static void append_body(struct generator *g)
+{
+    struct riscv_insn insn;
+    uint32_t bits;
+
+    do {
+        bits = random_bits(g, random_row_of_class(g, RISCV_CLASS_ALU));
+        riscv__decode(&insn, bits);
+    } while (is_link(insn.rd));
+    append(g, bits, false);
+}
+
+/* By jalr or c.jr; one time in four past the instruction after the call, which
+ * is not where the call said it would return to. */
+static void append_return(struct generator *g, uint32_t link)
+{
+    if (one_in(g, 4)) {
+        append(g, addi(link, link, 4), false);
+    }
+    append(g, one_in(g, 2) ? 0x8002 | link << 7 : i_type(0x67, 0, link, 0),
+           false);
+}
+
+/*
+ *     jal   link, body       link is x1 or x5: see the return-address hints
+ *     nop                    of the ISA
+ *     j     over
+ *     body: ..., the call of the other link register among it; return
+ *     over:
+ */
+static void emit_call(struct generator *g, uint32_t link, bool is_unit)
+{
+    struct insn_slot *call = append_jump(g, JAL_X0 | link << 7, is_unit, 0);
+    struct insn_slot *past;
+
+    append(g, ADDI_NOP, false);
+    past = append_jump(g, JAL_X0, false, 0);
+    call->target = (int16_t)g->sequence->count;
+    append_body(g);
+    if (is_unit && one_in(g, 2)) {
+        emit_call(g, link ^ 1 ^ 5, false);
+    }
+    append_return(g, link);
+    past->target = (int16_t)g->sequence->count;
+}
+
+static void step_call(struct generator *g)
+{
+    if (g->calls_left > 0 && one_in(g, 16)) {
+        emit_call(g, one_in(g, 2) ? 1 : 5, true);
+        g->calls_left--;
+    }
+}
+
 /* ---- Loops ------------------------------------------------------------- */
 
 static void open_loop(struct generator *g)
@@ -438,7 +503,6 @@ static void open_loop(struct generator *g)
 
 #define BLT(rs1, rs2) (0x4063u | (rs1) << 15 | (rs2) << 20)
 #define BGE(rs1, rs2) (0x5063u | (rs1) << 15 | (rs2) << 20)
-#define JAL_X0        0x6fu
 #define C_J           0xa001u
 
 /* Back by a branch, or past one that leaves, by a jump of each kind. */
@@ -570,7 +634,8 @@ void insn_generate(struct insn_sequence *sequence, uint64_t seed, bool counters)
 {
     struct generator g = { .sequence = sequence,
                            .rng = random_mix(seed),
-                           .counters = counters };
+                           .counters = counters,
+                           .calls_left = MAX_CALLS };
     uint32_t units = MIN_UNITS + below(&g, MAX_UNITS - MIN_UNITS);
 
     sequence->seed = seed;
@@ -578,6 +643,7 @@ void insn_generate(struct insn_sequence *sequence, uint64_t seed, bool counters)
     fill_state(&g);
     while (units-- > 0) {
         emit_row(&g, below(&g, (uint32_t)insn_row_count));
+        step_call(&g);
         step_loop(&g);
     }
     if (g.loop_left > 0) {

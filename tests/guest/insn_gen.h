@@ -10,7 +10,7 @@
 
 #include "tests/guest/insn_abi.h"
 
-#define INSN_MAX_SLOTS 320
+#define INSN_MAX_SLOTS 384
 
 /* One instruction of a sequence. */
 struct insn_slot {
