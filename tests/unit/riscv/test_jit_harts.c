@@ -211,7 +211,7 @@ static const enum xbar_riscv_engine engines[][2] = {
 static void play_all(struct game game)
 {
     game.target = 3000;
-    game.least = 50;
+    game.least = 30;
     for (unsigned i = 0; i < sizeof(engines) / sizeof(engines[0]); i++) {
         memcpy(game.engine, engines[i], sizeof(game.engine));
         for (game.layout = 0; game.layout < 2; game.layout++) {
