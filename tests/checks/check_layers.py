@@ -95,14 +95,24 @@ def own_first_problems(paths):
             yield f"{path} does not include {header} first"
 
 
+def after_own(path):
+    """The brackets of a file's includes after its own headers: the public
+    one, then perhaps the private one of the same name."""
+    found = tree.plain_includes(path)
+    if path.endswith(".c"):
+        own = (path[:-2] + ".h", path[:-2] + "_internal.h")
+        found = found[1:]
+        if found and tree.resolve(path, found[0][1]) in own:
+            found = found[1:]
+    return [bracket for bracket, _ in found]
+
+
 def group_problems(paths):
     """After the own header: the C library's, then ours."""
     for path in paths:
         if tree.folder(path) not in RANK:
             continue
-        brackets = [bracket for bracket, _ in tree.plain_includes(path)]
-        if path.endswith(".c"):
-            brackets = brackets[1:]
+        brackets = after_own(path)
         if brackets != sorted(brackets, key='<"'.index):
             yield f"{path} includes <...> after one of ours"
 
