@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define NOP 0x90 /* of the one host that code is translated for */
-
 struct lister {
     const struct hot_blocks *hot;
     const struct hot_block *item;
@@ -35,38 +33,37 @@ static void add_target(const struct lister *lister, struct host_insn *insn)
     }
 }
 
-/* Alignment is not worth a line each. Return: its bytes. */
+/* Alignment is not worth a line each. Return: the bytes of all of them. */
 static unsigned fold_nops(const uint8_t *code, unsigned size, char *text)
 {
-    unsigned count = 0;
+    unsigned count = 1;
 
-    while (count < size && code[count] == NOP) {
+    while (count < size && code[count] == code[0]) {
         count++;
     }
     if (count > 1) {
         snprintf(text, HOST_TEXT, "nop (%u of them)", count);
     }
-    return count > 1 ? count : 0;
+    return count;
 }
 
-/* The instruction at @start. Return: its bytes. */
+/* The instruction at @start, or several nops. Return: its bytes. */
 static unsigned describe(const struct lister *lister, unsigned start,
                          unsigned end, char *text)
 {
     const struct hot_block *item = lister->item;
     const uint8_t *code = item->block.code + start;
-    unsigned nops = fold_nops(code, end - start, text);
     struct host_insn insn;
 
-    if (nops) {
-        return nops;
-    }
     disassembler_next(lister->disassembler, code, end - start,
                       (uintptr_t)item->place + start, &insn);
     if (insn.jumps) {
         add_target(lister, &insn);
     }
     memcpy(text, insn.text, HOST_TEXT);
+    if (insn.size == 1 && strcmp(text, "nop") == 0) {
+        return fold_nops(code, end - start, text);
+    }
     return insn.size;
 }
 

@@ -253,11 +253,11 @@ void report_make_caption(const struct report *report, unsigned which,
     const struct xbar_riscv_block *block = &report->hot.items[which].block;
 
     snprintf(caption, size,
-             "0x%" PRIx64 ": %.2f %% of all; %u instructions, %u bytes of code "
+             "0x%" PRIx64 ": %.2f %% of all; guest code %u bytes, host code %u "
              "and %u not shown",
              block->pc,
              percent(block->instructions, report->stats.instructions),
-             (unsigned)block->insns, (unsigned)block->hot_size,
+             (unsigned)block->guest_size, (unsigned)block->hot_size,
              (unsigned)(block->code_size - block->hot_size));
 }
 
