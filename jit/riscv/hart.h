@@ -4,6 +4,11 @@
  *
  * One thread runs a hart; any thread may raise interrupt lines, move the
  * timer and ask for an exit.
+ *
+ * Harts of one engine, each on its own thread, may share memory, code
+ * included: after a store by one, any synchronisation, and a fence.i of the
+ * other, that other executes what was stored, at whatever address it sees it.
+ * Harts may be made and freed while others run.
  */
 #ifndef XBAR_JIT_RISCV_HART_H
 #define XBAR_JIT_RISCV_HART_H
