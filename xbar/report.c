@@ -252,13 +252,13 @@ void report_make_caption(const struct report *report, unsigned which,
 {
     const struct xbar_riscv_block *block = &report->hot.items[which].block;
 
-    snprintf(caption, size,
-             "0x%" PRIx64 ": %.2f %% of all; guest code %u bytes, host code %u "
-             "and %u not shown",
-             block->pc,
-             percent(block->instructions, report->stats.instructions),
-             (unsigned)block->guest_size, (unsigned)block->hot_size,
-             (unsigned)(block->code_size - block->hot_size));
+    snprintf(
+        caption, size,
+        "0x%" PRIx64 ": %.2f %% of all; %u bytes of guest code, %u (and %u "
+        "cold) for it",
+        block->pc, percent(block->instructions, report->stats.instructions),
+        (unsigned)block->guest_size, (unsigned)block->hot_size,
+        (unsigned)(block->code_size - block->hot_size));
 }
 
 /* ---- Traps, regions ---------------------------------------------------- */

@@ -6,7 +6,9 @@
 #include "report.h"
 #include "size.h"
 
-#define BAR_WIDTH 24
+#define LINE_WIDTH    80
+#define BAR_WIDTH_MAX 24
+#define BAR_WIDTH_MIN 6 /* even if the line is longer then */
 
 static unsigned column_width(const struct table *table, unsigned column)
 {
@@ -36,10 +38,24 @@ static void print_cell(FILE *out, const char *text, unsigned column,
     }
 }
 
-/* What is too little for a mark gets a dot. */
-static void print_bar(FILE *out, double share)
+/* What the columns leave of a line. */
+static int bar_width(const unsigned *widths, unsigned columns)
 {
-    int marks = (int)(share * BAR_WIDTH + 0.5);
+    int room = LINE_WIDTH - 2;
+
+    for (unsigned i = 0; i < columns; i++) {
+        room -= 2 + (int)widths[i];
+    }
+    if (room > BAR_WIDTH_MAX) {
+        return BAR_WIDTH_MAX;
+    }
+    return room > BAR_WIDTH_MIN ? room : BAR_WIDTH_MIN;
+}
+
+/* What is too little for a mark gets a dot. */
+static void print_bar(FILE *out, double share, int width)
+{
+    int marks = (int)(share * width + 0.5);
 
     if (share > 0) {
         fprintf(out, "  %.*s", marks ? marks : 1,
@@ -69,7 +85,8 @@ static void print_table(const struct table *table, FILE *out)
             print_cell(out, table->cells[row][i], i, widths[i]);
         }
         if (table->has_bars) {
-            print_bar(out, table->bars[row]);
+            print_bar(out, table->bars[row],
+                      bar_width(widths, table->num_columns));
         }
         fputc('\n', out);
     }
