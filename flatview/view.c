@@ -117,11 +117,14 @@ static int grow_affected(struct flatview_change *change)
 static int add_affected(struct flatview_change *change, hwaddr first,
                         hwaddr last)
 {
-    struct xbar_range *end = change->affected + change->affected_count;
+    struct xbar_range *newest = NULL; /* none yet: there is no array */
 
-    if (change->affected_count != 0 &&
-        (first <= end[-1].last || first - 1 == end[-1].last)) {
-        end[-1].last = last > end[-1].last ? last : end[-1].last;
+    if (change->affected_count != 0) {
+        newest = &change->affected[change->affected_count - 1];
+    }
+    if (newest != NULL &&
+        (first <= newest->last || first - 1 == newest->last)) {
+        newest->last = last > newest->last ? last : newest->last;
         return 0;
     }
     if (change->affected_count == change->affected_capacity &&

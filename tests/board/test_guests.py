@@ -6,6 +6,7 @@ the terminal back, and the exit status says what happened.
 """
 
 import os
+import shlex
 import signal
 import subprocess
 import time
@@ -275,7 +276,7 @@ def test_hang_up(folder):
 @in_folder
 def test_closed_streams(folder):
     """Closed standard streams are no accident"""
-    command = " ".join([XBAR, *guest(folder, finish(0x00073333))])
+    command = shlex.join([XBAR, *guest(folder, finish(0x00073333))])
     for streams in ("<&-", ">&-", "<&- >&-", "<&- >&- 2>&-"):
         status = subprocess.run(["sh", "-c", f"{command} {streams}"],
                                 timeout=30 * PATIENCE).returncode
