@@ -14,6 +14,9 @@
 #define INSN_SLOW_BUILD false
 #endif
 
+/* For the line that says how many. */
+#define INSN_SCALE_NOTE (INSN_SLOW_BUILD ? " (a tenth: checked build)" : "")
+
 /** insn_scale() - a tenth in checked builds; 20 times with XBAR_LONG=1 */
 static inline size_t insn_scale(size_t count)
 {

@@ -83,7 +83,8 @@ static void test_sequences(void **state)
         run_seeds(batch_of(strtoull(only, NULL, 0)));
         return;
     }
-    print_message("%zu sequences, seeds %u and up\n", total, FIRST_SEED);
+    print_message("%zu sequences%s, seeds %u and up\n", total, INSN_SCALE_NOTE,
+                  FIRST_SEED);
     for (size_t done = 0; done < total; done += BATCH) {
         run_seeds(FIRST_SEED + done);
     }

@@ -85,13 +85,15 @@ static void report_jit(const struct insn_machine *machine, double seconds)
     struct xbar_riscv_stats stats;
 
     insn_machine_get_stats(machine, &stats);
-    print_message("    %llu instructions, %llu in translated code; "
-                  "%llu blocks, %llu links, %llu evicted; %.1f s\n",
-                  (unsigned long long)stats.instructions,
-                  (unsigned long long)stats.jit.instructions,
-                  (unsigned long long)stats.jit.blocks,
-                  (unsigned long long)stats.jit.links,
-                  (unsigned long long)stats.jit.evicted, seconds);
+    print_message(
+        "    %llu instructions, %llu in translated code; "
+        "%llu blocks, %llu links, %llu dropped; %.1f s\n",
+        (unsigned long long)stats.instructions,
+        (unsigned long long)stats.jit.instructions,
+        (unsigned long long)stats.jit.blocks,
+        (unsigned long long)stats.jit.links,
+        (unsigned long long)(stats.jit.evicted + stats.jit.invalidated),
+        seconds);
     assert_true(stats.jit.instructions > 0);
 }
 
@@ -114,8 +116,8 @@ static void run_batches(const struct variant *variant, struct insn_sides sides,
 
     insn_batch_open(&batch, batch_size());
     seed -= (seed - variant->first_seed) % BATCH;
-    print_message("%zu sequences, seeds %llu and up: %s\n", total,
-                  (unsigned long long)seed, variant->name);
+    print_message("%zu sequences%s, seeds %llu and up: %s\n", total,
+                  INSN_SCALE_NOTE, (unsigned long long)seed, variant->name);
     for (size_t done = 0; done < total; done += BATCH) {
         make_sequences(&batch, seed + done);
         assert_int_equal(insn_diff(sides, &batch), 0);
