@@ -68,14 +68,16 @@ static const MemoryRegionOps rig_io_ops = {
     .impl = { .max_access_size = 8 },
 };
 
-/* As config says, but for the fields that the board decides. */
-static inline void rig_open_with(struct rig *rig,
-                                 const struct xbar_riscv_config *config)
+/* As config says, but for the fields that the board decides. @engine: NULL
+ * for defaults. */
+static inline void rig_open_in(struct rig *rig,
+                               const struct xbar_engine_config *engine,
+                               const struct xbar_riscv_config *config)
 {
     struct xbar_riscv_config full = *config;
 
     memset(rig, 0, sizeof(*rig));
-    rig->engine = xbar_engine_new(NULL);
+    rig->engine = xbar_engine_new(engine);
     assert_non_null(rig->engine);
     assert_int_equal(xbar_engine_enter(rig->engine), 0);
     assert_int_equal(memory_region_init(&rig->root, NULL, "system", UINT64_MAX),
@@ -98,6 +100,12 @@ static inline void rig_open_with(struct rig *rig,
     full.reset_pc = RIG_RAM;
     rig->hart = xbar_riscv_new(&full);
     assert_non_null(rig->hart);
+}
+
+static inline void rig_open_with(struct rig *rig,
+                                 const struct xbar_riscv_config *config)
+{
+    rig_open_in(rig, NULL, config);
 }
 
 static inline void rig_open(struct rig *rig)

@@ -6,6 +6,8 @@
  */
 #include "jit/riscv/jit.h"
 
+#include <stdlib.h>
+
 #include "encode.h"
 #include "rig.h"
 
@@ -276,6 +278,82 @@ static void test_sums_hold_in_lockstep(void **state)
     rig_close(&rig);
 }
 
+/* ---- Want of memory ---------------------------------------------------- */
+
+/* An allocator that fails from `first` to `last`. */
+struct shortage {
+    unsigned count; /* allocations so far */
+    unsigned first; /* that fails */
+    unsigned last;
+};
+
+static void *scarce_alloc(void *opaque, size_t size, size_t align)
+{
+    struct shortage *shortage = opaque;
+    void *p = NULL;
+
+    shortage->count++;
+    if (shortage->count >= shortage->first &&
+        shortage->count <= shortage->last) {
+        return NULL;
+    }
+    if (posix_memalign(&p, align < sizeof(p) ? sizeof(p) : align, size)) {
+        return NULL;
+    }
+    return memset(p, 0, size);
+}
+
+static void scarce_free(void *opaque, void *ptr, size_t size)
+{
+    (void)opaque;
+    (void)size;
+    free(ptr);
+}
+
+/* The guest with allocations @first to @first + @length - 1 after set-up
+ * failing. Return: how many there were. */
+static unsigned run_short(unsigned first, unsigned length)
+{
+    const struct xbar_riscv_config config = { .count_blocks = true };
+    struct shortage shortage = { 0 };
+    const struct xbar_allocator allocator = { scarce_alloc, scarce_free,
+                                              &shortage };
+    const struct xbar_engine_config engine = { .allocator = &allocator };
+    struct xbar_riscv_jit_stats stats;
+    unsigned before;
+    struct rig rig;
+
+    rig_open_in(&rig, &engine, &config);
+    load_guest(&rig);
+    before = shortage.count;
+    shortage.first = before + first;
+    shortage.last = before + first + length - 1;
+    if (xbar_riscv_set_engine(rig.hart, XBAR_RISCV_JIT) == 0) {
+        run_to_end(&rig);
+        assert_int_equal(rig.hart->x[18], ROUNDS);
+        stats = jit_stats(&rig);
+        assert_int_equal(sum_blocks(&rig).instructions +
+                             stats.gone_instructions,
+                         stats.instructions);
+    }
+    shortage.last = 0;
+    rig_close(&rig);
+    return shortage.count - before;
+}
+
+/* Each allocation in turn, alone and with all that follow. */
+static void test_memory_is_short(void **state)
+{
+    unsigned count = run_short(1000000, 1);
+
+    (void)state;
+    assert_in_range(count, 20, 10000);
+    for (unsigned i = 1; i <= count; i++) {
+        (void)run_short(i, 1);
+        (void)run_short(i, 1000000);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -285,6 +363,7 @@ int main(void)
         cmocka_unit_test(test_known_counts),
         cmocka_unit_test(test_sums_hold),
         cmocka_unit_test(test_sums_hold_in_lockstep),
+        cmocka_unit_test(test_memory_is_short),
     };
 
     if (!xbar_riscv_has_jit()) {
