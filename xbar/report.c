@@ -216,7 +216,8 @@ static void make_code(const struct report *report, struct table *table)
     add_figure(table, "code bytes", jit->code_bytes_ever,
                "%.1f per instruction, counting included",
                ratio((double)jit->code_bytes_ever, (double)jit->guest_insns));
-    add_figure(table, "bytes at the end", jit->code_bytes, "%s", "");
+    add_figure(table, "memory for code", jit->code_bytes,
+               "bytes in use at the end, gaps included");
 }
 
 static void make_blocks(const struct report *report, struct table *table)

@@ -22,6 +22,7 @@
  *                  dropped for want of room; instructions in all of them;
  *                  exits chained
  *       code_bytes, code_bytes_live
+ *                  of all blocks made; of memory in use at the end, with gaps
  *       gone       { executions, instructions } of blocks dropped or evicted
  *       live       the same of all blocks there at the end; both together
  *                  have all instructions above
