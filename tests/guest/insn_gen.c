@@ -37,22 +37,15 @@
 #define MAX_UNITS 64
 #define MAX_CALLS 3
 
-enum reserved_register {
-    X_SP = 2,       /* pointer */
-    X_COUNTER = 6,  /* of loops */
-    X_LINK = 7,     /* base of indirect jumps */
-    X_ATOMIC = 21,  /* pointer of lr and sc */
-    X_SYSCALL = 17, /* not reserved: a7 */
-};
-
 /* Pointers that addi may move. */
 static const uint8_t moving_pointers[] = { X_SP, 8, 9, 18, 19, 20 };
 
-#define CSR_TIME 0xc01
-#define JAL_X0   0x6fu
-#define ADDI_NOP 0x00000013u
-#define C_NOP    0x0001u
-#define EBREAK   0x00100073u
+#define X_SYSCALL 17 /* a7 */
+#define CSR_TIME  0xc01
+#define JAL_X0    0x6fu
+#define ADDI_NOP  0x00000013u
+#define C_NOP     0x0001u
+#define EBREAK    0x00100073u
 
 /* ---- Slots ------------------------------------------------------------- */
 
@@ -589,37 +582,9 @@ static void resolve_jumps(struct generator *g)
     }
 }
 
-static void set_pointers(struct generator *g, uint64_t *x)
-{
-    const uint64_t middle = GUEST_DATA + GUEST_DATA_SIZE / 2;
-
-    x[X_SP] = (middle + below(g, 4096) - 2048) & ~UINT64_C(15);
-    x[8] = middle + below(g, 8192) - 4096;
-    x[9] = GUEST_DATA + GUEST_PAGE * (1 + below(g, 3)) - below(g, 16);
-    x[18] = GUEST_DATA + GUEST_DATA_SIZE - below(g, 64);
-    x[19] = GUEST_DATA + below(g, 64);
-    x[20] = middle + 8 * below(g, 128);
-    x[X_ATOMIC] = GUEST_DATA + 16 * below(g, GUEST_DATA_SIZE / 16);
-    if (one_in(g, 8)) {
-        x[20] = GUEST_DATA - 8 * below(g, 64); /* not mapped */
-    } else if (one_in(g, 16)) {
-        x[20] = -UINT64_C(0x800000); /* far from everything */
-    }
-    x[X_COUNTER] = below(g, 4);
-}
-
 static void fill_state(struct generator *g)
 {
-    struct insn_state *state = &g->sequence->state;
-
-    for (unsigned i = 1; i < 32; i++) {
-        state->x[i] = insn_random_x(&g->rng);
-    }
-    for (unsigned i = 0; i < 32; i++) {
-        state->f[i] = insn_random_f(&g->rng);
-    }
-    set_pointers(g, state->x);
-    state->fcsr = below(g, 5) << 5 | (one_in(g, 2) ? 0 : below(g, 32));
+    insn_random_state(&g->rng, &g->sequence->state);
     g->sequence->data_seed = random_next(&g->rng);
 }
 

@@ -12,7 +12,7 @@ static uint64_t pick(uint64_t *rng, const uint64_t *values, size_t count)
     return values[random_below(rng, (uint32_t)count)];
 }
 
-uint64_t insn_random_x(uint64_t *rng)
+static uint64_t random_x(uint64_t *rng)
 {
     static const uint64_t special[] = {
         0,
@@ -95,7 +95,8 @@ static uint64_t random_double(uint64_t *rng)
     }
 }
 
-uint64_t insn_random_f(uint64_t *rng)
+/* Singles, boxed and not, and doubles. */
+static uint64_t random_f(uint64_t *rng)
 {
     uint32_t kind = random_below(rng, 16);
 
@@ -104,4 +105,41 @@ uint64_t insn_random_f(uint64_t *rng)
     }
     /* Not boxed once in 16 times. */
     return random_single(rng) | (kind == 8 ? 0 : UINT64_C(0xffffffff) << 32);
+}
+
+/* ---- All registers ----------------------------------------------------- */
+
+static void set_pointers(uint64_t *rng, uint64_t *x)
+{
+    const uint64_t middle = GUEST_DATA + GUEST_DATA_SIZE / 2;
+
+    x[X_SP] = (middle + random_below(rng, 4096) - 2048) & ~UINT64_C(15);
+    x[8] = middle + random_below(rng, 8192) - 4096;
+    x[9] = GUEST_DATA + GUEST_PAGE * (1 + random_below(rng, 3)) -
+           random_below(rng, 16);
+    x[18] = GUEST_DATA + GUEST_DATA_SIZE - random_below(rng, 64);
+    x[19] = GUEST_DATA + random_below(rng, 64);
+    x[20] = middle + 8 * random_below(rng, 128);
+    x[X_ATOMIC] = GUEST_DATA + 16 * random_below(rng, GUEST_DATA_SIZE / 16);
+    if (random_one_in(rng, 8)) {
+        x[20] = GUEST_DATA - 8 * random_below(rng, 64); /* not mapped */
+    } else if (random_one_in(rng, 16)) {
+        x[20] = -UINT64_C(0x800000); /* far from everything */
+    }
+    x[X_COUNTER] = random_below(rng, 4);
+}
+
+void insn_random_state(uint64_t *rng, struct insn_state *state)
+{
+    for (unsigned i = 1; i < 32; i++) {
+        state->x[i] = random_x(rng);
+    }
+    for (unsigned i = 0; i < 32; i++) {
+        state->f[i] = random_f(rng);
+    }
+    set_pointers(rng, state->x);
+    state->fcsr = random_below(rng, 5) << 5;
+    if (!random_one_in(rng, 2)) {
+        state->fcsr |= random_below(rng, 32);
+    }
 }

@@ -3,11 +3,18 @@
 #ifndef XBAR_TESTS_GUEST_INSN_VALUES_H
 #define XBAR_TESTS_GUEST_INSN_VALUES_H
 
-#include <stdint.h>
+#include "tests/guest/insn_abi.h"
 
-uint64_t insn_random_x(uint64_t *rng);
+/* Registers with a task; beside X_SP five more are pointers that may move:
+ * x8, x9 and x18 to x20. */
+enum insn_register {
+    X_SP = 2,
+    X_COUNTER = 6, /* of loops */
+    X_LINK = 7,    /* base of indirect jumps */
+    X_ATOMIC = 21, /* pointer of lr and sc */
+};
 
-/* Singles, boxed and not, and doubles. */
-uint64_t insn_random_f(uint64_t *rng);
+/* All registers; pointers point to, or near, the data. */
+void insn_random_state(uint64_t *rng, struct insn_state *state);
 
 #endif
