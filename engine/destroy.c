@@ -13,7 +13,6 @@
 #include <time.h>
 
 #include "engine/engine_internal.h"
-#include "engine/rcu.h"
 
 struct region_ending {
     struct region_ending *next;
@@ -215,12 +214,6 @@ static void wait_for_flag(struct xbar_engine *engine, const bool *flag)
     }
 }
 
-static bool may_wait(const struct xbar_engine *engine)
-{
-    return !xbar_rcu_read_held() && !transaction__is_open() &&
-           !engine__writer_is_mine(engine) && !reclaim__is_mine(engine);
-}
-
 int xbar_region_destroy(MemoryRegion *mr,
                         void (*done)(MemoryRegion *mr, void *opaque),
                         void *opaque)
@@ -236,7 +229,7 @@ int xbar_region_destroy(MemoryRegion *mr,
         return destroy_later(mr, done, opaque);
     }
     engine = mr->engine;
-    if (!may_wait(engine)) {
+    if (!engine__may_wait()) {
         return -EDEADLK;
     }
     rc = destroy_later(mr, set_flag, &flag);

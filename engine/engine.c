@@ -9,7 +9,8 @@
  *
  * An engine is one allocation that all of these hang off. The only state
  * outside of engines is the default one (static, so that having it cannot
- * fail) and, per thread, the stack of engines entered.
+ * fail) and, per thread, the stack of engines entered and what the thread is in
+ * the middle of.
  */
 #include "engine/engine.h"
 
@@ -18,6 +19,7 @@
 #include <string.h>
 
 #include "engine/engine_internal.h"
+#include "engine/rcu.h"
 
 #define ENTER_DEPTH 8
 
@@ -25,9 +27,11 @@ static struct xbar_engine default_engine;
 static pthread_once_t default_once = PTHREAD_ONCE_INIT;
 
 static _Thread_local struct {
-    struct xbar_engine *stack[ENTER_DEPTH];
+    struct xbar_engine *stack[ENTER_DEPTH]; /* entered */
     unsigned depth;
-} entered;
+    unsigned writer_locks; /* of any engine, recursive ones counted */
+    bool is_reclaiming;
+} thread;
 
 /* ---- The C library's allocator ----------------------------------------- */
 
@@ -120,8 +124,8 @@ struct xbar_engine *xbar_engine_new(const struct xbar_engine_config *config)
 
 static bool is_entered(const struct xbar_engine *engine)
 {
-    for (unsigned i = 0; i < entered.depth; i++) {
-        if (entered.stack[i] == engine) {
+    for (unsigned i = 0; i < thread.depth; i++) {
+        if (thread.stack[i] == engine) {
             return true;
         }
     }
@@ -181,26 +185,26 @@ static void init_default(void)
 
 int xbar_engine_enter(struct xbar_engine *engine)
 {
-    if (!engine || entered.depth == ENTER_DEPTH) {
+    if (!engine || thread.depth == ENTER_DEPTH) {
         return -EINVAL;
     }
-    entered.stack[entered.depth++] = engine;
+    thread.stack[thread.depth++] = engine;
     return 0;
 }
 
 int xbar_engine_leave(struct xbar_engine *engine)
 {
-    if (!entered.depth || entered.stack[entered.depth - 1] != engine) {
+    if (!thread.depth || thread.stack[thread.depth - 1] != engine) {
         return -EINVAL;
     }
-    entered.depth--;
+    thread.depth--;
     return 0;
 }
 
 struct xbar_engine *xbar_engine_current(void)
 {
-    if (entered.depth) {
-        return entered.stack[entered.depth - 1];
+    if (thread.depth) {
+        return thread.stack[thread.depth - 1];
     }
     pthread_once(&default_once, init_default);
     return &default_engine;
@@ -227,12 +231,14 @@ void engine__lock_writer(struct xbar_engine *engine)
 {
     pthread_mutex_lock(&engine->writer_lock);
     engine->writer_depth++;
+    thread.writer_locks++;
     __atomic_store_n(&engine->writer, pthread_self(), __ATOMIC_RELAXED);
 }
 
 void engine__unlock_writer(struct xbar_engine *engine)
 {
-    xbar_assert(engine__writer_is_mine(engine));
+    xbar_assert(engine__writer_is_mine(engine) && thread.writer_locks != 0);
+    thread.writer_locks--;
     if (--engine->writer_depth == 0) {
         __atomic_store_n(&engine->writer, NO_THREAD, __ATOMIC_RELAXED);
     }
@@ -247,6 +253,28 @@ bool engine__writer_is_mine(const struct xbar_engine *engine)
 {
     return pthread_equal(__atomic_load_n(&engine->writer, __ATOMIC_RELAXED),
                          pthread_self());
+}
+
+void engine__lock_reclaim(struct xbar_engine *engine)
+{
+    pthread_mutex_lock(&engine->reclaim_lock);
+    thread.is_reclaiming = true;
+}
+
+void engine__unlock_reclaim(struct xbar_engine *engine)
+{
+    thread.is_reclaiming = false;
+    pthread_mutex_unlock(&engine->reclaim_lock);
+}
+
+/*
+ * A grace period waits for the readers of all engines, and a reader may wait
+ * for any lock that is held here, whichever engine's it is.
+ */
+bool engine__may_wait(void)
+{
+    return !xbar_rcu_read_held() && !transaction__is_open() &&
+           thread.writer_locks == 0 && !thread.is_reclaiming;
 }
 
 void xbar_tree_hold(struct xbar_engine *engine)

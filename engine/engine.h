@@ -151,8 +151,9 @@ XBAR_API void xbar_engine_unlock(struct xbar_engine *engine);
  * a millisecond. It waits for vCPUs, so the caller must hold no lock that a
  * device callback takes, the machine lock included.
  *
- * Context: outside any read section, open transaction and callback of a
- * reclaim, or it is -EDEADLK.
+ * Context: outside any read section, open transaction, xbar_tree_hold() and
+ * callback of a reclaim, of whichever engine, or it is -EDEADLK: it waits for
+ * the readers of all engines.
  * Return: the number of objects freed, or -errno.
  */
 XBAR_API int64_t xbar_engine_reclaim(struct xbar_engine *engine);

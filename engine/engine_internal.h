@@ -96,9 +96,7 @@ struct xbar_engine {
     pthread_mutex_t reclaim_lock;
     pthread_mutex_t writer_lock;
 
-    /* Who has a lock, for that thread alone to ask; relaxed atomics. */
-    pthread_t writer;
-    pthread_t reclaimer;
+    pthread_t writer; /* who has it, for that thread to ask; relaxed atomic */
     unsigned writer_depth; /* under the writer lock */
 
     /* under the writer lock: the open transaction */
@@ -134,6 +132,10 @@ struct xbar_engine {
 void engine__lock_writer(struct xbar_engine *engine);
 void engine__unlock_writer(struct xbar_engine *engine);
 bool engine__writer_is_mine(const struct xbar_engine *engine);
+void engine__lock_reclaim(struct xbar_engine *engine);
+void engine__unlock_reclaim(struct xbar_engine *engine);
+/* May this thread wait for a grace period? Asks about all engines. */
+bool engine__may_wait(void);
 uint32_t engine__random(struct xbar_engine *engine);
 int engine__recursive_mutex_init(pthread_mutex_t *mutex) XBAR_MUST_CHECK;
 
@@ -191,8 +193,6 @@ int64_t destroy__done(struct xbar_engine *engine, struct region_ending *list);
 
 /* reclaim.c: does too much wait? True once until the next reclaim. */
 bool reclaim__is_due(struct xbar_engine *engine);
-/* Is this thread inside a reclaim's release callbacks? */
-bool reclaim__is_mine(const struct xbar_engine *engine);
 
 /* code_pages.c */
 int code_pages__init(struct code_pages *pages) XBAR_MUST_CHECK;

@@ -233,8 +233,8 @@ XBAR_API int xbar_region_set_lock_policy(MemoryRegion *mr,
  * called. Waiting here is like xbar_engine_reclaim(): hold no lock that a
  * device callback takes.
  *
- * Return: 0; -EDEADLK if @done is NULL inside a read section, an open
- * transaction or a reclaim's callback; -EINVAL if @mr is not initialised or
+ * Return: 0; -EDEADLK if @done is NULL where xbar_engine_reclaim() would
+ * be; -EINVAL if @mr is not initialised or
  * was destroyed before; -ENOMEM (nothing changed).
  */
 XBAR_API int xbar_region_destroy(MemoryRegion *mr,

@@ -167,27 +167,16 @@ static int64_t reclaim_batch(struct xbar_engine *engine,
     return freed;
 }
 
-/* As engine__writer_is_mine(). */
-bool reclaim__is_mine(const struct xbar_engine *engine)
-{
-    return pthread_equal(__atomic_load_n(&engine->reclaimer, __ATOMIC_RELAXED),
-                         pthread_self());
-}
-
 int64_t xbar_engine_reclaim(struct xbar_engine *engine)
 {
     struct region_ending *finished;
     int64_t freed;
 
-    /* A reader that wants a lock held here would never end its section. */
-    if (xbar_rcu_read_held() || engine__writer_is_mine(engine) ||
-        reclaim__is_mine(engine)) {
+    if (!engine__may_wait()) {
         return -EDEADLK;
     }
-    pthread_mutex_lock(&engine->reclaim_lock);
-    __atomic_store_n(&engine->reclaimer, pthread_self(), __ATOMIC_RELAXED);
+    engine__lock_reclaim(engine);
     freed = reclaim_batch(engine, &finished);
-    __atomic_store_n(&engine->reclaimer, NO_THREAD, __ATOMIC_RELAXED);
-    pthread_mutex_unlock(&engine->reclaim_lock);
+    engine__unlock_reclaim(engine);
     return freed + destroy__done(engine, finished);
 }

@@ -47,7 +47,7 @@ XBAR_API int address_space_init(AddressSpace *as, MemoryRegion *root,
  * xbar_address_space_destroy() - end @as when no reader can see it
  * @done: then called, on the thread that reclaims, as a part of that: it may
  * free @as and may not wait. NULL: wait for that here, which is -EDEADLK
- * inside a read section or an open transaction.
+ * where xbar_engine_reclaim() would be.
  *
  * From now on everything is unassigned. No transaction undoes it. Subscribers
  * (TLBs) must have left: -EBUSY.

@@ -85,6 +85,48 @@ static void test_one_grace_for_all_queues(void **state)
     xbar_rcu_synchronize_hook = NULL;
 }
 
+/*
+ * Read sections are the process's: a grace period of one engine waits for
+ * readers that may wait for what this thread has of another.
+ */
+static void reclaim_other(struct xbar_engine *engine,
+                          struct xbar_retired *object)
+{
+    seen.nested = xbar_engine_reclaim(seen.engine);
+    xbar_free(engine, object, sizeof(struct item));
+}
+
+static void test_other_engines_count(void **state)
+{
+    static struct xbar_retire_queue queue;
+    struct fixture *f = *state;
+    struct fixture other;
+    MemoryRegion mr;
+
+    open_queue(f, &queue);
+    queue.release = reclaim_other;
+    fixture_open(&other, (struct xbar_engine_config){ 0 });
+    assert_int_equal(memory_region_init(&mr, NULL, NULL, 64), 0);
+    memory_region_transaction_begin();
+    assert_int_equal(memory_region_set_size(&mr, 63), 0);
+    assert_int_equal(xbar_engine_reclaim(f->engine), -EDEADLK);
+    assert_int_equal(memory_region_transaction_commit(), 0);
+    memory_region_transaction_begin(); /* with no engine in it yet */
+    assert_int_equal(xbar_engine_reclaim(f->engine), -EDEADLK);
+    assert_int_equal(memory_region_transaction_commit(), 0);
+    xbar_tree_hold(f->engine);
+    assert_int_equal(xbar_engine_reclaim(other.engine), -EDEADLK);
+    assert_int_equal(xbar_region_destroy(&mr, NULL, NULL), -EDEADLK);
+    xbar_tree_release(f->engine);
+    seen.engine = other.engine;
+    retire_new(f, &queue, 0);
+    assert_int_equal(xbar_engine_reclaim(f->engine), 1);
+    assert_int_equal(seen.nested, -EDEADLK);
+    assert_int_equal(xbar_engine_reclaim(f->engine), 0);
+    end_region(&mr);
+    fixture_close(&other);
+}
+
 /* What a release retires belongs to the next batch and its own grace. */
 static void release_twice(struct xbar_engine *engine,
                           struct xbar_retired *object)
@@ -213,6 +255,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         engine_test(test_one_grace_for_all_queues),
+        engine_test(test_other_engines_count),
         engine_test(test_retiring_from_release),
         engine_test(test_queues_may_go),
         engine_test(test_embedder_is_asked_once),
