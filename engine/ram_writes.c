@@ -8,6 +8,11 @@ void xbar_ram_writes_watch(struct xbar_engine *engine, bool on)
     __atomic_fetch_add(&engine->ram_watchers, on ? 1u : -1u, __ATOMIC_RELAXED);
 }
 
+const unsigned *xbar_ram_writes_watchers(const struct xbar_engine *engine)
+{
+    return &engine->ram_watchers;
+}
+
 void xbar_ram_writes_note(struct xbar_engine *engine)
 {
     if (__atomic_load_n(&engine->ram_watchers, __ATOMIC_RELAXED) != 0) {

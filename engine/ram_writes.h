@@ -18,6 +18,14 @@ struct xbar_engine;
 /* Nested; counting is off, and a write costs one load, while nobody does. */
 void xbar_ram_writes_watch(struct xbar_engine *engine, bool on);
 
+/* Somebody watches if *this is not 0: where writers look before they note. */
+const unsigned *xbar_ram_writes_watchers(const struct xbar_engine *engine);
+
+static inline bool xbar_ram_writes_wanted(const unsigned *watchers)
+{
+    return __atomic_load_n(watchers, __ATOMIC_RELAXED) != 0;
+}
+
 /* Guest RAM was written behind the TLBs' backs. Any thread. */
 void xbar_ram_writes_note(struct xbar_engine *engine);
 

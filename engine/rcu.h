@@ -54,6 +54,16 @@ extern char xbar_rcu_tsan_clock;
 #define XBAR_RCU_ACQUIRE() ((void)0)
 #endif
 
+/* Was this thread in a section before? The next one then makes no call. */
+static inline bool xbar_rcu_is_registered(void)
+{
+#ifdef XBAR_RCU_ASAN
+    return true; /* nothing is inlined, so nothing is gained by knowing */
+#else
+    return URCU_TLS(urcu_bp_reader) != NULL;
+#endif
+}
+
 static inline void xbar_rcu_read_lock(void)
 {
     urcu_bp_read_lock();

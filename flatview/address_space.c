@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "engine/ram_writes.h"
 #include "engine/tree.h"
 #include "flatview/flatview_internal.h"
 
@@ -121,6 +122,7 @@ static struct xbar_flatview_space *new_space(AddressSpace *as,
     if (space != NULL) {
         space->participant = phases;
         space->engine = engine;
+        space->ram_watchers = xbar_ram_writes_watchers(engine);
         space->as = as;
         space->queue.release = release_view;
     }

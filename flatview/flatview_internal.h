@@ -61,6 +61,7 @@ struct xbar_flatview_space {
     struct xbar_participant participant;
     struct xbar_engine *engine;
     AddressSpace *as;
+    const unsigned *ram_watchers;   /* see engine/ram_writes.h */
     bool is_big_endian;             /* what loads and stores call native */
     struct flatview_change change;  /* of the commit under way */
     struct xbar_retire_queue queue; /* of FlatView */
@@ -101,20 +102,32 @@ static inline FlatView *flatview__current(const AddressSpace *as)
     return __atomic_load_n(&as->current_map, __ATOMIC_ACQUIRE);
 }
 
-/* The same, for accesses that tend to go where the last one went. */
-static inline const FlatRange *flatview__find_again(const FlatView *view,
+/* The section of @addr if it is the one that the thread accessed last. */
+static inline const FlatRange *flatview__remembered(const FlatView *view,
                                                     hwaddr addr)
 {
-    struct flatview_last *last = &flatview__last;
+    const struct flatview_last *last = &flatview__last;
     const FlatRange *range = last->range;
 
     if (likely(last->generation == view->trie.generation &&
                addr - range->first <= range->last - range->first)) {
         return range;
     }
+    return NULL;
+}
+
+/* flatview__find(), for accesses that tend to go where the last one went. */
+static inline const FlatRange *flatview__find_again(const FlatView *view,
+                                                    hwaddr addr)
+{
+    const FlatRange *range = flatview__remembered(view, addr);
+
+    if (range != NULL) {
+        return range;
+    }
     range = flatview__find(view, addr);
     if (!(range->flags & FLAT_RANGE_UNASSIGNED)) {
-        *last = (struct flatview_last){ view->trie.generation, range };
+        flatview__last = (struct flatview_last){ view->trie.generation, range };
     }
     return range;
 }
