@@ -60,4 +60,11 @@ int xbar_mutation_log(struct xbar_engine *engine,
 void xbar_region_get(MemoryRegion *mr);
 void xbar_region_put(MemoryRegion *mr);
 
+/*
+ * @mr begins, or ceases, to be an address space's root; a reference beside
+ * that is the caller's to take. Return: 0; -EINVAL if @mr is ending.
+ */
+int xbar_region_root_add(MemoryRegion *mr) XBAR_MUST_CHECK;
+void xbar_region_root_remove(MemoryRegion *mr);
+
 #endif

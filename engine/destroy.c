@@ -156,6 +156,13 @@ static int detach_region(MemoryRegion *mr)
     return rc;
 }
 
+/* The `done` of a caller that waits. */
+static void set_flag(MemoryRegion *mr, void *opaque)
+{
+    (void)mr;
+    __atomic_store_n((bool *)opaque, true, __ATOMIC_RELEASE);
+}
+
 static int destroy_in_transaction(MemoryRegion *mr,
                                   void (*done)(MemoryRegion *, void *),
                                   void *opaque)
@@ -166,6 +173,9 @@ static int destroy_in_transaction(MemoryRegion *mr,
 
     if (!region__is_usable(mr)) {
         return -EINVAL;
+    }
+    if (done == set_flag && mr->roots != 0) {
+        return -EBUSY;
     }
     e = xbar_alloc(engine, sizeof(*e));
     if (!e) {
@@ -194,12 +204,6 @@ static int destroy_later(MemoryRegion *mr, void (*done)(MemoryRegion *, void *),
     rc = destroy_in_transaction(mr, done, opaque);
     end = xbar_mutation_end(engine);
     return rc ? rc : end;
-}
-
-static void set_flag(MemoryRegion *mr, void *opaque)
-{
-    (void)mr;
-    __atomic_store_n((bool *)opaque, true, __ATOMIC_RELEASE);
 }
 
 /* Another thread's reclaim may be the one that finishes ours. */
@@ -262,4 +266,26 @@ void xbar_region_put(MemoryRegion *mr)
     if (owner && engine->config.owner_unref) {
         engine->config.owner_unref(owner);
     }
+}
+
+int xbar_region_root_add(MemoryRegion *mr)
+{
+    struct xbar_engine *engine = mr->engine;
+    int rc = -EINVAL;
+
+    engine__lock_writer(engine);
+    if (region__is_usable(mr)) {
+        mr->roots++;
+        rc = 0;
+    }
+    engine__unlock_writer(engine);
+    return rc;
+}
+
+void xbar_region_root_remove(MemoryRegion *mr)
+{
+    engine__lock_writer(mr->engine);
+    xbar_assert(mr->roots != 0);
+    mr->roots--;
+    engine__unlock_writer(mr->engine);
 }

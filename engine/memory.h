@@ -144,6 +144,7 @@ struct MemoryRegion {
     char *name XBAR_PRIVATE_ENGINE;
     MemoryRegion *work_next XBAR_PRIVATE_ENGINE; /* NULL: in no work list */
     uint32_t refs XBAR_PRIVATE_ENGINE;           /* of views; atomic */
+    uint32_t roots XBAR_PRIVATE_ENGINE;          /* address spaces of mine */
 };
 
 /* ---- Making regions ---------------------------------------------------- */
@@ -233,7 +234,8 @@ XBAR_API int xbar_region_set_lock_policy(MemoryRegion *mr,
  * called. Waiting here is like xbar_engine_reclaim(): hold no lock that a
  * device callback takes.
  *
- * Return: 0; -EDEADLK if @done is NULL where xbar_engine_reclaim() would
+ * Return: 0; -EBUSY if @done is NULL while @mr is the root of an address space
+ * that has not been destroyed: the wait would have no end; -EDEADLK if @done is NULL where xbar_engine_reclaim() would
  * be; -EINVAL if @mr is not initialised or
  * was destroyed before; -ENOMEM (nothing changed).
  */

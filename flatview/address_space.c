@@ -188,6 +188,39 @@ static int join_engine(struct xbar_flatview_space *space)
     return err;
 }
 
+/* As a root, and as what the view may refer to until it has ended. */
+static int take_root(AddressSpace *as, MemoryRegion *root)
+{
+    int err = xbar_region_root_add(root);
+
+    if (err == 0) {
+        xbar_region_get(root);
+        as->root = root;
+    }
+    return err;
+}
+
+static void put_root(MemoryRegion *root)
+{
+    xbar_region_root_remove(root);
+    xbar_region_put(root);
+}
+
+/* Return: 0, or -errno with @as zeroed. */
+static int make_parts(AddressSpace *as, MemoryRegion *root, const char *name)
+{
+    struct xbar_engine *engine = xbar_region_engine(root);
+    int err = take_root(as, root);
+
+    if (err == 0) {
+        err = allocate_parts(as, engine, name);
+        if (err != 0) {
+            put_root(root);
+        }
+    }
+    return err;
+}
+
 /* The queue comes first: the commit may retire the empty view. */
 int address_space_init(AddressSpace *as, MemoryRegion *root, const char *name)
 {
@@ -198,18 +231,16 @@ int address_space_init(AddressSpace *as, MemoryRegion *root, const char *name)
     if (engine == NULL) {
         return -EINVAL;
     }
-    err = allocate_parts(as, engine, name);
+    err = make_parts(as, root, name);
     if (err != 0) {
         return err;
     }
     xbar_retire_queue_add(engine, &as->space->queue);
     as->is_big_endian = xbar_engine_is_big_endian(engine);
-    as->root = root;
-    xbar_region_get(root);
     err = join_engine(as->space);
     if (err != 0) {
         xbar_retire_queue_remove(engine, &as->space->queue);
-        xbar_region_put(root);
+        put_root(root);
         flatview__view_free(as->current_map);
         free_parts(as, engine);
     }
@@ -254,6 +285,7 @@ static int leave_engine(AddressSpace *as,
     xbar_tree_hold(space->engine);
     if (space->first_subscriber == NULL && space->done == NULL) {
         xbar_participant_remove(space->engine, &space->participant);
+        xbar_region_root_remove(as->root);
         flatview__change_finish(space);
         space->done = done;
         space->done_opaque = opaque;

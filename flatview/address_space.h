@@ -37,8 +37,8 @@ struct AddressSpace {
  * everything is unassigned. If it becomes void, @as stays, and the next
  * commit makes the view. @root is referenced until @as has ended.
  *
- * Return: 0; or, with @as unusable, -EINVAL if @root is not initialised,
- * -ENOMEM, or -E2BIG if aliases show more than can be rendered (millions).
+ * Return: 0; or, with @as unusable, -EINVAL if @root is not initialised or was
+ * destroyed, -ENOMEM, or -E2BIG if aliases show more than can be rendered (millions).
  */
 XBAR_API int address_space_init(AddressSpace *as, MemoryRegion *root,
                                 const char *name);

@@ -245,6 +245,43 @@ static void test_destroy(void **state)
     address_space_destroy(&other);
 }
 
+static void count_region_done(MemoryRegion *mr, void *opaque)
+{
+    assert_non_null(mr);
+    *(int *)opaque += 1;
+}
+
+/* Waiting for a root whose address space lives on would have no end. */
+static void test_destroy_of_a_root(void **state)
+{
+    struct fixture *f = *state;
+    MemoryRegion root;
+    AddressSpace other;
+    AddressSpace late;
+    int done = 0;
+
+    assert_int_equal(xbar_region_destroy(&f->root, NULL, NULL), -EBUSY);
+    assert_ptr_equal(look_up(f, 0x1000)->mr, &f->low); /* nothing changed */
+
+    memory_region_init(&root, NULL, "root", UINT64_MAX);
+    assert_int_equal(address_space_init(&other, &root, "other"), 0);
+    assert_int_equal(xbar_region_destroy(&root, count_region_done, &done), 0);
+    assert_int_equal(address_space_init(&late, &root, "late"), -EINVAL);
+    assert_true(xbar_engine_reclaim(f->engine) >= 0);
+    assert_int_equal(done, 0);
+    address_space_destroy(&other);
+    while (xbar_engine_reclaim(f->engine) > 0) {
+    }
+    assert_int_equal(done, 1);
+
+    /* one that is on its way out delays the root, but not for ever */
+    memory_region_init(&root, NULL, "root", UINT64_MAX);
+    assert_int_equal(address_space_init(&other, &root, "other"), 0);
+    assert_int_equal(xbar_address_space_destroy(&other, count_done, &done), 0);
+    assert_int_equal(xbar_region_destroy(&root, NULL, NULL), 0);
+    assert_int_equal(done, 2);
+}
+
 static void test_unsubscribed_hears_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -323,6 +360,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_init_without_memory, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_destroy, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_destroy_of_a_root, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(test_unsubscribed_hears_nothing, set_up,
                                         tear_down),
     };
