@@ -11,7 +11,8 @@
  *     retire    every participant retires what it replaced; cannot fail
  *
  * If one prepare fails, cancel() is called on those that prepared, the undo
- * log is replayed, and nobody outside saw anything. Publishing everywhere
+ * log is replayed, and nobody outside saw anything (but what
+ * xbar_mutation_stays() says). Publishing everywhere
  * before notifying anywhere means that a subscriber that looks sees the new
  * state in all address spaces.
  */
@@ -55,6 +56,13 @@ int xbar_mutation_end(struct xbar_engine *engine);
 int xbar_mutation_log(struct xbar_engine *engine,
                       void (*undo)(void *opaque, uintptr_t old), void *opaque,
                       uintptr_t old) XBAR_MUST_CHECK;
+
+/*
+ * Called by an @undo: something that was made in this transaction outlives it,
+ * and is to be shown the restored tree. Participants then prepare and publish
+ * once more, in this commit; if that fails, the next commit makes up for it.
+ */
+void xbar_mutation_stays(struct xbar_engine *engine);
 
 /* Keeping a region (and its owner) alive while a view refers to it. */
 void xbar_region_get(MemoryRegion *mr);

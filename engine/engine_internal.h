@@ -102,7 +102,8 @@ struct xbar_engine {
     /* under the writer lock: the open transaction */
     struct xbar_engine *enlisted_next;
     bool is_enlisted;
-    bool has_news; /* this round changed it: participants are to be told */
+    bool has_news;  /* this round changed it: participants are to be told */
+    bool is_behind; /* a void transaction left what has seen no tree yet */
     struct undo_chunk *log; /* the newest chunk, never NULL */
     struct undo_chunk first_chunk;
     struct region_ending *open_endings; /* to start if it commits */

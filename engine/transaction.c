@@ -20,6 +20,9 @@
  * lies in the engine, under its writer lock, which is held from enlisting to
  * the end. Threads that open transactions over several engines must touch
  * the engines in the same order.
+ *
+ * What outlives a void transaction though it was made in it, an AddressSpace,
+ * gets a round of its own after the undo: nothing changed, all are prepared.
  */
 #include "engine/commit.h"
 
@@ -74,7 +77,8 @@ void transaction__log(struct xbar_engine *engine,
 
 static bool has_changed(const struct xbar_engine *engine)
 {
-    return engine->log->used || engine->log != &engine->first_chunk;
+    return engine->log->used || engine->log != &engine->first_chunk ||
+           engine->is_behind;
 }
 
 static void replay_chunk(const struct undo_chunk *chunk)
@@ -158,6 +162,12 @@ int xbar_mutation_log(struct xbar_engine *engine,
         transaction__log(engine, undo, opaque, old);
     }
     return rc;
+}
+
+void xbar_mutation_stays(struct xbar_engine *engine)
+{
+    xbar_assert(engine__writer_is_mine(engine));
+    engine->is_behind = true;
 }
 
 /* ---- Participants ------------------------------------------------------ */
@@ -273,6 +283,7 @@ static int prepare_all(void)
 static void undo_all(void)
 {
     for (struct xbar_engine *e = tx.engines; e; e = e->enlisted_next) {
+        e->is_behind = false;
         replay_log(e);
         clear_log(e);
         destroy__cancel(e);
@@ -301,6 +312,7 @@ static void settle_all(void)
             engine__stat_add(&e->stats.commits, 1);
         }
         clear_log(e);
+        e->is_behind = false;
         destroy__start(e);
     }
 }
@@ -349,19 +361,22 @@ static int commit_round(void)
 /*
  * The first round holds the caller's changes, and its result is the caller's.
  * Subscribers' edits follow as rounds of their own; if they never settle, the
- * last ones are void.
+ * last ones are void. A round that is void leaves nothing to do but what
+ * xbar_mutation_stays() asked for, and if that fails, nothing.
  */
 static int commit_rounds(bool *out_of_memory)
 {
     int first = commit_round();
     int rc = first;
 
-    for (unsigned round = 1; !rc && (tx.void_error || anything_to_do());
-         round++) {
-        if (round == MAX_ROUNDS) {
+    for (unsigned round = 1; tx.void_error || anything_to_do(); round++) {
+        int next;
+
+        if (round >= MAX_ROUNDS) {
             transaction__void(-ELOOP);
         }
-        rc = commit_round();
+        next = commit_round();
+        rc = rc ? rc : next;
     }
     *out_of_memory = rc == -ENOMEM;
     return first;

@@ -154,21 +154,24 @@ static int allocate_parts(AddressSpace *as, struct xbar_engine *engine,
     return 0;
 }
 
-/* The transaction is not empty: there is a view to be made. */
-static void undo_nothing(void *opaque, uintptr_t old)
+/*
+ * Void: an init that made the transaction itself fails with it. One that was
+ * inside another's has returned, so the address space stays, and is shown the
+ * tree as it is after all of the log has been replayed.
+ */
+static void undo_join(void *opaque, uintptr_t old)
 {
-    (void)opaque;
+    struct xbar_flatview_space *space = opaque;
+
     (void)old;
+    if (space->is_joining) {
+        xbar_participant_remove(space->engine, &space->participant);
+    } else {
+        xbar_mutation_stays(space->engine);
+    }
 }
 
-static void remove_participant(struct xbar_flatview_space *space)
-{
-    xbar_tree_hold(space->engine);
-    xbar_participant_remove(space->engine, &space->participant);
-    xbar_tree_release(space->engine);
-}
-
-/* Become a participant and have the first view made. */
+/* Become a participant and have the first view made; no participant if not. */
 static int join_engine(struct xbar_flatview_space *space)
 {
     struct xbar_engine *engine = space->engine;
@@ -178,14 +181,14 @@ static int join_engine(struct xbar_flatview_space *space)
     if (err != 0) {
         return err;
     }
-    xbar_participant_add(engine, &space->participant);
-    err = xbar_mutation_log(engine, undo_nothing, NULL, 0);
-    end = xbar_mutation_end(engine);
-    err = err != 0 ? err : end;
-    if (err != 0) {
-        remove_participant(space);
+    space->is_joining = true;
+    err = xbar_mutation_log(engine, undo_join, space, 0);
+    if (err == 0) {
+        xbar_participant_add(engine, &space->participant);
     }
-    return err;
+    end = xbar_mutation_end(engine);
+    space->is_joining = false;
+    return err != 0 ? err : end;
 }
 
 /* As a root, and as what the view may refer to until it has ended. */

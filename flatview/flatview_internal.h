@@ -61,6 +61,7 @@ struct xbar_flatview_space {
     struct xbar_participant participant;
     struct xbar_engine *engine;
     AddressSpace *as;
+    bool is_joining;                /* address_space_init() may still fail */
     const unsigned *ram_watchers;   /* see engine/ram_writes.h */
     bool is_big_endian;             /* what loads and stores call native */
     struct flatview_change change;  /* of the commit under way */

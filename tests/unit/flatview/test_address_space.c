@@ -171,23 +171,76 @@ static void test_init_in_a_transaction(void **state)
     assert_int_equal(xbar_address_space_destroy(&other, NULL, NULL), 0);
 }
 
-/* A transaction that turns void leaves an address space that works later. */
+static void count_done(AddressSpace *as, void *opaque)
+{
+    assert_non_null(as);
+    *(int *)opaque += 1;
+}
+
+static MemTxResult load(AddressSpace *as, hwaddr addr)
+{
+    MemTxResult result;
+
+    (void)address_space_ldub(as, addr, MEMTXATTRS_UNSPECIFIED, &result);
+    return result;
+}
+
+/* A transaction that turns void leaves an address space of the tree it was. */
 static void test_init_in_a_void_transaction(void **state)
 {
     struct fixture *f = *state;
-    MemTxResult result;
     AddressSpace other;
 
     memory_region_transaction_begin();
+    assert_int_equal(memory_region_set_address(&f->low, 0x4000), 0);
     assert_int_equal(address_space_init(&other, &f->root, "other"), 0);
+    assert_int_equal(memory_region_set_enabled(&f->high, false), 0);
     assert_int_equal(xbar_transaction_abort(), 0);
     assert_int_equal(memory_region_transaction_commit(), -ECANCELED);
-    (void)address_space_ldub(&other, 0x1000, MEMTXATTRS_UNSPECIFIED, &result);
-    assert_int_equal(result, MEMTX_DECODE_ERROR);
-    assert_int_equal(memory_region_set_enabled(&f->high, false), 0);
-    (void)address_space_ldub(&other, 0x1000, MEMTXATTRS_UNSPECIFIED, &result);
-    assert_int_equal(result, MEMTX_OK);
+    assert_int_equal(load(&other, 0x1000), MEMTX_OK);
+    assert_int_equal(load(&other, 0x4000), MEMTX_DECODE_ERROR);
+    assert_int_equal(load(&other, 0x8000), MEMTX_OK);
+    check_news(f, 0, 0);
     address_space_destroy(&other);
+}
+
+/* Without memory for the commit, or for the view after it, nothing dangles. */
+static void test_init_in_a_commit_without_memory(void **state)
+{
+    struct fixture *f = *state;
+    int err = -ENOMEM;
+
+    for (long n = 1; err != 0; n++) {
+        AddressSpace other;
+
+        memory_region_transaction_begin();
+        assert_int_equal(memory_region_set_address(&f->low, 0x4000), 0);
+        assert_int_equal(address_space_init(&other, &f->root, "other"), 0);
+        counting_alloc_fail(&f->alloc, n);
+        err = memory_region_transaction_commit();
+        counting_alloc_fail(&f->alloc, 0);
+        assert_true(err == 0 || err == -ENOMEM);
+        assert_int_equal(load(&other, err == 0 ? 0x4000 : 0x1000), MEMTX_OK);
+        assert_int_equal(load(&other, err == 0 ? 0x1000 : 0x4000),
+                         MEMTX_DECODE_ERROR);
+        address_space_destroy(&other);
+    }
+}
+
+/* Destroyed again before it has seen any tree. */
+static void test_end_in_a_void_transaction(void **state)
+{
+    struct fixture *f = *state;
+    AddressSpace other;
+    int done = 0;
+
+    memory_region_transaction_begin();
+    assert_int_equal(address_space_init(&other, &f->root, "other"), 0);
+    assert_int_equal(xbar_address_space_destroy(&other, count_done, &done), 0);
+    assert_int_equal(xbar_transaction_abort(), 0);
+    assert_int_equal(memory_region_transaction_commit(), -ECANCELED);
+    assert_true(xbar_engine_reclaim(f->engine) > 0);
+    assert_int_equal(done, 1);
 }
 
 static void test_init_without_memory(void **state)
@@ -211,12 +264,6 @@ static void test_init_without_memory(void **state)
     }
     assert_int_equal(xbar_address_space_destroy(&other, NULL, NULL), 0);
     assert_int_equal(atomic_load(&f->alloc.live_bytes), before);
-}
-
-static void count_done(AddressSpace *as, void *opaque)
-{
-    assert_non_null(as);
-    *(int *)opaque += 1;
 }
 
 static void test_destroy(void **state)
@@ -353,6 +400,10 @@ int main(void)
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_void_transaction_shows_nothing,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_init_in_a_commit_without_memory,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_end_in_a_void_transaction, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(test_init_in_a_transaction, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_init_in_a_void_transaction, set_up,
