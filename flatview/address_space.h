@@ -57,7 +57,18 @@ XBAR_API int xbar_address_space_destroy(AddressSpace *as,
                                                      void *opaque),
                                         void *opaque);
 
-/** address_space_destroy() - the same, waiting, as QEMU's callers expect. */
+/**
+ * address_space_destroy() - the same, as QEMU's callers expect: no result
+ *
+ * Waits where that is possible: @as may be freed on return. Where it would be
+ * -EDEADLK (from a device's callback, inside a transaction) everything is
+ * unassigned at once, too, but the storage must live until a reclaim that
+ * begins after this section, transaction and callback returns. Whoever cannot
+ * tell wants xbar_address_space_destroy() and its @done.
+ *
+ * With subscribers left nothing happens, and nobody is told: it is the
+ * caller's mistake, and @as must live on.
+ */
 XBAR_API void address_space_destroy(AddressSpace *as);
 
 XBAR_API const char *xbar_address_space_name(const AddressSpace *as);

@@ -292,6 +292,31 @@ static void test_destroy(void **state)
     address_space_destroy(&other);
 }
 
+/* Without a result there is nobody to refuse: it ends when it can. */
+static void test_destroy_where_waiting_would_deadlock(void **state)
+{
+    struct fixture *f = *state;
+    AddressSpace section;
+    AddressSpace transaction;
+
+    assert_int_equal(address_space_init(&section, &f->root, "s"), 0);
+    assert_int_equal(address_space_init(&transaction, &f->root, "t"), 0);
+    xbar_read_begin();
+    address_space_destroy(&section);
+    assert_int_equal(load(&section, 0x1000), MEMTX_DECODE_ERROR);
+    address_space_destroy(&section); /* ending already: no harm */
+    xbar_read_end();
+    memory_region_transaction_begin();
+    assert_int_equal(memory_region_set_address(&f->low, 0x4000), 0);
+    address_space_destroy(&transaction);
+    assert_int_equal(xbar_transaction_abort(), 0);
+    assert_int_equal(memory_region_transaction_commit(), -ECANCELED);
+    assert_int_equal(load(&transaction, 0x1000), MEMTX_DECODE_ERROR);
+    assert_true(xbar_engine_reclaim(f->engine) > 0);
+    assert_null(section.space);
+    assert_null(transaction.space);
+}
+
 static void count_region_done(MemoryRegion *mr, void *opaque)
 {
     assert_non_null(mr);
@@ -411,6 +436,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_init_without_memory, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_destroy, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            test_destroy_where_waiting_would_deadlock, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_destroy_of_a_root, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_unsubscribed_hears_nothing, set_up,
