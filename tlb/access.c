@@ -94,6 +94,35 @@ static inline int find_run(SoftTLB *tlb, unsigned context, uint64_t va,
     return 0;
 }
 
+/*
+ * The usual reason to come here: a device, in a page that was accessed
+ * before, by an access that lies in one section. Then there is nothing to
+ * walk, to look up or to cut, and the caller need not be ready for more: this
+ * is apart from find_run() so that nothing is saved for what does not happen.
+ *
+ * Read-only sections are left to the general path, and so are observed
+ * accesses; replayed ones never fill an entry.
+ */
+static inline bool find_device(const SoftTLB *tlb, unsigned context,
+                               uint64_t va, unsigned size_log2,
+                               enum xbar_tlb_access access, struct run *run)
+{
+    const uint32_t others = FLAT_RANGE_RAM | FLAT_RANGE_READONLY;
+    const TLBInfo *info = &tlb->info[context][tlb_index(va)];
+    uint64_t in_page = va & ~TLB_PAGE_MASK;
+    uint64_t more = (1u << size_log2) - 1;
+    const FlatRange *section = info->section;
+
+    if (!tlb__grants(info, va, access) || section == NULL ||
+        (section->flags & others) != 0 || in_page + more >= TLB_PAGE_SIZE ||
+        tlb->config.observe != NULL) {
+        return false;
+    }
+    run->phys = info->phys | in_page;
+    run->section = section;
+    return section->first <= run->phys && run->phys + more <= section->last;
+}
+
 /* What the bus answers to @access before it reaches the region. */
 static inline MemTxResult check_section(const FlatRange *section,
                                         enum xbar_tlb_access access)
@@ -247,8 +276,9 @@ static XBAR_COLD int load_pieces(SoftTLB *tlb, unsigned context, uint64_t va,
     return 0;
 }
 
-XBAR_HOT int tlb_load_slow(SoftTLB *tlb, unsigned context, uint64_t va,
-                           unsigned size_log2, uint64_t *value)
+static __attribute__((noinline)) int load_any(SoftTLB *tlb, unsigned context,
+                                              uint64_t va, unsigned size_log2,
+                                              uint64_t *value)
 {
     MemTxResult result;
     uint64_t loaded;
@@ -270,6 +300,28 @@ XBAR_HOT int tlb_load_slow(SoftTLB *tlb, unsigned context, uint64_t va,
         observe(tlb, TLB_READ, run.section, run.size);
     }
     result = load_from(tlb, run.section, run.phys, size_log2, &loaded);
+    if (unlikely(result != MEMTX_OK)) {
+        return tlb__fault(tlb, va, 0, result);
+    }
+    *value = loaded;
+    return 0;
+}
+
+XBAR_HOT int tlb_load_slow(SoftTLB *tlb, unsigned context, uint64_t va,
+                           unsigned size_log2, uint64_t *value)
+{
+    struct run run;
+    MemTxResult result;
+    uint64_t loaded;
+
+    if (unlikely(!find_device(tlb, context, va, size_log2, TLB_READ, &run))) {
+        return load_any(tlb, context, va, size_log2, value);
+    }
+    tlb->stats.slow++;
+    tlb->stats.mmio_reads++;
+    result = xbar_plan_read(run.section->plan, run.section->mr,
+                            run.phys + run.section->mr_delta, &loaded,
+                            size_log2, (MemTxAttrs){ 0 });
     if (unlikely(result != MEMTX_OK)) {
         return tlb__fault(tlb, va, 0, result);
     }
@@ -341,8 +393,9 @@ static XBAR_COLD int store_pieces(SoftTLB *tlb, unsigned context, uint64_t va,
     return err ? err : store_some(tlb, va, &pieces, true, value);
 }
 
-XBAR_HOT int tlb_store_slow(SoftTLB *tlb, unsigned context, uint64_t va,
-                            unsigned size_log2, uint64_t value)
+static __attribute__((noinline)) int store_any(SoftTLB *tlb, unsigned context,
+                                               uint64_t va, unsigned size_log2,
+                                               uint64_t value)
 {
     MemTxResult result;
     struct run run;
@@ -366,6 +419,23 @@ XBAR_HOT int tlb_store_slow(SoftTLB *tlb, unsigned context, uint64_t va,
         tlb__store_to_code(tlb, context, va, run.phys, run.section);
     }
     result = store_to(tlb, run.section, run.phys, size_log2, value);
+    return likely(result == MEMTX_OK) ? 0 : tlb__fault(tlb, va, 0, result);
+}
+
+XBAR_HOT int tlb_store_slow(SoftTLB *tlb, unsigned context, uint64_t va,
+                            unsigned size_log2, uint64_t value)
+{
+    struct run run;
+    MemTxResult result;
+
+    if (unlikely(!find_device(tlb, context, va, size_log2, TLB_WRITE, &run))) {
+        return store_any(tlb, context, va, size_log2, value);
+    }
+    tlb->stats.slow++;
+    tlb->stats.mmio_writes++;
+    result = xbar_plan_write(
+        run.section->plan, run.section->mr, run.phys + run.section->mr_delta,
+        low_bytes(value, size_log2), size_log2, (MemTxAttrs){ 0 });
     return likely(result == MEMTX_OK) ? 0 : tlb__fault(tlb, va, 0, result);
 }
 
