@@ -337,7 +337,7 @@ bool jit_cache__finish(struct jit_cache *cache, struct jit_block *block,
         struct jit_link *link = &block->links[i];
 
         link->jump_at += link->jump_at ? block->code : 0;
-        link->page_at += link->page_at ? block->code : 0;
+        link->addend_at += link->addend_at ? block->code : 0;
         link->stub += link->stub ? block->code : 0;
     }
     add_to_lists(cache, block);

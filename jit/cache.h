@@ -12,9 +12,12 @@
  *                tells the dispatcher which link it was
  *     linked     leads to the entry of the target block
  *
- * A link to another guest page also has a 4-byte page id, compared by the
- * emitted code before the jump with what the exec TLB entry of the target's
- * page says now: mapping changes need not unlink anything.
+ * A link to another guest page also has an 8-byte aligned immediate, the
+ * target's addend. The emitted code compares it with the addend of the exec TLB
+ * entry of the target's page before the jump. Equal tag and addend say that the
+ * page shows the same host memory as when the target was made, so neither
+ * changes of mappings nor commits need to unlink anything. Links within a page
+ * need no check: a block is only entered where its own page was checked.
  *
  *   block A --link--> block B          B.incoming lists A's link
  *   page P  ->  blocks whose bytes lie in P (both pages of a crossing one)
@@ -27,8 +30,8 @@
  * Threads: one hart uses a cache; everything here (making, linking, unlinking,
  * dropping, evicting) is done on its thread, outside emitted code, so no hart
  * ever executes what is being patched, and no other hart's code leads here.
- * Patches are single aligned 4-byte stores all the same: a cache that harts
- * share would need no more of them.
+ * Patches are single aligned stores all the same: a cache that harts share
+ * would need no more of them.
  */
 #ifndef XBAR_JIT_CACHE_H
 #define XBAR_JIT_CACHE_H
@@ -58,9 +61,9 @@ struct jit_link {
     struct jit_link *next; /* in to->incoming */
     struct jit_link **pprev;
     uint64_t target_pc;
-    uint32_t jump_at; /* code offset of the displacement; 0: no such link */
-    uint32_t page_at; /* code offset of the page id; 0: same page */
-    uint32_t stub;    /* code offset of the stub */
+    uint32_t jump_at;   /* code offset of the displacement; 0: no such link */
+    uint32_t addend_at; /* code offset of the addend; 0: same page */
+    uint32_t stub;      /* code offset of the stub */
 };
 
 /* A block's place in the list of a physical page that its bytes lie in. */
@@ -166,12 +169,19 @@ void jit_cache__abort(struct jit_cache *cache, struct jit_block *block);
 /* The block that a stub named; asserts that it is live. */
 struct jit_block *jit_cache__by_id(const struct jit_cache *cache, uint32_t id);
 
-/* Chain exit @link of @from to @to. Needs page ids below 2^40. */
+/* Chain exit @link of @from to @to, which lies in one page. */
 void jit_cache__link(struct jit_cache *cache, struct jit_block *from,
                      unsigned link, struct jit_block *to);
 
 /* Drop one block: unlinked both ways, found no more, its code dead. */
 void jit_cache__drop(struct jit_cache *cache, struct jit_block *block);
+
+/* The addend (struct TLBEntry) of the page that @block begins in, as it was
+ * when the block was made. */
+static inline uint64_t jit_block_addend(const struct jit_block *block)
+{
+    return block->home[0] - block->key.pc;
+}
 
 /* The 4 KiB of host memory that the byte at @home lies in. */
 static inline uint64_t jit_home_page(uint64_t home)
@@ -217,17 +227,5 @@ void jit_cache__for_each(const struct jit_cache *cache,
 
 void jit_cache__get_stats(const struct jit_cache *cache,
                           struct jit_cache_stats *stats);
-
-/* What the emitted page check compares: bits 8 to 39 of the page address. */
-static inline uint32_t jit_page_id(uint64_t page)
-{
-    return (uint32_t)(page >> 8);
-}
-
-/* Such a check says all there is to say only below 2^40. */
-static inline bool jit_page_has_id(uint64_t page)
-{
-    return page >> 40 == 0;
-}
 
 #endif

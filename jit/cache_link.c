@@ -18,10 +18,9 @@ void jit_cache__link(struct jit_cache *cache, struct jit_block *from,
     struct jit_link *link = &from->links[which];
 
     xbar_assert(link->jump_at != 0 && link->to == NULL);
-    if (link->page_at) {
-        xbar_assert(jit_page_has_id(to->key.page));
-        jit_host__patch_word(code_memory__rw(cache->memory, link->page_at),
-                             jit_page_id(to->key.page));
+    if (link->addend_at) {
+        jit_host__patch_value(code_memory__rw(cache->memory, link->addend_at),
+                              jit_block_addend(to));
     }
     patch_jump(cache, link, to->code);
     link->to = to;

@@ -39,8 +39,8 @@
 struct jit_jump {
     uint64_t pc; /* 1: empty, no guest pc is odd */
     const uint8_t *code;
-    uint64_t page; /* physical: compared with the exec entry's */
-    uint64_t mode; /* of the block */
+    uint64_t addend; /* of the block: compared with the exec entry's */
+    uint64_t mode;   /* of the block */
 };
 
 static inline unsigned jit_jump_index(uint64_t pc)
@@ -273,8 +273,8 @@ void jit_host__jump_indirect(struct jit_emit *e, unsigned base, int32_t offset,
                              unsigned rd, uint64_t link_pc, bool returns);
 /*
  * Push a call on the return stack, before the jump that makes it: it returns
- * to @pc, by link 1 of this block, which checks that the page of @pc is
- * mapped as it was when the link was made. The stack holds for one mode.
+ * to @pc, by link 1 of this block, which checks that the page of @pc shows
+ * the memory that it showed when the link was made. The stack holds for one mode.
  */
 void jit_host__push_return(struct jit_emit *e, uint64_t pc);
 /* Empty the stack: the mode changed, or code that it names went away. */
@@ -290,7 +290,7 @@ void jit_host__step(struct jit_emit *e);
  */
 void jit_host__patch_jump(uint8_t *rw, uint32_t at, uint32_t target);
 
-/* Replace a 4-byte aligned immediate operand: one 4-byte store. */
-void jit_host__patch_word(uint8_t *rw, uint32_t value);
+/* Replace an 8-byte aligned immediate operand: one 8-byte store. */
+void jit_host__patch_value(uint8_t *rw, uint64_t value);
 
 #endif

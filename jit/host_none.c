@@ -209,7 +209,7 @@ void jit_host__patch_jump(uint8_t *rw, uint32_t at, uint32_t target)
     no_host();
 }
 
-void jit_host__patch_word(uint8_t *rw, uint32_t value)
+void jit_host__patch_value(uint8_t *rw, uint64_t value)
 {
     no_host();
 }

@@ -86,48 +86,68 @@ void jit_host__count(struct jit_emit *e, uint64_t *counter)
 
 /* ---- Links ------------------------------------------------------------- */
 
-/* One-byte nops until a displacement after @opcode bytes is 4-byte aligned.
- * Blocks start at multiples of 16, so buffer offsets serve. */
-static void align_displacement(struct jit_emit *e, unsigned opcode)
+/*
+ * One nop, of as many bytes as it takes until what follows @opcode bytes is
+ * aligned to @to, at most 8. Blocks start at multiples of 16, so buffer offsets
+ * serve.
+ */
+static void align_operand(struct jit_emit *e, unsigned opcode, unsigned to)
 {
-    while (code_buf__reserve(e->b) &&
-           (code_buf__offset(e->b) + opcode) % 4 != 0) {
-        code_buf__put8(e->b, 0x90);
+    static const uint8_t nops[8][7] = {
+        { 0 },
+        { 0x90 },
+        { 0x66, 0x90 },
+        { 0x0f, 0x1f, 0x00 },
+        { 0x0f, 0x1f, 0x40, 0x00 },
+        { 0x0f, 0x1f, 0x44, 0x00, 0x00 },
+        { 0x66, 0x0f, 0x1f, 0x44, 0x00, 0x00 },
+        { 0x0f, 0x1f, 0x80, 0x00, 0x00, 0x00, 0x00 },
+    };
+    unsigned size = -(code_buf__offset(e->b) + opcode) % to;
+
+    for (unsigned i = 0; code_buf__reserve(e->b) && i < size; i++) {
+        code_buf__put8(e->b, nops[size][i]);
     }
 }
 
+static void align_displacement(struct jit_emit *e, unsigned opcode)
+{
+    align_operand(e, opcode, 4);
+}
+
 /*
- * A jump to another page holds only while that page is mapped as it was when
- * the link was made: the exec entry of its slot must have its address as tag
- * and the physical page of the target. Leaves through the link's stub if not.
+ * A jump to another page holds only while that page shows the memory that the
+ * target was made from: the exec entry of its slot must have the page as tag
+ * and the target's addend. Leaves through the link's stub if not.
  *
  *     mov  rax, page
  *     cmp  rax, [rbp + exec tag]
  *     jne  stub
- *     cmp  dword [rbp + info.phys + 1], page id       patched when linked
- *     jne  stub
- *     jmp  target                                     patched when linked
+ *     mov  rax, addend                                patched when linked
+ *     cmp  rax, [rbp + exec addend]
+ *     je   target                                     patched when linked
+ *     jmp  stub
  */
 static void far_jump(struct jit_emit *e, struct jit_cold *cold, uint64_t pc)
 {
-    unsigned index = tlb_index(pc);
-    size_t slot = e->fetch_context * TLB_L1_SIZE + index;
-    size_t tag = e->guest->tlb + offsetof(SoftTLB, l1) +
-                 slot * sizeof(TLBEntry) + TLB_EXEC * sizeof(uint64_t);
-    size_t phys = e->guest->tlb + offsetof(SoftTLB, info) +
-                  slot * sizeof(TLBInfo) + offsetof(TLBInfo, phys);
+    size_t slot = e->fetch_context * TLB_L1_SIZE + tlb_index(pc);
+    size_t entry =
+        e->guest->tlb + offsetof(SoftTLB, l1) + slot * sizeof(TLBEntry);
+    size_t tag = entry + TLB_EXEC * sizeof(uint64_t);
+    size_t addend = entry + offsetof(TLBEntry, addend);
     struct jit_link *link = &e->block->links[cold->link];
 
     x86_load_imm(e->b, RAX, pc & TLB_PAGE_MASK);
     x86_rm(e->b, X86_CMP_RM, 8, RAX, x86__field(e->stubs, tag));
     cold->jump_at = x86_jcc(e->b, CC_NE, NULL);
-    /* 81 /7 with a disp32: the immediate is the last of 10 bytes. */
-    align_displacement(e, 6);
-    x86_mi(e->b, X86_CMP_MI, 4, x86__field(e->stubs, phys + 1), INT32_MAX);
-    link->page_at = code_buf__offset(e->b) - 4;
-    cold->jump2_at = x86_jcc(e->b, CC_NE, NULL);
-    align_displacement(e, 1);
-    link->jump_at = x86_jmp(e->b, NULL);
+    align_operand(e, 2, 8);
+    x86__emit(e->b, X86_MOV_OI,
+              &(struct x86_operands){ .width = 8, .reg = RAX });
+    link->addend_at = code_buf__offset(e->b) - 8;
+    x86_rm(e->b, X86_CMP_RM, 8, RAX, x86__field(e->stubs, addend));
+    align_displacement(e, 2);
+    link->jump_at = x86_jcc(e->b, CC_E, NULL);
+    cold->jump2_at = x86_jmp(e->b, NULL);
 }
 
 /* The stub of link @which: names it and leaves. */
@@ -300,22 +320,21 @@ void jit_host__forget_returns(struct jit_state *state)
 
 /*
  * rax = target. The jump cache names a block for it; the exec entry of its
- * page must say that the page is mapped as it was then.
+ * page must say that the page shows the memory that it did then.
  *
  *     slot   = jumps[jit_jump_index(target)]
  *     hit if   slot.pc == target && slot.mode == mode
  *           && exec tag of target's page == its page
- *           && info.phys of that entry == slot.page
+ *           && addend of that entry == slot.addend
  */
 static void jump_through_cache(struct jit_emit *e)
 {
     const struct jit_stubs *stubs = e->stubs;
     size_t jumps = state_offset(e, offsetof(struct jit_state, jumps));
-    size_t entries = e->fetch_context * TLB_L1_SIZE * sizeof(TLBEntry);
-    size_t tag = e->guest->tlb + offsetof(SoftTLB, l1) + entries +
-                 TLB_EXEC * sizeof(uint64_t);
-    size_t phys = e->guest->tlb + offsetof(SoftTLB, info) + entries +
-                  offsetof(TLBInfo, phys);
+    size_t entries = e->guest->tlb + offsetof(SoftTLB, l1) +
+                     e->fetch_context * TLB_L1_SIZE * sizeof(TLBEntry);
+    size_t tag = entries + TLB_EXEC * sizeof(uint64_t);
+    size_t addend = entries + offsetof(TLBEntry, addend);
     uint32_t miss[4];
 
     x86_rr(e->b, X86_MOV_MR, 4, RCX, RAX);
@@ -341,9 +360,9 @@ static void jump_through_cache(struct jit_emit *e)
     x86_alu_imm(e->b, X86_ALU_CMP, 8, x86_r(RAX), TLB_PAGE_SIZE - 1);
     miss[2] = x86_jcc(e->b, CC_A, NULL);
     x86_rm(e->b, X86_MOV_RM, 8, RDX,
-           x86_mem_index(RBP, RDX, 0, x86__disp(stubs, phys)));
+           x86_mem_index(RBP, RDX, 0, x86__disp(stubs, addend)));
     x86_rm(e->b, X86_CMP_RM, 8, RDX,
-           x86_mem(RCX, offsetof(struct jit_jump, page)));
+           x86_mem(RCX, offsetof(struct jit_jump, addend)));
     miss[3] = x86_jcc(e->b, CC_NE, NULL);
     x86_m(e->b, X86_JMP_M, 8, x86_mem(RCX, offsetof(struct jit_jump, code)));
     for (unsigned i = 0; i < 4; i++) {
@@ -469,11 +488,13 @@ void jit_host__epilogue(struct jit_emit *e)
 
 void jit_host__patch_jump(uint8_t *rw, uint32_t at, uint32_t target)
 {
-    jit_host__patch_word(rw, target - (at + 4));
+    xbar_assert((uintptr_t)rw % 4 == 0);
+    __atomic_store_n((uint32_t *)(void *)rw, target - (at + 4),
+                     __ATOMIC_RELEASE);
 }
 
-void jit_host__patch_word(uint8_t *rw, uint32_t value)
+void jit_host__patch_value(uint8_t *rw, uint64_t value)
 {
-    xbar_assert((uintptr_t)rw % 4 == 0);
-    __atomic_store_n((uint32_t *)(void *)rw, value, __ATOMIC_RELEASE);
+    xbar_assert((uintptr_t)rw % 8 == 0);
+    __atomic_store_n((uint64_t *)(void *)rw, value, __ATOMIC_RELEASE);
 }

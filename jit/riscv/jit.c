@@ -73,7 +73,7 @@ static void remember_jump(struct xbar_riscv_hart *hart,
             .pc = block->key.pc,
             .code = code_memory__rx(jit_cache__memory(hart->jit->cache),
                                     block->code),
-            .page = block->key.page,
+            .addend = jit_block_addend(block),
             .mode = block->key.mode,
         };
     }
@@ -233,8 +233,9 @@ static void follow_link(struct xbar_riscv_hart *hart, uint32_t data)
         to->key.mode != from->key.mode || link->to != NULL) {
         return;
     }
-    if (link->page_at == 0 ? to->key.page == from->key.page
-                           : jit_page_has_id(to->key.page)) {
+    /* Within a page nothing is checked: both must be of the same memory. */
+    if (link->addend_at != 0 ||
+        jit_block_addend(to) == jit_block_addend(from)) {
         jit_cache__link(cache, from, data % 2, to);
     }
 }
