@@ -76,6 +76,16 @@ struct xbar_engine_config {
     void *out_of_memory_opaque;
 
     /*
+     * Told of every transaction that became void, whoever looks at results or
+     * not: @error is what memory_region_transaction_commit() lists, and -ELOOP
+     * if subscribers' edits never settled, which no result says. On the thread
+     * that committed, after the undo, once for each engine it touched and with
+     * none of that engine's locks; after out_of_memory for the same.
+     */
+    void (*transaction_void)(void *opaque, int error);
+    void *transaction_void_opaque;
+
+    /*
      * Asked, at the end of a commit, when more than 64 MiB wait for
      * xbar_engine_reclaim(): have a thread call it soon. Once per reclaim, on
      * the committing thread, which may be inside a device callback: so do not

@@ -254,9 +254,17 @@ XBAR_API int xbar_region_destroy(MemoryRegion *mr,
  * on the thread that began it. Once it is void, further changes are refused
  * with the error that made it so.
  *
- * Return (commit): 0; -ENOMEM or -ECANCELED if the transaction is void and
- * everything is (for an inner commit: will be) as it was at its begin;
- * -EINVAL without a begin.
+ * Return (commit): 0; -EINVAL without a begin; or, if the transaction is void
+ * and everything is (for an inner commit: will be) as it was at its begin:
+ *
+ *     -ENOMEM      memory was short, for a change or for a view
+ *     -E2BIG       aliases would show more than can be rendered (millions of
+ *                  pieces); known at the outermost commit only
+ *     -ECANCELED   xbar_transaction_abort()
+ *
+ * Edits that subscribers make while they are told follow as rounds of their
+ * own; if one of those is void, the result is that of the first round all the
+ * same. The engine's transaction_void hook is told of every one.
  */
 XBAR_API void memory_region_transaction_begin(void);
 XBAR_API int memory_region_transaction_commit(void);

@@ -364,7 +364,7 @@ static int commit_round(void)
  * last ones are void. A round that is void leaves nothing to do but what
  * xbar_mutation_stays() asked for, and if that fails, nothing.
  */
-static int commit_rounds(bool *out_of_memory)
+static int commit_rounds(int *void_error)
 {
     int first = commit_round();
     int rc = first;
@@ -378,12 +378,22 @@ static int commit_rounds(bool *out_of_memory)
         next = commit_round();
         rc = rc ? rc : next;
     }
-    *out_of_memory = rc == -ENOMEM;
+    *void_error = rc;
     return first;
 }
 
-/* The embedder's hooks run outside of all our locks. */
-static void leave_engine(struct xbar_engine *e, bool out_of_memory)
+static void tell_void(const struct xbar_engine_config *config, int error)
+{
+    if (error == -ENOMEM && config->out_of_memory) {
+        config->out_of_memory(config->out_of_memory_opaque);
+    }
+    if (error && config->transaction_void) {
+        config->transaction_void(config->transaction_void_opaque, error);
+    }
+}
+
+/* The embedder's hooks run outside of @e's locks. */
+static void leave_engine(struct xbar_engine *e, int void_error)
 {
     const struct xbar_engine_config *config = &e->config;
     bool reclaim_due = reclaim__is_due(e);
@@ -391,21 +401,19 @@ static void leave_engine(struct xbar_engine *e, bool out_of_memory)
     e->enlisted_next = NULL;
     e->is_enlisted = false;
     engine__unlock_writer(e);
-    if (out_of_memory && config->out_of_memory) {
-        config->out_of_memory(config->out_of_memory_opaque);
-    }
+    tell_void(config, void_error);
     if (reclaim_due && config->reclaim_wanted) {
         config->reclaim_wanted(config->reclaim_wanted_opaque);
     }
 }
 
-static void leave_engines(bool out_of_memory)
+static void leave_engines(int void_error)
 {
     while (tx.engines) {
         struct xbar_engine *e = tx.engines;
 
         tx.engines = e->enlisted_next;
-        leave_engine(e, out_of_memory);
+        leave_engine(e, void_error);
     }
 }
 
@@ -417,15 +425,15 @@ void memory_region_transaction_begin(void)
 /* The outermost commit; the depth stays 1 while callbacks run. */
 static int commit_outermost(void)
 {
-    bool out_of_memory = false;
+    int void_error = 0;
     int rc = 0;
 
     if (tx.void_error || anything_to_do()) {
-        rc = commit_rounds(&out_of_memory);
+        rc = commit_rounds(&void_error);
     }
     tx.phase = PHASE_OPEN;
     tx.depth = 0;
-    leave_engines(out_of_memory);
+    leave_engines(void_error);
     return rc;
 }
 

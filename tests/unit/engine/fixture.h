@@ -26,11 +26,13 @@
 
 struct fixture {
     struct xbar_engine *engine;
-    size_t blocks;     /* allocated and not freed */
-    size_t bytes;      /* of those */
-    size_t requests;   /* so far */
-    size_t fail_at;    /* the request that fails, counted from 1; 0: none */
-    unsigned oom_told; /* calls of the out-of-memory hook */
+    size_t blocks;      /* allocated and not freed */
+    size_t bytes;       /* of those */
+    size_t requests;    /* so far */
+    size_t fail_at;     /* the request that fails, counted from 1; 0: none */
+    unsigned oom_told;  /* calls of the out-of-memory hook */
+    unsigned void_told; /* of transaction_void */
+    int void_error;     /* the last */
     unsigned reclaim_told;
 };
 
@@ -65,6 +67,14 @@ static inline void fixture_oom(void *opaque)
     ((struct fixture *)opaque)->oom_told++;
 }
 
+static inline void fixture_void(void *opaque, int error)
+{
+    struct fixture *f = opaque;
+
+    f->void_told++;
+    f->void_error = error;
+}
+
 static inline void fixture_reclaim_wanted(void *opaque)
 {
     ((struct fixture *)opaque)->reclaim_told++;
@@ -80,6 +90,8 @@ static inline void fixture_open(struct fixture *f,
     config.allocator = &allocator;
     config.out_of_memory = fixture_oom;
     config.out_of_memory_opaque = f;
+    config.transaction_void = fixture_void;
+    config.transaction_void_opaque = f;
     config.reclaim_wanted = fixture_reclaim_wanted;
     config.reclaim_wanted_opaque = f;
     f->engine = xbar_engine_new(&config);

@@ -160,8 +160,17 @@ static void test_failed_prepare_voids(void **state)
     check_log(&second, "p");
     check_log(&third, "");
     assert_int_equal(f->oom_told, 1);
+    assert_int_equal(f->void_told, 1);
+    assert_int_equal(f->void_error, -ENOMEM);
+    second.prepare_result = -E2BIG;
+    assert_int_equal(memory_region_set_size(&a, 32), -E2BIG);
+    check_log(&first, "pc");
+    check_log(&second, "p");
+    assert_int_equal(f->oom_told, 1);
+    assert_int_equal(f->void_told, 2);
+    assert_int_equal(f->void_error, -E2BIG);
     xbar_engine_get_stats(f->engine, &stats);
-    assert_int_equal(stats.commits_void, 1);
+    assert_int_equal(stats.commits_void, 2);
     second.prepare_result = 0;
     assert_int_equal(memory_region_set_size(&a, 32), 0);
     check_log(&third, "pPnr");
@@ -192,6 +201,8 @@ static void test_abort(void **state)
     assert_int_equal(a.addr, 0);
     check_log(&w, "");
     assert_int_equal(f->oom_told, 0);
+    assert_int_equal(f->void_told, 1);
+    assert_int_equal(f->void_error, -ECANCELED);
     assert_int_equal(memory_region_set_size(&a, 16), 0);
     check_log(&w, "pPnr");
     close_witness(&w, f->engine);
@@ -342,6 +353,8 @@ static void test_edits_that_never_settle(void **state)
     assert_int_equal(memory_region_set_size(&a, 32), 0);
     assert_int_equal(w.rounds, 64);
     assert_int_equal(a.addr, 63); /* the last edit is void */
+    assert_int_equal(f->void_told, 1);
+    assert_int_equal(f->void_error, -ELOOP);
     assert_int_equal(memory_region_size(&a), 32);
     xbar_engine_get_stats(f->engine, &stats);
     assert_int_equal(stats.commits, 64);
