@@ -33,7 +33,11 @@ struct xbar_participant {
     struct xbar_participant *prev;
 };
 
-/* Under the writer lock (xbar_tree_hold). Order of registration is kept. */
+/*
+ * Under the writer lock (xbar_tree_hold). Order of registration is kept. From
+ * notify any of them may be removed, or some added: who was not there in this
+ * round's prepare has nothing to tell in it.
+ */
 void xbar_participant_add(struct xbar_engine *engine,
                           struct xbar_participant *p);
 void xbar_participant_remove(struct xbar_engine *engine,

@@ -111,6 +111,7 @@ struct xbar_engine {
     /* under the writer lock: the tree and what derives from it */
     struct xbar_participant *first_participant;
     struct xbar_participant *last_participant;
+    struct xbar_participant *next_told; /* where a walk that tells them is */
     struct xbar_access_plan *plans[PLAN_BUCKETS];
     uint64_t next_sequence;
     uint32_t random;

@@ -188,7 +188,9 @@ XBAR_API int memory_region_init_ram(MemoryRegion *mr, Object *owner,
 /**
  * memory_region_init_ram_ptr() - the caller's memory
  * @ptr: @size bytes; never freed or remapped here. It must live until the
- * region's `done` callback (see xbar_region_destroy).
+ * region's `done` callback (see xbar_region_destroy). Any address will do, but
+ * a guest's aligned accesses are single, and its atomics possible, only where
+ * the host address is aligned to their size, too: better a page's.
  */
 XBAR_API int memory_region_init_ram_ptr(MemoryRegion *mr, Object *owner,
                                         const char *name, uint64_t size,

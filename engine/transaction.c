@@ -186,6 +186,9 @@ void xbar_participant_remove(struct xbar_engine *engine,
                              struct xbar_participant *p)
 {
     xbar_assert(engine__writer_is_mine(engine));
+    if (engine->next_told == p) {
+        engine->next_told = p->next;
+    }
     *(p->prev ? &p->prev->next : &engine->first_participant) = p->next;
     *(p->next ? &p->next->prev : &engine->last_participant) = p->prev;
     p->next = NULL;
@@ -229,22 +232,31 @@ static void publish_engine(struct xbar_engine *engine)
     }
 }
 
+/* Whom to tell next; xbar_participant_remove() keeps it right meanwhile. */
+static struct xbar_participant *take_next_told(struct xbar_engine *engine)
+{
+    struct xbar_participant *p = engine->next_told;
+
+    engine->next_told = p ? p->next : NULL;
+    return p;
+}
+
 static void notify_engine(struct xbar_engine *engine)
 {
-    struct xbar_participant *next;
+    struct xbar_participant *p;
 
-    for (struct xbar_participant *p = engine->first_participant; p; p = next) {
-        next = p->next;
+    engine->next_told = engine->first_participant;
+    while ((p = take_next_told(engine)) != NULL) {
         p->notify(p);
     }
 }
 
 static void retire_engine(struct xbar_engine *engine)
 {
-    struct xbar_participant *next;
+    struct xbar_participant *p;
 
-    for (struct xbar_participant *p = engine->first_participant; p; p = next) {
-        next = p->next;
+    engine->next_told = engine->first_participant;
+    while ((p = take_next_told(engine)) != NULL) {
         p->retire(p);
     }
 }

@@ -22,7 +22,9 @@ struct xbar_view_subscriber {
     /*
      * What decodes in @ranges changed (sorted, disjoint). Called under the
      * engine's writer lock on the committing thread: must not block on a
-     * vCPU, allocate, or change the tree.
+     * vCPU, call a device, or subscribe and unsubscribe. It may change the
+     * tree, which is then the next round of this commit, after all subscribers
+     * were told of this one; what it cannot do is fail.
      */
     void (*changed)(struct xbar_view_subscriber *sub,
                     const struct xbar_range *ranges, size_t count);

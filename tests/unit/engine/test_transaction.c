@@ -334,6 +334,38 @@ static void test_edits_of_a_subscriber_are_rounds(void **state)
     end_region(&a);
 }
 
+/* A subscriber may end others: those before it, itself, and the next. */
+static void remove_all_but_last(struct witness *w)
+{
+    struct witness *all = w - 1;
+
+    for (unsigned i = 0; w->rounds == 1 && i < 3; i++) {
+        close_witness(&all[i], w->mr->engine);
+    }
+}
+
+static void test_participants_may_go_while_told(void **state)
+{
+    struct fixture *f = *state;
+    struct witness w[4];
+    MemoryRegion a;
+
+    assert_int_equal(memory_region_init(&a, NULL, "a", 64), 0);
+    for (unsigned i = 0; i < 4; i++) {
+        open_witness(&w[i], f->engine);
+    }
+    w[1].mr = &a;
+    w[1].on_notify = remove_all_but_last;
+    assert_int_equal(memory_region_set_size(&a, 32), 0);
+    check_log(&w[0], "pPn");
+    check_log(&w[1], "pPn");
+    check_log(&w[2], "pP");
+    check_log(&w[3], "pPnr");
+    assert_ptr_equal(f->engine->first_participant, &w[3].participant);
+    close_witness(&w[3], f->engine);
+    end_region(&a);
+}
+
 static void never_settle(struct witness *w)
 {
     memory_region_set_address(w->mr, w->rounds);
@@ -488,6 +520,7 @@ int main(void)
         engine_test(test_two_engines_all_or_nothing),
         engine_test(test_open_transaction_does_not_delay_others),
         engine_test(test_edits_of_a_subscriber_are_rounds),
+        engine_test(test_participants_may_go_while_told),
         engine_test(test_edits_that_never_settle),
         engine_test(test_edits_across_engines),
         engine_test(test_prepare_cannot_edit),
