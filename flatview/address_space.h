@@ -34,8 +34,9 @@ struct AddressSpace {
  * @name: copied; NULL is shown as "anonymous"
  *
  * Inside a transaction the first view appears when that commits; until then
- * everything is unassigned. If it becomes void, @as stays, and shows
- * the tree as restored (from the next commit on, if memory is too short). @root is referenced until @as has ended.
+ * everything is unassigned. If it becomes void, @as stays, and shows the tree
+ * as restored (from the next commit on, if memory is too short). @root is
+ * referenced until @as has ended.
  *
  * Return: 0; or, with @as unusable, -EINVAL if @root is not initialised or was
  * destroyed, -ENOMEM, or -E2BIG if aliases show more than can be rendered (millions).
