@@ -53,20 +53,26 @@ static inline MemOp native(const AddressSpace *as, MemOp size)
 
 /*
  * These end the read section. They are the last thing that the fast path
- * does, so it has no register to save.
+ * does, so it has no register to save. @range is NULL if it has to be found.
  */
 static __attribute__((noinline)) uint64_t
-load_section(const FlatView *view, hwaddr addr, MemTxAttrs attrs,
-             MemTxResult *result, MemOp op)
+load_section(const FlatView *view, const FlatRange *range, hwaddr addr,
+             MemTxAttrs attrs, MemTxResult *result, MemOp op)
 {
-    const FlatRange *range = flatview__find_again(view, addr);
     unsigned size_log2 = op & MO_SIZE;
     uint64_t value = 0;
     MemTxResult r;
 
+    if (range == NULL) {
+        range = flatview__find_again(view, addr);
+    }
     if (!holds(range, addr, size_log2) ||
         range->flags & (FLAT_RANGE_RAM | FLAT_RANGE_UNASSIGNED)) {
         r = flatview__load_parts(view, addr, attrs, &value, size_log2);
+    } else if (xbar_plan_read_plain(range->plan, range->mr,
+                                    addr + range->mr_delta, &value, size_log2,
+                                    attrs)) {
+        r = MEMTX_OK;
     } else {
         r = xbar_plan_read(range->plan, range->mr, addr + range->mr_delta,
                            &value, size_log2, attrs);
@@ -106,7 +112,7 @@ load_first(AddressSpace *as, hwaddr addr, MemTxAttrs attrs, MemTxResult *result,
            MemOp op)
 {
     xbar_rcu_read_lock();
-    return load_section(flatview__current(as), addr, attrs, result, op);
+    return load_section(flatview__current(as), NULL, addr, attrs, result, op);
 }
 
 static __attribute__((noinline)) void
@@ -136,7 +142,7 @@ static FORCE_INLINE uint64_t load(AddressSpace *as, hwaddr addr,
     range = flatview__remembered(view, addr);
     if (unlikely(range == NULL || !holds(range, addr, size_log2) ||
                  !is_plain(range, addr, FLAT_RANGE_RAM, size_log2))) {
-        return load_section(view, addr, attrs, result, op);
+        return load_section(view, range, addr, attrs, result, op);
     }
     value = flatview__ram_load((void *)(uintptr_t)(addr + range->host_delta),
                                size_log2);

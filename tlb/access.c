@@ -319,6 +319,11 @@ XBAR_HOT int tlb_load_slow(SoftTLB *tlb, unsigned context, uint64_t va,
     }
     tlb->stats.slow++;
     tlb->stats.mmio_reads++;
+    if (likely(xbar_plan_read_plain(run.section->plan, run.section->mr,
+                                    run.phys + run.section->mr_delta, value,
+                                    size_log2, (MemTxAttrs){ 0 }))) {
+        return 0;
+    }
     result = xbar_plan_read(run.section->plan, run.section->mr,
                             run.phys + run.section->mr_delta, &loaded,
                             size_log2, (MemTxAttrs){ 0 });
@@ -433,6 +438,11 @@ XBAR_HOT int tlb_store_slow(SoftTLB *tlb, unsigned context, uint64_t va,
     }
     tlb->stats.slow++;
     tlb->stats.mmio_writes++;
+    if (likely(xbar_plan_write_plain(run.section->plan, run.section->mr,
+                                     run.phys + run.section->mr_delta, value,
+                                     size_log2, (MemTxAttrs){ 0 }))) {
+        return 0;
+    }
     result = xbar_plan_write(
         run.section->plan, run.section->mr, run.phys + run.section->mr_delta,
         low_bytes(value, size_log2), size_log2, (MemTxAttrs){ 0 });
