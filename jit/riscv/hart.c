@@ -146,9 +146,14 @@ static void drop_engine(struct xbar_riscv_hart *hart)
     riscv__jit_free(hart);
 }
 
+static bool is_running(const struct xbar_riscv_hart *hart)
+{
+    return atomic_load(&hart->runner) != 0;
+}
+
 void xbar_riscv_free(struct xbar_riscv_hart *hart)
 {
-    if (!hart) {
+    if (!hart || is_running(hart)) {
         return;
     }
     drop_engine(hart);
@@ -165,23 +170,32 @@ bool xbar_riscv_has_jit(void)
 int xbar_riscv_set_engine(struct xbar_riscv_hart *hart,
                           enum xbar_riscv_engine engine)
 {
-    int err;
+    bool was_translating = hart->jit != NULL;
+    int err = 0;
 
-    if (engine == XBAR_RISCV_INTERP ||
-        (engine == XBAR_RISCV_JIT && hart->lockstep != NULL)) {
-        drop_engine(hart);
+    if (is_running(hart)) {
+        return -EBUSY;
     }
     if (engine == XBAR_RISCV_INTERP) {
+        drop_engine(hart);
         return 0;
     }
-    err = hart->jit ? 0 : riscv__jit_new(hart);
+    if (engine == XBAR_RISCV_JIT) {
+        riscv__lockstep_free(hart);
+    }
+    if (!was_translating) {
+        err = riscv__jit_new(hart);
+    }
     if (err == 0 && engine == XBAR_RISCV_LOCKSTEP && !hart->lockstep) {
         err = riscv__lockstep_new(hart);
+        if (err && !was_translating) {
+            riscv__jit_free(hart);
+        }
     }
     return err;
 }
 
-void xbar_riscv_reset(struct xbar_riscv_hart *hart)
+static void reset(struct xbar_riscv_hart *hart)
 {
     memset(hart->x, 0, sizeof(hart->x));
     memset(hart->f, 0, sizeof(hart->f));
@@ -196,6 +210,16 @@ void xbar_riscv_reset(struct xbar_riscv_hart *hart)
     tlb_set_asid(&hart->tlb, 0);
     riscv__flush_tlb(hart);
     riscv__jit_flush(hart);
+}
+
+/* A callback is in the middle of an instruction, maybe of a block. */
+void xbar_riscv_reset(struct xbar_riscv_hart *hart)
+{
+    if (is_running(hart)) {
+        riscv__post(hart, ATTN_RESET);
+    } else {
+        reset(hart);
+    }
 }
 
 /* ---- Waiting ----------------------------------------------------------- */
@@ -239,6 +263,9 @@ static uint32_t look_up(struct xbar_riscv_hart *hart)
     uint32_t attention = atomic_exchange(&hart->attention, 0);
 
     tlb_safepoint(&hart->tlb);
+    if (unlikely(attention & ATTN_RESET)) {
+        reset(hart);
+    }
     riscv__clock_poll(hart);
     atomic_store_explicit(&hart->retired_seen, hart->stats.instructions,
                           memory_order_release);

@@ -120,6 +120,7 @@ struct xbar_riscv_stats {
 /** xbar_riscv_new() - a hart in reset; NULL if memory is short */
 XBAR_API struct xbar_riscv_hart *
 xbar_riscv_new(const struct xbar_riscv_config *config) XBAR_MUST_CHECK;
+/** xbar_riscv_free() - end a hart; NULL is fine; one that runs is left alone */
 XBAR_API void xbar_riscv_free(struct xbar_riscv_hart *hart);
 
 /** xbar_riscv_has_jit() - is there a translator for this host? */
@@ -128,9 +129,10 @@ XBAR_API bool xbar_riscv_has_jit(void);
 /**
  * xbar_riscv_set_engine() - choose who executes
  *
- * Not while the hart runs. Return: 0; -ENOTSUP if there is no translator for
- * this host; -EPERM or -EACCES if the host refuses executable memory;
- * -ENOMEM. On failure the engine stays what it was.
+ * Return: 0; -EBUSY while the hart runs, in its callbacks, too; -ENOTSUP if
+ * there is no translator for this host; -EPERM or -EACCES if the host refuses
+ * executable memory; -EINVAL for a code_limit above 1 GiB; -ENOMEM. On failure
+ * the engine stays what it was.
  */
 XBAR_API int xbar_riscv_set_engine(struct xbar_riscv_hart *hart,
                                    enum xbar_riscv_engine engine)
@@ -149,7 +151,11 @@ XBAR_API const char *xbar_riscv_mismatch(const struct xbar_riscv_hart *hart);
  * xbar_riscv_reset() - as at power-on: M-mode at reset_pc, registers 0
  *
  * a0 = hartid; set a1 with xbar_riscv_set_x(). Counters in the statistics go
- * on. Not while the hart runs.
+ * on.
+ *
+ * In a callback of the running hart it takes effect after the instruction that
+ * called back, so what is set meanwhile is lost. Not from another thread while
+ * the hart runs: that would take effect at some later time.
  */
 XBAR_API void xbar_riscv_reset(struct xbar_riscv_hart *hart);
 

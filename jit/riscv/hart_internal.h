@@ -70,6 +70,7 @@ enum riscv_attention {
     ATTN_TLB = 1 << 2,   /* an invalidation was posted */
     ATTN_TIMER = 1 << 3, /* mtimecmp or mtime moved */
     ATTN_SLICE = 1 << 4, /* many traps, few instructions: end the slice */
+    ATTN_RESET = 1 << 5, /* xbar_riscv_reset() while running */
 };
 
 /* mstatus; sstatus is a view of it. */

@@ -6,6 +6,8 @@
 #include <signal.h>
 #include <sys/time.h>
 
+#include "tests/unit/riscv/encode.h"
+
 static struct rig rig;
 
 /* All of it holds for every engine. */
@@ -225,6 +227,64 @@ static void test_exit_from_callback(void **state)
     assert_int_equal(xbar_riscv_get_x(rig.hart, 5), 0);
 }
 
+/* ---- Mistakes in callbacks --------------------------------------------- */
+
+static void misuse_on_write(struct rig *from, hwaddr addr, uint64_t value)
+{
+    (void)addr;
+    (void)value;
+    for (unsigned i = XBAR_RISCV_INTERP; i <= XBAR_RISCV_LOCKSTEP; i++) {
+        assert_int_equal(
+            xbar_riscv_set_engine(from->hart, (enum xbar_riscv_engine)i),
+            -EBUSY);
+    }
+    xbar_riscv_free(from->hart);
+}
+
+static void test_misuse_in_callback(void **state)
+{
+    const uint32_t code[] = { insn_sd(5, 6, 0), insn_addi(5, 5, 1), INSN_SELF };
+
+    (void)state;
+    rig_code(&rig, 0, code, 3);
+    rig.on_write = misuse_on_write;
+    xbar_riscv_set_x(rig.hart, 6, RIG_IO);
+    run_exactly(&rig, 10);
+    assert_int_equal(rig.io_writes, 1);
+    assert_int_equal(xbar_riscv_get_x(rig.hart, 5), 1);
+    assert_int_equal(xbar_riscv_set_engine(rig.hart, engine), 0);
+}
+
+static void reset_on_write(struct rig *from, hwaddr addr, uint64_t value)
+{
+    (void)addr;
+    (void)value;
+    xbar_riscv_reset(from->hart);
+    from->on_write = NULL;
+}
+
+/* The guest starts over: x6, which the test set, is 0, so that it steps over
+ * the store. */
+static void test_reset_in_callback(void **state)
+{
+    const uint32_t code[] = {
+        insn_addi(5, 5, 1), encode(RISCV_OP_BEQ, 0, 6, 0, 12),
+        insn_sd(5, 6, 0),   insn_addi(5, 5, 8),
+        insn_addi(5, 5, 2), INSN_SELF,
+    };
+
+    (void)state;
+    rig_code(&rig, 0, code, 6);
+    rig.on_write = reset_on_write;
+    xbar_riscv_set_x(rig.hart, 6, RIG_IO);
+    run_exactly(&rig, 3);
+    assert_int_equal(xbar_riscv_get_pc(rig.hart), RIG_RAM);
+    run_exactly(&rig, 10);
+    assert_int_equal(rig.io_writes, 1);
+    assert_int_equal(xbar_riscv_get_x(rig.hart, 5), 3);
+    assert_int_equal(xbar_riscv_get_x(rig.hart, 10), 5);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -241,6 +301,8 @@ int main(void)
         CASE(test_exit_asked_before),
         CASE(test_exit_from_signal_handler),
         CASE(test_exit_from_callback),
+        CASE(test_misuse_in_callback),
+        CASE(test_reset_in_callback),
     };
 
     return run_for_each_engine(tests, sizeof(tests) / sizeof(tests[0]),

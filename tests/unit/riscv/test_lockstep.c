@@ -4,11 +4,13 @@
  * devices, faults and code that changes; and it names the block when emitted
  * code is made to do something else.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "encode.h"
 #include "jit/riscv/jit.h"
 #include "rig.h"
+#include "tests/unit/flatview/counting_alloc.h"
 
 #define RAM_ADDR ((uint64_t)RIG_RAM)
 #define CODE     0x1000u
@@ -149,13 +151,62 @@ static void test_another_way_is_named(void **state)
     expect_mismatch(*state, "pc ");
 }
 
+/* ---- Changing engines -------------------------------------------------- */
+
+/* Whichever allocation fails on the way to lockstep, the engine stays. */
+static void fail_from(struct rig *rig, struct counting_alloc *alloc,
+                      enum xbar_riscv_engine from)
+{
+    int err = -ENOMEM;
+
+    for (long n = 1; err != 0; n++) {
+        assert_int_equal(xbar_riscv_set_engine(rig->hart, from), 0);
+        counting_alloc_fail(alloc, n);
+        err = xbar_riscv_set_engine(rig->hart, XBAR_RISCV_LOCKSTEP);
+        counting_alloc_fail(alloc, 0);
+        if (err != 0) {
+            assert_int_equal(err, -ENOMEM);
+            assert_int_equal(rig->hart->jit != NULL, from == XBAR_RISCV_JIT);
+            assert_null(rig->hart->lockstep);
+        }
+    }
+    assert_non_null(rig->hart->lockstep);
+}
+
+static void test_a_failed_change_is_none(void **state)
+{
+    struct counting_alloc alloc = { .hooks = { .alloc = counting_alloc_get,
+                                               .free = counting_alloc_put,
+                                               .opaque = &alloc } };
+    const struct xbar_engine_config engine = { .allocator = &alloc.hooks };
+    const struct xbar_riscv_config config = { .hartid = 0 };
+    struct rig rig;
+
+    (void)state;
+    rig_open_in(&rig, &engine, &config);
+    fail_from(&rig, &alloc, XBAR_RISCV_INTERP);
+    fail_from(&rig, &alloc, XBAR_RISCV_JIT);
+    /* Back to the JIT needs no memory. */
+    counting_alloc_fail(&alloc, 1);
+    assert_int_equal(xbar_riscv_set_engine(rig.hart, XBAR_RISCV_JIT), 0);
+    counting_alloc_fail(&alloc, 0);
+    assert_non_null(rig.hart->jit);
+    assert_null(rig.hart->lockstep);
+    rig_close(&rig);
+    assert_int_equal(atomic_load(&alloc.live_bytes), 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_agreement_is_silent),    TEST(test_devices_act_once),
-        TEST(test_faults_agree),           TEST(test_another_result_is_named),
-        TEST(test_another_store_is_named), TEST(test_another_way_is_named),
+        TEST(test_agreement_is_silent),
+        TEST(test_devices_act_once),
+        TEST(test_faults_agree),
+        TEST(test_another_result_is_named),
+        TEST(test_another_store_is_named),
+        TEST(test_another_way_is_named),
+        cmocka_unit_test(test_a_failed_change_is_none),
     };
 #undef TEST
 
