@@ -236,7 +236,8 @@ void jit_host__load(struct jit_emit *e, const struct jit_access *access);
 void jit_host__store(struct jit_emit *e, const struct jit_access *access);
 void jit_host__fence(struct jit_emit *e);
 
-/* Atomics on memory; anything but aligned RAM steps. */
+/* Atomics on memory; anything but aligned RAM steps: aligned for the guest and
+ * for the host. */
 void jit_host__amo(struct jit_emit *e, enum jit_amo op, unsigned size_log2,
                    unsigned rd, unsigned rs1, unsigned rs2);
 

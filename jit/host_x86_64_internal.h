@@ -128,8 +128,8 @@ void x86__site(struct jit_emit *e, const struct jit_cold *at, bool after);
 void x86__call_stub(struct jit_emit *e, uint32_t stub);
 void x86__jump_stub(struct jit_emit *e, uint32_t stub);
 
-/* The probe: rax = va on entry; on a hit rax = host address. Misses jump to
- * the displacement returned. Uses rcx and rdx. */
+/* The probe: rax = va on entry; on a hit rax = host address and rdx = va's
+ * offset in its page. Misses jump to the displacement returned. Uses rcx. */
 uint32_t x86__probe(struct jit_emit *e, unsigned context,
                     enum xbar_tlb_access access, unsigned size);
 

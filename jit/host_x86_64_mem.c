@@ -215,8 +215,9 @@ void jit_host__fence(struct jit_emit *e)
 /* ---- Atomics ----------------------------------------------------------- */
 
 /*
- * rax = host address of the aligned 1 << size_log2 bytes at regs[rs1], with
- * @access allowed. Anything else leaves the block before this instruction.
+ * rax = host address of the 1 << size_log2 bytes at regs[rs1], with @access
+ * allowed, both addresses aligned: the embedder's RAM may begin anywhere.
+ * Anything else leaves the block before this instruction.
  */
 static bool atomic_address(struct jit_emit *e, enum xbar_tlb_access access,
                            unsigned size_log2, unsigned rs1)
@@ -227,9 +228,11 @@ static bool atomic_address(struct jit_emit *e, enum xbar_tlb_access access,
         return false;
     }
     x86__address(e, rs1, 0);
-    x86_mi(e->b, X86_TEST_MI, 4, x86_r(RAX), (1 << size_log2) - 1);
-    cold->jump2_at = x86_jcc(e->b, CC_NE, NULL);
     cold->jump_at = x86__probe(e, e->data_context, access, 1u << size_log2);
+    /* A hit leaves in rdx how far into the page it is. */
+    x86_rr(e->b, X86_OR_MR, 4, RDX, RAX);
+    x86_mi(e->b, X86_TEST_MI, 4, x86_r(RDX), (1 << size_log2) - 1);
+    cold->jump2_at = x86_jcc(e->b, CC_NE, NULL);
     return true;
 }
 

@@ -10,7 +10,8 @@
  * code that would be misled by it also breaks on other cas-based emulators.
  *
  * Targets must be RAM and naturally aligned: anything else is the exception
- * that the privileged specification allows for it.
+ * that the privileged specification allows for it. That holds for the host,
+ * too: RAM of the embedder's at an odd address has no atomics.
  */
 #include "jit/riscv/interp.h"
 
@@ -55,6 +56,11 @@ static uint64_t swap(uint64_t value, unsigned size)
     return tlb_ram_swap(value, size == 4 ? 2 : 3);
 }
 
+static bool is_misaligned(uint64_t address, unsigned size)
+{
+    return (address & (size - 1)) != 0;
+}
+
 /*
  * The host address of the target, checked for @access. NULL: an exception was
  * taken.
@@ -63,18 +69,22 @@ static void *target(struct xbar_riscv_hart *hart, const struct riscv_insn *insn,
                     enum xbar_tlb_access access)
 {
     bool reads = access == TLB_READ;
+    unsigned cause = reads ? CAUSE_LOAD_ACCESS : CAUSE_STORE_ACCESS;
     uint64_t va = riscv__rs1(hart, insn);
     unsigned size = size_of(insn);
     void *host;
 
-    if ((va & (size - 1)) != 0) {
+    if (is_misaligned(va, size)) {
         riscv__raise(
             hart, reads ? CAUSE_LOAD_MISALIGNED : CAUSE_STORE_MISALIGNED, va);
         return NULL;
     }
     if (tlb_host(&hart->tlb, hart->data_context, va, size, access, &host)) {
-        riscv__memory_fault(hart,
-                            reads ? CAUSE_LOAD_ACCESS : CAUSE_STORE_ACCESS);
+        riscv__memory_fault(hart, cause);
+        return NULL;
+    }
+    if (is_misaligned((uintptr_t)host, size)) {
+        riscv__raise(hart, cause, va);
         return NULL;
     }
     return host;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Atomics: every operation in both sizes, and when sc may succeed. */
+#include <errno.h>
 #include <pthread.h>
 
 #include "exec.h"
@@ -273,6 +274,61 @@ static void test_not_memory(void **state)
     exec_traps(rig, amo(RISCV_OP_AMOSWAP_D, 0), CAUSE_STORE_ACCESS, RIG_ROM);
 }
 
+/* RAM of the embedder's that begins at an odd address has no atomics: they
+ * would not be atomic. Its other accesses work. */
+#define ODD UINT64_C(0x40000000)
+
+static void refuse_odd(struct rig *rig)
+{
+    const uint32_t loads[] = { lr(RISCV_OP_LR_W), lr(RISCV_OP_LR_D) };
+    const uint32_t stores[] = { sc(RISCV_OP_SC_W), sc(RISCV_OP_SC_D),
+                                amo(RISCV_OP_AMOSWAP_W, 0),
+                                amo(RISCV_OP_AMOMAX_D, 0) };
+    unsigned i;
+
+    for (i = 0; i < 2; i++) {
+        riscv__jit_flush(rig->hart);
+        exec_traps(rig, loads[i], CAUSE_LOAD_ACCESS, ODD);
+    }
+    for (i = 0; i < 4; i++) {
+        riscv__jit_flush(rig->hart);
+        exec_traps(rig, stores[i], CAUSE_STORE_ACCESS, ODD);
+    }
+    /* Here the host's address would be aligned. */
+    rig->hart->x[5] = ODD + 3;
+    riscv__jit_flush(rig->hart);
+    exec_traps(rig, stores[3], CAUSE_STORE_MISALIGNED, ODD + 3);
+}
+
+static void test_odd_memory(void **state)
+{
+    static _Alignas(4096) uint8_t memory[2 * 4096];
+    struct rig *rig = *state;
+    MemoryRegion odd;
+    unsigned i;
+
+    assert_int_equal(xbar_engine_enter(rig->engine), 0);
+    assert_int_equal(
+        memory_region_init_ram_ptr(&odd, NULL, "odd", 4096, memory + 61), 0);
+    assert_int_equal(memory_region_add_subregion(&rig->root, ODD, &odd), 0);
+    xbar_engine_leave(rig->engine);
+    for (i = 0; i < (xbar_riscv_has_jit() ? 2 : 1); i++) {
+        rig->hart->x[5] = ODD;
+        refuse_odd(rig);
+        rig->hart->x[5] = ODD;
+        rig->hart->x[8] = 1;
+        riscv__jit_flush(rig->hart);
+        exec_ok(rig, encode(RISCV_OP_LD, 8, 5, 0, 0));
+        assert_int_equal(rig->hart->x[8], 0);
+        /* The page is in the TLB now. */
+        refuse_odd(rig);
+        assert_int_equal(xbar_riscv_set_engine(rig->hart, XBAR_RISCV_JIT),
+                         xbar_riscv_has_jit() ? 0 : -ENOTSUP);
+    }
+    assert_int_equal(memory_region_del_subregion(&rig->root, &odd), 0);
+    xbar_region_destroy(&odd, NULL, NULL);
+}
+
 /* sc asks for write permission even when it has nothing to write. */
 static void test_read_only_page(void **state)
 {
@@ -352,7 +408,7 @@ int main(void)
         TEST(test_sc_does_not_see_aba), TEST(test_sc_after_trap),
         TEST(test_sc_after_mret),       TEST(test_misaligned),
         TEST(test_not_memory),          TEST(test_read_only_page),
-        TEST(test_amo_is_atomic),
+        TEST(test_odd_memory),          TEST(test_amo_is_atomic),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
