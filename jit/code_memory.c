@@ -109,7 +109,8 @@ int code_memory__new(const struct code_memory_config *config,
     struct code_memory *cm;
     int err;
 
-    if (config->limit > LIMIT_MAX || config->segment_size > limit) {
+    if (config->limit > LIMIT_MAX || config->segment_size > limit ||
+        (config->segment_size != 0 && config->segment_size < CODE_ALIGN)) {
         return -EINVAL;
     }
     cm = xbar_alloc(config->engine, sizeof(*cm));

@@ -43,7 +43,8 @@ struct code_memory_config {
 
 /*
  * Return: 0; -EPERM or -EACCES where the host refuses executable memory,
- * -ENOMEM, -EINVAL for a limit above 1 GiB.
+ * -ENOMEM, -EINVAL for a limit above 1 GiB, or segments of more than the limit
+ * or less than 16 bytes.
  */
 int code_memory__new(const struct code_memory_config *config,
                      struct code_memory **out) XBAR_MUST_CHECK;

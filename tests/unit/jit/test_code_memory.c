@@ -130,11 +130,17 @@ static void test_impossible_limits_are_refused(void **state)
                                             .limit = 4096,
                                             .segment_size = 8192,
                                             .evict = note_evicted };
+    struct code_memory_config tiny = odd;
     struct code_memory *cm;
 
     (void)state;
     assert_int_equal(code_memory__new(&huge, &cm), -EINVAL);
     assert_int_equal(code_memory__new(&odd, &cm), -EINVAL);
+    tiny.segment_size = 15;
+    assert_int_equal(code_memory__new(&tiny, &cm), -EINVAL);
+    tiny.segment_size = 16;
+    assert_int_equal(code_memory__new(&tiny, &cm), 0);
+    code_memory__free(cm);
 }
 
 int main(void)
