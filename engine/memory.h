@@ -237,9 +237,9 @@ XBAR_API int xbar_region_set_lock_policy(MemoryRegion *mr,
  * device callback takes.
  *
  * Return: 0; -EBUSY if @done is NULL while @mr is the root of an address space
- * that has not been destroyed: the wait would have no end; -EDEADLK if @done is NULL where xbar_engine_reclaim() would
- * be; -EINVAL if @mr is not initialised or
- * was destroyed before; -ENOMEM (nothing changed).
+ * that has not been destroyed: the wait would have no end; -EDEADLK if @done is
+ * NULL where xbar_engine_reclaim() would be; -EINVAL if @mr is not initialised
+ * or was destroyed before; -ENOMEM (nothing changed).
  */
 XBAR_API int xbar_region_destroy(MemoryRegion *mr,
                                  void (*done)(MemoryRegion *mr, void *opaque),
