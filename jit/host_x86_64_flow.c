@@ -61,16 +61,15 @@ void x86__jump_stub(struct jit_emit *e, uint32_t stub)
 /* ---- Entry ------------------------------------------------------------- */
 
 /*
- *     sub  qword [rbp + budget], n
+ *     sub  r15, n
  *     js   cold
  */
 void jit_host__prologue(struct jit_emit *e)
 {
-    size_t budget = e->guest->state + offsetof(struct jit_state, budget);
     struct jit_cold *cold = x86__cold(e, COLD_BUDGET);
 
-    x86_mi(e->b, X86_SUB_MI, 8, x86__field(e->stubs, budget), 0);
-    cold->resume = code_buf__offset(e->b) - 4; /* n, once it is known */
+    x86_mi(e->b, X86_SUB_MI8, 8, x86_r(BUDGET), 0);
+    cold->resume = code_buf__offset(e->b) - 1; /* n, once it is known */
     cold->jump_at = x86_jcc(e->b, CC_S, NULL);
 }
 
@@ -434,10 +433,11 @@ void jit_host__execute(struct jit_emit *e, uint32_t bits, unsigned reads,
 
 static void cold_budget(struct jit_emit *e, const struct jit_cold *cold)
 {
-    uint32_t insns = e->block->insns;
+    uint16_t insns = e->block->insns;
 
+    xbar_assert(insns <= INT8_MAX);
     if (!e->b->full) {
-        memcpy(e->b->start + cold->resume, &insns, sizeof(insns));
+        e->b->start[cold->resume] = (uint8_t)insns;
     }
     x86_patch_here(e->b, cold->jump_at);
     x86_load_imm(e->b, RCX, e->block->id);

@@ -13,8 +13,10 @@
  *   rbp            vCPU + anchor, so that all guest registers are at disp8
  *   rsp            16-byte aligned
  *   rax rcx rdx    scratch
- *   rbx r12 - r15  homes that C preserves
+ *   rbx r12 - r14  homes that C preserves
  *   rsi rdi r8 - r11  homes that a call to C must save
+ *   r15            the budget: in memory it would be the longest chain of
+ *                  dependent operations in a short loop
  */
 #ifndef XBAR_JIT_HOST_X86_64_INTERNAL_H
 #define XBAR_JIT_HOST_X86_64_INTERNAL_H
@@ -23,9 +25,10 @@
 #include "jit/host_x86_64_asm.h"
 #include "tlb/tlb.h"
 
-#define HOME_COUNT  11
-#define HOME_SAVED  5 /* the first that many survive a call */
+#define HOME_COUNT  10
+#define HOME_SAVED  4 /* the first that many survive a call */
 #define NO_HOME     0xff
+#define BUDGET      R15
 #define ANCHOR_BIAS 128
 
 extern const uint8_t x86__homes[HOME_COUNT];
@@ -33,6 +36,7 @@ extern const uint8_t x86__homes[HOME_COUNT];
 struct jit_stubs {
     uint8_t home[32]; /* host register of each guest register, or NO_HOME */
     int64_t anchor;   /* rbp - vCPU */
+    bool has_bmi2;
     /* Offsets of the shared stubs in code memory. */
     uint32_t enter;
     uint32_t exit_link;
@@ -62,6 +66,7 @@ struct jit_cold {
     uint8_t link;
     uint32_t jump_at; /* displacements that lead here; 0: unused */
     uint32_t jump2_at;
+    uint8_t va;      /* register of the address, of an access */
     uint32_t resume; /* where the hot path goes on */
     struct jit_access access;
     uint64_t pc; /* of a far link */
@@ -128,9 +133,9 @@ void x86__site(struct jit_emit *e, const struct jit_cold *at, bool after);
 void x86__call_stub(struct jit_emit *e, uint32_t stub);
 void x86__jump_stub(struct jit_emit *e, uint32_t stub);
 
-/* The probe: rax = va on entry; on a hit rax = host address and rdx = va's
- * offset in its page. Misses jump to the displacement returned. Uses rcx. */
+/* The probe of the address in register @va: on a hit rdx + @va is the host's.
+ * Misses jump to the displacement returned. Uses rcx. */
 uint32_t x86__probe(struct jit_emit *e, unsigned context,
-                    enum xbar_tlb_access access, unsigned size);
+                    enum xbar_tlb_access access, unsigned size, unsigned va);
 
 #endif

@@ -2,19 +2,20 @@
 /*
  * Loads, stores and atomics through the soft-TLB.
  *
- * The probe, with va in rax (tlb_layout.h says why one compare is enough):
+ * The probe (tlb_layout.h says why one compare is enough); va is the home of
+ * the base register, or rax if there is something to add to it:
  *
- *     mov  ecx, eax                     index * 32 = (va >> 7) & 0x1fe0
- *     shr  ecx, 7
+ *     rorx ecx, va, 7                   index * 32 = (va >> 7) & 0x1fe0
  *     and  ecx, 0x1fe0
  *     mov  rdx, [rbp + rcx + tag]
- *     xor  rdx, rax
+ *     xor  rdx, va
  *     cmp  rdx, 4096 - size
  *     ja   cold
- *     add  rax, [rbp + rcx + addend]
+ *     mov  rdx, [rbp + rcx + addend]
+ *     mov  value, [rdx + va]
  *
- * On a hit rax is the host address. On a miss rax is still va: the cold path
- * passes it to a shared stub, which reaches C.
+ * Hosts without BMI2 take mov and shr for the first. On a miss va is as it
+ * was: the cold path passes it to a shared stub, which reaches C.
  */
 #include "jit/host_x86_64_internal.h"
 
@@ -42,24 +43,49 @@ void x86__address(struct jit_emit *e, unsigned base, int32_t offset)
     }
 }
 
+/* Where the address of an access is: its base's home if that is all of it. */
+static unsigned address_register(struct jit_emit *e, const struct jit_access *a)
+{
+    unsigned home = e->stubs->home[a->base];
+
+    if (a->offset == 0 && home != NO_HOME && !x86__is_zero(e, a->base)) {
+        return home;
+    }
+    x86__address(e, a->base, a->offset);
+    return RAX;
+}
+
+/* ecx = the index of @va's slot, times 32. */
+static void slot_index(struct jit_emit *e, unsigned va)
+{
+    if (e->stubs->has_bmi2) {
+        x86__emit(
+            e->b, X86_RORX,
+            &(struct x86_operands){
+                .width = 4, .reg = RCX, .rm = x86_r(va), .imm = INDEX_SHIFT });
+    } else {
+        x86_rr(e->b, X86_MOV_MR, 4, RCX, va);
+        x86_mi(e->b, X86_SHR_MI8, 4, x86_r(RCX), INDEX_SHIFT);
+    }
+    x86_alu_imm(e->b, X86_ALU_AND, 4, x86_r(RCX), INDEX_MASK);
+}
+
 uint32_t x86__probe(struct jit_emit *e, unsigned context,
-                    enum xbar_tlb_access access, unsigned size)
+                    enum xbar_tlb_access access, unsigned size, unsigned va)
 {
     size_t table = table_offset(e, context);
     size_t tag = table + access * sizeof(uint64_t);
     size_t addend = table + offsetof(TLBEntry, addend);
     uint32_t miss;
 
-    x86_rr(e->b, X86_MOV_MR, 4, RCX, RAX);
-    x86_mi(e->b, X86_SHR_MI8, 4, x86_r(RCX), INDEX_SHIFT);
-    x86_alu_imm(e->b, X86_ALU_AND, 4, x86_r(RCX), INDEX_MASK);
+    slot_index(e, va);
     x86_rm(e->b, X86_MOV_RM, 8, RDX,
            x86_mem_index(RBP, RCX, 0, x86__disp(e->stubs, tag)));
-    x86_rr(e->b, X86_XOR_MR, 8, RDX, RAX);
+    x86_rr(e->b, X86_XOR_MR, 8, RDX, va);
     x86_alu_imm(e->b, X86_ALU_CMP, 8, x86_r(RDX),
                 (int32_t)(TLB_PAGE_SIZE - size));
     miss = x86_jcc(e->b, CC_A, NULL);
-    x86_rm(e->b, X86_ADD_RM, 8, RAX,
+    x86_rm(e->b, X86_MOV_RM, 8, RDX,
            x86_mem_index(RBP, RCX, 0, x86__disp(e->stubs, addend)));
     return miss;
 }
@@ -127,13 +153,13 @@ static unsigned store_source(struct jit_emit *e, const struct jit_access *a,
     return scratch;
 }
 
-static void store_value(struct jit_emit *e, unsigned size_log2, unsigned reg)
+static void store_value(struct jit_emit *e, unsigned size_log2,
+                        struct x86_rm to, unsigned reg)
 {
     static const uint8_t ops[] = { X86_MOV8_MR, X86_MOV_MR, X86_MOV_MR,
                                    X86_MOV_MR };
 
-    x86_mr(e->b, (enum x86_op)ops[size_log2], 1u << size_log2, x86_mem(RAX, 0),
-           reg);
+    x86_mr(e->b, (enum x86_op)ops[size_log2], 1u << size_log2, to, reg);
 }
 
 /* ---- Plain accesses ---------------------------------------------------- */
@@ -147,10 +173,10 @@ void jit_host__load(struct jit_emit *e, const struct jit_access *a)
         return;
     }
     cold->access = *a;
-    x86__address(e, a->base, a->offset);
+    cold->va = (uint8_t)address_register(e, a);
     cold->jump_at =
-        x86__probe(e, e->data_context, TLB_READ, 1u << a->size_log2);
-    load_value(e, a, d, x86_mem(RAX, 0));
+        x86__probe(e, e->data_context, TLB_READ, 1u << a->size_log2, cold->va);
+    load_value(e, a, d, x86_mem_index(RDX, cold->va, 0, 0));
     deliver(e, a, d);
     cold->resume = code_buf__offset(e->b);
 }
@@ -163,15 +189,16 @@ void jit_host__store(struct jit_emit *e, const struct jit_access *a)
         return;
     }
     cold->access = *a;
-    x86__address(e, a->base, a->offset);
+    cold->va = (uint8_t)address_register(e, a);
     cold->jump_at =
-        x86__probe(e, e->data_context, TLB_WRITE, 1u << a->size_log2);
-    store_value(e, a->size_log2, store_source(e, a, RDX));
+        x86__probe(e, e->data_context, TLB_WRITE, 1u << a->size_log2, cold->va);
+    store_value(e, a->size_log2, x86_mem_index(RDX, cold->va, 0, 0),
+                store_source(e, a, RCX));
     cold->resume = code_buf__offset(e->b);
 }
 
 /*
- * The cold side: va is in rax. The stub comes back with a loaded value in
+ * The cold side: va goes to rax. The stub comes back with a loaded value in
  * rax, or not at all. If something wants attention now (the device changed
  * the map, raised an interrupt), the block ends behind this instruction.
  */
@@ -181,6 +208,9 @@ void x86__cold_access(struct jit_emit *e, const struct jit_cold *cold)
     const struct jit_stubs *stubs = e->stubs;
     uint32_t calm;
 
+    if (cold->va != RAX) {
+        x86_rr(e->b, X86_MOV_MR, 8, RAX, cold->va);
+    }
     if (cold->kind == COLD_STORE) {
         unsigned reg = store_source(e, a, RDX);
 
@@ -228,11 +258,14 @@ static bool atomic_address(struct jit_emit *e, enum xbar_tlb_access access,
         return false;
     }
     x86__address(e, rs1, 0);
-    cold->jump_at = x86__probe(e, e->data_context, access, 1u << size_log2);
-    /* A hit leaves in rdx how far into the page it is. */
-    x86_rr(e->b, X86_OR_MR, 4, RDX, RAX);
-    x86_mi(e->b, X86_TEST_MI, 4, x86_r(RDX), (1 << size_log2) - 1);
+    cold->jump_at =
+        x86__probe(e, e->data_context, access, 1u << size_log2, RAX);
+    /* Aligned for the guest, and where the host has it. */
+    x86_rr(e->b, X86_MOV_MR, 4, RCX, RDX);
+    x86_rr(e->b, X86_OR_MR, 4, RCX, RAX);
+    x86_mi(e->b, X86_TEST_MI, 4, x86_r(RCX), (1 << size_log2) - 1);
     cold->jump2_at = x86_jcc(e->b, CC_NE, NULL);
+    x86_rr(e->b, X86_ADD_MR, 8, RAX, RDX);
     return true;
 }
 

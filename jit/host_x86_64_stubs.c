@@ -15,7 +15,7 @@
 #include "engine/alloc.h"
 #include "jit/host_x86_64_internal.h"
 
-const uint8_t x86__homes[HOME_COUNT] = { RBX, R12, R13, R14, R15, RSI,
+const uint8_t x86__homes[HOME_COUNT] = { RBX, R12, R13, R14, RSI,
                                          RDI, R8,  R9,  R10, R11 };
 
 static const uint8_t saved_by_c[] = { RBX, RBP, R12, R13, R14, R15 };
@@ -41,6 +41,11 @@ size_t jit_host__stubs_size(void)
 static struct x86_rm state_field(const struct stub_writer *w, size_t offset)
 {
     return x86__field(w->stubs, w->guest->state + offset);
+}
+
+static struct x86_rm budget_field(const struct stub_writer *w)
+{
+    return state_field(w, offsetof(struct jit_state, budget));
 }
 
 static struct x86_rm home_field(const struct stub_writer *w, unsigned guest_reg)
@@ -88,6 +93,7 @@ static void write_enter(struct stub_writer *w)
     x86_rr(&w->b, X86_MOV_MR, 8, RBP, RDI);
     x86_rr(&w->b, X86_MOV_MR, 8, RAX, RSI);
     load_homes(w, 0);
+    x86_rm(&w->b, X86_MOV_RM, 8, BUDGET, budget_field(w));
     x86_m(&w->b, X86_JMP_M, 8, x86_r(RAX));
 }
 
@@ -96,6 +102,7 @@ static void write_exit_common(struct stub_writer *w)
 {
     w->exit_common = start_stub(w);
     store_homes(w, 0);
+    x86_mr(&w->b, X86_MOV_MR, 8, budget_field(w), BUDGET);
     x86_mi(&w->b, X86_SHL_MI8, 8, x86_r(RCX), 32);
     x86_rr(&w->b, X86_OR_MR, 8, RAX, RCX);
     x86_alu_imm(&w->b, X86_ALU_ADD, 8, x86_r(RSP), 8);
@@ -139,6 +146,7 @@ static void begin_call(struct stub_writer *w)
 {
     x86_alu_imm(&w->b, X86_ALU_SUB, 8, x86_r(RSP), 8);
     store_homes(w, HOME_SAVED);
+    x86_mr(&w->b, X86_MOV_MR, 8, budget_field(w), BUDGET);
     x86_rm(&w->b, X86_LEA, 8, RDI, x86_mem(RBP, (int32_t)-w->stubs->anchor));
     x86_rm(&w->b, X86_MOV_RM, 8, RCX, x86_mem(RSP, 8));
 }
@@ -228,6 +236,7 @@ struct jit_stubs *jit_host__make_stubs(struct xbar_engine *engine,
     if (stubs == NULL) {
         return NULL;
     }
+    stubs->has_bmi2 = __builtin_cpu_supports("bmi2") != 0;
     stubs->anchor = (int64_t)guest->regs + ANCHOR_BIAS;
     memset(stubs->home, NO_HOME, sizeof(stubs->home));
     for (unsigned i = 0; i < HOME_COUNT; i++) {
