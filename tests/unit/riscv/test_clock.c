@@ -10,6 +10,7 @@ static struct rig rig;
 static int close_rig(void **state)
 {
     (void)state;
+    atomic_store(&rig.hart->runner, 0);
     rig_close(&rig);
     return 0;
 }
