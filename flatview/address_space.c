@@ -239,7 +239,7 @@ int address_space_init(AddressSpace *as, MemoryRegion *root, const char *name)
         return err;
     }
     xbar_retire_queue_add(engine, &as->space->queue);
-    as->is_big_endian = xbar_engine_is_big_endian(engine);
+    as->native = xbar_engine_is_big_endian(engine) ? MO_BE : MO_LE;
     err = join_engine(as->space);
     if (err != 0) {
         xbar_retire_queue_remove(engine, &as->space->queue);

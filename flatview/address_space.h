@@ -22,7 +22,7 @@ struct AddressSpace {
     /* private */
     FlatView *current_map XBAR_PRIVATE_FLATVIEW; /* published; acquire */
     struct xbar_flatview_space *space XBAR_PRIVATE_FLATVIEW;
-    bool is_big_endian XBAR_PRIVATE_FLATVIEW; /* what a plain ldl means */
+    uint32_t native XBAR_PRIVATE_FLATVIEW; /* a plain ldl: MO_LE or MO_BE */
     MemoryRegion *root XBAR_PRIVATE_FLATVIEW;
     char *name XBAR_PRIVATE_FLATVIEW;
 };

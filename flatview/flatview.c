@@ -31,7 +31,7 @@
 #include "flatview/flatview_internal.h"
 
 /* The empty view is of generation 0, so that cannot mean "none". */
-__thread struct flatview_last flatview__last = { UINT64_MAX, NULL };
+__thread struct flatview_last flatview__last = { .generation = UINT64_MAX };
 
 const FlatRange flatview__unassigned = {
     .last = UINT64_MAX,
@@ -39,6 +39,21 @@ const FlatRange flatview__unassigned = {
 };
 
 const FlatView flatview__empty = { .trie = { .count = 0 } };
+
+XBAR_HOT const FlatRange *flatview__find_new(const FlatView *view, hwaddr addr)
+{
+    const FlatRange *range = flatview__find(view, addr);
+
+    if (likely(!(range->flags & FLAT_RANGE_UNASSIGNED))) {
+        flatview__last = (struct flatview_last){
+            .generation = view->trie.generation,
+            .first = range->first,
+            .span = range->last - range->first,
+            .range = range,
+        };
+    }
+    return range;
+}
 
 FlatView *address_space_to_flatview(AddressSpace *as)
 {

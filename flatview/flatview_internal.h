@@ -63,7 +63,6 @@ struct xbar_flatview_space {
     AddressSpace *as;
     bool is_joining;                /* address_space_init() may still fail */
     const unsigned *ram_watchers;   /* see engine/ram_writes.h */
-    bool is_big_endian;             /* what loads and stores call native */
     struct flatview_change change;  /* of the commit under way */
     struct xbar_retire_queue queue; /* of FlatView */
     uint64_t live_views; /* not freed yet, the current one included; atomic */
@@ -82,10 +81,13 @@ extern const FlatView flatview__empty;
 /*
  * The section that this thread accessed last, and the view it is of. Readers
  * share nothing here; a view that is gone is never current again, so its
- * section is not looked at.
+ * section is not looked at. Where it lies is copied: that many fewer loads
+ * depend on one another.
  */
 struct flatview_last {
     uint64_t generation; /* of the view's trie; UINT64_MAX: none */
+    hwaddr first;
+    hwaddr span; /* last - first */
     const FlatRange *range;
 };
 
@@ -103,34 +105,44 @@ static inline FlatView *flatview__current(const AddressSpace *as)
     return __atomic_load_n(&as->current_map, __ATOMIC_ACQUIRE);
 }
 
-/* The section of @addr if it is the one that the thread accessed last. */
-static inline const FlatRange *flatview__remembered(const FlatView *view,
-                                                    hwaddr addr)
+/*
+ * The section of all 1 << @size_log2 bytes at @addr, if it is the one that the
+ * thread accessed last; else NULL.
+ */
+static inline const FlatRange *
+flatview__remembered(const FlatView *view, hwaddr addr, unsigned size_log2)
 {
     const struct flatview_last *last = &flatview__last;
-    const FlatRange *range = last->range;
+    hwaddr offset = addr - last->first;
 
     if (likely(last->generation == view->trie.generation &&
-               addr - range->first <= range->last - range->first)) {
-        return range;
+               offset <= last->span &&
+               last->span - offset >= ((hwaddr)1 << size_log2) - 1)) {
+        return last->range;
     }
     return NULL;
 }
+
+/* Does @range, which holds @addr, answer all of the access? */
+static inline bool flatview__holds(const FlatRange *range, hwaddr addr,
+                                   unsigned size_log2)
+{
+    return range->last - addr >= ((uint64_t)1 << size_log2) - 1;
+}
+
+/*
+ * flatview__find(), remembering it; out of line, so that accesses that find
+ * what they remember save no registers.
+ */
+const FlatRange *flatview__find_new(const FlatView *view, hwaddr addr);
 
 /* flatview__find(), for accesses that tend to go where the last one went. */
 static inline const FlatRange *flatview__find_again(const FlatView *view,
                                                     hwaddr addr)
 {
-    const FlatRange *range = flatview__remembered(view, addr);
+    const FlatRange *range = flatview__remembered(view, addr, 0);
 
-    if (range != NULL) {
-        return range;
-    }
-    range = flatview__find(view, addr);
-    if (!(range->flags & FLAT_RANGE_UNASSIGNED)) {
-        flatview__last = (struct flatview_last){ view->trie.generation, range };
-    }
-    return range;
+    return range != NULL ? range : flatview__find_new(view, addr);
 }
 
 /* ---- view.c ------------------------------------------------------------ */
@@ -158,16 +170,18 @@ bool flatview__view_free(FlatView *view);
 
 /* ---- transfer.c -------------------------------------------------------- */
 
+/* Sections that no device callback answers in one go. */
+#define FLAT_RANGE_NO_READS (FLAT_RANGE_RAM | FLAT_RANGE_UNASSIGNED)
+#define FLAT_RANGE_NO_WRITES \
+    (FLAT_RANGE_WRITABLE | FLAT_RANGE_READONLY | FLAT_RANGE_UNASSIGNED)
+
 /*
- * A fixed-width access that is no single access: misaligned in RAM, across
- * sections, or refused. 1 << @size_log2 bytes (at most 8); values are in host
- * order, as if the bytes had been copied.
+ * A fixed-width access of any kind: 1 << @size_log2 bytes, at most 8. Values
+ * are in host order, as if the bytes had been copied.
  */
-MemTxResult flatview__load_parts(const FlatView *view, hwaddr addr,
-                                 MemTxAttrs attrs, uint64_t *value,
-                                 unsigned size_log2);
-MemTxResult flatview__store_parts(const FlatView *view, hwaddr addr,
-                                  MemTxAttrs attrs, uint64_t value,
-                                  unsigned size_log2);
+MemTxResult flatview__load(const FlatView *view, hwaddr addr, MemTxAttrs attrs,
+                           uint64_t *value, unsigned size_log2);
+MemTxResult flatview__store(const FlatView *view, hwaddr addr, MemTxAttrs attrs,
+                            uint64_t value, unsigned size_log2);
 
 #endif

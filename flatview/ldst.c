@@ -4,7 +4,8 @@
  *
  *     aligned RAM, in the section that the thread accessed last
  *                                  inline: a read section, an access
- *     a device, whole              one call more, and the device's plan
+ *     a device there, whole        one call more, and the device's plan
+ *     another section              a lookup more
  *     anything else                in parts, like a bulk transfer
  */
 #include "flatview/address_space.h"
@@ -16,13 +17,7 @@
 
 /* One body for all widths, folded for each: the size is a constant. */
 #define FORCE_INLINE inline __attribute__((always_inline))
-
-/* Does @range answer all of the access? */
-static inline bool holds(const FlatRange *range, hwaddr addr,
-                         unsigned size_log2)
-{
-    return range->last - addr >= ((uint64_t)1 << size_log2) - 1;
-}
+#define NOINLINE     __attribute__((noinline))
 
 /* Is it memory, by @flag, and aligned? Then one access will do. */
 static inline bool is_plain(const FlatRange *range, hwaddr addr, uint32_t flag,
@@ -33,152 +28,215 @@ static inline bool is_plain(const FlatRange *range, hwaddr addr, uint32_t flag,
                (void *)(uintptr_t)(addr + range->host_delta), size_log2);
 }
 
+static inline void set_result(MemTxResult *result, MemTxResult r)
+{
+    if (result != NULL) {
+        *result = r;
+    }
+}
+
 /* ---- Byte order -------------------------------------------------------- */
 
-/* A value of this width between the host's order and the one that @op names. */
-static inline uint64_t order(uint64_t value, MemOp op)
+/*
+ * A value of this width between the host's order and another.
+ * What is above the width is lost, or the caller's type cuts it off.
+ */
+static inline uint64_t order(uint64_t value, unsigned size_log2, MemOp swap)
 {
-    if (!(op & MO_BSWAP)) {
+    if (!(swap & MO_BSWAP)) {
         return value;
     }
-    return __builtin_bswap64(value) >> (64 - (8u << (op & MO_SIZE)));
+    return __builtin_bswap64(value) >> (64 - (8u << size_log2));
 }
 
-static inline MemOp native(const AddressSpace *as, MemOp size)
+/* What an access without a suffix means. */
+static inline MemOp native(const AddressSpace *as)
 {
-    return size | (as->is_big_endian ? MO_BE : MO_LE);
+    return (MemOp)as->native;
 }
 
-/* ---- Out of line: a lookup, a device, or parts ------------------------- */
+/* ---- Out of line: a device, a lookup, or parts ------------------------- */
 
 /*
- * These end the read section. They are the last thing that the fast path
- * does, so it has no register to save. @range is NULL if it has to be found.
+ * These are the last thing that the inline path does, so it has no register
+ * to save. They end the quick section that it began, of which @before is
+ * left. Values are in host order; the inline path's caller swaps.
  */
-static __attribute__((noinline)) uint64_t
-load_section(const FlatView *view, const FlatRange *range, hwaddr addr,
-             MemTxAttrs attrs, MemTxResult *result, MemOp op)
+static NOINLINE uint64_t load_section(AddressSpace *as, hwaddr addr,
+                                      MemTxAttrs attrs, MemTxResult *result,
+                                      MemOp op, unsigned long before)
 {
-    unsigned size_log2 = op & MO_SIZE;
+    struct xbar_rcu_quick section = xbar_rcu_quick_of(before);
     uint64_t value = 0;
     MemTxResult r;
 
-    if (range == NULL) {
-        range = flatview__find_again(view, addr);
-    }
-    if (!holds(range, addr, size_log2) ||
-        range->flags & (FLAT_RANGE_RAM | FLAT_RANGE_UNASSIGNED)) {
-        r = flatview__load_parts(view, addr, attrs, &value, size_log2);
-    } else if (xbar_plan_read_plain(range->plan, range->mr,
-                                    addr + range->mr_delta, &value, size_log2,
-                                    attrs)) {
-        r = MEMTX_OK;
-    } else {
+    r = flatview__load(flatview__current(as), addr, attrs, &value,
+                       op & MO_SIZE);
+    xbar_rcu_quick_end(&section);
+    set_result(result, r);
+    return order(value, op & MO_SIZE, op);
+}
+
+static NOINLINE void store_section(AddressSpace *as, hwaddr addr,
+                                   uint64_t value, MemTxAttrs attrs,
+                                   MemTxResult *result, unsigned size_log2,
+                                   unsigned long before)
+{
+    struct xbar_rcu_quick section = xbar_rcu_quick_of(before);
+    MemTxResult r =
+        flatview__store(flatview__current(as), addr, attrs, value, size_log2);
+
+    xbar_rcu_quick_end(&section);
+    set_result(result, r);
+}
+
+/* @range answers the whole access, and is no memory, or not aligned. */
+static FORCE_INLINE uint64_t load_device(const FlatRange *range, hwaddr addr,
+                                         MemTxAttrs attrs, MemTxResult *result,
+                                         MemOp op, unsigned long before)
+{
+    struct xbar_rcu_quick section = xbar_rcu_quick_of(before);
+    unsigned size_log2 = op & MO_SIZE;
+    uint64_t value = 0;
+    MemTxResult r = MEMTX_OK;
+
+    if (unlikely(!xbar_plan_read_plain(range->plan, range->mr,
+                                       addr + range->mr_delta, &value,
+                                       size_log2, attrs))) {
         r = xbar_plan_read(range->plan, range->mr, addr + range->mr_delta,
                            &value, size_log2, attrs);
     }
-    xbar_rcu_read_unlock();
-    if (result != NULL) {
-        *result = r;
-    }
-    return order(value, op);
+    xbar_rcu_quick_end(&section);
+    set_result(result, r);
+    return order(value, size_log2, op);
 }
 
-/* @value is in host order already. */
-static __attribute__((noinline)) void
-store_section(const FlatView *view, hwaddr addr, uint64_t value,
-              MemTxAttrs attrs, MemTxResult *result, unsigned size_log2)
+static NOINLINE uint64_t load_device_any(const FlatRange *range, hwaddr addr,
+                                         MemTxAttrs attrs, MemTxResult *result,
+                                         MemOp op, unsigned long before)
 {
-    const uint32_t no_device =
-        FLAT_RANGE_WRITABLE | FLAT_RANGE_READONLY | FLAT_RANGE_UNASSIGNED;
-    const FlatRange *range = flatview__find_again(view, addr);
-    MemTxResult r;
+    return load_device(range, addr, attrs, result, op, before);
+}
 
-    if (!holds(range, addr, size_log2) || range->flags & no_device) {
-        r = flatview__store_parts(view, addr, attrs, value, size_log2);
-    } else {
+/* Most registers of most devices. */
+static NOINLINE uint64_t load_device_32(const FlatRange *range, hwaddr addr,
+                                        MemTxAttrs attrs, MemTxResult *result,
+                                        MemOp swap, unsigned long before)
+{
+    return load_device(range, addr, attrs, result,
+                       (MemOp)(MO_32 | (swap & MO_BSWAP)), before);
+}
+
+static NOINLINE void store_device(const FlatRange *range, hwaddr addr,
+                                  uint64_t value, MemTxAttrs attrs,
+                                  MemTxResult *result, unsigned size_log2,
+                                  unsigned long before)
+{
+    struct xbar_rcu_quick section = xbar_rcu_quick_of(before);
+    MemTxResult r = MEMTX_OK;
+
+    if (unlikely(!xbar_plan_write_plain(range->plan, range->mr,
+                                        addr + range->mr_delta, value,
+                                        size_log2, attrs))) {
         r = xbar_plan_write(range->plan, range->mr, addr + range->mr_delta,
                             value, size_log2, attrs);
     }
+    xbar_rcu_quick_end(&section);
+    set_result(result, r);
+}
+
+/* Where the quick section cannot be had: a thread's first access. */
+static NOINLINE uint64_t load_first(AddressSpace *as, hwaddr addr,
+                                    MemTxAttrs attrs, MemTxResult *result,
+                                    MemOp op)
+{
+    uint64_t value = 0;
+    MemTxResult r;
+
+    xbar_rcu_read_lock();
+    r = flatview__load(flatview__current(as), addr, attrs, &value,
+                       op & MO_SIZE);
     xbar_rcu_read_unlock();
-    if (result != NULL) {
-        *result = r;
-    }
+    set_result(result, r);
+    return order(value, op & MO_SIZE, op);
 }
 
-/* A thread's first access: it becomes a reader here. */
-static __attribute__((noinline)) uint64_t
-load_first(AddressSpace *as, hwaddr addr, MemTxAttrs attrs, MemTxResult *result,
-           MemOp op)
+static NOINLINE void store_first(AddressSpace *as, hwaddr addr, uint64_t value,
+                                 MemTxAttrs attrs, MemTxResult *result,
+                                 unsigned size_log2)
 {
-    xbar_rcu_read_lock();
-    return load_section(flatview__current(as), NULL, addr, attrs, result, op);
-}
+    MemTxResult r;
 
-static __attribute__((noinline)) void
-store_first(AddressSpace *as, hwaddr addr, uint64_t value, MemTxAttrs attrs,
-            MemTxResult *result, unsigned size_log2)
-{
     xbar_rcu_read_lock();
-    store_section(flatview__current(as), addr, value, attrs, result, size_log2);
+    r = flatview__store(flatview__current(as), addr, attrs, value, size_log2);
+    xbar_rcu_read_unlock();
+    set_result(result, r);
 }
 
 /* ---- Inline ------------------------------------------------------------ */
 
 static FORCE_INLINE uint64_t load(AddressSpace *as, hwaddr addr,
                                   MemTxAttrs attrs, MemTxResult *result,
-                                  MemOp op)
+                                  unsigned size_log2, MemOp swap)
 {
-    unsigned size_log2 = op & MO_SIZE;
+    struct xbar_rcu_quick section;
+    MemOp op = (MemOp)(size_log2 | swap);
     const FlatRange *range;
-    const FlatView *view;
     uint64_t value;
 
-    if (unlikely(!xbar_rcu_is_registered())) {
+    if (unlikely(!xbar_rcu_quick_begin(&section))) {
         return load_first(as, addr, attrs, result, op);
     }
-    xbar_rcu_read_lock();
-    view = flatview__current(as);
-    range = flatview__remembered(view, addr);
-    if (unlikely(range == NULL || !holds(range, addr, size_log2) ||
-                 !is_plain(range, addr, FLAT_RANGE_RAM, size_log2))) {
-        return load_section(view, range, addr, attrs, result, op);
+    range = flatview__remembered(flatview__current(as), addr, size_log2);
+    if (range == NULL) {
+        return load_section(as, addr, attrs, result, op, section.before);
+    }
+    if (!is_plain(range, addr, FLAT_RANGE_RAM, size_log2)) {
+        if (range->flags & FLAT_RANGE_NO_READS) {
+            return load_section(as, addr, attrs, result, op, section.before);
+        }
+        return (size_log2 == MO_32 ? load_device_32 : load_device_any)(
+            range, addr, attrs, result, op, section.before);
     }
     value = flatview__ram_load((void *)(uintptr_t)(addr + range->host_delta),
                                size_log2);
-    xbar_rcu_read_unlock();
-    if (result != NULL) {
-        *result = MEMTX_OK;
-    }
-    return order(value, op);
+    xbar_rcu_quick_end(&section);
+    set_result(result, MEMTX_OK);
+    return order(value, size_log2, swap);
 }
 
 static FORCE_INLINE void store(AddressSpace *as, hwaddr addr, uint64_t value,
-                               MemTxAttrs attrs, MemTxResult *result, MemOp op)
+                               MemTxAttrs attrs, MemTxResult *result,
+                               unsigned size_log2, MemOp swap)
 {
-    unsigned size_log2 = op & MO_SIZE;
+    struct xbar_rcu_quick section;
     const FlatRange *range;
-    const FlatView *view;
 
-    value = order(value, op);
-    if (unlikely(!xbar_rcu_is_registered())) {
+    value = order(value, size_log2, swap);
+    if (unlikely(!xbar_rcu_quick_begin(&section))) {
         store_first(as, addr, value, attrs, result, size_log2);
         return;
     }
-    xbar_rcu_read_lock();
-    view = flatview__current(as);
-    range = flatview__remembered(view, addr);
-    if (unlikely(range == NULL || !holds(range, addr, size_log2) ||
-                 !is_plain(range, addr, FLAT_RANGE_WRITABLE, size_log2))) {
-        store_section(view, addr, value, attrs, result, size_log2);
+    range = flatview__remembered(flatview__current(as), addr, size_log2);
+    if (range == NULL) {
+        store_section(as, addr, value, attrs, result, size_log2,
+                      section.before);
+        return;
+    }
+    if (!is_plain(range, addr, FLAT_RANGE_WRITABLE, size_log2)) {
+        if (range->flags & FLAT_RANGE_NO_WRITES) {
+            store_section(as, addr, value, attrs, result, size_log2,
+                          section.before);
+        } else {
+            store_device(range, addr, value, attrs, result, size_log2,
+                         section.before);
+        }
         return;
     }
     flatview__ram_store((void *)(uintptr_t)(addr + range->host_delta), value,
                         size_log2);
-    xbar_rcu_read_unlock();
-    if (result != NULL) {
-        *result = MEMTX_OK;
-    }
+    xbar_rcu_quick_end(&section);
+    set_result(result, MEMTX_OK);
     if (unlikely(xbar_ram_writes_wanted(as->space->ram_watchers))) {
         xbar_ram_writes_note(as->space->engine);
     }
@@ -189,119 +247,119 @@ static FORCE_INLINE void store(AddressSpace *as, hwaddr addr, uint64_t value,
 uint8_t address_space_ldub(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
                            MemTxResult *result)
 {
-    return (uint8_t)load(as, addr, attrs, result, MO_8);
+    return (uint8_t)load(as, addr, attrs, result, MO_8, MO_LE);
 }
 
 uint16_t address_space_lduw(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
                             MemTxResult *result)
 {
-    return (uint16_t)load(as, addr, attrs, result, native(as, MO_16));
+    return (uint16_t)load(as, addr, attrs, result, MO_16, native(as));
 }
 
 uint16_t address_space_lduw_le(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
                                MemTxResult *result)
 {
-    return (uint16_t)load(as, addr, attrs, result, MO_16 | MO_LE);
+    return (uint16_t)load(as, addr, attrs, result, MO_16, MO_LE);
 }
 
 uint16_t address_space_lduw_be(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
                                MemTxResult *result)
 {
-    return (uint16_t)load(as, addr, attrs, result, MO_16 | MO_BE);
+    return (uint16_t)load(as, addr, attrs, result, MO_16, MO_BE);
 }
 
 uint32_t address_space_ldl(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
                            MemTxResult *result)
 {
-    return (uint32_t)load(as, addr, attrs, result, native(as, MO_32));
+    return (uint32_t)load(as, addr, attrs, result, MO_32, native(as));
 }
 
 uint32_t address_space_ldl_le(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
                               MemTxResult *result)
 {
-    return (uint32_t)load(as, addr, attrs, result, MO_32 | MO_LE);
+    return (uint32_t)load(as, addr, attrs, result, MO_32, MO_LE);
 }
 
 uint32_t address_space_ldl_be(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
                               MemTxResult *result)
 {
-    return (uint32_t)load(as, addr, attrs, result, MO_32 | MO_BE);
+    return (uint32_t)load(as, addr, attrs, result, MO_32, MO_BE);
 }
 
 uint64_t address_space_ldq(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
                            MemTxResult *result)
 {
-    return (uint64_t)load(as, addr, attrs, result, native(as, MO_64));
+    return (uint64_t)load(as, addr, attrs, result, MO_64, native(as));
 }
 
 uint64_t address_space_ldq_le(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
                               MemTxResult *result)
 {
-    return (uint64_t)load(as, addr, attrs, result, MO_64 | MO_LE);
+    return (uint64_t)load(as, addr, attrs, result, MO_64, MO_LE);
 }
 
 uint64_t address_space_ldq_be(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
                               MemTxResult *result)
 {
-    return (uint64_t)load(as, addr, attrs, result, MO_64 | MO_BE);
+    return (uint64_t)load(as, addr, attrs, result, MO_64, MO_BE);
 }
 
 void address_space_stb(AddressSpace *as, hwaddr addr, uint8_t val,
                        MemTxAttrs attrs, MemTxResult *result)
 {
-    store(as, addr, val, attrs, result, MO_8);
+    store(as, addr, val, attrs, result, MO_8, MO_LE);
 }
 
 void address_space_stw(AddressSpace *as, hwaddr addr, uint16_t val,
                        MemTxAttrs attrs, MemTxResult *result)
 {
-    store(as, addr, val, attrs, result, native(as, MO_16));
+    store(as, addr, val, attrs, result, MO_16, native(as));
 }
 
 void address_space_stw_le(AddressSpace *as, hwaddr addr, uint16_t val,
                           MemTxAttrs attrs, MemTxResult *result)
 {
-    store(as, addr, val, attrs, result, MO_16 | MO_LE);
+    store(as, addr, val, attrs, result, MO_16, MO_LE);
 }
 
 void address_space_stw_be(AddressSpace *as, hwaddr addr, uint16_t val,
                           MemTxAttrs attrs, MemTxResult *result)
 {
-    store(as, addr, val, attrs, result, MO_16 | MO_BE);
+    store(as, addr, val, attrs, result, MO_16, MO_BE);
 }
 
 void address_space_stl(AddressSpace *as, hwaddr addr, uint32_t val,
                        MemTxAttrs attrs, MemTxResult *result)
 {
-    store(as, addr, val, attrs, result, native(as, MO_32));
+    store(as, addr, val, attrs, result, MO_32, native(as));
 }
 
 void address_space_stl_le(AddressSpace *as, hwaddr addr, uint32_t val,
                           MemTxAttrs attrs, MemTxResult *result)
 {
-    store(as, addr, val, attrs, result, MO_32 | MO_LE);
+    store(as, addr, val, attrs, result, MO_32, MO_LE);
 }
 
 void address_space_stl_be(AddressSpace *as, hwaddr addr, uint32_t val,
                           MemTxAttrs attrs, MemTxResult *result)
 {
-    store(as, addr, val, attrs, result, MO_32 | MO_BE);
+    store(as, addr, val, attrs, result, MO_32, MO_BE);
 }
 
 void address_space_stq(AddressSpace *as, hwaddr addr, uint64_t val,
                        MemTxAttrs attrs, MemTxResult *result)
 {
-    store(as, addr, val, attrs, result, native(as, MO_64));
+    store(as, addr, val, attrs, result, MO_64, native(as));
 }
 
 void address_space_stq_le(AddressSpace *as, hwaddr addr, uint64_t val,
                           MemTxAttrs attrs, MemTxResult *result)
 {
-    store(as, addr, val, attrs, result, MO_64 | MO_LE);
+    store(as, addr, val, attrs, result, MO_64, MO_LE);
 }
 
 void address_space_stq_be(AddressSpace *as, hwaddr addr, uint64_t val,
                           MemTxAttrs attrs, MemTxResult *result)
 {
-    store(as, addr, val, attrs, result, MO_64 | MO_BE);
+    store(as, addr, val, attrs, result, MO_64, MO_BE);
 }
