@@ -21,7 +21,23 @@
 
 #include "engine/memory.h"
 
+/* Addresses first .. last, inclusive. */
+struct xbar_range {
+    hwaddr first;
+    hwaddr last;
+};
+
 struct xbar_participant {
+    /*
+     * The region that it derives its state from, or NULL. Then, in prepare,
+     * what decodes in @dirty of @root may have changed, and nowhere else: since
+     * the last commit, so a participant that is new, or whose last prepare
+     * failed, has to look at everything. Sorted, disjoint, not touching.
+     */
+    MemoryRegion *root;
+    const struct xbar_range *dirty;
+    size_t dirty_count;
+
     int (*prepare)(struct xbar_participant *p);
     void (*cancel)(struct xbar_participant *p);
     void (*publish)(struct xbar_participant *p);
@@ -67,6 +83,20 @@ int xbar_mutation_log(struct xbar_engine *engine,
  * once more, in this commit; if that fails, the next commit makes up for it.
  */
 void xbar_mutation_stays(struct xbar_engine *engine);
+
+/* How many regions are initialised: a bound on what a render can visit. */
+uint64_t xbar_engine_regions(const struct xbar_engine *engine);
+
+/*
+ * The sub-regions of @mr that touch a window of it, by address: disabled and
+ * empty ones, too. Stops at, and returns, @visit's first nonzero result.
+ */
+int xbar_region_overlaps(const MemoryRegion *mr, hwaddr first, hwaddr last,
+                         int (*visit)(void *opaque, MemoryRegion *child),
+                         void *opaque);
+
+/* Decode order of two siblings: negative if @a wins over @b. */
+int xbar_region_compare(const MemoryRegion *a, const MemoryRegion *b);
 
 /* Keeping a region (and its owner) alive while a view refers to it. */
 void xbar_region_get(MemoryRegion *mr);

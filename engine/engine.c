@@ -102,8 +102,14 @@ static int init_engine(struct xbar_engine *engine,
     engine->allocator = config->allocator ? *config->allocator : libc_allocator;
     engine->config.allocator = NULL; /* the caller's; it may be gone soon */
     engine->log = &engine->first_chunk;
+    dirty__init(engine);
     engine->random = 0x9e3779b9; /* any but 0; keys need no secrecy */
     return init_locks(engine);
+}
+
+uint64_t xbar_engine_regions(const struct xbar_engine *engine)
+{
+    return __atomic_load_n(&engine->stats.regions, __ATOMIC_RELAXED);
 }
 
 struct xbar_engine *xbar_engine_new(const struct xbar_engine_config *config)

@@ -87,6 +87,42 @@ struct code_pages {
     struct code_leaf *buckets[CODE_BUCKETS];
 };
 
+/* ---- What is dirty ----------------------------------------------------- */
+
+/* A commit of a few changes, four levels deep, allocates nothing. */
+#define DIRTY_FIRST_MARKS (4 * UNDO_CHUNK_ENTRIES)
+#define DIRTY_FIRST_NODES 16
+#define DIRTY_FEW_RANGES  4
+
+struct dirty_mark {
+    MemoryRegion *mr;
+    struct xbar_range range;
+};
+
+/* A region that marks were carried to, with what is dirty of it. */
+struct dirty_node {
+    struct dirty_node *next; /* of its height */
+    struct dirty_node *older;
+    MemoryRegion *mr;
+    size_t count;
+    size_t capacity;
+    struct xbar_range *ranges;
+    struct xbar_range few[DIRTY_FEW_RANGES];
+};
+
+/* See dirty.c. Under the writer lock. */
+struct dirty {
+    struct dirty_mark *marks;
+    size_t count;
+    size_t capacity;
+    struct dirty_node *newest;
+    size_t used;      /* nodes */
+    unsigned highest; /* with a node */
+    struct dirty_node *by_height[XBAR_TREE_MAX_DEPTH + 1];
+    struct dirty_node first_nodes[DIRTY_FIRST_NODES];
+    struct dirty_mark first_marks[DIRTY_FIRST_MARKS];
+};
+
 struct xbar_engine {
     /* set up once */
     struct xbar_allocator allocator;
@@ -107,6 +143,7 @@ struct xbar_engine {
     struct undo_chunk *log; /* the newest chunk, never NULL */
     struct undo_chunk first_chunk;
     struct region_ending *open_endings; /* to start if it commits */
+    struct dirty dirty;
 
     /* under the writer lock: the tree and what derives from it */
     struct xbar_participant *first_participant;
@@ -151,7 +188,10 @@ static inline void engine__stat_sub(uint64_t *counter, uint64_t n)
     __atomic_fetch_sub(counter, n, __ATOMIC_RELAXED);
 }
 
-/* transaction.c: room for @n entries, so that the next @n logs succeed. */
+/*
+ * transaction.c: room for @n entries, so that the next @n logs succeed, and
+ * for two marks (dirty.c) beside each.
+ */
 int transaction__reserve(struct xbar_engine *engine, size_t n) XBAR_MUST_CHECK;
 void transaction__log(struct xbar_engine *engine,
                       void (*undo)(void *opaque, uintptr_t old), void *opaque,
@@ -167,6 +207,25 @@ int transaction__void(int error);
  */
 int nesting__rise(MemoryRegion *mr) XBAR_MUST_CHECK;
 void nesting__fall(MemoryRegion *mr);
+
+/*
+ * dirty.c: mark @first to @last of @mr, or of @mr as its container shows it
+ * (nothing if it is in none). Room for marks is reserved before.
+ */
+void dirty__init(struct xbar_engine *engine);
+int dirty__reserve(struct xbar_engine *engine, size_t n) XBAR_MUST_CHECK;
+void dirty__mark(MemoryRegion *mr, hwaddr first, hwaddr last);
+void dirty__mark_place(const MemoryRegion *mr, hwaddr first, hwaddr last);
+
+/*
+ * Carry the marks to the roots; what reached one is then asked for, and
+ * dropped before the tree changes again. The marks stay until they are
+ * cleared. Return: 0; -ENOMEM, with nothing to drop.
+ */
+int dirty__carry(struct xbar_engine *engine) XBAR_MUST_CHECK;
+size_t dirty__of(const MemoryRegion *root, const struct xbar_range **ranges);
+void dirty__drop(struct xbar_engine *engine);
+void dirty__clear(struct xbar_engine *engine);
 
 /* tree.c: edges without checks or log; link may be -ELOOP, undone then. */
 int tree__link(MemoryRegion *container, MemoryRegion *mr);

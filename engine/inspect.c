@@ -73,15 +73,26 @@ static int collect(void *opaque, MemoryRegion *mr)
 }
 
 /* Who wins comes first: by priority, then by age, the newest first. */
-static int compare_decode_order(const void *a, const void *b)
+int xbar_region_compare(const MemoryRegion *a, const MemoryRegion *b)
 {
-    const MemoryRegion *x = *(MemoryRegion *const *)a;
-    const MemoryRegion *y = *(MemoryRegion *const *)b;
-
-    if (x->priority != y->priority) {
-        return x->priority > y->priority ? -1 : 1;
+    if (a->priority != b->priority) {
+        return a->priority > b->priority ? -1 : 1;
     }
-    return x->sequence > y->sequence ? -1 : x->sequence < y->sequence;
+    return a->sequence > b->sequence ? -1 : a->sequence < b->sequence;
+}
+
+static int compare_items(const void *a, const void *b)
+{
+    return xbar_region_compare(*(MemoryRegion *const *)a,
+                               *(MemoryRegion *const *)b);
+}
+
+int xbar_region_overlaps(const MemoryRegion *mr, hwaddr first, hwaddr last,
+                         int (*visit)(void *opaque, MemoryRegion *child),
+                         void *opaque)
+{
+    xbar_assert_slow(interval__is_valid(mr->children));
+    return interval__overlaps(mr->children, first, last, visit, opaque);
 }
 
 int xbar_region_children(const MemoryRegion *mr, hwaddr first, hwaddr last,
@@ -91,15 +102,14 @@ int xbar_region_children(const MemoryRegion *mr, hwaddr first, hwaddr last,
     size_t start = list->count;
     int rc;
 
-    xbar_assert_slow(interval__is_valid(mr->children));
-    rc = interval__overlaps(mr->children, first, last, collect, &c);
+    rc = xbar_region_overlaps(mr, first, last, collect, &c);
     if (rc) {
         list->count = start;
         return rc;
     }
     if (list->count - start > 1) {
         qsort(list->items + start, list->count - start, sizeof(*list->items),
-              compare_decode_order);
+              compare_items);
     }
     return 0;
 }

@@ -142,9 +142,9 @@ struct MemoryRegion {
 
     Object *owner XBAR_PRIVATE_ENGINE;
     char *name XBAR_PRIVATE_ENGINE;
-    MemoryRegion *work_next XBAR_PRIVATE_ENGINE; /* NULL: in no work list */
-    uint32_t refs XBAR_PRIVATE_ENGINE;           /* of views; atomic */
-    uint32_t roots XBAR_PRIVATE_ENGINE;          /* address spaces of mine */
+    void *work XBAR_PRIVATE_ENGINE;     /* NULL: no walk has it in hand */
+    uint32_t refs XBAR_PRIVATE_ENGINE;  /* of views; atomic */
+    uint32_t roots XBAR_PRIVATE_ENGINE; /* address spaces of mine */
 };
 
 /* ---- Making regions ---------------------------------------------------- */

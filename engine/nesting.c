@@ -26,8 +26,8 @@
 /* The end of the list links to itself: NULL means "in no list". */
 static void push(MemoryRegion **list, MemoryRegion *mr)
 {
-    if (mr && !mr->work_next) {
-        mr->work_next = *list ? *list : mr;
+    if (mr && !mr->work) {
+        mr->work = *list ? *list : mr;
         *list = mr;
     }
 }
@@ -36,8 +36,8 @@ static MemoryRegion *pop(MemoryRegion **list)
 {
     MemoryRegion *mr = *list;
 
-    *list = mr->work_next == mr ? NULL : mr->work_next;
-    mr->work_next = NULL;
+    *list = mr->work == mr ? NULL : mr->work;
+    mr->work = NULL;
     return mr;
 }
 

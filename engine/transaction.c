@@ -53,6 +53,9 @@ int transaction__reserve(struct xbar_engine *engine, size_t n)
     struct undo_chunk *chunk = engine->log;
 
     xbar_assert(n <= UNDO_CHUNK_ENTRIES);
+    if (dirty__reserve(engine, 2 * n)) {
+        return transaction__void(-ENOMEM);
+    }
     if (UNDO_CHUNK_ENTRIES - chunk->used >= n) {
         return 0;
     }
@@ -202,18 +205,33 @@ static void cancel_before(struct xbar_participant *failed)
     }
 }
 
-static int prepare_engine(struct xbar_engine *engine)
+static int prepare_participants(struct xbar_engine *engine)
 {
     for (struct xbar_participant *p = engine->first_participant; p;
          p = p->next) {
-        int rc = p->prepare(p);
+        int rc;
 
+        if (p->root) {
+            p->dirty_count = dirty__of(p->root, &p->dirty);
+        }
+        rc = p->prepare(p);
         if (rc) {
             cancel_before(p);
             return rc;
         }
     }
     return 0;
+}
+
+static int prepare_engine(struct xbar_engine *engine)
+{
+    int rc = dirty__carry(engine);
+
+    if (!rc) {
+        rc = prepare_participants(engine);
+        dirty__drop(engine);
+    }
+    return rc;
 }
 
 static void cancel_engine(struct xbar_engine *engine)
@@ -298,6 +316,7 @@ static void undo_all(void)
         e->is_behind = false;
         replay_log(e);
         clear_log(e);
+        dirty__clear(e);
         destroy__cancel(e);
         engine__stat_add(&e->stats.commits_void, 1);
     }
@@ -324,6 +343,7 @@ static void settle_all(void)
             engine__stat_add(&e->stats.commits, 1);
         }
         clear_log(e);
+        dirty__clear(e);
         e->is_behind = false;
         destroy__start(e);
     }

@@ -9,9 +9,9 @@
  *     change
  *     end        commit, if nobody else has a transaction open
  *
- * All changes of a placed region's geometry go through take_out() and
- * put_back(), and all edges through tree__link() and tree__unlink(): whoever
- * wants to know which addresses changed has to look at these four.
+ * A change marks what it may bring in or take away (dirty.c): an edge, where
+ * the sub-region stands; an address, both places; a size, what is between the
+ * two; the rest, all of the region.
  */
 #include "engine/tree.h"
 
@@ -157,6 +157,21 @@ static void undo_alias_offset(void *opaque, uintptr_t old)
 
 /* ---- Changes, inside a mutation ---------------------------------------- */
 
+static void mark_all(MemoryRegion *mr)
+{
+    if (!(mr->flags & REGION_EMPTY)) {
+        dirty__mark(mr, 0, mr->last);
+    }
+}
+
+/* Where it stands in its container. */
+static void mark_place(const MemoryRegion *mr)
+{
+    if (!(mr->flags & REGION_EMPTY)) {
+        dirty__mark_place(mr, 0, mr->last);
+    }
+}
+
 static int attach(MemoryRegion *container, hwaddr offset, MemoryRegion *mr,
                   int priority)
 {
@@ -181,6 +196,7 @@ static int attach(MemoryRegion *container, hwaddr offset, MemoryRegion *mr,
     transaction__log(engine, undo_priority, mr, (uintptr_t)old.priority);
     transaction__log(engine, undo_sequence, mr, old.sequence);
     transaction__log(engine, undo_link, mr, 0);
+    mark_place(mr);
     return 0;
 }
 
@@ -190,6 +206,7 @@ int tree__detach(MemoryRegion *mr)
 
     if (!rc) {
         transaction__log(mr->engine, undo_unlink, mr, (uintptr_t)mr->container);
+        mark_place(mr);
         tree__unlink(mr);
     }
     return rc;
@@ -202,6 +219,7 @@ int tree__alias_detach(MemoryRegion *mr)
     if (!rc) {
         transaction__log(mr->engine, undo_alias_unlink, mr,
                          (uintptr_t)mr->alias);
+        mark_all(mr);
         tree__alias_unlink(mr);
     }
     return rc;
@@ -217,6 +235,9 @@ int tree__set_flags(MemoryRegion *mr, uint32_t flags)
     rc = transaction__reserve(mr->engine, 1);
     if (!rc) {
         transaction__log(mr->engine, undo_flags, mr, mr->flags);
+        if ((flags ^ mr->flags) & REGION_PUBLIC_FLAGS) {
+            mark_all(mr);
+        }
         undo_flags(mr, flags);
     }
     return rc;
@@ -232,37 +253,59 @@ static int change_address(MemoryRegion *mr, hwaddr addr)
     rc = transaction__reserve(mr->engine, 1);
     if (!rc) {
         transaction__log(mr->engine, undo_addr, mr, mr->addr);
+        mark_place(mr);
         undo_addr(mr, addr);
+        mark_place(mr);
     }
     return rc;
 }
 
-static int change_last(MemoryRegion *mr, uint64_t last)
+/* In @mr and in its container: it may lose this edge before the commit. */
+static void mark_both(MemoryRegion *mr, hwaddr first, hwaddr last)
 {
-    int rc;
+    dirty__mark(mr, first, last);
+    dirty__mark_place(mr, first, last);
+}
 
-    if (last == mr->last) {
-        return 0;
+/* What lies between the size that @mr had and the one that it has. */
+static void mark_difference(MemoryRegion *mr, uint32_t old_flags,
+                            uint64_t old_last)
+{
+    bool was_empty = old_flags & REGION_EMPTY;
+    bool is_empty = mr->flags & REGION_EMPTY;
+
+    if (was_empty || is_empty) {
+        if (was_empty != is_empty) {
+            mark_both(mr, 0, was_empty ? mr->last : old_last);
+        }
+    } else if (old_last < mr->last) {
+        mark_both(mr, old_last + 1, mr->last);
+    } else if (mr->last < old_last) {
+        mark_both(mr, mr->last + 1, old_last);
     }
-    rc = transaction__reserve(mr->engine, 1);
-    if (!rc) {
-        transaction__log(mr->engine, undo_last, mr, mr->last);
-        undo_last(mr, last);
-    }
-    return rc;
 }
 
 static int change_size(MemoryRegion *mr, uint64_t size)
 {
-    uint32_t flags = mr->flags & ~(uint32_t)REGION_EMPTY;
+    uint32_t old_flags = mr->flags;
+    uint64_t old_last = mr->last;
+    uint32_t flags = old_flags & ~(uint32_t)REGION_EMPTY;
     int rc;
 
     if (size > ram__limit(mr)) {
         return -EINVAL;
     }
-    rc = tree__set_flags(mr, size ? flags : flags | REGION_EMPTY);
+    flags |= size ? 0 : REGION_EMPTY;
+    if (flags == old_flags && region__last_of_size(size) == old_last) {
+        return 0;
+    }
+    rc = transaction__reserve(mr->engine, 2);
     if (!rc) {
-        rc = change_last(mr, region__last_of_size(size));
+        transaction__log(mr->engine, undo_flags, mr, old_flags);
+        transaction__log(mr->engine, undo_last, mr, old_last);
+        undo_flags(mr, flags);
+        undo_last(mr, region__last_of_size(size));
+        mark_difference(mr, old_flags, old_last);
     }
     return rc;
 }
@@ -281,6 +324,7 @@ static int change_alias_offset(MemoryRegion *mr, hwaddr offset)
     if (!rc) {
         transaction__log(mr->engine, undo_alias_offset, mr, mr->alias_offset);
         undo_alias_offset(mr, offset);
+        mark_all(mr);
     }
     return rc;
 }

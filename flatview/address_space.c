@@ -41,6 +41,7 @@ static void publish_space(struct xbar_participant *p)
 {
     struct xbar_flatview_space *space = space_of(p);
 
+    space->is_stale = false;
     if (space->change.new_view != NULL) {
         __atomic_store_n(&space->as->current_map, space->change.new_view,
                          __ATOMIC_RELEASE);
@@ -121,6 +122,8 @@ static struct xbar_flatview_space *new_space(AddressSpace *as,
 
     if (space != NULL) {
         space->participant = phases;
+        space->participant.root = as->root;
+        space->is_stale = true;
         space->engine = engine;
         space->ram_watchers = xbar_ram_writes_watchers(engine);
         space->as = as;

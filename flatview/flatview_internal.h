@@ -3,7 +3,8 @@
  * What the files of flatview/ share.
  *
  *   walk.c, render.c    tree of regions -> sorted pieces
- *   view.c              pieces + old view -> new view, and what to retire
+ *   change.c            windows that changed + old view -> new view
+ *   view.c              sections and views: making and freeing them
  *   address_space.c     the commit's phases, subscribers, life
  *   flatview.c          looking up
  *   transfer.c, ldst.c  reading and writing through a view
@@ -54,6 +55,7 @@ struct flatview_change {
     struct xbar_range *affected; /* sorted, disjoint, not touching */
     size_t affected_count;
     size_t affected_capacity;
+    uint64_t windows; /* that were rendered */
 };
 
 /* The part of an AddressSpace that only this folder sees. */
@@ -62,6 +64,7 @@ struct xbar_flatview_space {
     struct xbar_engine *engine;
     AddressSpace *as;
     bool is_joining;                /* address_space_init() may still fail */
+    bool is_stale;                  /* its view says nothing of the tree yet */
     const unsigned *ram_watchers;   /* see engine/ram_writes.h */
     struct flatview_change change;  /* of the commit under way */
     struct xbar_retire_queue queue; /* of FlatView */
@@ -147,8 +150,46 @@ static inline const FlatRange *flatview__find_again(const FlatView *view,
 
 /* ---- view.c ------------------------------------------------------------ */
 
+struct flatview_piece;
+
+/* A section that says what @piece does; NULL if memory is short. */
+FlatRange *flatview__range_new(struct xbar_engine *engine,
+                               const struct flatview_piece *piece)
+    XBAR_MUST_CHECK;
+
+/* Lists of sections are linked through FlatRange.retired. */
+static inline void flatview__range_push(struct xbar_retired **list,
+                                        FlatRange *range)
+{
+    struct xbar_retired *link = (struct xbar_retired *)&range->retired;
+
+    link->next = *list;
+    *list = link;
+}
+
+void flatview__ranges_free(struct xbar_engine *engine,
+                           struct xbar_retired *list);
+
+/* The section of @view that follows @range, or NULL. */
+static inline FlatRange *flatview__range_after(const FlatView *view,
+                                               const FlatRange *range)
+{
+    if (range->last == UINT64_MAX) {
+        return NULL;
+    }
+    return flatview__trie_next(&view->trie, range->last + 1);
+}
+
 /* An empty view; counts in @space. */
 FlatView *flatview__view_new(struct xbar_flatview_space *space) XBAR_MUST_CHECK;
+
+/* Retire @view with all that it has. */
+void flatview__view_retire(FlatView *view);
+
+/* After the grace period. Return: is it the last view of its space? */
+bool flatview__view_free(FlatView *view);
+
+/* ---- change.c ---------------------------------------------------------- */
 
 /*
  * Build the view that follows the current one of @space, into space->change.
@@ -161,12 +202,6 @@ void flatview__change_cancel(struct xbar_flatview_space *space);
 
 /* After publishing and notifying: retire the old view. */
 void flatview__change_finish(struct xbar_flatview_space *space);
-
-/* Retire @view with all that it has. */
-void flatview__view_retire(FlatView *view);
-
-/* After the grace period. Return: is it the last view of its space? */
-bool flatview__view_free(FlatView *view);
 
 /* ---- transfer.c -------------------------------------------------------- */
 

@@ -23,6 +23,15 @@
 
 /* ---- Arrays of pieces -------------------------------------------------- */
 
+static void free_items(struct xbar_engine *engine,
+                       const struct flatview_pieces *pieces)
+{
+    if (!pieces->is_lent) {
+        xbar_free(engine, pieces->items,
+                  pieces->capacity * sizeof(pieces->items[0]));
+    }
+}
+
 static int grow_pieces(struct xbar_engine *engine,
                        struct flatview_pieces *pieces)
 {
@@ -36,9 +45,10 @@ static int grow_pieces(struct xbar_engine *engine,
     if (pieces->count != 0) {
         memcpy(items, pieces->items, pieces->count * sizeof(*items));
     }
-    xbar_free(engine, pieces->items, pieces->capacity * sizeof(*items));
+    free_items(engine, pieces);
     pieces->items = items;
     pieces->capacity = capacity;
+    pieces->is_lent = false;
     return 0;
 }
 
@@ -58,8 +68,7 @@ struct flatview_piece *flatview__pieces_add(struct xbar_engine *engine,
 void flatview__pieces_free(struct xbar_engine *engine,
                            struct flatview_pieces *pieces)
 {
-    xbar_free(engine, pieces->items,
-              pieces->capacity * sizeof(pieces->items[0]));
+    free_items(engine, pieces);
     memset(pieces, 0, sizeof(*pieces));
 }
 
@@ -121,26 +130,26 @@ static bool says_the_same(const struct flatview_piece *a,
            a->flags == b->flags;
 }
 
-/* @leaf is visible from @first to @last. */
-static int append(struct sweep *sweep, const struct flatview_piece *leaf,
-                  hwaddr first, hwaddr last)
+int flatview__pieces_append(struct xbar_engine *engine,
+                            struct flatview_pieces *pieces,
+                            const struct flatview_piece *piece, hwaddr first,
+                            hwaddr last)
 {
-    struct flatview_pieces *out = sweep->out;
-    struct flatview_piece *piece =
-        out->count != 0 ? &out->items[out->count - 1] : NULL;
+    struct flatview_piece *newest =
+        pieces->count != 0 ? &pieces->items[pieces->count - 1] : NULL;
 
-    if (piece != NULL && piece->last + 1 == first &&
-        says_the_same(piece, leaf)) {
-        piece->last = last;
+    if (newest != NULL && newest->last + 1 == first &&
+        says_the_same(newest, piece)) {
+        newest->last = last;
         return 0;
     }
-    piece = flatview__pieces_add(sweep->engine, out);
-    if (piece == NULL) {
+    newest = flatview__pieces_add(engine, pieces);
+    if (newest == NULL) {
         return -ENOMEM;
     }
-    *piece = *leaf;
-    piece->first = first;
-    piece->last = last;
+    *newest = *piece;
+    newest->first = first;
+    newest->last = last;
     return 0;
 }
 
@@ -188,7 +197,8 @@ static int run_sweep(struct sweep *sweep)
             continue;
         }
         last = visible_until(sweep);
-        err = append(sweep, sweep->heap.items[0], at, last);
+        err = flatview__pieces_append(sweep->engine, sweep->out,
+                                      sweep->heap.items[0], at, last);
         if (err != 0 || last == UINT64_MAX) {
             return err;
         }
@@ -222,14 +232,13 @@ static int sweep_leaves(struct xbar_engine *engine,
                         struct flatview_pieces *leaves,
                         struct flatview_pieces *out)
 {
+    const struct flatview_piece *few[FLATVIEW_FEW_PIECES];
     struct sweep sweep = { .engine = engine, .leaves = leaves, .out = out };
     size_t bytes = leaves->count * sizeof(sweep.heap.items[0]);
     int err;
 
-    if (leaves->count == 0) {
-        return 0;
-    }
-    sweep.heap.items = xbar_alloc(engine, bytes);
+    sweep.heap.items =
+        leaves->count <= FLATVIEW_FEW_PIECES ? few : xbar_alloc(engine, bytes);
     if (sweep.heap.items == NULL) {
         return -ENOMEM;
     }
@@ -238,25 +247,36 @@ static int sweep_leaves(struct xbar_engine *engine,
               compare_starts);
     }
     err = run_sweep(&sweep);
-    xbar_free(engine, sweep.heap.items, bytes);
+    if (sweep.heap.items != few) {
+        xbar_free(engine, sweep.heap.items, bytes);
+    }
+    return err;
+}
+
+int flatview__render_more(const MemoryRegion *root, struct xbar_range window,
+                          struct flatview_pieces *out)
+{
+    struct xbar_engine *engine = xbar_region_engine(root);
+    struct flatview_piece few[FLATVIEW_FEW_PIECES];
+    struct flatview_pieces leaves = flatview__pieces_in(few);
+    int err = flatview__walk(root, window, &leaves);
+
+    if (err == 0) {
+        err = sweep_leaves(engine, &leaves, out);
+    }
+    flatview__pieces_free(engine, &leaves);
     return err;
 }
 
 int flatview__render(const MemoryRegion *root, struct xbar_range window,
                      struct flatview_pieces *out)
 {
-    struct xbar_engine *engine = xbar_region_engine(root);
-    struct flatview_pieces leaves = { NULL, 0, 0 };
     int err;
 
     out->count = 0;
-    err = flatview__walk(root, window, &leaves);
-    if (err == 0) {
-        err = sweep_leaves(engine, &leaves, out);
-    }
+    err = flatview__render_more(root, window, out);
     if (err != 0) {
         out->count = 0;
     }
-    flatview__pieces_free(engine, &leaves);
     return err;
 }

@@ -25,7 +25,17 @@ struct flatview_pieces {
     struct flatview_piece *items;
     size_t count;
     size_t capacity;
+    bool is_lent; /* @items is the caller's: not freed here */
 };
+
+/* Most windows have so few: an array of them lies on the caller's stack. */
+#define FLATVIEW_FEW_PIECES 16
+
+static inline struct flatview_pieces
+flatview__pieces_in(struct flatview_piece few[FLATVIEW_FEW_PIECES])
+{
+    return (struct flatview_pieces){ few, 0, FLATVIEW_FEW_PIECES, true };
+}
 
 /*
  * Nodes that one rendering visits at most. Aliases of aliases can show a
@@ -44,6 +54,19 @@ struct flatview_pieces {
  */
 int flatview__render(const MemoryRegion *root, struct xbar_range window,
                      struct flatview_pieces *out) XBAR_MUST_CHECK;
+
+/*
+ * The same behind what @out has, which lies before @window and is merged with
+ * it where they meet. On failure what is behind is unspecified.
+ */
+int flatview__render_more(const MemoryRegion *root, struct xbar_range window,
+                          struct flatview_pieces *out) XBAR_MUST_CHECK;
+
+/* Append one piece, from @first to @last, in the same way. */
+int flatview__pieces_append(struct xbar_engine *engine,
+                            struct flatview_pieces *pieces,
+                            const struct flatview_piece *piece, hwaddr first,
+                            hwaddr last) XBAR_MUST_CHECK;
 
 void flatview__pieces_free(struct xbar_engine *engine,
                            struct flatview_pieces *pieces);

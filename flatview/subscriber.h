@@ -10,13 +10,8 @@
 #ifndef XBAR_FLATVIEW_SUBSCRIBER_H
 #define XBAR_FLATVIEW_SUBSCRIBER_H
 
+#include "engine/commit.h"
 #include "flatview/address_space.h"
-
-/* Addresses first .. last, inclusive. */
-struct xbar_range {
-    hwaddr first;
-    hwaddr last;
-};
 
 struct xbar_view_subscriber {
     /*

@@ -16,14 +16,19 @@
  * left after clipping is not empty and lies in [0, 2^64).
  *
  * The stack is explicit: nesting is the embedder's choice, and thread stacks
- * are small. Regions repeat on it when aliases show them more than once.
+ * are small. Regions repeat on it when aliases show them more than once. Most
+ * windows need a few entries, which lie on the thread's stack.
  */
 #include "flatview/render.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/alloc.h"
+#include "engine/commit.h"
+
+#define FEW_VISITS 16
 
 /* Something to visit, or, with @is_self, to emit: its sub-regions are done. */
 struct visit {
@@ -40,22 +45,28 @@ struct walk {
     struct visit *stack;
     size_t depth;
     size_t capacity;
-    struct xbar_region_list children; /* reused from node to node */
     uint32_t visits;
+    struct visit few[FEW_VISITS];
 };
+
+static void free_stack(struct walk *walk)
+{
+    if (walk->stack != walk->few) {
+        xbar_free(walk->engine, walk->stack,
+                  walk->capacity * sizeof(*walk->stack));
+    }
+}
 
 static int grow_stack(struct walk *walk)
 {
-    size_t capacity = walk->capacity == 0 ? 64 : walk->capacity * 2;
+    size_t capacity = walk->capacity * 2;
     struct visit *stack = xbar_alloc(walk->engine, capacity * sizeof(*stack));
 
     if (stack == NULL) {
         return -ENOMEM;
     }
-    if (walk->depth != 0) {
-        memcpy(stack, walk->stack, walk->depth * sizeof(*stack));
-    }
-    xbar_free(walk->engine, walk->stack, walk->capacity * sizeof(*stack));
+    memcpy(stack, walk->stack, walk->depth * sizeof(*stack));
+    free_stack(walk);
     walk->stack = stack;
     walk->capacity = capacity;
     return 0;
@@ -139,22 +150,53 @@ static int push_target(struct walk *walk, const struct visit *alias,
     return push(walk, &target);
 }
 
-/* The stack turns the order round, so the best sub-region goes on last. */
-static int push_children(struct walk *walk, const struct visit *parent)
-{
-    struct visit child = *parent;
-    struct xbar_region_info info;
-    int err;
+/* A node whose sub-regions are being pushed. */
+struct parent {
+    struct walk *walk;
+    const struct visit *visit;
+};
 
-    walk->children.count = 0;
-    err = xbar_region_children(
-        parent->mr, (hwaddr)((Int128)parent->clip.first - parent->base),
-        (hwaddr)((Int128)parent->clip.last - parent->base), &walk->children);
-    for (size_t i = walk->children.count; err == 0 && i > 0; i--) {
-        child.mr = walk->children.items[i - 1];
-        xbar_region_inspect(child.mr, &info);
-        child.base = parent->base + info.addr;
-        err = push(walk, &child);
+static int push_child(void *opaque, MemoryRegion *mr)
+{
+    const struct parent *parent = opaque;
+    struct visit child = *parent->visit;
+    struct xbar_region_info info;
+
+    xbar_region_inspect(mr, &info);
+    child.mr = mr;
+    child.base += info.addr;
+    return push(parent->walk, &child);
+}
+
+/* The stack turns the order round: the best comes last. */
+static int compare_visits(const void *a, const void *b)
+{
+    return xbar_region_compare(((const struct visit *)b)->mr,
+                               ((const struct visit *)a)->mr);
+}
+
+static bool are_in_order(const struct visit *visits, size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        if (compare_visits(&visits[i - 1], &visits[i]) > 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* qsort falls back to sorting in place, so it cannot fail. */
+static int push_children(struct walk *walk, const struct visit *visit)
+{
+    struct parent parent = { walk, visit };
+    size_t start = walk->depth;
+    int err = xbar_region_overlaps(
+        visit->mr, (hwaddr)((Int128)visit->clip.first - visit->base),
+        (hwaddr)((Int128)visit->clip.last - visit->base), push_child, &parent);
+
+    if (err == 0 && !are_in_order(walk->stack + start, walk->depth - start)) {
+        qsort(walk->stack + start, walk->depth - start, sizeof(walk->stack[0]),
+              compare_visits);
     }
     return err;
 }
@@ -200,13 +242,19 @@ int flatview__walk(const MemoryRegion *root, struct xbar_range window,
                    struct flatview_pieces *leaves)
 {
     struct visit top = { .mr = root, .clip = window };
-    struct walk walk = { .engine = xbar_region_engine(root), .leaves = leaves };
-    int err = push(&walk, &top);
+    struct walk walk;
+    int err;
 
+    walk.engine = xbar_region_engine(root);
+    walk.leaves = leaves;
+    walk.stack = walk.few;
+    walk.depth = 0;
+    walk.capacity = FEW_VISITS;
+    walk.visits = 0;
+    err = push(&walk, &top);
     while (err == 0 && walk.depth != 0) {
         err = visit_node(&walk, walk.stack[--walk.depth]);
     }
-    xbar_region_list_free(root, &walk.children);
-    xbar_free(walk.engine, walk.stack, walk.capacity * sizeof(*walk.stack));
+    free_stack(&walk);
     return err;
 }

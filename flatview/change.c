@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From one view to the next, at the price of what differs.
+ *
+ * The engine says in which windows something may have changed. They are
+ * rendered afresh; what lies beside a window and touches it, or is cut by its
+ * edge, is what it was, so the old sections say it:
+ *
+ *     old      |----A----|--B--|      |---C---|  |---D---|
+ *     windows       [=====]                         [=]
+ *     beside   |-A-|      |-B--|                 |D|   |D|
+ *     rendered     |-A---|B|                        |E|
+ *     pieces   |----A----|--B--|                 |D||E||D|
+ *
+ * Windows with one old section between them, and nothing else, make one
+ * stretch; otherwise each is one by itself. Pieces and old sections of a
+ * stretch are both sorted, so one pass over both finds what differs:
+ *
+ *     old      |---A---|---B---|       |---D---|
+ *     pieces   |---A---|-B'-|      |C| |---D---|
+ *                keep   replace    add    keep
+ *     affected         |-------|   |-|
+ *
+ * What is kept keeps its FlatRange: pointers to it stay good. What is
+ * affected is everything that any section covered that comes or goes, as
+ * somebody may hold a pointer to a section of which only a part moved.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "flatview/flatview_internal.h"
+#include "flatview/render.h"
+
+/* ---- What is affected -------------------------------------------------- */
+
+static struct xbar_engine *engine_of(const struct flatview_change *change)
+{
+    return change->old_view->space->engine;
+}
+
+static int grow_affected(struct flatview_change *change)
+{
+    size_t capacity =
+        change->affected_capacity == 0 ? 8 : change->affected_capacity * 2;
+    struct xbar_range *ranges =
+        xbar_alloc(engine_of(change), capacity * sizeof(*ranges));
+
+    if (ranges == NULL) {
+        return -ENOMEM;
+    }
+    if (change->affected_count != 0) {
+        memcpy(ranges, change->affected,
+               change->affected_count * sizeof(*ranges));
+    }
+    xbar_free(engine_of(change), change->affected,
+              change->affected_capacity * sizeof(*ranges));
+    change->affected = ranges;
+    change->affected_capacity = capacity;
+    return 0;
+}
+
+/* Calls come in ascending order of @first; what touches is merged. */
+static int add_affected(struct flatview_change *change, hwaddr first,
+                        hwaddr last)
+{
+    struct xbar_range *newest = NULL; /* none yet: there is no array */
+
+    if (change->affected_count != 0) {
+        newest = &change->affected[change->affected_count - 1];
+    }
+    if (newest != NULL &&
+        (first <= newest->last || first - 1 == newest->last)) {
+        newest->last = last > newest->last ? last : newest->last;
+        return 0;
+    }
+    if (change->affected_count == change->affected_capacity &&
+        grow_affected(change) != 0) {
+        return -ENOMEM;
+    }
+    change->affected[change->affected_count++] =
+        (struct xbar_range){ first, last };
+    return 0;
+}
+
+/* ---- The pass over both ------------------------------------------------ */
+
+static bool is_same(const FlatRange *range, const struct flatview_piece *piece)
+{
+    return range->first == piece->first && range->last == piece->last &&
+           range->mr == piece->mr && range->mr_delta == piece->mr_delta &&
+           range->host_delta == piece->host_delta &&
+           range->plan == piece->plan && range->flags == piece->flags;
+}
+
+/* @is_replaced: the piece to come has the same key, so the key stays. */
+static int drop_range(struct flatview_change *change, FlatRange *range,
+                      bool is_replaced)
+{
+    int err = add_affected(change, range->first, range->last);
+
+    if (err == 0 && !is_replaced) {
+        err = flatview__trie_remove(&change->edit, range->first);
+    }
+    if (err == 0) {
+        flatview__range_push(&change->old_ranges, range);
+        change->old_bytes += sizeof(*range);
+    }
+    return err;
+}
+
+static int add_piece(struct flatview_change *change,
+                     const struct flatview_piece *piece)
+{
+    FlatRange *range = flatview__range_new(engine_of(change), piece);
+    int err;
+
+    if (range == NULL) {
+        return -ENOMEM;
+    }
+    flatview__range_push(&change->new_ranges, range);
+    err = flatview__trie_put(&change->edit, range->first, range);
+    if (err == 0) {
+        err = add_affected(change, range->first, range->last);
+    }
+    return err;
+}
+
+/* Old sections and pieces from @first to @last, where both have an edge. */
+static int apply_diff(struct flatview_change *change,
+                      const struct flatview_pieces *pieces, hwaddr first,
+                      hwaddr last)
+{
+    const FlatView *old = change->old_view;
+    FlatRange *range = flatview__trie_next(&old->trie, first);
+    const struct flatview_piece *piece = pieces->items;
+    const struct flatview_piece *end = piece + pieces->count;
+    int err = 0;
+
+    while (err == 0) {
+        bool is_past = range == NULL || range->first > last;
+
+        if (is_past && piece == end) {
+            break;
+        }
+        if (is_past || (piece != end && piece->first < range->first)) {
+            err = add_piece(change, piece++);
+        } else if (piece != end && is_same(range, piece)) {
+            range = flatview__range_after(old, range);
+            piece++;
+        } else {
+            FlatRange *dropped = range;
+
+            range = flatview__range_after(old, range);
+            err = drop_range(change, dropped,
+                             piece != end && piece->first == dropped->first);
+        }
+    }
+    return err;
+}
+
+/* ---- Windows and stretches --------------------------------------------- */
+
+/*
+ * Windows of one change, and how far they are done. If there are so many of
+ * them that visiting every region costs no more (@is_bulk), those with nothing
+ * between them are rendered as one.
+ */
+struct windows {
+    const struct xbar_range *next;
+    const struct xbar_range *end;
+    bool is_bulk;
+};
+
+static const FlatRange *old_range_at(const struct flatview_change *change,
+                                     hwaddr addr)
+{
+    const FlatRange *range =
+        flatview__trie_floor(&change->old_view->trie, addr);
+
+    return range != NULL && addr <= range->last ? range : NULL;
+}
+
+/* Was nothing there before @next, and after @addr, which is not the last? */
+static bool is_gap_empty(const struct flatview_change *change, hwaddr addr,
+                         const struct xbar_range *next)
+{
+    const FlatRange *range = flatview_next_range(change->old_view, addr + 1);
+
+    return range == NULL || range->first >= next->first;
+}
+
+static struct xbar_range take_window(const struct flatview_change *change,
+                                     struct windows *windows)
+{
+    struct xbar_range window = *windows->next++;
+
+    while (windows->is_bulk && windows->next != windows->end &&
+           is_gap_empty(change, window.last, windows->next)) {
+        window.last = (windows->next++)->last;
+    }
+    return window;
+}
+
+/* What @range says from @first to @last. */
+static int append_old(const struct flatview_change *change,
+                      struct flatview_pieces *pieces, const FlatRange *range,
+                      hwaddr first, hwaddr last)
+{
+    const struct flatview_piece piece = {
+        .mr_delta = range->mr_delta,
+        .host_delta = range->host_delta,
+        .mr = range->mr,
+        .plan = range->plan,
+        .flags = range->flags,
+    };
+
+    return flatview__pieces_append(engine_of(change), pieces, &piece, first,
+                                   last);
+}
+
+/*
+ * What stands behind a window that ends at @addr, up to the next window or to
+ * its own end, which becomes @last. Does it reach the next window?
+ */
+static int append_right(const struct flatview_change *change,
+                        const struct windows *windows,
+                        struct flatview_pieces *pieces, hwaddr addr,
+                        hwaddr *last, bool *reaches)
+{
+    const FlatRange *right =
+        addr != UINT64_MAX ? old_range_at(change, addr + 1) : NULL;
+
+    *last = addr;
+    *reaches = false;
+    if (right == NULL) {
+        return 0;
+    }
+    *last = right->last;
+    if (windows->next != windows->end &&
+        right->last >= windows->next->first - 1) {
+        *last = windows->next->first - 1;
+        *reaches = true;
+    }
+    return append_old(change, pieces, right, addr + 1, *last);
+}
+
+/* The pieces of one stretch, and where it begins and ends. */
+static int render_stretch(struct flatview_change *change,
+                          struct windows *windows,
+                          struct flatview_pieces *pieces,
+                          struct xbar_range *stretch)
+{
+    const MemoryRegion *root = change->old_view->space->as->root;
+    struct xbar_range window = take_window(change, windows);
+    const FlatRange *left =
+        window.first != 0 ? old_range_at(change, window.first - 1) : NULL;
+    bool reaches = false;
+    int err = 0;
+
+    pieces->count = 0;
+    stretch->first = window.first;
+    if (left != NULL) {
+        stretch->first = left->first;
+        err = append_old(change, pieces, left, left->first, window.first - 1);
+    }
+    while (err == 0) {
+        change->windows++;
+        err = flatview__render_more(root, window, pieces);
+        if (err == 0) {
+            err = append_right(change, windows, pieces, window.last,
+                               &stretch->last, &reaches);
+        }
+        if (!reaches) {
+            break;
+        }
+        window = take_window(change, windows);
+    }
+    return err;
+}
+
+static int apply_windows(struct flatview_change *change,
+                         struct windows *windows)
+{
+    struct flatview_piece few[FLATVIEW_FEW_PIECES];
+    struct flatview_pieces pieces = flatview__pieces_in(few);
+    int err = 0;
+
+    while (err == 0 && windows->next != windows->end) {
+        struct xbar_range stretch;
+
+        err = render_stretch(change, windows, &pieces, &stretch);
+        if (err == 0) {
+            err = apply_diff(change, &pieces, stretch.first, stretch.last);
+        }
+    }
+    flatview__pieces_free(engine_of(change), &pieces);
+    return err;
+}
+
+static struct windows windows_of(const struct xbar_flatview_space *space)
+{
+    static const struct xbar_range whole_space = { 0, UINT64_MAX };
+    const struct xbar_participant *p = &space->participant;
+
+    if (space->is_stale) {
+        return (struct windows){ &whole_space, &whole_space + 1, false };
+    }
+    return (struct windows){
+        .next = p->dirty,
+        .end = p->dirty + p->dirty_count,
+        .is_bulk = p->dirty_count > xbar_engine_regions(space->engine) / 8,
+    };
+}
+
+/* ---- Checking ---------------------------------------------------------- */
+
+#ifdef XBAR_CHECKED
+
+/* Of larger views only one in so many is checked, so that tests stay quick. */
+#define CHECK_RANGES 256
+
+static bool is_as_rendered(const struct flatview_trie *trie,
+                           const struct flatview_pieces *pieces)
+{
+    for (size_t i = 0; i < pieces->count; i++) {
+        const struct flatview_piece *piece = &pieces->items[i];
+        const FlatRange *range = flatview__trie_floor(trie, piece->first);
+
+        if (range == NULL || !is_same(range, piece)) {
+            return false;
+        }
+    }
+    return trie->count == pieces->count;
+}
+
+/* Is the edited trie what rendering from scratch gives? */
+static int check_change(const struct flatview_change *change)
+{
+    static const struct xbar_range whole_space = { 0, UINT64_MAX };
+    const struct flatview_trie *trie = &change->edit.trie;
+    struct flatview_piece few[FLATVIEW_FEW_PIECES];
+    struct flatview_pieces pieces = flatview__pieces_in(few);
+    int err = 0;
+
+    if (trie->generation % (trie->count / CHECK_RANGES + 1) == 0) {
+        err = flatview__render(change->old_view->space->as->root, whole_space,
+                               &pieces);
+        xbar_assert(err != 0 || is_as_rendered(trie, &pieces));
+    }
+    flatview__pieces_free(engine_of(change), &pieces);
+    return err;
+}
+
+#else
+
+static int check_change(const struct flatview_change *change)
+{
+    (void)change;
+    return 0;
+}
+
+#endif
+
+/* ---- A change ---------------------------------------------------------- */
+
+static void forget_change(struct flatview_change *change)
+{
+    xbar_free(engine_of(change), change->affected,
+              change->affected_capacity * sizeof(change->affected[0]));
+    memset(change, 0, sizeof(*change));
+}
+
+/* Sum up, once nothing can fail any more. */
+static void complete_change(struct flatview_change *change)
+{
+    change->old_nodes =
+        flatview__trie_commit(&change->edit, &change->new_view->trie);
+    change->old_bytes += sizeof(*change->old_view);
+    for (const struct xbar_retired *node = change->old_nodes; node != NULL;
+         node = node->next) {
+        change->old_bytes += flatview__trie_node_bytes(node);
+    }
+}
+
+static int build_view(struct flatview_change *change, struct windows *windows)
+{
+    int err = apply_windows(change, windows);
+
+    if (err == 0) {
+        err = check_change(change);
+    }
+    if (err != 0 || change->affected_count == 0) {
+        return err;
+    }
+    change->new_view = flatview__view_new(change->old_view->space);
+    if (change->new_view == NULL) {
+        return -ENOMEM;
+    }
+    complete_change(change);
+    return 0;
+}
+
+/*
+ * Generations are unique in the process, so that one names a view for good:
+ * what a thread remembers of it cannot be taken for another's that came to
+ * lie at the same address. They only grow, as the trie wants it.
+ */
+static uint64_t last_generation;
+
+static uint64_t new_generation(void)
+{
+    return __atomic_add_fetch(&last_generation, 1, __ATOMIC_RELAXED);
+}
+
+/*
+ * A view that could not be made is made up for by the next commit: if this
+ * one is void, nothing changed and the marks are gone, so "stale" may stay.
+ */
+int flatview__change_begin(struct xbar_flatview_space *space)
+{
+    struct flatview_change *change = &space->change;
+    struct windows windows = windows_of(space);
+    int err;
+
+    if (windows.next == windows.end) {
+        return 0;
+    }
+    change->old_view = flatview__current(space->as);
+    flatview__trie_begin(&change->edit, space->engine, &change->old_view->trie);
+    change->edit.trie.generation = new_generation();
+    err = build_view(change, &windows);
+    if (err != 0 || change->new_view == NULL) {
+        flatview__change_cancel(space);
+    }
+    return err;
+}
+
+void flatview__change_cancel(struct xbar_flatview_space *space)
+{
+    struct flatview_change *change = &space->change;
+
+    if (change->old_view == NULL) {
+        return;
+    }
+    flatview__trie_cancel(&change->edit);
+    flatview__ranges_free(space->engine, change->new_ranges);
+    if (change->new_view != NULL) {
+        flatview__view_free(change->new_view);
+    }
+    forget_change(change);
+}
+
+void flatview__change_finish(struct xbar_flatview_space *space)
+{
+    struct flatview_change *change = &space->change;
+    FlatView *old = change->old_view;
+
+    if (old == NULL) {
+        return;
+    }
+    old->nodes = change->old_nodes;
+    old->ranges = change->old_ranges;
+    xbar_retire(space->engine, &space->queue, &old->retired, change->old_bytes);
+    forget_change(change);
+}

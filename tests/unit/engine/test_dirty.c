@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a participant is handed as dirty: the intervals of its root that an
+ * edit may show in, and no more. That it is enough: tests/model.
+ */
+#include "engine/engine_internal.h"
+#include "tests/unit/engine/fixture.h"
+
+#define SIZE   0x1000
+#define LEVELS 40
+
+struct watcher {
+    struct xbar_participant participant;
+    struct xbar_range ranges[8];
+    size_t count;
+};
+
+static int prepare(struct xbar_participant *p)
+{
+    struct watcher *w = (struct watcher *)p;
+
+    w->count = p->dirty_count;
+    for (size_t i = 0; i < p->dirty_count && i < 8; i++) {
+        w->ranges[i] = p->dirty[i];
+    }
+    return 0;
+}
+
+static void ignore(struct xbar_participant *p)
+{
+    (void)p;
+}
+
+static void watch(struct watcher *w, MemoryRegion *root)
+{
+    *w = (struct watcher){ .participant = { .root = root,
+                                            .prepare = prepare,
+                                            .cancel = ignore,
+                                            .publish = ignore,
+                                            .notify = ignore,
+                                            .retire = ignore } };
+    assert_int_equal(xbar_region_root_add(root), 0);
+    xbar_tree_hold(root->engine);
+    xbar_participant_add(root->engine, &w->participant);
+    xbar_tree_release(root->engine);
+}
+
+static void unwatch(struct watcher *w)
+{
+    MemoryRegion *root = w->participant.root;
+
+    xbar_tree_hold(root->engine);
+    xbar_participant_remove(root->engine, &w->participant);
+    xbar_tree_release(root->engine);
+    xbar_region_root_remove(root);
+}
+
+/* One interval, and then none until the next edit. */
+static void expect(struct watcher *w, hwaddr first, hwaddr last)
+{
+    assert_int_equal(w->count, 1);
+    assert_int_equal(w->ranges[0].first, first);
+    assert_int_equal(w->ranges[0].last, last);
+    w->count = 0;
+}
+
+static void open_container(MemoryRegion *mr, uint64_t size)
+{
+    assert_int_equal(memory_region_init(mr, NULL, NULL, size), 0);
+}
+
+static void place(MemoryRegion *mr, hwaddr at, MemoryRegion *child)
+{
+    assert_int_equal(memory_region_add_subregion(mr, at, child), 0);
+}
+
+static void show(MemoryRegion *alias, MemoryRegion *orig, hwaddr offset,
+                 uint64_t size)
+{
+    assert_int_equal(
+        memory_region_init_alias(alias, NULL, NULL, orig, offset, size), 0);
+}
+
+static void test_each_kind_of_edit(void **state)
+{
+    MemoryRegion root, bus, chip;
+    struct watcher w;
+
+    (void)state;
+    open_container(&root, UINT64_MAX);
+    open_container(&bus, 0x10000);
+    open_container(&chip, SIZE);
+    watch(&w, &root);
+    place(&root, 0x100000, &bus);
+    expect(&w, 0x100000, 0x10ffff);
+    place(&bus, 0x4000, &chip);
+    expect(&w, 0x104000, 0x104fff);
+    assert_int_equal(memory_region_set_readonly(&chip, true), 0);
+    expect(&w, 0x104000, 0x104fff);
+    assert_int_equal(memory_region_set_size(&chip, 0x1800), 0);
+    expect(&w, 0x105000, 0x1057ff);
+    assert_int_equal(memory_region_set_size(&chip, 0x800), 0);
+    expect(&w, 0x104800, 0x1057ff);
+    assert_int_equal(memory_region_set_size(&chip, 0), 0);
+    expect(&w, 0x104000, 0x1047ff);
+    assert_int_equal(memory_region_set_size(&chip, SIZE), 0);
+    expect(&w, 0x104000, 0x104fff);
+    assert_int_equal(memory_region_set_address(&chip, 0x4800), 0);
+    expect(&w, 0x104000, 0x1057ff);
+    assert_int_equal(memory_region_del_subregion(&bus, &chip), 0);
+    expect(&w, 0x104800, 0x1057ff);
+    unwatch(&w);
+    end_region(&chip);
+    end_region(&bus);
+    end_region(&root);
+}
+
+/* Cut where a container ends, at the end of addresses, by a window. */
+static void test_cut_to_what_is_shown(void **state)
+{
+    MemoryRegion root, bus, chip, alias;
+    struct watcher w;
+
+    (void)state;
+    open_container(&root, UINT64_MAX);
+    open_container(&bus, 0x2000);
+    open_container(&chip, SIZE);
+    show(&alias, &bus, 0x1c00, 0x300);
+    watch(&w, &root);
+    place(&root, UINT64_MAX - 0xfff, &bus);
+    place(&root, 0x8000, &alias);
+    w.count = 0;
+    place(&bus, 0x1800, &chip); /* past the end of addresses in the bus */
+    expect(&w, 0x8000, 0x82ff);
+    assert_int_equal(memory_region_set_enabled(&chip, false), 0);
+    expect(&w, 0x8000, 0x82ff);
+    assert_int_equal(memory_region_set_alias_offset(&alias, 0x2000), 0);
+    expect(&w, 0x8000, 0x82ff);
+    assert_int_equal(memory_region_set_enabled(&chip, true), 0);
+    assert_int_equal(w.count, 0);
+    unwatch(&w);
+    end_region(&alias);
+    end_region(&chip);
+    end_region(&bus);
+    end_region(&root);
+}
+
+/* Where nobody looks nothing is marked, and nobody is handed anything. */
+static void test_hidden_edits(void **state)
+{
+    MemoryRegion root, off, chip, alone;
+    struct watcher w;
+
+    (void)state;
+    open_container(&root, UINT64_MAX);
+    open_container(&off, SIZE);
+    open_container(&chip, SIZE);
+    open_container(&alone, SIZE);
+    watch(&w, &root);
+    place(&root, 0, &off);
+    assert_int_equal(memory_region_set_enabled(&off, false), 0);
+    w.count = 0;
+    memory_region_transaction_begin();
+    place(&off, 0, &chip);
+    place(&chip, 0, &alone);
+    assert_int_equal(memory_region_del_subregion(&chip, &alone), 0);
+    assert_int_equal(memory_region_set_size(&alone, 2 * SIZE), 0);
+    assert_int_equal(root.engine->dirty.count, 1);
+    assert_ptr_equal(root.engine->dirty.marks[0].mr, &chip);
+    assert_int_equal(memory_region_transaction_commit(), 0);
+    assert_int_equal(w.count, 0);
+    assert_int_equal(root.engine->dirty.count, 0);
+    unwatch(&w);
+    end_region(&alone);
+    end_region(&chip);
+    end_region(&off);
+    end_region(&root);
+}
+
+/* It shrank, then it lost its place: what it covered at first is dirty. */
+static void test_two_edits_of_one_edge(void **state)
+{
+    MemoryRegion root, chip;
+    struct watcher w;
+
+    (void)state;
+    open_container(&root, UINT64_MAX);
+    open_container(&chip, SIZE);
+    watch(&w, &root);
+    place(&root, 0x4000, &chip);
+    w.count = 0;
+    memory_region_transaction_begin();
+    assert_int_equal(memory_region_set_size(&chip, 0x10), 0);
+    assert_int_equal(memory_region_del_subregion(&root, &chip), 0);
+    assert_int_equal(memory_region_transaction_commit(), 0);
+    expect(&w, 0x4000, 0x4fff);
+    unwatch(&w);
+    end_region(&chip);
+    end_region(&root);
+}
+
+/* 2^40 paths lead from the leaf to the root; each region is passed once. */
+static void test_doubled_forty_times(void **state)
+{
+    static MemoryRegion chain[LEVELS + 1];
+    static MemoryRegion alias[LEVELS][2];
+    struct watcher w;
+
+    (void)state;
+    open_container(&chain[0], SIZE);
+    for (int i = 0; i < LEVELS; i++) {
+        open_container(&chain[i + 1], SIZE);
+        for (int k = 0; k < 2; k++) {
+            show(&alias[i][k], &chain[i], 0, SIZE);
+            place(&chain[i + 1], 0, &alias[i][k]);
+        }
+    }
+    watch(&w, &chain[LEVELS]);
+    assert_int_equal(memory_region_set_readonly(&chain[0], true), 0);
+    expect(&w, 0, SIZE - 1);
+    unwatch(&w);
+    for (int i = LEVELS; i >= 0; i--) {
+        end_region(&chain[i]);
+        for (int k = 0; i > 0 && k < 2; k++) {
+            end_region(&alias[i - 1][k]);
+        }
+    }
+}
+
+/* Intervals come in any order, and leave sorted and merged. */
+static void test_many_marks(void **state)
+{
+    static MemoryRegion chips[300];
+    MemoryRegion root;
+    struct watcher w;
+
+    (void)state;
+    open_container(&root, UINT64_MAX);
+    watch(&w, &root);
+    memory_region_transaction_begin();
+    for (size_t i = 0; i < 300; i++) {
+        size_t at = i * 7 % 300;
+
+        open_container(&chips[i], SIZE);
+        place(&root, (at < 200 ? at : at + 10) * SIZE, &chips[i]);
+    }
+    assert_int_equal(memory_region_transaction_commit(), 0);
+    assert_int_equal(w.count, 2);
+    assert_int_equal(w.ranges[0].first, 0);
+    assert_int_equal(w.ranges[0].last, 200 * SIZE - 1);
+    assert_int_equal(w.ranges[1].first, 210 * SIZE);
+    assert_int_equal(w.ranges[1].last, 310 * SIZE - 1);
+    unwatch(&w);
+    for (size_t i = 0; i < 300; i++) {
+        end_region(&chips[i]);
+    }
+    end_region(&root);
+}
+
+/* Short of memory for marks or for carrying them: void, nothing is kept. */
+static void test_no_memory(void **state)
+{
+    static MemoryRegion chips[200];
+    struct fixture *f = *state;
+    MemoryRegion root;
+    struct watcher w;
+    int err = -ENOMEM;
+
+    open_container(&root, UINT64_MAX);
+    watch(&w, &root);
+    for (size_t i = 0; i < 200; i++) {
+        open_container(&chips[i], SIZE);
+    }
+    for (size_t n = 1; err; n++) {
+        size_t bytes = f->bytes;
+
+        f->requests = 0;
+        f->fail_at = n;
+        memory_region_transaction_begin();
+        for (size_t i = 0; i < 200; i++) {
+            (void)memory_region_add_subregion(&root, 2 * i * SIZE, &chips[i]);
+        }
+        err = memory_region_transaction_commit();
+        assert_true(err == 0 || err == -ENOMEM);
+        assert_int_equal(root.engine->dirty.count, 0);
+        assert_true(err == 0 ? n > 3 : f->bytes == bytes && !root.children);
+    }
+    f->fail_at = 0;
+    assert_int_equal(w.count, 200);
+    unwatch(&w);
+    for (size_t i = 0; i < 200; i++) {
+        end_region(&chips[i]);
+    }
+    end_region(&root);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        engine_test(test_each_kind_of_edit),
+        engine_test(test_cut_to_what_is_shown),
+        engine_test(test_hidden_edits),
+        engine_test(test_two_edits_of_one_edge),
+        engine_test(test_doubled_forty_times),
+        engine_test(test_many_marks),
+        engine_test(test_no_memory),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
