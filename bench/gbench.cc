@@ -5,12 +5,20 @@
 
 #include <benchmark/benchmark.h>
 
+#include <cstring>
+#include <vector>
+
+struct bench_report {
+    benchmark::State *state;
+};
+
 namespace
 {
 
 struct Live {
     const struct bench *row = nullptr;
     void *context = nullptr;
+    bool failed = false; // any row, ever
 
     void end()
     {
@@ -36,17 +44,51 @@ struct Live {
     }
 };
 
+uint64_t batch_of(const struct bench *row)
+{
+    return row->batch ? row->batch : 4096;
+}
+
+void fail(benchmark::State &state, Live *live, const char *why)
+{
+    live->failed = true;
+    state.SkipWithError(why);
+}
+
+void time_row(benchmark::State &state, Live *live, const struct bench *row)
+{
+    const uint64_t batch = batch_of(row);
+
+    while (state.KeepRunningBatch(static_cast<int64_t>(batch))) {
+        if (row->prepare) {
+            state.PauseTiming();
+            row->prepare(live->context);
+            state.ResumeTiming();
+        }
+        row->run(live->context, batch);
+    }
+}
+
 void run_row(benchmark::State &state, Live *live, const struct bench *row)
 {
-    const int64_t batch = row->batch ? static_cast<int64_t>(row->batch) : 4096;
-
     if (!live->begin(row)) {
-        state.SkipWithError("setup failed");
+        fail(state, live, "setup failed");
         return;
     }
+    if (row->prepare) {
+        row->prepare(live->context);
+    }
     row->run(live->context, row->batch ? row->batch : 256); // warm
-    while (state.KeepRunningBatch(batch)) {
-        row->run(live->context, static_cast<uint64_t>(batch));
+    time_row(state, live, row);
+
+    const char *wrong = row->check ? row->check(live->context) : nullptr;
+    if (wrong) {
+        fail(state, live, wrong);
+        return;
+    }
+    if (row->report) {
+        struct bench_report report = { &state };
+        row->report(live->context, &report);
     }
 }
 
@@ -56,18 +98,55 @@ Live *the_live()
     return &live;
 }
 
+struct Row {
+    benchmark::internal::Benchmark *made;
+    const struct bench *row;
+};
+
+std::vector<Row> &the_rows()
+{
+    static std::vector<Row> rows;
+    return rows;
+}
+
+// Takes our own options out of argv.
+bool take_brief(int *argc, char **argv)
+{
+    bool found = false;
+    int kept = 1;
+
+    for (int i = 1; i < *argc; i++) {
+        if (!std::strcmp(argv[i], "--brief")) {
+            found = true;
+        } else {
+            argv[kept++] = argv[i];
+        }
+    }
+    *argc = kept;
+    return found;
+}
+
 } // namespace
 
 extern "C" void gbench_register(const struct bench *table, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        benchmark::RegisterBenchmark(table[i].name, run_row, the_live(),
-                                     &table[i]);
+        auto *made = benchmark::RegisterBenchmark(table[i].name, run_row,
+                                                  the_live(), &table[i]);
+        if (table[i].flags & BENCH_REAL_TIME) {
+            made->UseRealTime();
+        }
+        the_rows().push_back({ made, &table[i] });
     }
 }
 
 extern "C" int gbench_main(int argc, char **argv)
 {
+    if (take_brief(&argc, argv)) {
+        for (const Row &each : the_rows()) {
+            each.made->Iterations(static_cast<int64_t>(batch_of(each.row)));
+        }
+    }
     benchmark::Initialize(&argc, argv);
     if (benchmark::ReportUnrecognizedArguments(argc, argv)) {
         return 2;
@@ -75,5 +154,16 @@ extern "C" int gbench_main(int argc, char **argv)
     benchmark::RunSpecifiedBenchmarks();
     the_live()->end();
     benchmark::Shutdown();
-    return 0;
+    return the_live()->failed ? 1 : 0;
+}
+
+extern "C" void bench_counter(struct bench_report *to, const char *name,
+                              double value)
+{
+    to->state->counters[name] = value;
+}
+
+extern "C" void bench_label(struct bench_report *to, const char *text)
+{
+    to->state->SetLabel(text);
 }

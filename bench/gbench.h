@@ -15,6 +15,14 @@
 extern "C" {
 #endif
 
+struct bench_report; /* where a row's further figures go */
+
+enum bench_flags {
+    /* The wall clock counts: other threads do part of the work, or the thread
+     * sleeps. Else the thread's CPU time does. */
+    BENCH_REAL_TIME = 1 << 0,
+};
+
 struct bench {
     const char *name; /* "area/what", or "area/what/parameter" */
     int64_t arg;      /* for setup */
@@ -29,13 +37,37 @@ struct bench {
     void (*teardown)(void *context);
 
     uint64_t batch; /* operations a call of run(); 0: 4096 */
+
+    /* Before each call of run(), not timed: for batches of 100 us and more, as
+     * stopping the clock takes about one. */
+    void (*prepare)(void *context);
+
+    /*
+     * Did every operation so far do what it should? NULL, or one line that
+     * says what it did instead: then that is reported, and no figure.
+     */
+    const char *(*check)(void *context);
+
+    /* More figures than the time: bench_counter(), bench_label(). */
+    void (*report)(void *context, struct bench_report *to);
+
+    unsigned flags; /* enum bench_flags */
 };
 
 /* @table must outlive the program's run. */
 void gbench_register(const struct bench *table, size_t count);
 
-/* Parse google-benchmark's options and run. Return: the exit status. */
+/*
+ * Parse google-benchmark's options and run. One of our own: --brief calls
+ * run() of each row once, for its check.
+ *
+ * Return: the exit status: 1 if a check failed.
+ */
 int gbench_main(int argc, char **argv);
+
+/* Inside bench.report() only; texts are copied. */
+void bench_counter(struct bench_report *to, const char *name, double value);
+void bench_label(struct bench_report *to, const char *text);
 
 /* The compiler must have @value, and may not assume memory is unchanged. */
 static inline void bench_use(uint64_t value)
@@ -49,6 +81,20 @@ static inline uint64_t bench_hide(uint64_t value)
     __asm__ volatile("" : "+r"(value));
     return value;
 }
+
+/* xorshift64: the same addresses in every run. @state is never 0. */
+static inline uint64_t bench_random(uint64_t *state)
+{
+    uint64_t x = *state;
+
+    x ^= x << 13;
+    x ^= x >> 7;
+    x ^= x << 17;
+    *state = x;
+    return x;
+}
+
+#define BENCH_SEED UINT64_C(88172645463325252)
 
 #ifdef __cplusplus
 }

@@ -31,7 +31,7 @@ static uint64_t dev_read(void *opaque, hwaddr addr, unsigned size)
     struct world *world = opaque;
 
     (void)size;
-    return world->reads + addr;
+    return world->value + addr;
 }
 
 static void dev_write(void *opaque, hwaddr addr, uint64_t data, unsigned size)
@@ -40,7 +40,8 @@ static void dev_write(void *opaque, hwaddr addr, uint64_t data, unsigned size)
 
     (void)addr;
     (void)size;
-    world->reads = data;
+    world->value = data;
+    world->writes++;
 }
 
 static const MemoryRegionOps dev_ops = {
@@ -94,15 +95,23 @@ static int add_levels(struct world *world)
     return err;
 }
 
+static int init_extra(struct world *world, MemoryRegion *mr)
+{
+    int err;
+
+    if (world->kind == WORLD_RAM_PAGES) {
+        return memory_region_init_ram_ptr(mr, NULL, "extra", WORLD_PAGE,
+                                          world->page);
+    }
+    err = memory_region_init_io(mr, NULL, &dev_ops, world, "extra", WORLD_PAGE);
+    return err ? err : xbar_region_set_lock_policy(mr, XBAR_LOCK_NONE);
+}
+
 static int add_extra(struct world *world, size_t i)
 {
     MemoryRegion *shown = &world->extra[i];
-    int err = memory_region_init_io(shown, NULL, &dev_ops, world, "extra",
-                                    WORLD_PAGE);
+    int err = init_extra(world, shown);
 
-    if (!err) {
-        err = xbar_region_set_lock_policy(shown, XBAR_LOCK_NONE);
-    }
     if (!err && i % 3 == 0) {
         shown = &world->alias[i];
         err = memory_region_init_alias(shown, NULL, "alias", &world->extra[i],
@@ -156,11 +165,21 @@ static int build(struct world *world)
     return tlb_init(&world->tlb, &config);
 }
 
+static uint32_t *new_page(void)
+{
+    uint32_t *page = mi_zalloc_aligned(WORLD_PAGE, WORLD_PAGE);
+
+    for (uint32_t i = 0; page && i < WORLD_PAGE / 4; i++) {
+        page[i] = i * 4;
+    }
+    return page;
+}
+
 /*
  * A benchmark that cannot be set up ends the process soon after: what was
  * half built is left behind.
  */
-struct world *world_new(size_t extra_regions)
+struct world *world_new_kind(size_t extra_regions, enum world_kind kind)
 {
     struct xbar_engine_config config = { .allocator = &mimalloc_hooks };
     struct world *world = mi_zalloc_aligned(sizeof(*world), 64);
@@ -168,15 +187,22 @@ struct world *world_new(size_t extra_regions)
     if (!world) {
         return NULL;
     }
+    world->kind = kind;
     world->extra_count = extra_regions;
+    world->page = new_page();
     world->extra = mi_calloc(extra_regions + 1, sizeof(MemoryRegion));
     world->alias = mi_calloc(extra_regions + 1, sizeof(MemoryRegion));
     world->engine = xbar_engine_new(&config);
-    if (!world->extra || !world->alias || !world->engine ||
+    if (!world->extra || !world->alias || !world->page || !world->engine ||
         xbar_engine_enter(world->engine) || build(world)) {
         return NULL;
     }
     return world;
+}
+
+struct world *world_new(size_t extra_regions)
+{
+    return world_new_kind(extra_regions, WORLD_DEVICES);
 }
 
 /* ---- Taking it down ---------------------------------------------------- */
@@ -221,5 +247,38 @@ void world_free(struct world *world)
     (void)xbar_engine_free(world->engine);
     mi_free(world->extra);
     mi_free(world->alias);
+    mi_free(world->page);
     mi_free(world);
+}
+
+/* ---- One for several rows ---------------------------------------------- */
+
+static struct world *shared;
+
+struct world *world_shared(size_t extra_regions, enum world_kind kind)
+{
+    if (shared && shared->extra_count == extra_regions &&
+        shared->kind == kind) {
+        return shared;
+    }
+    world_shared_end();
+    shared = world_new_kind(extra_regions, kind);
+    return shared;
+}
+
+void world_shared_end(void)
+{
+    if (shared) {
+        world_free(shared);
+    }
+    shared = NULL;
+}
+
+/* ---- Checking ---------------------------------------------------------- */
+
+const char *world_check(void *opaque)
+{
+    const struct world *world = opaque;
+
+    return world->sum == world->expected ? NULL : "loads gave wrong values";
 }
