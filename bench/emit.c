@@ -15,15 +15,8 @@
 #include <sys/mman.h>
 
 #define UNROLL    64
+#define RAM_VALUE 0x01020304u
 #define CODE_SIZE (UNROLL * (XBAR_EMIT_FAST_MAX + XBAR_EMIT_SLOW_MAX))
-
-typedef void block_fn(SoftTLB *tlb, uint64_t va);
-
-struct emitted {
-    struct world *world;
-    void *code;
-    block_fn *block;
-};
 
 /* What setup() is to emit, by row. */
 enum shape {
@@ -34,6 +27,17 @@ enum shape {
     SHAPE_BASELINE = 1 << 3, /* without instructions the host may lack */
     SHAPE_KEEP_FLAGS = 1 << 4,
     SHAPE_EMPTY = 1 << 5, /* the call, without an access */
+    SHAPE_BIG_ENDIAN = 1 << 6,
+};
+
+/* Returns the value register: what the last access loaded, or stored. */
+typedef uint64_t block_fn(SoftTLB *tlb, uint64_t va);
+
+struct emitted {
+    struct world *world;
+    void *code;
+    block_fn *block;
+    enum shape shape;
 };
 
 static void put_bytes(struct xbar_emit_buffer *b, const char *bytes,
@@ -66,7 +70,7 @@ static int emit_block(struct xbar_emit_buffer *b, enum shape shape)
     const struct xbar_emit_target target = target_of(shape);
     const struct xbar_emit_access access = {
         .kind = shape & SHAPE_STORE ? TLB_WRITE : TLB_READ,
-        .op = MO_32,
+        .op = shape & SHAPE_BIG_ENDIAN ? MO_32 | MO_BE : MO_32,
         .aligned = shape & SHAPE_ALIGNED,
         .address = XBAR_EMIT_RSI,
         .value = XBAR_EMIT_RAX,
@@ -110,6 +114,9 @@ static void *setup(int64_t shape)
     if (tlb_load_slow(&emitted->world->tlb, 0, WORLD_RAM, 2, &value)) {
         return NULL;
     }
+    address_space_stl(&emitted->world->as, WORLD_RAM + 64, RAM_VALUE,
+                      MEMTXATTRS_UNSPECIFIED, NULL);
+    emitted->shape = (enum shape)shape;
     emitted->code = b.code;
     memcpy(&emitted->block, &b.code, sizeof(emitted->block));
     return emitted;
@@ -125,46 +132,109 @@ static void teardown(void *context)
     free(emitted);
 }
 
-static inline void run_at(const struct emitted *emitted, uint64_t va,
+/* A load leaves @value in rax each time; a store took 0 from there. */
+static inline void run_at(struct emitted *emitted, uint64_t va, uint64_t value,
                           uint64_t operations)
 {
+    uint64_t sum = 0;
+    uint64_t blocks = 0;
+
     for (uint64_t i = 0; i < operations; i += UNROLL) {
-        emitted->block(&emitted->world->tlb, va);
+        sum += emitted->block(&emitted->world->tlb, va);
+        blocks++;
     }
+    emitted->world->sum += sum;
+    emitted->world->expected += blocks * value;
+}
+
+static void run_empty(void *context, uint64_t operations)
+{
+    struct emitted *emitted = context;
+
+    for (uint64_t i = 0; i < operations; i += UNROLL) {
+        bench_use(emitted->block(&emitted->world->tlb, WORLD_RAM));
+    }
+}
+
+/* A cell of 0, so that a dependent address stays what it is. */
+static void run_dependent(void *context, uint64_t operations)
+{
+    run_at(context, WORLD_RAM, 0, operations);
 }
 
 static void run_ram(void *context, uint64_t operations)
 {
-    run_at(context, WORLD_RAM, operations);
+    struct emitted *emitted = context;
+
+    run_at(emitted, WORLD_RAM + 64,
+           emitted->shape & SHAPE_BIG_ENDIAN ? __builtin_bswap32(RAM_VALUE)
+                                             : RAM_VALUE,
+           operations);
 }
 
 static void run_mmio(void *context, uint64_t operations)
 {
-    run_at(context, WORLD_DEV + 8, operations);
+    run_at(context, WORLD_DEV + 8, 8, operations);
 }
 
 static void run_mmio_locked(void *context, uint64_t operations)
 {
-    run_at(context, WORLD_DEV_LOCKED + 8, operations);
+    run_at(context, WORLD_DEV_LOCKED + 8, 8, operations);
+}
+
+/* What rax holds is what is stored: whatever it is, memory has it after. */
+static void run_store(void *context, uint64_t operations)
+{
+    struct emitted *emitted = context;
+
+    uint64_t stored = 0;
+
+    for (uint64_t i = 0; i < operations; i += UNROLL) {
+        stored = emitted->block(&emitted->world->tlb, WORLD_RAM + 128);
+    }
+    emitted->world->sum += address_space_ldl(
+        &emitted->world->as, WORLD_RAM + 128, MEMTXATTRS_UNSPECIFIED, NULL);
+    emitted->world->expected += (uint32_t)stored;
+}
+
+static void run_store_mmio(void *context, uint64_t operations)
+{
+    struct emitted *emitted = context;
+    struct world *world = emitted->world;
+    const uint64_t before = world->writes;
+
+    for (uint64_t i = 0; i < operations; i += UNROLL) {
+        bench_use(emitted->block(&world->tlb, WORLD_DEV + 8));
+        world->expected += UNROLL;
+    }
+    world->sum += world->writes - before;
+}
+
+static const char *check(void *context)
+{
+    struct emitted *emitted = context;
+
+    return world_check(emitted->world);
 }
 
 #define ROW(label, shape, function)                                     \
     {                                                                   \
         .name = label, .arg = (shape), .setup = setup, .run = function, \
-        .teardown = teardown                                            \
+        .teardown = teardown, .check = check                            \
     }
 
 static const struct bench rows[] = {
-    ROW("emit/call", SHAPE_EMPTY, run_ram),
+    ROW("emit/call", SHAPE_EMPTY, run_empty),
     ROW("emit/load", SHAPE_LOAD, run_ram),
-    ROW("emit/load_dependent", SHAPE_DEPENDENT, run_ram),
+    ROW("emit/load_dependent", SHAPE_DEPENDENT, run_dependent),
     ROW("emit/load_aligned", SHAPE_ALIGNED, run_ram),
+    ROW("emit/load_big_endian", SHAPE_BIG_ENDIAN, run_ram),
     ROW("emit/load_baseline", SHAPE_BASELINE, run_ram),
     ROW("emit/load_keep_flags", SHAPE_KEEP_FLAGS, run_ram),
-    ROW("emit/store", SHAPE_STORE, run_ram),
+    ROW("emit/store", SHAPE_STORE, run_store),
     ROW("emit/load_mmio", SHAPE_LOAD, run_mmio),
     ROW("emit/load_mmio_machine_lock", SHAPE_LOAD, run_mmio_locked),
-    ROW("emit/store_mmio", SHAPE_STORE, run_mmio),
+    ROW("emit/store_mmio", SHAPE_STORE, run_store_mmio),
 };
 
 const struct bench_table bench_emit = BENCH_TABLE(rows);

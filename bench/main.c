@@ -4,19 +4,34 @@
  *
  *     xbar_bench --benchmark_filter=access/ --benchmark_repetitions=5
  *
+ * `./dev bench` runs it in rounds, beside the peers, and makes the report.
  * Method, and what the figures were: docs/benchmarks.md.
  */
 #include "bench.h"
+#include "world.h"
+
+static void add(const struct bench_table *table)
+{
+    gbench_register(table->rows, table->count);
+}
 
 int main(int argc, char **argv)
 {
-    const struct bench_table *tables[] = {
-        &bench_floors, &bench_access, &bench_tlb,
-        &bench_emit,   &bench_lookup, &bench_commit,
-    };
+    int status;
 
-    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
-        gbench_register(tables[i]->rows, tables[i]->count);
-    }
-    return gbench_main(argc, argv);
+    add(&bench_floors);
+    bench_dispatch_register();
+    add(&bench_access);
+    bench_regions_register();
+    add(&bench_latency);
+    add(&bench_tlb);
+    add(&bench_emit);
+    add(&bench_lookup);
+    add(&bench_commit);
+    add(&bench_hart);
+    add(&bench_code);
+    add(&bench_threads);
+    status = gbench_main(argc, argv);
+    world_shared_end();
+    return status;
 }
