@@ -12,6 +12,7 @@
 #include "flatview/address_space.h"
 #include "flatview/dump.h"
 #include "flatview/flatview.h"
+#include "flatview/listener.h"
 #include "jit/emit.h"
 #include "jit/riscv/hart.h"
 #include "tlb/tlb.h"

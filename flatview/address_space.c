@@ -18,7 +18,7 @@
 
 #include "engine/ram_writes.h"
 #include "engine/tree.h"
-#include "flatview/flatview_internal.h"
+#include "flatview/listener_internal.h"
 
 /* ---- The phases of a commit -------------------------------------------- */
 
@@ -59,6 +59,9 @@ static void notify_space(struct xbar_participant *p)
 
         sub->changed(sub, change->affected, change->affected_count);
         sub = next;
+    }
+    if (change->new_view != NULL) {
+        flatview__tell_listeners(space);
     }
 }
 
@@ -289,7 +292,8 @@ static int leave_engine(AddressSpace *as,
     int err = -EBUSY;
 
     xbar_tree_hold(space->engine);
-    if (space->first_subscriber == NULL && space->done == NULL) {
+    if (space->first_subscriber == NULL && space->first_listener == NULL &&
+        space->done == NULL) {
         xbar_participant_remove(space->engine, &space->participant);
         xbar_region_root_remove(as->root);
         flatview__change_finish(space);

@@ -52,7 +52,7 @@ XBAR_API int address_space_init(AddressSpace *as, MemoryRegion *root,
  * where xbar_engine_reclaim() would be.
  *
  * From now on everything is unassigned. No transaction undoes it. Subscribers
- * (TLBs) must have left: -EBUSY.
+ * (TLBs) and listeners must have left: -EBUSY.
  */
 XBAR_API int xbar_address_space_destroy(AddressSpace *as,
                                         void (*done)(AddressSpace *as,
@@ -68,7 +68,7 @@ XBAR_API int xbar_address_space_destroy(AddressSpace *as,
  * begins after this section, transaction and callback returns. Whoever cannot
  * tell wants xbar_address_space_destroy() and its @done.
  *
- * With subscribers left nothing happens, and nobody is told: it is the
+ * With subscribers or listeners left nothing happens, and nobody is told: it is the
  * caller's mistake, and @as must live on.
  */
 XBAR_API void address_space_destroy(AddressSpace *as);

@@ -6,6 +6,7 @@
  *   change.c            windows that changed + old view -> new view
  *   view.c              sections and views: making and freeing them
  *   address_space.c     the commit's phases, subscribers, life
+ *   listener*.c         telling listeners what changed
  *   flatview.c          looking up
  *   transfer.c, ldst.c  reading and writing through a view
  *   trie*.c             the index: addresses -> sections
@@ -16,6 +17,7 @@
 #include "engine/commit.h"
 #include "engine/rcu.h"
 #include "flatview/address_space.h"
+#include "flatview/listener.h"
 #include "flatview/subscriber.h"
 #include "flatview/trie.h"
 
@@ -71,6 +73,9 @@ struct xbar_flatview_space {
     uint64_t live_views; /* not freed yet, the current one included; atomic */
     struct xbar_view_subscriber *first_subscriber;
     struct xbar_view_subscriber *last_subscriber;
+    MemoryListener *first_listener; /* by priority, ascending */
+    MemoryListener *last_listener;
+    struct flatview_telling *telling; /* calls of listeners, the innermost */
     void (*done)(AddressSpace *as, void *opaque);
     void *done_opaque;
 };

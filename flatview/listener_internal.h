@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Telling listeners: what listener.c and listener_delta.c offer to each other
+ * and to the rest of the folder.
+ */
+#ifndef XBAR_FLATVIEW_LISTENER_INTERNAL_H
+#define XBAR_FLATVIEW_LISTENER_INTERNAL_H
+
+#include "flatview/flatview_internal.h"
+#include "flatview/listener.h"
+
+/*
+ * Who is being told, or comes next: on the caller's stack, linked from the
+ * space. When that listener is unregistered, one who is told becomes NULL, and
+ * one who comes next becomes the one after it.
+ */
+struct flatview_telling {
+    MemoryListener *who;
+    struct flatview_telling *outer;
+    int step; /* 0: is told; 1, -1: comes next in a walk of this direction */
+};
+
+/*
+ * For each listener, the lowest first or the highest first; a callback may
+ * unregister and register any.
+ *
+ *     struct flatview_walk walk;
+ *
+ *     flatview__walk_begin(&walk, space, is_forward);
+ *     while (flatview__walk_next(&walk)) {
+ *         ... walk.telling.who, until it is NULL ...
+ *     }
+ *     flatview__walk_end(&walk);
+ */
+struct flatview_walk {
+    struct xbar_flatview_space *space;
+    struct flatview_telling telling;
+    struct flatview_telling ahead;
+};
+
+void flatview__walk_begin(struct flatview_walk *walk,
+                          struct xbar_flatview_space *space, bool is_forward);
+bool flatview__walk_next(struct flatview_walk *walk);
+void flatview__walk_end(struct flatview_walk *walk);
+
+/* Addresses @first to @last of @range, which @view has. */
+MemoryRegionSection flatview__section(FlatView *view, const FlatRange *range,
+                                      hwaddr first, hwaddr last);
+
+/* The section of @view after @range; NULL: none. */
+const FlatRange *flatview__after(const FlatView *view, const FlatRange *range);
+
+/* Of the commit under way, what is to come? */
+enum listener_stage {
+    STAGE_SETTLED, /* nothing */
+    STAGE_BEGIN,   /* everything */
+    STAGE_DEL,     /* region_del from `next` on, and what follows */
+    STAGE_ADD,     /* region_add from `next` on, and commit */
+    STAGE_COMMIT,  /* commit */
+    STAGE_REPLAY,  /* region_add of the view, registering: from `next` on */
+};
+
+static inline void listener__start_stage(MemoryListener *l,
+                                         enum listener_stage stage)
+{
+    l->stage = (uint8_t)stage;
+    l->next = 0;
+    l->is_past_end = false;
+}
+
+/* Was all up to @last told before? If not, it is about to be. */
+static inline bool listener__advance(MemoryListener *l, hwaddr first,
+                                     hwaddr last)
+{
+    if (l->is_past_end || first < l->next) {
+        return false;
+    }
+    l->is_past_end = last == UINT64_MAX;
+    l->next = last + 1;
+    return true;
+}
+
+/*
+ * listener_delta.c: what @l, which has left the list, has not been told of the
+ * change under way.
+ */
+void flatview__catch_up(struct xbar_flatview_space *space, MemoryListener *l);
+
+/* ---- For notify -------------------------------------------------------- */
+
+/* Tell the listeners of @space of the change under way. */
+void flatview__tell_listeners(struct xbar_flatview_space *space);
+
+#endif
