@@ -112,10 +112,12 @@ size_t jit_host__stubs_size(void);
 
 struct jit_stubs; /* where the shared stubs are; the host's own */
 
-/* Write the shared stubs. NULL if memory is short. Free with xbar_free. */
+/* Write the shared stubs. @baseline: emit nothing that some hosts of the kind
+ * lack, for tests. NULL if memory is short. Free with jit_host__free_stubs. */
 struct jit_stubs *jit_host__make_stubs(struct xbar_engine *engine,
                                        struct code_memory *cm,
-                                       const struct jit_guest *guest);
+                                       const struct jit_guest *guest,
+                                       bool baseline);
 void jit_host__free_stubs(struct xbar_engine *engine, struct jit_stubs *stubs);
 
 /* Run from the block at @code until something leaves. */
@@ -153,6 +155,44 @@ enum jit_alu {
     JIT_DIVUW,
     JIT_REMW,
     JIT_REMUW,
+
+    /* Bits. What has one operand ignores b. */
+    JIT_ANDN, /* a & ~b */
+    JIT_ORN,
+    JIT_XNOR,
+    JIT_MIN,
+    JIT_MAX,
+    JIT_MINU,
+    JIT_MAXU,
+    JIT_ROL,
+    JIT_ROR,
+    JIT_ROLW,
+    JIT_RORW,
+    JIT_SH1ADD, /* (a << 1) + b; _UW: of the low 32 bits of a */
+    JIT_SH2ADD,
+    JIT_SH3ADD,
+    JIT_ADD_UW,
+    JIT_SH1ADD_UW,
+    JIT_SH2ADD_UW,
+    JIT_SH3ADD_UW,
+    JIT_SLL_UW, /* b is an immediate */
+    JIT_CLZ,    /* of 0: the width */
+    JIT_CTZ,
+    JIT_CPOP,
+    JIT_CLZW,
+    JIT_CTZW,
+    JIT_CPOPW,
+    JIT_SEXT_B,
+    JIT_SEXT_H,
+    JIT_ZEXT_H,
+    JIT_ORC_B, /* each byte that is not 0 becomes 0xff */
+    JIT_REV8,
+    JIT_BCLR, /* the bit that b names, modulo 64 */
+    JIT_BEXT,
+    JIT_BINV,
+    JIT_BSET,
+    JIT_ZERO_IF_0, /* b == 0 ? 0 : a; b is a register */
+    JIT_ZERO_IF_NOT_0,
 };
 
 enum jit_condition {

@@ -83,7 +83,8 @@ size_t jit_host__stubs_size(void)
 
 struct jit_stubs *jit_host__make_stubs(struct xbar_engine *engine,
                                        struct code_memory *cm,
-                                       const struct jit_guest *guest)
+                                       const struct jit_guest *guest,
+                                       bool baseline)
 {
     no_host();
 }

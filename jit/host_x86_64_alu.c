@@ -70,9 +70,8 @@ static const struct binary binaries[] = {
     [JIT_XOR] = { X86_XOR_RM, X86_ALU_XOR, true },
 };
 
-/* d is where the result is computed: never the home of a later source. */
-static unsigned result_register(const struct jit_emit *e, unsigned rd,
-                                unsigned rs1, struct jit_operand b)
+unsigned x86__result(const struct jit_emit *e, unsigned rd, unsigned rs1,
+                     struct jit_operand b)
 {
     if (!b.is_imm && b.reg == rd && rs1 != rd) {
         return RAX;
@@ -122,7 +121,7 @@ static void emit_binary(struct jit_emit *e, enum jit_alu op, unsigned width,
         b.reg = (uint8_t)rs1;
         rs1 = rd;
     }
-    d = result_register(e, rd, rs1, b);
+    d = x86__result(e, rd, rs1, b);
     if (b.is_imm) {
         binary_imm(e, bin, width, d, rs1, b.imm);
     } else {
@@ -136,23 +135,41 @@ static void emit_binary(struct jit_emit *e, enum jit_alu op, unsigned width,
 
 /* ---- Shifts ------------------------------------------------------------ */
 
-static void emit_shift(struct jit_emit *e, enum x86_op by_imm,
-                       enum x86_op by_cl, unsigned width, unsigned rd,
-                       unsigned rs1, struct jit_operand b)
+static void shift_imm(struct jit_emit *e, const struct x86_shift *shift,
+                      unsigned d, unsigned rs1, int64_t imm)
 {
-    unsigned d = result_register(e, rd, rs1, b);
+    x86__get(e, d, rs1);
+    if (imm != 0) {
+        x86_mi(e->b, (enum x86_op)shift->by_imm, shift->width, x86_r(d), imm);
+    }
+}
+
+static void shift_reg(struct jit_emit *e, const struct x86_shift *shift,
+                      unsigned d, unsigned rs1, unsigned rs2)
+{
+    if (shift->by_reg && x86__has(e, X86_HAS_BMI2)) {
+        unsigned count = x86__read(e, rs2, RCX);
+
+        x86_rvm(e->b, (enum x86_op)shift->by_reg, shift->width, d, count,
+                x86__guest(e, rs1));
+        return;
+    }
+    x86__get(e, RCX, rs2);
+    x86__get(e, d, rs1);
+    x86_m(e->b, (enum x86_op)shift->by_cl, shift->width, x86_r(d));
+}
+
+void x86__shift(struct jit_emit *e, const struct x86_shift *shift, unsigned rd,
+                unsigned rs1, struct jit_operand b)
+{
+    unsigned d = x86__result(e, rd, rs1, b);
 
     if (b.is_imm) {
-        x86__get(e, d, rs1);
-        if (b.imm != 0) {
-            x86_mi(e->b, by_imm, width, x86_r(d), b.imm);
-        }
+        shift_imm(e, shift, d, rs1, b.imm);
     } else {
-        x86__get(e, RCX, b.reg);
-        x86__get(e, d, rs1);
-        x86_m(e->b, by_cl, width, x86_r(d));
+        shift_reg(e, shift, d, rs1, b.reg);
     }
-    if (width == 4) {
+    if (shift->width == 4) {
         x86_rm(e->b, X86_MOVSXD, 8, d, x86_r(d));
     }
     x86__put(e, rd, d);
@@ -188,7 +205,7 @@ static void emit_mul(struct jit_emit *e, unsigned width, unsigned rd,
                      unsigned rs1, unsigned rs2)
 {
     struct jit_operand b = { .reg = (uint8_t)rs2 };
-    unsigned d = result_register(e, rd, rs1, b);
+    unsigned d = x86__result(e, rd, rs1, b);
 
     if (x86__is_zero(e, rs2)) {
         jit_host__set(e, rd, 0);
@@ -329,6 +346,15 @@ static bool emit_div_op(struct jit_emit *e, enum jit_alu op, unsigned rd,
     return true;
 }
 
+static const struct x86_shift shifts[] = {
+    [JIT_SLL] = { X86_SHL_MI8, X86_SHL_MC, X86_SHLX, 8 },
+    [JIT_SRL] = { X86_SHR_MI8, X86_SHR_MC, X86_SHRX, 8 },
+    [JIT_SRA] = { X86_SAR_MI8, X86_SAR_MC, X86_SARX, 8 },
+    [JIT_SLLW] = { X86_SHL_MI8, X86_SHL_MC, X86_SHLX, 4 },
+    [JIT_SRLW] = { X86_SHR_MI8, X86_SHR_MC, X86_SHRX, 4 },
+    [JIT_SRAW] = { X86_SAR_MI8, X86_SAR_MC, X86_SARX, 4 },
+};
+
 static void emit_plain_op(struct jit_emit *e, enum jit_alu op, unsigned rd,
                           unsigned rs1, struct jit_operand b)
 {
@@ -340,22 +366,12 @@ static void emit_plain_op(struct jit_emit *e, enum jit_alu op, unsigned rd,
         emit_binary(e, JIT_SUB, 4, rd, rs1, b);
         break;
     case JIT_SLL:
-        emit_shift(e, X86_SHL_MI8, X86_SHL_MC, 8, rd, rs1, b);
-        break;
     case JIT_SRL:
-        emit_shift(e, X86_SHR_MI8, X86_SHR_MC, 8, rd, rs1, b);
-        break;
     case JIT_SRA:
-        emit_shift(e, X86_SAR_MI8, X86_SAR_MC, 8, rd, rs1, b);
-        break;
     case JIT_SLLW:
-        emit_shift(e, X86_SHL_MI8, X86_SHL_MC, 4, rd, rs1, b);
-        break;
     case JIT_SRLW:
-        emit_shift(e, X86_SHR_MI8, X86_SHR_MC, 4, rd, rs1, b);
-        break;
     case JIT_SRAW:
-        emit_shift(e, X86_SAR_MI8, X86_SAR_MC, 4, rd, rs1, b);
+        x86__shift(e, &shifts[op], rd, rs1, b);
         break;
     case JIT_SLT:
         emit_set_less(e, CC_L, rd, rs1, b);
@@ -377,10 +393,10 @@ void jit_host__alu(struct jit_emit *e, enum jit_alu op, unsigned rd,
     }
     if (b.is_imm && x86__is_zero(e, rs1) && op == JIT_ADD) {
         jit_host__set(e, rd, (uint64_t)b.imm);
-        return;
-    }
-    if (!emit_mul_op(e, op, rd, rs1, b.reg) &&
-        !emit_div_op(e, op, rd, rs1, b.reg)) {
+    } else if (op >= JIT_ANDN) {
+        x86__bits(e, op, rd, rs1, b);
+    } else if (!emit_mul_op(e, op, rd, rs1, b.reg) &&
+               !emit_div_op(e, op, rd, rs1, b.reg)) {
         emit_plain_op(e, op, rd, rs1, b);
     }
 }

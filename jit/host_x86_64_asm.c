@@ -2,14 +2,18 @@
 /*
  * Encoding of one row. An instruction is
  *
- *   [lock] [66] [REX] [0f] opcode [ModRM [SIB] [disp]] [imm]
+ *   [lock] [66 f2 f3] [REX] [0f] opcode [ModRM [SIB] [disp]] [imm]
  *
  *   REX    0100WRXB: W 64-bit, R extends ModRM.reg, X SIB.index, B ModRM.rm
  *   ModRM  mod:2 reg:3 rm:3
  *
- * or, for RMV rows, with a VEX prefix of three bytes for REX and 0f:
+ * or, for VEX rows, with three bytes that stand for all that is before the
+ * opcode:
  *
  *   c4 | ~R ~X ~B map:5 | W ~vvvv:4 L pp:2 | opcode ModRM ...
+ *
+ *   map    2: 0f 38, 3: 0f 3a           pp  0: none, 1: 66, 2: f3, 3: f2
+ *   vvvv   a third register; 0 (that is 1111b) if there is none
  *
  * Special cases of the encoding, all in put_memory(): rm 4 (rsp, r12) means
  * "SIB follows", and mod 0 with rm 5 (rbp, r13) means rip-relative, so those
@@ -26,6 +30,8 @@
 #define BYTE    X86_BYTE
 #define MEMONLY X86_MEMONLY
 #define UIMM    X86_UIMM
+#define VEX     X86_VEX
+#define REGONLY X86_REGONLY
 
 const struct x86_row x86__rows[X86_OP_COUNT] = {
 #define X86(id, text, shape, code, ext, sizes, bits) \
@@ -100,13 +106,35 @@ static unsigned rex_bits(const struct x86_operands *o, unsigned reg)
     return rex;
 }
 
-/* Map 0f3a, prefix f2, no second source. */
-static void put_vex(struct code_buf *b, const struct x86_operands *o,
-                    unsigned reg)
+/* From the four bytes of a VEX row's opcode. */
+static unsigned vex_map(const struct x86_row *row)
 {
+    return (row->opcode >> 8 & 0xff) == 0x38 ? 2 : 3;
+}
+
+static unsigned vex_prefix(const struct x86_row *row)
+{
+    switch (row->opcode >> 24) {
+    case 0x66:
+        return 1;
+    case 0xf3:
+        return 2;
+    case 0xf2:
+        return 3;
+    default:
+        return 0;
+    }
+}
+
+static void put_vex(struct code_buf *b, const struct x86_row *row,
+                    const struct x86_operands *o, unsigned reg)
+{
+    unsigned w = o->width == 8;
+    unsigned reg2 = row->form == X86_FORM_RMV ? 0 : o->reg2;
+
     code_buf__put8(b, 0xc4);
-    code_buf__put8(b, (uint8_t)((~rex_bits(o, reg) & 7) << 5 | 3));
-    code_buf__put8(b, o->width == 8 ? 0xfb : 0x7b);
+    code_buf__put8(b, (uint8_t)((~rex_bits(o, reg) & 7) << 5 | vex_map(row)));
+    code_buf__put8(b, (uint8_t)(w << 7 | (~reg2 & 15) << 3 | vex_prefix(row)));
 }
 
 static void put_prefixes(struct code_buf *b, const struct x86_row *row,
@@ -114,8 +142,8 @@ static void put_prefixes(struct code_buf *b, const struct x86_row *row,
 {
     unsigned rex = rex_bits(o, reg);
 
-    if (row->form == X86_FORM_RMV) {
-        put_vex(b, o, reg);
+    if (row->flags & X86_VEX) {
+        put_vex(b, row, o, reg);
         return;
     }
     if (row->flags & X86_LOCK) {
@@ -123,6 +151,9 @@ static void put_prefixes(struct code_buf *b, const struct x86_row *row,
     }
     if (o->width == 2) {
         code_buf__put8(b, 0x66);
+    }
+    if (row->opcode > 0xffff) {
+        code_buf__put8(b, (uint8_t)(row->opcode >> 16));
     }
     rex |= o->width == 8 && !(row->flags & X86_D64) ? 8 : 0;
     if (rex || byte_needs_rex(row, o)) {
@@ -133,7 +164,7 @@ static void put_prefixes(struct code_buf *b, const struct x86_row *row,
 static void put_opcode(struct code_buf *b, const struct x86_row *row,
                        unsigned add)
 {
-    if (row->opcode > 0xff) {
+    if (row->opcode > 0xff && !(row->flags & X86_VEX)) {
         code_buf__put8(b, (uint8_t)(row->opcode >> 8));
     }
     code_buf__put8(b, (uint8_t)(row->opcode + add));
@@ -188,6 +219,7 @@ void x86__emit(struct code_buf *b, enum x86_op op,
 
     xbar_assert(row->widths & o.width);
     xbar_assert(!(row->flags & X86_MEMONLY && o.rm.is_reg));
+    xbar_assert(!(row->flags & X86_REGONLY && !o.rm.is_reg));
     if (!code_buf__reserve(b)) {
         return;
     }

@@ -59,6 +59,8 @@ enum x86_form {
     X86_FORM_MI,
     X86_FORM_RMI,
     X86_FORM_RMV,
+    X86_FORM_RVM,
+    X86_FORM_RMS,
     X86_FORM_MC,
     X86_FORM_O,
     X86_FORM_OI,
@@ -76,6 +78,8 @@ enum x86_flags {
     X86_BYTE = 1 << 6,
     X86_MEMONLY = 1 << 7,
     X86_UIMM = 1 << 8,
+    X86_VEX = 1 << 9,
+    X86_REGONLY = 1 << 10, /* memory would be addressed by bit */
 };
 
 enum x86_op {
@@ -88,7 +92,7 @@ enum x86_op {
 /* The properties of a row; x86__rows is indexed by enum x86_op. */
 struct x86_row {
     const char *mnemonic;
-    uint16_t opcode;
+    uint32_t opcode;
     uint16_t flags; /* enum x86_flags */
     uint8_t form;   /* enum x86_form */
     uint8_t digit;
@@ -133,6 +137,7 @@ static inline struct x86_rm x86_mem_index(unsigned base, unsigned index,
 struct x86_operands {
     unsigned width; /* bytes */
     unsigned reg;
+    unsigned reg2; /* the third register, of forms that have one */
     struct x86_rm rm;
     int64_t imm; /* or the relative displacement */
     enum x86_condition cc;
@@ -160,6 +165,15 @@ static inline void x86_rr(struct code_buf *b, enum x86_op op, unsigned width,
                           unsigned dst, unsigned src)
 {
     x86_mr(b, op, width, x86_r(dst), src);
+}
+
+/* Forms with three registers; the second is the VEX prefix's. */
+static inline void x86_rvm(struct code_buf *b, enum x86_op op, unsigned width,
+                           unsigned reg, unsigned reg2, struct x86_rm rm)
+{
+    x86__emit(b, op,
+              &(struct x86_operands){
+                  .width = width, .reg = reg, .reg2 = reg2, .rm = rm });
 }
 
 static inline void x86_m(struct code_buf *b, enum x86_op op, unsigned width,

@@ -5,6 +5,7 @@
  *   host_x86_64_asm.c     rows to bytes
  *   host_x86_64_stubs.c   entering, leaving, calling C: written once
  *   host_x86_64_alu.c     register arithmetic
+ *   host_x86_64_bits.c    the same, of bit manipulation
  *   host_x86_64_mem.c     loads, stores, the probe, atomics
  *   host_x86_64_flow.c    prologue, links, branches, cold paths
  *
@@ -33,10 +34,18 @@
 
 extern const uint8_t x86__homes[HOME_COUNT];
 
+/* What the host has beyond the baseline. */
+enum x86_feature {
+    X86_HAS_BMI1 = 1 << 0,
+    X86_HAS_BMI2 = 1 << 1,
+    X86_HAS_LZCNT = 1 << 2,
+    X86_HAS_POPCNT = 1 << 3,
+};
+
 struct jit_stubs {
-    uint8_t home[32]; /* host register of each guest register, or NO_HOME */
-    int64_t anchor;   /* rbp - vCPU */
-    bool has_bmi2;
+    uint8_t home[32];  /* host register of each guest register, or NO_HOME */
+    int64_t anchor;    /* rbp - vCPU */
+    unsigned features; /* enum x86_feature */
     /* Offsets of the shared stubs in code memory. */
     uint32_t enter;
     uint32_t exit_link;
@@ -117,6 +126,30 @@ void x86__get(struct jit_emit *e, unsigned dst, unsigned reg);
 void x86__put(struct jit_emit *e, unsigned reg, unsigned src);
 /* @reg in a host register: its home, or @scratch after a load. */
 unsigned x86__read(struct jit_emit *e, unsigned reg, unsigned scratch);
+
+/* Where regs[rs1] op b is to be computed for @rd: its home, or rax if it has
+ * none or b is still to be read from there. */
+unsigned x86__result(const struct jit_emit *e, unsigned rd, unsigned rs1,
+                     struct jit_operand b);
+
+/* A shift or rotation of @width bytes; results of 4 are sign-extended. */
+struct x86_shift {
+    uint8_t by_imm; /* enum x86_op */
+    uint8_t by_cl;
+    uint8_t by_reg; /* with BMI2; 0: none */
+    uint8_t width;
+};
+void x86__shift(struct jit_emit *e, const struct x86_shift *shift, unsigned rd,
+                unsigned rs1, struct jit_operand b);
+
+/* jit_host__alu() of JIT_ANDN and up (host_x86_64_bits.c). */
+void x86__bits(struct jit_emit *e, enum jit_alu op, unsigned rd, unsigned rs1,
+               struct jit_operand b);
+
+static inline bool x86__has(const struct jit_emit *e, enum x86_feature feature)
+{
+    return e->stubs->features & feature;
+}
 
 /* rax = regs[base] + offset. */
 void x86__address(struct jit_emit *e, unsigned base, int32_t offset);

@@ -58,7 +58,7 @@ static unsigned address_register(struct jit_emit *e, const struct jit_access *a)
 /* ecx = the index of @va's slot, times 32. */
 static void slot_index(struct jit_emit *e, unsigned va)
 {
-    if (e->stubs->has_bmi2) {
+    if (x86__has(e, X86_HAS_BMI2)) {
         x86__emit(
             e->b, X86_RORX,
             &(struct x86_operands){

@@ -225,9 +225,21 @@ static void write_all(struct stub_writer *w)
     write_execute(w, fault);
 }
 
+static unsigned host_features(void)
+{
+    unsigned features = 0;
+
+    features |= __builtin_cpu_supports("bmi") ? X86_HAS_BMI1 : 0;
+    features |= __builtin_cpu_supports("bmi2") ? X86_HAS_BMI2 : 0;
+    features |= __builtin_cpu_supports("lzcnt") ? X86_HAS_LZCNT : 0;
+    features |= __builtin_cpu_supports("popcnt") ? X86_HAS_POPCNT : 0;
+    return features;
+}
+
 struct jit_stubs *jit_host__make_stubs(struct xbar_engine *engine,
                                        struct code_memory *cm,
-                                       const struct jit_guest *guest)
+                                       const struct jit_guest *guest,
+                                       bool baseline)
 {
     struct jit_stubs *stubs = xbar_alloc(engine, sizeof(*stubs));
     struct stub_writer w = { .guest = guest, .stubs = stubs };
@@ -236,7 +248,7 @@ struct jit_stubs *jit_host__make_stubs(struct xbar_engine *engine,
     if (stubs == NULL) {
         return NULL;
     }
-    stubs->has_bmi2 = __builtin_cpu_supports("bmi2") != 0;
+    stubs->features = baseline ? 0 : host_features();
     stubs->anchor = (int64_t)guest->regs + ANCHOR_BIAS;
     memset(stubs->home, NO_HOME, sizeof(stubs->home));
     for (unsigned i = 0; i < HOME_COUNT; i++) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Time: `time` = source + offset, and MTIP while time >= timecmp.
+ * Time: `time` = source + offset, MTIP while time >= timecmp, and with Sstc
+ * STIP while time >= stimecmp.
  *
  *   source          from                         wfi             exact?
  *   deterministic   instructions retired         skips ahead     always
@@ -104,6 +105,12 @@ static uint64_t timecmp(const struct xbar_riscv_hart *hart)
     return atomic_load_explicit(&hart->timecmp, memory_order_acquire);
 }
 
+/* UINT64_MAX, which is never, unless it drives STIP. */
+static uint64_t supervisor_timecmp(const struct xbar_riscv_hart *hart)
+{
+    return hart->menvcfg & ENVCFG_STCE ? hart->stimecmp : UINT64_MAX;
+}
+
 /*
  * The offset is read first: it may have been made from another thread's look
  * at the clock, and ours must not be the earlier one, or the time that was
@@ -140,11 +147,24 @@ uint64_t riscv__time(struct xbar_riscv_hart *hart)
     return time_polled(hart);
 }
 
-bool riscv__timer_fired(struct xbar_riscv_hart *hart)
+uint64_t riscv__timer_lines(struct xbar_riscv_hart *hart)
 {
-    uint64_t compare = timecmp(hart);
+    uint64_t machine = timecmp(hart);
+    uint64_t supervisor = supervisor_timecmp(hart);
+    uint64_t lines = 0;
+    uint64_t now;
 
-    return compare != UINT64_MAX && time_polled(hart) >= compare;
+    if (machine == UINT64_MAX && supervisor == UINT64_MAX) {
+        return 0; /* do not even look at the clock */
+    }
+    now = time_polled(hart);
+    if (machine != UINT64_MAX && now >= machine) {
+        lines |= MIP_MTIP;
+    }
+    if (supervisor != UINT64_MAX && now >= supervisor) {
+        lines |= MIP_STIP;
+    }
+    return lines;
 }
 
 /* The hart polls before its next instruction, or soon if another thread's. */
@@ -163,19 +183,30 @@ void xbar_riscv_set_timecmp(struct xbar_riscv_hart *hart, uint64_t ticks)
 
 /* ---- For the run loop -------------------------------------------------- */
 
+/* From now to the first comparator that has not fired yet. */
+static uint64_t ticks_to_fire(const struct xbar_riscv_hart *hart)
+{
+    const uint64_t compare[] = { timecmp(hart), supervisor_timecmp(hart) };
+    uint64_t now = time_polled(hart);
+    uint64_t ticks = UINT64_MAX;
+
+    for (unsigned i = 0; i < 2; i++) {
+        if (compare[i] > now && compare[i] - now < ticks) {
+            ticks = compare[i] - now;
+        }
+    }
+    return ticks;
+}
+
 uint64_t riscv__clock_slice(struct xbar_riscv_hart *hart)
 {
     uint64_t per_tick = hart->config.insns_per_tick;
-    uint64_t now, ticks, insns;
+    uint64_t ticks, insns;
 
     if (!is_deterministic(hart)) {
         return HOST_SLICE;
     }
-    now = time_polled(hart);
-    if (timecmp(hart) <= now) {
-        return MAX_SLICE; /* it has fired: nothing more to come */
-    }
-    ticks = timecmp(hart) - now;
+    ticks = ticks_to_fire(hart);
     if (ticks > MAX_SLICE) {
         return MAX_SLICE;
     }
@@ -183,18 +214,22 @@ uint64_t riscv__clock_slice(struct xbar_riscv_hart *hart)
     return insns < MAX_SLICE ? insns : MAX_SLICE;
 }
 
-/* Can the comparator wake a wfi at all? */
-static bool timer_is_armed(const struct xbar_riscv_hart *hart)
+/* When a comparator wakes a wfi, which may be past; UINT64_MAX: never. */
+static uint64_t wake_time(const struct xbar_riscv_hart *hart)
 {
-    return (hart->mie & MIP_MTIP) && timecmp(hart) != UINT64_MAX;
+    uint64_t machine = hart->mie & MIP_MTIP ? timecmp(hart) : UINT64_MAX;
+    uint64_t supervisor =
+        hart->mie & MIP_STIP ? supervisor_timecmp(hart) : UINT64_MAX;
+
+    return machine < supervisor ? machine : supervisor;
 }
 
 bool riscv__clock_skip(struct xbar_riscv_hart *hart)
 {
     uint64_t now = time_polled(hart);
-    uint64_t compare = timecmp(hart);
+    uint64_t compare = wake_time(hart);
 
-    if (!is_deterministic(hart) || !timer_is_armed(hart)) {
+    if (!is_deterministic(hart) || compare == UINT64_MAX) {
         return false;
     }
     if (compare > now) {
@@ -208,10 +243,10 @@ uint64_t riscv__clock_wait_ns(struct xbar_riscv_hart *hart)
 {
     uint64_t hz = hart->config.timebase_hz;
     uint64_t now = riscv__time(hart);
-    uint64_t compare = timecmp(hart);
+    uint64_t compare = wake_time(hart);
     riscv_u128 ns;
 
-    if (is_deterministic(hart) || !timer_is_armed(hart)) {
+    if (is_deterministic(hart) || compare == UINT64_MAX) {
         return UINT64_MAX;
     }
     if (compare <= now) {

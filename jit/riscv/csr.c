@@ -22,11 +22,11 @@
 #include "jit/riscv/csr_regs.h"
 
 /* Masks of the table. */
-#define MASK_0     0
-#define MASK_ALL   UINT64_MAX
-#define MASK_LOW32 UINT32_MAX
-#define MASK_EVEN  (UINT64_MAX - 1)
-#define MASK_FIOM  1 /* the one bit of envcfg: fences order I/O as memory */
+#define MASK_0       0
+#define MASK_ALL     UINT64_MAX
+#define MASK_LOW32   UINT32_MAX
+#define MASK_EVEN    (UINT64_MAX - 1)
+#define COUNTEREN_TM 2 /* of mcounteren: the time */
 /* What can come from below M: all but the environment call from M. */
 #define MASK_DELEG 0xb3ff
 
@@ -36,6 +36,7 @@ enum csr_when {
     CSR_FS,  /* mstatus.FS is not off */
     CSR_CTR, /* mcounteren, scounteren */
     CSR_TVM, /* not from S-mode under mstatus.TVM */
+    CSR_STC, /* menvcfg.STCE and mcounteren.TM, unless in M-mode */
 };
 
 struct csr_row {
@@ -119,6 +120,9 @@ static bool meets_condition(const struct xbar_riscv_hart *hart,
         return counter_enabled(hart, csr);
     case CSR_TVM:
         return hart->priv == PRIV_M || !(hart->mstatus & MSTATUS_TVM);
+    case CSR_STC:
+        return hart->priv == PRIV_M || ((hart->menvcfg & ENVCFG_STCE) &&
+                                        (hart->mcounteren & COUNTEREN_TM));
     default:
         return true;
     }

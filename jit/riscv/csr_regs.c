@@ -37,6 +37,8 @@ void riscv__csr_reset(struct xbar_riscv_hart *hart)
     memset(&hart->pmp, 0, sizeof(hart->pmp));
     hart->mstatus = MSTATUS_XL64;
     hart->misa = MISA_RV64 | MISA_EXTENSIONS;
+    hart->menvcfg = ENVCFG_ADUE; /* for software that knows no Svadu */
+    hart->stimecmp = UINT64_MAX;
     hart->instret_offset = -hart->stats.instructions;
     hart->cycle_offset = -hart->stats.instructions;
     hart->frm = 0;
@@ -181,7 +183,12 @@ void riscv__csr_set_mip(struct xbar_riscv_hart *hart, unsigned csr,
                         uint64_t value)
 {
     (void)csr;
-    hart->mip_soft = value & MIP_S_BITS;
+    uint64_t mask = MIP_S_BITS;
+
+    if (hart->menvcfg & ENVCFG_STCE) {
+        mask &= ~MIP_STIP; /* stimecmp drives it */
+    }
+    hart->mip_soft = (hart->mip_soft & ~mask) | (value & mask);
     riscv__poll_interrupts(hart);
 }
 
@@ -222,6 +229,47 @@ void riscv__csr_set_stvec(struct xbar_riscv_hart *hart, unsigned csr,
     write_tvec(&hart->stvec, value);
 }
 
+/* ---- Environment ------------------------------------------------------- */
+
+#define SENVCFG_WRITABLE \
+    (ENVCFG_FIOM | ENVCFG_CBIE | ENVCFG_CBCFE | ENVCFG_CBZE)
+#define MENVCFG_WRITABLE (SENVCFG_WRITABLE | ENVCFG_ADUE | ENVCFG_STCE)
+
+static void write_envcfg(uint64_t *envcfg, uint64_t mask, uint64_t value)
+{
+    const uint64_t reserved = (uint64_t)2 << 4;
+
+    if ((value & ENVCFG_CBIE) == reserved) {
+        mask &= ~ENVCFG_CBIE; /* keep the old one */
+    }
+    *envcfg = (*envcfg & ~mask) | (value & mask);
+}
+
+void riscv__csr_set_senvcfg(struct xbar_riscv_hart *hart, unsigned csr,
+                            uint64_t value)
+{
+    (void)csr;
+    write_envcfg(&hart->senvcfg, SENVCFG_WRITABLE, value);
+}
+
+/* Entries of the TLB stay right when ADUE changes: what they allow was set in
+ * the tables. Who drives STIP may have changed. */
+void riscv__csr_set_menvcfg(struct xbar_riscv_hart *hart, unsigned csr,
+                            uint64_t value)
+{
+    (void)csr;
+    write_envcfg(&hart->menvcfg, MENVCFG_WRITABLE, value);
+    riscv__attend(hart, ATTN_TIMER);
+}
+
+void riscv__csr_set_stimecmp(struct xbar_riscv_hart *hart, unsigned csr,
+                             uint64_t value)
+{
+    (void)csr;
+    hart->stimecmp = value;
+    riscv__attend(hart, ATTN_TIMER);
+}
+
 /* ---- Translation and protection ---------------------------------------- */
 
 /* A mode that does not exist leaves all of satp as it was: that is how a
@@ -232,7 +280,8 @@ void riscv__csr_set_satp(struct xbar_riscv_hart *hart, unsigned csr,
     uint64_t mode = value >> SATP_MODE_SHIFT;
 
     (void)csr;
-    if ((mode != 0 && mode != SATP_SV39) || value == hart->satp) {
+    if ((mode != 0 && mode != SATP_SV39 && mode != SATP_SV48) ||
+        value == hart->satp) {
         return;
     }
     hart->satp = value;

@@ -26,6 +26,7 @@ enum {
     ENC_RS2_RM = 0xfff0007f, /* the same, rs2 selects */
     ENC_RS2_F3 = 0xfff0707f, /* funct7, rs2 and funct3 */
     ENC_SFENCE = 0xfe007fff, /* all but rs1 and rs2 */
+    ENC_CBO = 0xfff07fff,    /* all but rs1 */
     ENC_ALL = 0xffffffff,
 };
 

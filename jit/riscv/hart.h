@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * An RV64GC hart on an AddressSpace: M, S and U mode, Sv39, PMP.
+ * An RV64GC hart on an AddressSpace: M, S and U mode, Sv39 and Sv48, PMP, and
+ * Zba, Zbb, Zbs, Zicond, Zicbom, Zicboz, Zicntr, Sstc, Svadu and Svinval.
  *
  * One thread runs a hart; any thread may raise interrupt lines, move the
  * timer and ask for an exit.
@@ -68,9 +69,11 @@ struct xbar_riscv_config {
 
 /** Slower, with the same results: what tests turn on to meet rare paths. */
 enum xbar_riscv_stress {
-    XBAR_RISCV_STRESS_TLB = 1 << 0,   /* the TLB holds one entry */
-    XBAR_RISCV_STRESS_CHAIN = 1 << 1, /* blocks are not chained */
-    XBAR_RISCV_STRESS_EVICT = 1 << 2, /* code is dropped after each run */
+    XBAR_RISCV_STRESS_TLB = 1 << 0,      /* the TLB holds one entry */
+    XBAR_RISCV_STRESS_CHAIN = 1 << 1,    /* blocks are not chained */
+    XBAR_RISCV_STRESS_EVICT = 1 << 2,    /* code is dropped after each run */
+    XBAR_RISCV_STRESS_BASELINE = 1 << 3, /* no instruction that some hosts lack:
+                                            before the engine is set */
 };
 
 /* Enough for a desktop's working set; only what is used is resident. */

@@ -11,7 +11,7 @@
  *   csr.c         reads the table: access checks, names, plain registers
  *   csr_regs.c    the registers that are more than a masked word
  *   trap.c        exceptions, interrupts, xRET
- *   mmu.c pmp.c   Sv39 walk and physical protection, called at TLB fill
+ *   mmu.c pmp.c   Sv39 and Sv48 walks, physical protection: at TLB fill
  *   clock.c       `time`, mtimecmp, the deterministic clock, counters
  *   hart.c        life cycle, run loop, wfi, attention
  *   state.c       the public getters and setters
@@ -107,9 +107,21 @@ enum {
 
 #define SATP_MODE_SHIFT 60
 #define SATP_SV39       8
+#define SATP_SV48       9
 #define SATP_ASID_SHIFT 44
 #define SATP_ASID_MASK  0xffff
 #define SATP_PPN_MASK   (((uint64_t)1 << SATP_ASID_SHIFT) - 1)
+
+/* menvcfg; senvcfg has the first four. */
+#define ENVCFG_FIOM  ((uint64_t)1 << 0)  /* fences order I/O as memory */
+#define ENVCFG_CBIE  ((uint64_t)3 << 4)  /* cbo.inval: 1 flushes; not 2 */
+#define ENVCFG_CBCFE ((uint64_t)1 << 6)  /* cbo.clean, cbo.flush */
+#define ENVCFG_CBZE  ((uint64_t)1 << 7)  /* cbo.zero */
+#define ENVCFG_ADUE  ((uint64_t)1 << 61) /* walks set A and D (Svadu) */
+#define ENVCFG_STCE  ((uint64_t)1 << 63) /* stimecmp (Sstc) */
+
+/* Bytes that the cbo instructions work on; the device tree tells, too. */
+#define RISCV_CACHE_BLOCK 64
 
 enum riscv_cause {
     CAUSE_FETCH_MISALIGNED = 0,
@@ -215,6 +227,7 @@ struct xbar_riscv_hart {
     uint64_t scounteren;
     uint64_t senvcfg;
     uint64_t satp;
+    uint64_t stimecmp; /* counts while menvcfg.STCE */
     /*
      * minstret = stats.instructions + instret_offset, or instret_offset
      * alone while mcountinhibit stops it. The same for mcycle: a cycle here
@@ -421,18 +434,19 @@ uint64_t riscv__time(struct xbar_riscv_hart *hart);
 /* Read the host's clock, if that is the source. */
 void riscv__clock_poll(struct xbar_riscv_hart *hart);
 
-/* Has the comparator fired? Host time counts as of the last poll. */
-bool riscv__timer_fired(struct xbar_riscv_hart *hart);
+/* The timer lines that are up: MIP_MTIP by the comparator of the machine, and
+ * MIP_STIP by stimecmp. Host time counts as of the last poll. */
+uint64_t riscv__timer_lines(struct xbar_riscv_hart *hart);
 
 /* Instructions that may retire before the clock must be polled and the
- * comparator looked at again; never 0. */
+ * comparators looked at again; never 0. */
 uint64_t riscv__clock_slice(struct xbar_riscv_hart *hart);
 
-/* Deterministic time, and nothing to do before the comparator fires: let it.
- * False: host time, or it never will. */
+/* Deterministic time, and nothing to do before a comparator fires: let it.
+ * False: host time, or none ever will. */
 bool riscv__clock_skip(struct xbar_riscv_hart *hart);
 
-/* Host nanoseconds until the comparator fires; UINT64_MAX: not of itself. */
+/* Host nanoseconds until a comparator fires; UINT64_MAX: not of itself. */
 uint64_t riscv__clock_wait_ns(struct xbar_riscv_hart *hart);
 
 /* ---- hart.c ------------------------------------------------------------ */

@@ -4,8 +4,10 @@
  *
  *   interp.c          fetch, decode, dispatch: the loop
  *   interp_alu.c      integer arithmetic, branches and jumps
+ *   interp_bits.c     the same of Zba, Zbb, Zbs and Zicond
  *   interp_mem.c      loads and stores, floating point ones as well
  *   interp_amo.c      lr, sc and the atomic operations
+ *   interp_cbo.c      cache blocks
  *   interp_fp.c       floating point: operands and flags around fp.h
  *   interp_system.c   CSRs, fences, traps on purpose
  */
@@ -61,6 +63,19 @@ static inline uint64_t riscv__sext32(uint64_t value)
 {
     return (uint64_t)(int64_t)(int32_t)(uint32_t)value;
 }
+
+/* An operation on two operands, as insn.inc names it: a is x[rs1], and b is
+ * x[rs2] + imm, for the decoder leaves one of these 0. */
+#define RISCV_ALU(name, value)                                        \
+    enum riscv_exec riscv__exec_##name(struct xbar_riscv_hart *hart,  \
+                                       const struct riscv_insn *insn) \
+    {                                                                 \
+        const uint64_t a = riscv__rs1(hart, insn);                    \
+        const uint64_t b = riscv__rs2(hart, insn) + riscv__imm(insn); \
+                                                                      \
+        (void)b;                                                      \
+        return riscv__put(hart, insn, value);                         \
+    }
 
 /* ---- Exceptions -------------------------------------------------------- */
 

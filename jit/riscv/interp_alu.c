@@ -58,50 +58,40 @@ static uint64_t remainder_unsigned(uint64_t a, uint64_t b)
 
 /* ---- Two operands, one result ------------------------------------------ */
 
-#define ALU(name, value)                                              \
-    enum riscv_exec riscv__exec_##name(struct xbar_riscv_hart *hart,  \
-                                       const struct riscv_insn *insn) \
-    {                                                                 \
-        const uint64_t a = riscv__rs1(hart, insn);                    \
-        const uint64_t b = riscv__rs2(hart, insn) + riscv__imm(insn); \
-                                                                      \
-        return riscv__put(hart, insn, value);                         \
-    }
-
 /* clang-format off */
-ALU(add, a + b)
-ALU(sub, a - b)
-ALU(and, a & b)
-ALU(or,  a | b)
-ALU(xor, a ^ b)
-ALU(sll, a << (b & 63))
-ALU(srl, a >> (b & 63))
-ALU(sra, (uint64_t)((int64_t)a >> (b & 63)))
-ALU(slt, (int64_t)a < (int64_t)b)
-ALU(sltu, a < b)
+RISCV_ALU(add, a + b)
+RISCV_ALU(sub, a - b)
+RISCV_ALU(and, a & b)
+RISCV_ALU(or,  a | b)
+RISCV_ALU(xor, a ^ b)
+RISCV_ALU(sll, a << (b & 63))
+RISCV_ALU(srl, a >> (b & 63))
+RISCV_ALU(sra, (uint64_t)((int64_t)a >> (b & 63)))
+RISCV_ALU(slt, (int64_t)a < (int64_t)b)
+RISCV_ALU(sltu, a < b)
 
-ALU(addw, riscv__sext32(a + b))
-ALU(subw, riscv__sext32(a - b))
-ALU(sllw, riscv__sext32(a << (b & 31)))
-ALU(srlw, riscv__sext32((uint32_t)a >> (b & 31)))
-ALU(sraw, (uint64_t)((int64_t)(int32_t)a >> (b & 31)))
+RISCV_ALU(addw, riscv__sext32(a + b))
+RISCV_ALU(subw, riscv__sext32(a - b))
+RISCV_ALU(sllw, riscv__sext32(a << (b & 31)))
+RISCV_ALU(srlw, riscv__sext32((uint32_t)a >> (b & 31)))
+RISCV_ALU(sraw, (uint64_t)((int64_t)(int32_t)a >> (b & 31)))
 
-ALU(mul,    a * b)
-ALU(mulh,   mul_high((int64_t)a, (int64_t)b))
-ALU(mulhsu, mul_high((int64_t)a, b))
-ALU(mulhu,  mul_high_unsigned(a, b))
-ALU(mulw,   riscv__sext32(a * b))
+RISCV_ALU(mul,    a * b)
+RISCV_ALU(mulh,   mul_high((int64_t)a, (int64_t)b))
+RISCV_ALU(mulhsu, mul_high((int64_t)a, b))
+RISCV_ALU(mulhu,  mul_high_unsigned(a, b))
+RISCV_ALU(mulw,   riscv__sext32(a * b))
 
-ALU(div,  divide((int64_t)a, (int64_t)b))
-ALU(rem,  remainder_of((int64_t)a, (int64_t)b))
-ALU(divu, divide_unsigned(a, b))
-ALU(remu, remainder_unsigned(a, b))
+RISCV_ALU(div,  divide((int64_t)a, (int64_t)b))
+RISCV_ALU(rem,  remainder_of((int64_t)a, (int64_t)b))
+RISCV_ALU(divu, divide_unsigned(a, b))
+RISCV_ALU(remu, remainder_unsigned(a, b))
 
 /* Exact in 64 bits, then cut: -2^31 / -1 is 2^31, which wraps by itself. */
-ALU(divw,  riscv__sext32(divide((int32_t)a, (int32_t)b)))
-ALU(remw,  riscv__sext32(remainder_of((int32_t)a, (int32_t)b)))
-ALU(divuw, riscv__sext32(divide_unsigned((uint32_t)a, (uint32_t)b)))
-ALU(remuw, riscv__sext32(remainder_unsigned((uint32_t)a, (uint32_t)b)))
+RISCV_ALU(divw,  riscv__sext32(divide((int32_t)a, (int32_t)b)))
+RISCV_ALU(remw,  riscv__sext32(remainder_of((int32_t)a, (int32_t)b)))
+RISCV_ALU(divuw, riscv__sext32(divide_unsigned((uint32_t)a, (uint32_t)b)))
+RISCV_ALU(remuw, riscv__sext32(remainder_unsigned((uint32_t)a, (uint32_t)b)))
 /* clang-format on */
 
 enum riscv_exec riscv__exec_auipc(struct xbar_riscv_hart *hart,

@@ -121,6 +121,17 @@ enum riscv_exec riscv__exec_sfence_vma(struct xbar_riscv_hart *hart,
     return sync_after(hart, insn);
 }
 
+/* sfence.w.inval and sfence.inval.ir order sinval.vma, which is in order here
+ * as it is. */
+enum riscv_exec riscv__exec_sfence_inval(struct xbar_riscv_hart *hart,
+                                         const struct riscv_insn *insn)
+{
+    if (hart->priv == PRIV_U) {
+        return riscv__illegal(hart, insn);
+    }
+    return sync_after(hart, insn);
+}
+
 /* ---- Modes ------------------------------------------------------------- */
 
 enum riscv_exec riscv__exec_ecall(struct xbar_riscv_hart *hart,

@@ -356,8 +356,9 @@ static int make_parts(struct xbar_riscv_hart *hart, struct riscv_jit *jit,
         return err;
     }
     jit->cold = xbar_alloc(engine, jit_host__cold_size());
-    jit->stubs = jit_host__make_stubs(engine, jit_cache__memory(jit->cache),
-                                      &riscv__jit_guest);
+    jit->stubs = jit_host__make_stubs(
+        engine, jit_cache__memory(jit->cache), &riscv__jit_guest,
+        (hart->config.stress & XBAR_RISCV_STRESS_BASELINE) != 0);
     return jit->cold != NULL && jit->stubs != NULL ? 0 : -ENOMEM;
 }
 

@@ -100,7 +100,7 @@ void riscv__lockstep_check(struct xbar_riscv_hart *hart,
                            const struct jit_block *block, unsigned executed,
                            bool trapped);
 
-/* ---- translate.c ------------------------------------------------------- */
+/* ---- source.c ---------------------------------------------------------- */
 
 /* Is @block still what its bytes say? For jit_cache__check_page(). */
 bool riscv__block_changed(void *hart, const struct jit_block *block);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sv39: the walker that fills the TLB, and what empties it again.
+ * Sv39 and Sv48: the walker that fills the TLB, and what empties it again.
  *
  *   va   | sign of bit 38 |  9 bits  |  9 bits  |  9 bits  |  12 bits |
  *                             |           |          |
  *        satp.ppn --> [table] --> [table] --> [table] --> 4 KiB page
  *                        |            |
  *                     1 GiB leaf   2 MiB leaf (cached as 4 KiB pages)
+ *
+ * Sv48 has one table more in front, and leaves of 512 GiB there.
  *
  *   PTE  63       54 53                  10 9 8 7 6 5 4 3 2 1 0
  *       +-----------+----------------------+---+-+-+-+-+-+-+-+-+
@@ -18,6 +20,8 @@
  * back. Physical protection is asked for each table and for the page. The
  * accessed and dirty bits are set here, by compare-and-swap, so that no other
  * hart's change of the entry is lost; if it did change, the walk starts over.
+ * While menvcfg.ADUE is 0 they are software's: a walk that misses one is a page
+ * fault.
  */
 #include "jit/riscv/hart_internal.h"
 
@@ -37,9 +41,9 @@ enum {
 #define PTE_RESERVED  (~(uint64_t)0 << 54)
 #define PTE_PPN(pte)  (((pte) & ~PTE_RESERVED) >> PTE_PPN_SHIFT)
 
-#define SV39_LEVELS   3
-#define SV39_VPN_BITS 9
-#define SV39_VA_BITS  39
+#define VPN_BITS    9
+#define SV39_LEVELS 3
+#define MAX_LEVELS  4
 
 static_assert((int)PTE_R >> 1 == (int)TLB_PROT_READ &&
                   (int)PTE_W >> 1 == (int)TLB_PROT_WRITE &&
@@ -72,12 +76,13 @@ enum outcome {
 };
 
 /* One walk in progress. */
-struct sv39 {
+struct walk {
     struct xbar_riscv_hart *hart;
     const struct regime *regime;
     uint64_t va;
     enum xbar_tlb_access access;
-    unsigned level; /* of the entry at hand: 2 is the root's */
+    unsigned levels;
+    unsigned level; /* of the entry at hand: levels - 1 is the root's */
     uint64_t pte;
     uint64_t *host; /* where that entry lies */
     bool writable;
@@ -111,7 +116,7 @@ static int fault_code(enum outcome outcome, enum xbar_tlb_access access)
 /* ---- Page-table entries in guest memory -------------------------------- */
 
 /* Find the entry at @addr: in memory, and such that it can be swapped. */
-static bool locate_pte(struct sv39 *walk, hwaddr addr)
+static bool locate_pte(struct walk *walk, hwaddr addr)
 {
     const struct riscv_pmp *pmp = &walk->hart->pmp;
     unsigned prot = riscv__pmp_prot(pmp, addr & TLB_PAGE_MASK, PRIV_S);
@@ -131,7 +136,7 @@ static bool locate_pte(struct sv39 *walk, hwaddr addr)
 }
 
 /* Set @bits in the entry at hand, which must still be what was read. */
-static enum outcome update_pte(struct sv39 *walk, uint64_t bits)
+static enum outcome update_pte(struct walk *walk, uint64_t bits)
 {
     uint64_t expected = htole64(walk->pte);
     uint64_t desired = htole64(walk->pte | bits);
@@ -167,16 +172,15 @@ static bool is_malformed(uint64_t pte)
 }
 
 /* Descend to the leaf. */
-static enum outcome find_leaf(struct sv39 *walk)
+static enum outcome find_leaf(struct walk *walk)
 {
     uint64_t table = (walk->hart->satp & SATP_PPN_MASK) << TLB_PAGE_BITS;
 
     walk->global = false;
-    for (walk->level = SV39_LEVELS; walk->level-- > 0;) {
-        uint64_t vpn =
-            walk->va >> (TLB_PAGE_BITS + SV39_VPN_BITS * walk->level);
+    for (walk->level = walk->levels; walk->level-- > 0;) {
+        uint64_t vpn = walk->va >> (TLB_PAGE_BITS + VPN_BITS * walk->level);
 
-        vpn &= (1u << SV39_VPN_BITS) - 1;
+        vpn &= (1u << VPN_BITS) - 1;
         if (!locate_pte(walk, table + vpn * sizeof(uint64_t))) {
             return WALK_ACCESS_FAULT;
         }
@@ -194,7 +198,7 @@ static enum outcome find_leaf(struct sv39 *walk)
 }
 
 /* What the leaf grants this regime, leaving its A and D bits aside. */
-static unsigned leaf_prot(const struct sv39 *walk)
+static unsigned leaf_prot(const struct walk *walk)
 {
     const struct regime *regime = walk->regime;
     unsigned prot = (unsigned)(walk->pte >> 1) & 7;
@@ -213,9 +217,9 @@ static unsigned leaf_prot(const struct sv39 *walk)
 }
 
 /* The page of va inside a leaf that may be larger; false: misaligned leaf. */
-static bool leaf_page(const struct sv39 *walk, hwaddr *page)
+static bool leaf_page(const struct walk *walk, hwaddr *page)
 {
-    uint64_t inside = ((uint64_t)1 << (SV39_VPN_BITS * walk->level)) - 1;
+    uint64_t inside = ((uint64_t)1 << (VPN_BITS * walk->level)) - 1;
     uint64_t ppn = PTE_PPN(walk->pte);
 
     *page = (ppn | (walk->va >> TLB_PAGE_BITS & inside)) << TLB_PAGE_BITS;
@@ -226,24 +230,22 @@ static bool leaf_page(const struct sv39 *walk, hwaddr *page)
  * Judge the leaf and set its A and D bits: last, because D may only be set by
  * a store that is then carried out.
  */
-static enum outcome use_leaf(struct sv39 *walk, struct xbar_tlb_walk *result)
+static enum outcome use_leaf(struct walk *walk, struct xbar_tlb_walk *result)
 {
     unsigned wanted = 1u << walk->access;
     unsigned prot = leaf_prot(walk);
-    uint64_t missing = PTE_A;
+    uint64_t missing =
+        (walk->access == TLB_WRITE ? PTE_A | PTE_D : PTE_A) & ~walk->pte;
     enum outcome outcome = WALK_DONE;
 
-    if (!leaf_page(walk, &result->phys) || !(prot & wanted)) {
+    if (!leaf_page(walk, &result->phys) || !(prot & wanted) ||
+        (missing && !(walk->hart->menvcfg & ENVCFG_ADUE))) {
         return WALK_PAGE_FAULT;
     }
     prot &= riscv__pmp_prot(&walk->hart->pmp, result->phys, walk->regime->priv);
     if (!(prot & wanted)) {
         return WALK_ACCESS_FAULT;
     }
-    if (walk->access == TLB_WRITE) {
-        missing |= PTE_D;
-    }
-    missing &= ~walk->pte;
     if (missing) {
         outcome = update_pte(walk, missing);
     }
@@ -260,7 +262,7 @@ static enum outcome use_leaf(struct sv39 *walk, struct xbar_tlb_walk *result)
 /* Where the superpage of @level that holds @va stands in the set. */
 static unsigned superpage_hash(uint64_t va, unsigned level)
 {
-    uint64_t number = va >> (TLB_PAGE_BITS + SV39_VPN_BITS * level);
+    uint64_t number = va >> (TLB_PAGE_BITS + VPN_BITS * level);
     uint64_t key = (number * 4 + level) * 0x9e3779b97f4a7c15ull;
 
     return (unsigned)(key >> (64 - SUPERPAGE_HASH_BITS));
@@ -277,7 +279,7 @@ static void note_superpage(struct riscv_superpages *noted, uint64_t va,
 
 static bool may_be_superpage(const struct riscv_superpages *noted, uint64_t va)
 {
-    for (unsigned level = 1; noted->any && level < SV39_LEVELS; level++) {
+    for (unsigned level = 1; noted->any && level < MAX_LEVELS; level++) {
         unsigned hash = superpage_hash(va, level);
 
         if (noted->set[hash / 64] >> (hash % 64) & 1) {
@@ -309,18 +311,19 @@ static enum outcome walk_bare(const struct xbar_riscv_hart *hart, unsigned priv,
     return result->prot >> access & 1 ? WALK_DONE : WALK_ACCESS_FAULT;
 }
 
-static bool is_canonical(uint64_t va)
+/* All bits above the ones that are translated are like the highest of these. */
+static bool is_canonical(uint64_t va, unsigned levels)
 {
-    int64_t sign = (int64_t)va >> (SV39_VA_BITS - 1);
+    int64_t sign = (int64_t)va >> (TLB_PAGE_BITS + VPN_BITS * levels - 1);
 
     return sign == 0 || sign == -1;
 }
 
-static enum outcome walk_sv39(struct sv39 *walk, struct xbar_tlb_walk *result)
+static enum outcome walk_tables(struct walk *walk, struct xbar_tlb_walk *result)
 {
     enum outcome outcome;
 
-    if (!is_canonical(walk->va)) {
+    if (!is_canonical(walk->va, walk->levels)) {
         return WALK_PAGE_FAULT;
     }
     do {
@@ -335,21 +338,33 @@ static enum outcome walk_sv39(struct sv39 *walk, struct xbar_tlb_walk *result)
     return outcome;
 }
 
+/* 0: nothing is translated. */
+static unsigned levels_of(uint64_t satp)
+{
+    uint64_t mode = satp >> SATP_MODE_SHIFT;
+
+    return mode == 0 ? 0 : SV39_LEVELS + (unsigned)(mode - SATP_SV39);
+}
+
 int riscv__walk(void *opaque, unsigned context, uint64_t va,
                 enum xbar_tlb_access access, struct xbar_tlb_walk *result)
 {
     struct xbar_riscv_hart *hart = opaque;
     const struct regime *regime = &regimes[context];
-    struct sv39 walk = {
-        .hart = hart, .regime = regime, .va = va, .access = access
+    struct walk walk = {
+        .hart = hart,
+        .regime = regime,
+        .va = va,
+        .access = access,
+        .levels = levels_of(hart->satp),
     };
     enum outcome outcome;
 
     xbar_assert(context < CTX_COUNT);
-    if (context == CTX_M || hart->satp >> SATP_MODE_SHIFT != SATP_SV39) {
+    if (context == CTX_M || walk.levels == 0) {
         outcome = walk_bare(hart, regime->priv, va, access, result);
     } else {
-        outcome = walk_sv39(&walk, result);
+        outcome = walk_tables(&walk, result);
     }
     return fault_code(outcome, access);
 }

@@ -69,6 +69,7 @@ static const struct alias aliases[] = {
     { RISCV_OP_XORI,    ANY, ANY, 0,    -1,  "not",     "d,s" },
     { RISCV_OP_SLTIU,   ANY, ANY, 0,    1,   "seqz",    "d,s" },
     { RISCV_OP_ADD,     ANY, 0,   ANY,  0,   "mv",      "d,t" },
+    { RISCV_OP_ADD_UW,  ANY, ANY, 0,    0,   "zext.w",  "d,s" },
     { RISCV_OP_SUB,     ANY, 0,   ANY,  0,   "neg",     "d,t" },
     { RISCV_OP_SUBW,    ANY, 0,   ANY,  0,   "negw",    "d,t" },
     { RISCV_OP_SLTU,    ANY, 0,   ANY,  0,   "snez",    "d,t" },

@@ -7,38 +7,21 @@
  *
  * A block ends at a jump or branch, before an instruction that the
  * interpreter does (CSRs, xRET, fences of instructions), at the end of its
- * page, or at MAX_INSNS. An instruction that crosses pages is a block of its
+ * page, or at RISCV_BLOCK_INSNS. An instruction that crosses pages is a block of its
  * own, keyed by both; nothing is chained to such a block, because a chain
  * checks one page only.
  */
 #include "jit/riscv/jit.h"
-
-#define MAX_INSNS 96
-#define MAX_BYTES (4 * MAX_INSNS)
+#include "jit/riscv/source.h"
 
 /* Code that one block may take; a longer one is cut in half and tried again.
  */
 #define LEASE_SIZE 16384
 
-/*
- * Where guest code is: both pages of a crossing instruction. Another hart may
- * be writing there, so the bytes are copied once; what is decoded is the copy,
- * and the copy is what fence.i compares with memory.
- */
-struct source {
-    uint64_t pc;
-    const uint8_t *host;  /* of pc */
-    const uint8_t *host2; /* of the second page, or NULL */
-    struct jit_key key;
-    uint64_t home[2]; /* as in struct jit_block */
-    unsigned size;    /* bytes that were copied */
-    uint8_t bytes[MAX_BYTES];
-};
-
 struct translation {
     struct xbar_riscv_hart *hart;
     struct jit_emit e;
-    const struct source *source;
+    const struct riscv_source *source;
     uint64_t pc; /* of the instruction at hand */
     unsigned max_insns;
 };
@@ -49,17 +32,90 @@ struct translation {
 
 /* For classes ALU, MUL and DIV. auipc and lui are not here. */
 static const uint8_t alu_ops[RISCV_OP_COUNT] = {
-    ALU(ADDI, ADD),    ALU(SLTI, SLT),    ALU(SLTIU, SLTU), ALU(XORI, XOR),
-    ALU(ORI, OR),      ALU(ANDI, AND),    ALU(SLLI, SLL),   ALU(SRLI, SRL),
-    ALU(SRAI, SRA),    ALU(ADDIW, ADDW),  ALU(SLLIW, SLLW), ALU(SRLIW, SRLW),
-    ALU(SRAIW, SRAW),  ALU(LUI, ADD),     ALU(ADD, ADD),    ALU(SUB, SUB),
-    ALU(SLL, SLL),     ALU(SLT, SLT),     ALU(SLTU, SLTU),  ALU(XOR, XOR),
-    ALU(SRL, SRL),     ALU(SRA, SRA),     ALU(OR, OR),      ALU(AND, AND),
-    ALU(ADDW, ADDW),   ALU(SUBW, SUBW),   ALU(SLLW, SLLW),  ALU(SRLW, SRLW),
-    ALU(SRAW, SRAW),   ALU(MUL, MUL),     ALU(MULH, MULH),  ALU(MULHSU, MULHSU),
-    ALU(MULHU, MULHU), ALU(MULW, MULW),   ALU(DIV, DIV),    ALU(DIVU, DIVU),
-    ALU(REM, REM),     ALU(REMU, REMU),   ALU(DIVW, DIVW),  ALU(DIVUW, DIVUW),
-    ALU(REMW, REMW),   ALU(REMUW, REMUW),
+    ALU(ADDI, ADD),
+    ALU(SLTI, SLT),
+    ALU(SLTIU, SLTU),
+    ALU(XORI, XOR),
+    ALU(ORI, OR),
+    ALU(ANDI, AND),
+    ALU(SLLI, SLL),
+    ALU(SRLI, SRL),
+    ALU(SRAI, SRA),
+    ALU(ADDIW, ADDW),
+    ALU(SLLIW, SLLW),
+    ALU(SRLIW, SRLW),
+    ALU(SRAIW, SRAW),
+    ALU(LUI, ADD),
+    ALU(ADD, ADD),
+    ALU(SUB, SUB),
+    ALU(SLL, SLL),
+    ALU(SLT, SLT),
+    ALU(SLTU, SLTU),
+    ALU(XOR, XOR),
+    ALU(SRL, SRL),
+    ALU(SRA, SRA),
+    ALU(OR, OR),
+    ALU(AND, AND),
+    ALU(ADDW, ADDW),
+    ALU(SUBW, SUBW),
+    ALU(SLLW, SLLW),
+    ALU(SRLW, SRLW),
+    ALU(SRAW, SRAW),
+    ALU(MUL, MUL),
+    ALU(MULH, MULH),
+    ALU(MULHSU, MULHSU),
+    ALU(MULHU, MULHU),
+    ALU(MULW, MULW),
+    ALU(DIV, DIV),
+    ALU(DIVU, DIVU),
+    ALU(REM, REM),
+    ALU(REMU, REMU),
+    ALU(DIVW, DIVW),
+    ALU(DIVUW, DIVUW),
+    ALU(REMW, REMW),
+    ALU(REMUW, REMUW),
+    ALU(ANDN, ANDN),
+    ALU(ORN, ORN),
+    ALU(XNOR, XNOR),
+    ALU(MIN, MIN),
+    ALU(MAX, MAX),
+    ALU(MINU, MINU),
+    ALU(MAXU, MAXU),
+    ALU(ROL, ROL),
+    ALU(ROR, ROR),
+    ALU(RORI, ROR),
+    ALU(ROLW, ROLW),
+    ALU(RORW, RORW),
+    ALU(RORIW, RORW),
+    ALU(SH1ADD, SH1ADD),
+    ALU(SH2ADD, SH2ADD),
+    ALU(SH3ADD, SH3ADD),
+    ALU(ADD_UW, ADD_UW),
+    ALU(SH1ADD_UW, SH1ADD_UW),
+    ALU(SH2ADD_UW, SH2ADD_UW),
+    ALU(SH3ADD_UW, SH3ADD_UW),
+    ALU(SLLI_UW, SLL_UW),
+    ALU(CLZ, CLZ),
+    ALU(CTZ, CTZ),
+    ALU(CPOP, CPOP),
+    ALU(CLZW, CLZW),
+    ALU(CTZW, CTZW),
+    ALU(CPOPW, CPOPW),
+    ALU(SEXT_B, SEXT_B),
+    ALU(SEXT_H, SEXT_H),
+    ALU(ZEXT_H, ZEXT_H),
+    ALU(ORC_B, ORC_B),
+    ALU(REV8, REV8),
+    ALU(BCLR, BCLR),
+    ALU(BCLRI, BCLR),
+    ALU(BEXT, BEXT),
+    ALU(BEXTI, BEXT),
+    ALU(BINV, BINV),
+    ALU(BINVI, BINV),
+    ALU(BSET, BSET),
+    ALU(BSETI, BSET),
+    ALU(CZERO_EQZ, ZERO_IF_0),
+    ALU(CZERO_NEZ, ZERO_IF_NOT_0),
 };
 
 static const uint8_t branch_conditions[RISCV_OP_COUNT] = {
@@ -83,117 +139,6 @@ static const struct jit_reservation reservation = {
     .va = offsetof(struct xbar_riscv_hart, reservation.va),
     .value = offsetof(struct xbar_riscv_hart, reservation.value),
 };
-
-/* ---- Where code comes from --------------------------------------------- */
-
-uint32_t riscv__jit_mode(const struct xbar_riscv_hart *hart)
-{
-    bool fp = (hart->mstatus & MSTATUS_FS) == MSTATUS_FS;
-
-    return hart->fetch_context |
-           (uint32_t)hart->data_context << MODE_DATA_SHIFT | (fp ? MODE_FP : 0);
-}
-
-/* The exec entry of @va's page, filled if need be, whole-page RAM only. */
-static const TLBInfo *exec_page(struct xbar_riscv_hart *hart, uint64_t va,
-                                const uint8_t **host)
-{
-    void *p;
-
-    *host = tlb_probe(&hart->tlb, hart->fetch_context, va, 2, TLB_EXEC);
-    if (*host == NULL) {
-        if (tlb_host(&hart->tlb, hart->fetch_context, va, 2, TLB_EXEC, &p)) {
-            return NULL;
-        }
-        *host = tlb_probe(&hart->tlb, hart->fetch_context, va, 2, TLB_EXEC);
-    }
-    return *host ? &hart->tlb.info[hart->fetch_context][tlb_index(va)] : NULL;
-}
-
-static uint32_t parcel(const uint8_t *host)
-{
-    return (uint32_t)tlb_ram_load(host, 1);
-}
-
-/* False: the interpreter finds out why. */
-static bool find_source(struct xbar_riscv_hart *hart, struct source *s)
-{
-    const TLBInfo *info;
-
-    s->pc = hart->pc;
-    s->host2 = NULL;
-    info = exec_page(hart, s->pc, &s->host);
-    if (info == NULL) {
-        return false;
-    }
-    s->key = (struct jit_key){ .pc = s->pc,
-                               .page = info->phys,
-                               .page2 = JIT_NO_PAGE,
-                               .mode = riscv__jit_mode(hart) };
-    if ((s->pc & ~TLB_PAGE_MASK) == TLB_PAGE_SIZE - 2 &&
-        !riscv__is_compressed(parcel(s->host))) {
-        info = exec_page(hart, s->pc + 2, &s->host2);
-        if (info == NULL) {
-            return false;
-        }
-        s->key.page2 = info->phys;
-    }
-    s->home[0] = (uintptr_t)s->host;
-    s->home[1] = s->host2 ? (uintptr_t)s->host2 : JIT_NO_PAGE;
-    return true;
-}
-
-/* The bytes of a block, taken together from its pages. */
-static void copy_bytes(const struct source *s, unsigned size, uint8_t *bytes)
-{
-    for (unsigned i = 0; i < size; i += 2) {
-        uint16_t next =
-            (uint16_t)(i == 2 && s->host2 != NULL ? parcel(s->host2)
-                                                  : parcel(s->host + i));
-
-        memcpy(bytes + i, &next, sizeof(next));
-    }
-}
-
-/* At most @size bytes, and no more than there are. */
-static void copy_source(struct source *s, unsigned size)
-{
-    unsigned room = (unsigned)(TLB_PAGE_SIZE - (s->pc & ~TLB_PAGE_MASK));
-
-    if (s->host2 != NULL) {
-        room = 4;
-    }
-    s->size = size < room ? size : room;
-    copy_bytes(s, s->size, s->bytes);
-}
-
-static uint32_t copied_parcel(const struct source *s, unsigned offset)
-{
-    uint16_t bits;
-
-    memcpy(&bits, s->bytes + offset, sizeof(bits));
-    return bits;
-}
-
-/* The instruction @offset bytes behind the start; false: not in the copy. */
-static bool read_insn(const struct source *s, unsigned offset,
-                      struct riscv_insn *insn)
-{
-    uint32_t bits;
-
-    if (offset + 2 > s->size) {
-        return false;
-    }
-    bits = copied_parcel(s, offset);
-    if (!riscv__is_compressed(bits)) {
-        if (offset + 4 > s->size) {
-            return false;
-        }
-        bits |= copied_parcel(s, offset + 2) << 16;
-    }
-    riscv__decode(insn, bits);
-    return true;
-}
 
 /* ---- Instructions ------------------------------------------------------ */
 
@@ -355,6 +300,8 @@ static bool needs_step(const struct translation *t,
     case RISCV_CLASS_CSR:
     case RISCV_CLASS_SYSTEM:
         return true;
+    case RISCV_CLASS_CBO:
+        return t->hart->lockstep != NULL; /* it would write memory twice */
     default:
         return fp != 0 && !(t->source->key.mode & MODE_FP);
     }
@@ -378,6 +325,9 @@ static bool translate_insn(struct translation *t, const struct riscv_insn *insn)
         return false;
     case RISCV_CLASS_FP:
         translate_fp(t, insn);
+        return false;
+    case RISCV_CLASS_CBO:
+        jit_host__execute(&t->e, insn->bits, insn->rs1, 0);
         return false;
     case RISCV_CLASS_BRANCH:
         translate_branch(t, insn);
@@ -431,7 +381,7 @@ static void translate_body(struct translation *t)
     while (!ended && !t->e.failed && !t->e.b->full) {
         t->pc = t->source->pc + offset;
         if (block->insns == t->max_insns ||
-            !read_insn(t->source, offset, &insn)) {
+            !riscv__read_insn(t->source, offset, &insn)) {
             go_on(t, t->pc);
             break;
         }
@@ -455,7 +405,7 @@ static void translate_body(struct translation *t)
 }
 
 static struct jit_block *try_translate(struct xbar_riscv_hart *hart,
-                                       const struct source *source,
+                                       const struct riscv_source *source,
                                        unsigned max_insns, size_t lease)
 {
     struct riscv_jit *jit = hart->jit;
@@ -495,99 +445,52 @@ static struct jit_block *try_translate(struct xbar_riscv_hart *hart,
 }
 
 static struct jit_block *translate(struct xbar_riscv_hart *hart,
-                                   const struct source *source)
+                                   const struct riscv_source *source)
 {
     size_t lease = jit_cache__lease_size(hart->jit->cache, LEASE_SIZE);
     struct jit_block *block = NULL;
 
-    for (unsigned max = MAX_INSNS; block == NULL && max > 0; max /= 2) {
+    for (unsigned max = RISCV_BLOCK_INSNS; block == NULL && max > 0; max /= 2) {
         block = try_translate(hart, source, max, lease);
     }
     return block;
 }
 
 /* A block of no instructions would only leave again. */
-static bool starts_with_step(const struct source *source)
+static bool starts_with_step(struct xbar_riscv_hart *hart,
+                             const struct riscv_source *source)
 {
-    const struct translation t = { .source = source };
+    const struct translation t = { .hart = hart, .source = source };
     struct riscv_insn insn;
 
-    return !read_insn(source, 0, &insn) || needs_step(&t, &insn);
-}
-
-/* Host address of guest-physical @page, or NULL if it is not RAM now. */
-static const uint8_t *page_host(const struct xbar_riscv_hart *hart, hwaddr page)
-{
-    const FlatView *view = address_space_to_flatview(hart->config.as);
-    const FlatRange *range = flatview_lookup(view, page);
-
-    if (!(range->flags & FLAT_RANGE_RAM) || range->first > page ||
-        range->last < page + (TLB_PAGE_SIZE - 1)) {
-        return NULL;
-    }
-    return (const uint8_t *)(uintptr_t)(page + range->host_delta);
-}
-
-/* Is it other memory by now? That counts as changed, even if the bytes are
- * the same: it is not the memory that is watched. */
-static bool has_moved(const struct jit_block *block, const struct source *s)
-{
-    return block->home[0] != (uintptr_t)s->host ||
-           (s->host2 != NULL && block->home[1] != (uintptr_t)s->host2);
-}
-
-bool riscv__block_changed(void *opaque, const struct jit_block *block)
-{
-    const struct xbar_riscv_hart *hart = opaque;
-    uint8_t bytes[MAX_BYTES];
-    struct source s;
-
-    s.pc = block->key.pc;
-    s.key = block->key;
-    s.host2 = NULL;
-    s.host = page_host(hart, block->key.page);
-    if (s.host == NULL) {
-        return true;
-    }
-    s.host += s.pc & ~TLB_PAGE_MASK;
-    if (block->key.page2 != JIT_NO_PAGE) {
-        s.host2 = page_host(hart, block->key.page2);
-        if (s.host2 == NULL) {
-            return true;
-        }
-    }
-    if (has_moved(block, &s)) {
-        return true;
-    }
-    copy_bytes(&s, block->guest_size, bytes);
-    return memcmp(bytes, block->bytes, block->guest_size) != 0;
+    return !riscv__read_insn(source, 0, &insn) || needs_step(&t, &insn);
 }
 
 /* Watch first, then copy: what is stored in between is told. */
 static struct jit_block *make_block(struct xbar_riscv_hart *hart,
-                                    struct source *source)
+                                    struct riscv_source *source)
 {
     riscv__code_watch(hart, source->pc, source->home);
-    copy_source(source, MAX_BYTES);
-    return starts_with_step(source) ? NULL : translate(hart, source);
+    riscv__copy_source(source, RISCV_BLOCK_BYTES);
+    return starts_with_step(hart, source) ? NULL : translate(hart, source);
 }
 
 struct jit_block *riscv__block(struct xbar_riscv_hart *hart)
 {
-    struct source source;
+    struct riscv_source source;
     struct jit_block *block;
 
-    if (!find_source(hart, &source)) {
+    if (!riscv__find_source(hart, &source)) {
         return NULL;
     }
     block = jit_cache__find(hart->jit->cache, &source.key);
-    if (block != NULL && unlikely(has_moved(block, &source))) {
+    if (block != NULL && unlikely(riscv__source_moved(block, &source))) {
         jit_cache__drop(hart->jit->cache, block);
         block = NULL;
     }
     if (block != NULL) {
         return block;
     }
-    copy_source(&source, 4);
-    return starts_with_step(&source) ? NULL : make_block(hart, &source);
+    riscv__copy_source(&source, 4);
+    return starts_with_step(hart, &source) ? NULL : make_block(hart, &source);
 }

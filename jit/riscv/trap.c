@@ -146,7 +146,12 @@ uint64_t riscv__mip(struct xbar_riscv_hart *hart)
     uint64_t lines =
         atomic_load_explicit(&hart->irq_lines, memory_order_acquire);
 
-    return lines | hart->mip_soft | (riscv__timer_fired(hart) ? MIP_MTIP : 0);
+    uint64_t soft = hart->mip_soft;
+
+    if (hart->menvcfg & ENVCFG_STCE) {
+        soft &= ~MIP_STIP; /* stimecmp drives it */
+    }
+    return lines | soft | riscv__timer_lines(hart);
 }
 
 /* What may be taken now, all for one mode; those for M go first. */

@@ -54,7 +54,7 @@ struct generator {
     uint64_t rng;
     unsigned loop_left;  /* units until the open loop ends; 0: none is open */
     size_t loop_start;   /* its first slot */
-    bool counters;       /* may go to registers */
+    bool ours;           /* may go to registers */
     unsigned calls_left; /* few, or the slots would not suffice */
 };
 
@@ -126,7 +126,7 @@ static bool is_reserved(unsigned reg)
 static bool is_memory_class(unsigned class)
 {
     return class == RISCV_CLASS_LOAD || class == RISCV_CLASS_STORE ||
-           class == RISCV_CLASS_AMO;
+           class == RISCV_CLASS_AMO || class == RISCV_CLASS_CBO;
 }
 
 static bool writes_x(const struct riscv_insn *insn)
@@ -175,7 +175,7 @@ static uint32_t with_random_csr(struct generator *g, uint32_t bits)
         csr = absent[below(g, ARRAY_SIZE(absent))];
     } else if (one_in(g, 12)) {
         csr = counters[below(g, ARRAY_SIZE(counters))];
-        if (!g->counters || csr == CSR_TIME) {
+        if (!g->ours || csr == CSR_TIME) {
             bits &= ~(31u << 7);
         }
         bits &= one_in(g, 2) ? ~(31u << 15) : UINT32_MAX;
@@ -337,12 +337,22 @@ static unsigned class_of(size_t row)
     return riscv__ops[insn_row(row).op].class;
 }
 
-static size_t random_row_of_class(struct generator *g, unsigned class)
+static size_t random_row(struct generator *g)
 {
     size_t row;
 
     do {
         row = below(g, (uint32_t)insn_row_count);
+    } while (!g->ours && !insn_row_has_oracle(row));
+    return row;
+}
+
+static size_t random_row_of_class(struct generator *g, unsigned class)
+{
+    size_t row;
+
+    do {
+        row = random_row(g);
     } while (class_of(row) != class);
     return row;
 }
@@ -595,11 +605,11 @@ void insn_generate_state(struct insn_sequence *sequence, uint64_t seed)
     fill_state(&g);
 }
 
-void insn_generate(struct insn_sequence *sequence, uint64_t seed, bool counters)
+void insn_generate(struct insn_sequence *sequence, uint64_t seed, bool ours)
 {
     struct generator g = { .sequence = sequence,
                            .rng = random_mix(seed),
-                           .counters = counters,
+                           .ours = ours,
                            .calls_left = MAX_CALLS };
     uint32_t units = MIN_UNITS + below(&g, MAX_UNITS - MIN_UNITS);
 
@@ -607,7 +617,7 @@ void insn_generate(struct insn_sequence *sequence, uint64_t seed, bool counters)
     sequence->count = 0;
     fill_state(&g);
     while (units-- > 0) {
-        emit_row(&g, below(&g, (uint32_t)insn_row_count));
+        emit_row(&g, random_row(&g));
         step_call(&g);
         step_loop(&g);
     }

@@ -34,11 +34,10 @@ struct insn_sequence {
 
 /**
  * insn_generate() - the sequence of @seed, the same on every host
- * @counters: instret and cycle are read into registers: equal in engines of
- * ours, but not elsewhere
+ * @ours: for engines of ours alone: instret and cycle are read into registers,
+ * and there are rows without an oracle
  */
-void insn_generate(struct insn_sequence *sequence, uint64_t seed,
-                   bool counters);
+void insn_generate(struct insn_sequence *sequence, uint64_t seed, bool ours);
 
 /** insn_generate_state() - other registers and data for the same code */
 void insn_generate_state(struct insn_sequence *sequence, uint64_t seed);

@@ -38,11 +38,13 @@
 enum csr {
     CSR_FCSR = 0x003,
     CSR_SCOUNTEREN = 0x106,
+    CSR_SENVCFG = 0x10a,
     CSR_SATP = 0x180,
     CSR_MSTATUS = 0x300,
     CSR_MIE = 0x304,
     CSR_MTVEC = 0x305,
     CSR_MCOUNTEREN = 0x306,
+    CSR_MENVCFG = 0x30a,
     CSR_MSCRATCH = 0x340,
     CSR_MEPC = 0x341,
     CSR_MCAUSE = 0x342,
@@ -129,9 +131,6 @@ static void reset(struct insn_machine *machine)
     put_csr(machine, CSR_MTVEC, HANDLER);
     put_csr(machine, CSR_MCOUNTEREN, COUNTERS_ON);
     put_csr(machine, CSR_SCOUNTEREN, COUNTERS_ON);
-    if (machine->config.paged) {
-        put_csr(machine, CSR_SATP, PAGING_SATP);
-    }
 }
 
 struct insn_machine *insn_machine_new(const struct insn_machine_config *config)
@@ -201,10 +200,24 @@ static uint32_t bits_at(const struct insn_machine *machine, uint64_t pc)
 /* As programs have it, or off, initial or clean one time in eight. */
 static uint64_t fpu_status(const struct insn_machine *machine, uint64_t seed)
 {
-    if (!machine->config.vary_fpu || seed % 8 != 0) {
+    if (!machine->config.vary_state || seed % 8 != 0) {
         return MSTATUS_FS_ON;
     }
     return seed / 8 % 3 * MSTATUS_FS_STEP;
+}
+
+/* Each bit is on three times in four; a CBIE of 2 keeps the last one's. */
+static void load_environment(struct insn_machine *machine, uint64_t seed)
+{
+    const uint64_t cbo = 0x30 | 0x40 | 0x80;
+    const uint64_t adue = UINT64_C(1) << 61;
+
+    if (machine->config.vary_state) {
+        put_csr(machine, CSR_MENVCFG,
+                (random_mix(seed) | random_mix(~seed)) & (cbo | adue));
+        put_csr(machine, CSR_SENVCFG,
+                (random_mix(seed + 1) | random_mix(~seed - 1)) & cbo);
+    }
 }
 
 static void set_timer(struct insn_machine *machine)
@@ -232,11 +245,15 @@ static void load_clock(struct insn_machine *machine, uint64_t seed)
 /* Returns the bits of mstatus that go with them. */
 static uint64_t load_tables(struct insn_machine *machine, uint64_t seed)
 {
+    struct insn_paging paging;
+
     if (!machine->config.paged) {
         return 0;
     }
     machine->launch = SYNC;
-    return insn_paging_make(insn_board_tables(&machine->board), seed).mstatus;
+    paging = insn_paging_make(insn_board_tables(&machine->board), seed);
+    put_csr(machine, CSR_SATP, paging.satp);
+    return paging.mstatus;
 }
 
 static void load_state(struct insn_machine *machine, const struct insn_case *in)
@@ -253,6 +270,7 @@ static void load_state(struct insn_machine *machine, const struct insn_case *in)
             fpu_status(machine, in->data_seed) |
                 load_tables(machine, in->data_seed));
     put_csr(machine, CSR_MEPC, in->start);
+    load_environment(machine, in->data_seed);
     insn_fill(machine->data_words, in->data_seed);
     insn_board_write_data(&machine->board, machine->data_words);
     load_clock(machine, in->data_seed);

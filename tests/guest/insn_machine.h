@@ -18,9 +18,10 @@ struct insn_machine_config {
     size_t code_limit;
     /* Not 0: the deterministic clock, and timer interrupts in U-mode. */
     uint32_t insns_per_tick;
-    /* What qemu-riscv64 cannot do: the FPU off, initial or clean. */
-    bool vary_fpu;
-    /* Under Sv39, in S-mode or U-mode: see insn_paging.h. */
+    /* What qemu-riscv64 cannot do: the FPU off, initial or clean; cache-block
+     * instructions; A and D bits that are software's. */
+    bool vary_state;
+    /* Translated, in S-mode or U-mode: see insn_paging.h. */
     bool paged;
 };
 

@@ -21,6 +21,9 @@ enum {
 #define MSTATUS_TW    (UINT64_C(1) << 21)
 #define MSTATUS_TSR   (UINT64_C(1) << 22)
 
+#define SATP_SV39 (UINT64_C(8) << 60)
+#define SATP_SV48 (UINT64_C(9) << 60)
+
 #define ENTRIES    512
 #define DATA_PAGES (GUEST_DATA_SIZE / GUEST_PAGE)
 #define CODE_PAGES (GUEST_CODE_SIZE / GUEST_PAGE)
@@ -117,10 +120,14 @@ static void map_data(struct pager *p)
 struct insn_paging insn_paging_make(uint64_t *tables, uint64_t seed)
 {
     struct pager p = { .tables = tables, .rng = seed };
-    struct insn_paging paging = { MSTATUS_TVM | MSTATUS_TW | MSTATUS_TSR };
+    struct insn_paging paging = {
+        .mstatus = MSTATUS_TVM | MSTATUS_TW | MSTATUS_TSR,
+    };
 
     p.user = one_in(&p, 2);
     memset(tables, 0, PAGING_TABLES_SIZE);
+    paging.satp = (one_in(&p, 2) ? SATP_SV39 : SATP_SV48) | PAGING_TABLES >> 12;
+    *entry(&p, ROOT, 0) = table_at(ROOT);
     *entry(&p, ROOT, GUEST_CODE >> 30) = table_at(MIDDLE);
     map_code(&p);
     map_data(&p);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sv39 under the world of insn_abi.h, made anew for each sequence: code and
- * data lie where they are without it, but for what a seed decides.
+ * Sv39 or Sv48 under the world of insn_abi.h, made anew for each sequence: code
+ * and data lie where they are without it, but for what a seed decides.
  *
+ *   root[0] --> root: the level that Sv48 has more
  *   root[1] --> middle[code] --> 4 KiB pages, or one of 2 MiB
  *               middle[data] --> the same; 4 KiB pages are shuffled
  *
@@ -18,11 +19,10 @@
 #define PAGING_TABLES      UINT64_C(0x38000000)
 #define PAGING_TABLES_SIZE GUEST_DATA_SIZE /* insn_digest() takes as much */
 
-#define PAGING_SATP (UINT64_C(8) << 60 | PAGING_TABLES >> 12)
-
 /* What goes with the tables. */
 struct insn_paging {
     uint64_t mstatus; /* MPP, SUM, MXR; S-mode may not touch translation */
+    uint64_t satp;
 };
 
 /** insn_paging_make() - fill @tables, which are at PAGING_TABLES */

@@ -29,6 +29,12 @@ struct insn_row insn_row(size_t row)
                               .op = (uint8_t)row };
 }
 
+bool insn_row_has_oracle(size_t row)
+{
+    return row != RISCV_OP_CZERO_EQZ && row != RISCV_OP_CZERO_NEZ &&
+           row != RISCV_OP_CTZW;
+}
+
 size_t insn_row_of(uint32_t bits)
 {
     struct riscv_insn insn;

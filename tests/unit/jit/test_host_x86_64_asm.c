@@ -124,6 +124,9 @@ static void check_immediate(char *text, const struct x86_operands *o)
     char *comma = strrchr(text, ',');
     uint64_t mask = o->width == 8 ? UINT64_MAX : UINT32_MAX;
 
+    if (!comma) {
+        print_error("no immediate in '%s'\n", text);
+    }
     assert_non_null(comma);
     *comma = 0;
     assert_int_equal(strtoull(comma + 1, NULL, 0) & mask,
@@ -156,6 +159,14 @@ static void expected_text(char *buf, size_t size, const struct x86_row *row,
     case X86_FORM_RMI:
     case X86_FORM_RMV:
         snprintf(buf + n, size - n, " %s, %s", reg, rm);
+        break;
+    case X86_FORM_RVM:
+        snprintf(buf + n, size - n, " %s, %s, %s", reg,
+                 reg_name(o->reg2, o->width), rm);
+        break;
+    case X86_FORM_RMS:
+        snprintf(buf + n, size - n, " %s, %s, %s", reg, rm,
+                 reg_name(o->reg2, o->width));
         break;
     case X86_FORM_MC:
         snprintf(buf + n, size - n, " %s, cl", rm);
@@ -234,6 +245,11 @@ static void check_one(enum x86_op op, const struct x86_operands *operands)
     checked++;
 }
 
+static bool uses_reg2(enum x86_form form)
+{
+    return form == X86_FORM_RVM || form == X86_FORM_RMS;
+}
+
 static void for_immediates(enum x86_op op, struct x86_operands *o)
 {
     static const int64_t imms[] = { 0,
@@ -263,8 +279,9 @@ static void for_immediates(enum x86_op op, struct x86_operands *o)
             continue;
         }
         check_one(op, o);
-        if (row->form <= X86_FORM_M || row->form == X86_FORM_MC ||
-            row->form == X86_FORM_O || row->form == X86_FORM_NONE) {
+        if (row->form <= X86_FORM_M || uses_reg2(row->form) ||
+            row->form == X86_FORM_MC || row->form == X86_FORM_O ||
+            row->form == X86_FORM_NONE) {
             return; /* takes none: once is enough */
         }
     }
@@ -299,9 +316,10 @@ static void for_operands(enum x86_op op, struct x86_operands *o)
     }
     for (unsigned base = 0; base < 16 && !(row->flags & X86_MEMONLY); base++) {
         o->rm = x86_r(base);
+        o->reg2 = (o->reg + 7 * base) % 16;
         for_immediates(op, o);
     }
-    if (o->reg % 5 == 0) {
+    if (o->reg % 5 == 0 && !(row->flags & X86_REGONLY)) {
         for_memory(op, o);
     }
 }
@@ -309,7 +327,8 @@ static void for_operands(enum x86_op op, struct x86_operands *o)
 static bool uses_reg(enum x86_form form)
 {
     return form == X86_FORM_RM || form == X86_FORM_MR || form == X86_FORM_RMI ||
-           form == X86_FORM_RMV || form == X86_FORM_O || form == X86_FORM_OI;
+           form == X86_FORM_RMV || form == X86_FORM_O || form == X86_FORM_OI ||
+           uses_reg2(form);
 }
 
 static void check_row(enum x86_op op)

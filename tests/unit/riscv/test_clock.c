@@ -76,13 +76,13 @@ static void test_slice_ends_at_the_comparator(void **state)
         hart->stats.instructions += rig_random(&seed) % 1000;
         now = riscv__time(hart);
         xbar_riscv_set_timecmp(hart, now + 1 + rig_random(&seed) % 500);
-        assert_false(riscv__timer_fired(hart));
+        assert_int_equal(riscv__timer_lines(hart), 0);
         slice = riscv__clock_slice(hart);
         assert_in_range(slice, 1, 100000);
         hart->stats.instructions += slice - 1;
-        assert_false(riscv__timer_fired(hart));
+        assert_int_equal(riscv__timer_lines(hart), 0);
         hart->stats.instructions++;
-        exact += riscv__timer_fired(hart);
+        exact += riscv__timer_lines(hart) == MIP_MTIP;
         close_rig(NULL);
     }
     assert_true(exact > 1500);
@@ -135,12 +135,42 @@ static void test_skip(void **state)
     rig.hart->mie = MIP_MTIP;
     assert_true(riscv__clock_skip(rig.hart));
     assert_int_equal(riscv__time(rig.hart), 1000);
-    assert_true(riscv__timer_fired(rig.hart));
+    assert_int_equal(riscv__timer_lines(rig.hart), MIP_MTIP);
     assert_true(riscv__clock_skip(rig.hart)); /* never back */
     assert_int_equal(riscv__time(rig.hart), 1000);
     rig.hart->stats.instructions = 35;
     assert_int_equal(riscv__time(rig.hart), 1001);
     assert_int_equal(riscv__clock_wait_ns(rig.hart), UINT64_MAX);
+}
+
+/* The supervisor's comparator: slices, lines and wfi look at both. */
+static void test_stimecmp(void **state)
+{
+    (void)state;
+    open_deterministic(10);
+    rig.hart->stimecmp = 30;
+    xbar_riscv_set_timecmp(rig.hart, 50);
+    assert_int_equal(riscv__clock_slice(rig.hart), 500); /* it is off */
+    rig.hart->menvcfg |= ENVCFG_STCE;
+    assert_int_equal(riscv__clock_slice(rig.hart), 300);
+    rig.hart->stats.instructions = 300;
+    assert_int_equal(riscv__timer_lines(rig.hart), MIP_STIP);
+    assert_int_equal(riscv__clock_slice(rig.hart), 200);
+    rig.hart->stats.instructions = 500;
+    assert_int_equal(riscv__timer_lines(rig.hart), MIP_STIP | MIP_MTIP);
+
+    rig.hart->stimecmp = 1000;
+    rig.hart->mie = MIP_STIP;
+    assert_true(riscv__clock_skip(rig.hart));
+    assert_int_equal(riscv__time(rig.hart), 1000);
+    rig.hart->mie = MIP_STIP | MIP_MTIP;
+    rig.hart->stimecmp = 3000;
+    xbar_riscv_set_timecmp(rig.hart, 2000);
+    assert_true(riscv__clock_skip(rig.hart));
+    assert_int_equal(riscv__time(rig.hart), 2000);
+    rig.hart->mie = MIP_STIP;
+    rig.hart->menvcfg = 0;
+    assert_false(riscv__clock_skip(rig.hart));
 }
 
 /* Another thread is told the time of the last safe point. */
@@ -278,6 +308,7 @@ int main(void)
         cmocka_unit_test_teardown(test_slice_limits, close_rig),
         cmocka_unit_test_teardown(test_mtip_follows_the_comparator, close_rig),
         cmocka_unit_test_teardown(test_skip, close_rig),
+        cmocka_unit_test_teardown(test_stimecmp, close_rig),
         cmocka_unit_test_teardown(test_other_thread, close_rig),
         cmocka_unit_test_teardown(test_host_rate, close_rig),
         cmocka_unit_test_teardown(test_host_time_moves, close_rig),

@@ -28,7 +28,7 @@ static const struct expectation plain[] = {
     { 0x003, "fcsr",          0xff,       0 },
     { 0x105, "stvec",         ~3ull,      0 },
     { 0x106, "scounteren",    0xffffffff, 0 },
-    { 0x10a, "senvcfg",       1,          0 },
+    { 0x14d, "stimecmp",      ALL,        0 },
     { 0x140, "sscratch",      ALL,        0 },
     { 0x141, "sepc",          ~1ull,      0 },
     { 0x142, "scause",        ALL,        0 },
@@ -39,7 +39,6 @@ static const struct expectation plain[] = {
     { 0x304, "mie",           0xaaa,      0 },
     { 0x305, "mtvec",         ~3ull,      0 },
     { 0x306, "mcounteren",    0xffffffff, 0 },
-    { 0x30a, "menvcfg",       1,          0 },
     { 0x320, "mcountinhibit", 5,          0 },
     { 0x323, "mhpmevent3",    0,          0 },
     { 0x33f, "mhpmevent31",   0,          0 },
@@ -57,6 +56,7 @@ static const struct expectation plain[] = {
 /* With rules of their own, tested one by one below. */
 static const struct expectation special[] = {
     { 0x100, "sstatus", 0, 0 },  { 0x104, "sie", 0, 0 },
+    { 0x10a, "senvcfg", 0, 0 },  { 0x30a, "menvcfg", 0, 0 },
     { 0x144, "sip", 0, 0 },      { 0x180, "satp", 0, 0 },
     { 0x300, "mstatus", 0, 0 },  { 0x3a0, "pmpcfg0", 0, 0 },
     { 0x3a2, "pmpcfg2", 0, 0 },  { 0xb00, "mcycle", 0, 0 },
@@ -198,6 +198,7 @@ static void test_privilege(void **state)
     set(0x300, MSTATUS_FS);
     set(0x306, ALL);
     set(0x106, ALL);
+    set(0x30a, ALL); /* stimecmp */
     for (unsigned i = 0; i < COUNT(modes); i++) {
         for (unsigned csr = 0; csr < 0x1000; csr++) {
             bool allowed = should_exist(csr) && modes[i] >= (csr >> 8 & 3);
@@ -394,6 +395,71 @@ static void test_tvec(void **state)
     }
 }
 
+/* ---- Environment ------------------------------------------------------- */
+
+static void check_envcfg(unsigned csr, uint64_t mask)
+{
+    uint64_t seed = csr;
+
+    for (unsigned round = 0; round < 200; round++) {
+        uint64_t value = rig_random(&seed), old = get(csr), writable = mask;
+
+        if ((value >> 4 & 3) == 2) {
+            writable &= ~0x30ull; /* reserved: as it was */
+        }
+        set(csr, value);
+        assert_int_equal(get(csr),
+                         (old & ~writable & mask) | (value & writable));
+    }
+}
+
+static void test_envcfg(void **state)
+{
+    (void)state;
+    assert_int_equal(get(0x30a), 1ull << 61);
+    assert_int_equal(get(0x10a), 0);
+    check_envcfg(0x30a, 0xa0000000000000f1);
+    check_envcfg(0x10a, 0xf1);
+}
+
+/* stimecmp exists below M with STCE and mcounteren.TM; M always has it. */
+static void test_stimecmp_access(void **state)
+{
+    (void)state;
+    for (unsigned which = 0; which < 4; which++) {
+        set_mode(PRIV_M);
+        set(0x30a, which & 1 ? 1ull << 63 : 0);
+        set(0x306, which & 2 ? 2 : ~2u);
+        assert_true(can_read(0x14d));
+        set_mode(PRIV_S);
+        assert_int_equal(can_read(0x14d), which == 3);
+        set_mode(PRIV_U);
+        assert_false(can_read(0x14d));
+    }
+}
+
+/* While stimecmp drives STIP, software does not; what it set comes back. */
+static void test_stip(void **state)
+{
+    (void)state;
+    set(0x344, 0x20);
+    assert_int_equal(get(0x344), 0x20);
+    set(0x30a, 1ull << 63);
+    assert_int_equal(get(0x344), 0);
+    set(0x344, 0x222);
+    assert_int_equal(get(0x344), 0x202);
+    set(0x14d, 0);
+    assert_int_equal(get(0x344), 0x222);
+    set(0x344, 0);
+    assert_int_equal(get(0x344), 0x20);
+    set(0x303, 0x20);
+    assert_int_equal(get(0x144), 0x20);
+    set(0x14d, UINT64_MAX);
+    assert_int_equal(get(0x344), 0);
+    set(0x30a, 0);
+    assert_int_equal(get(0x344), 0x20);
+}
+
 /* ---- satp -------------------------------------------------------------- */
 
 static void test_satp_modes(void **state)
@@ -404,8 +470,9 @@ static void test_satp_modes(void **state)
 
         set(0x180, 8ull << 60 | 77);
         set(0x180, value);
-        assert_int_equal(get(0x180),
-                         mode == 0 || mode == 8 ? value : 8ull << 60 | 77);
+        assert_int_equal(get(0x180), mode == 0 || mode == 8 || mode == 9
+                                         ? value
+                                         : 8ull << 60 | 77);
     }
     set(0x180, 8ull << 60 | 0xffffull << 44);
     assert_int_equal(get(0x180) >> 44 & 0xffff, 0xffff);
@@ -507,11 +574,13 @@ static void test_reset(void **state)
     set(0x300, MSTATUS_FS);
     for (unsigned csr = 0; csr < 0xf00; csr++) {
         if (should_exist(csr) && csr != 0x300 && csr != 0x100 && csr != 0x301 &&
-            csr != 0xc01) {
+            csr != 0xc01 && csr != 0x30a && csr != 0x14d) {
             assert_int_equal(get(csr), 0);
         }
     }
     assert_int_equal(get(0x301), MISA);
+    assert_int_equal(get(0x30a), 1ull << 61);
+    assert_int_equal(get(0x14d), UINT64_MAX);
     assert_int_equal(xbar_riscv_get_x(rig.hart, 10), 5);
     assert_int_equal(xbar_riscv_get_pc(rig.hart), RIG_RAM);
 }
@@ -548,6 +617,9 @@ int main(void)
         CASE(test_mip_lines),
         CASE(test_seip_is_not_latched),
         CASE(test_tvec),
+        CASE(test_envcfg),
+        CASE(test_stimecmp_access),
+        CASE(test_stip),
         CASE(test_satp_modes),
         CASE(test_satp_tvm),
         CASE(test_counter_enables),

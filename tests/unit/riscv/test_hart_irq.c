@@ -214,6 +214,49 @@ static void test_timer_set_by_guest(void **state)
     assert_int_equal(xbar_riscv_get_x(rig.hart, 5), 1);
 }
 
+/* stimecmp interrupts S-mode without M-mode, at the same instruction however
+ * the run is cut; writing it takes the interrupt back. */
+static void test_supervisor_timer(void **state)
+{
+    const uint32_t code[] = {
+        insn_csr(1, 0, 0x14d, 6),       /* csrw stimecmp, x6 */
+        insn_addi(5, 5, 1), 0xffdff06f, /* j -4 */
+    };
+    const uint32_t handler[] = {
+        insn_addi(7, 7, 1),
+        insn_csr(1, 0, 0x14d, 8), /* csrw stimecmp, x8 */
+        INSN_SRET,
+    };
+    static const uint64_t pieces[] = { 1, 6, 100000 };
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        xbar_riscv_reset(rig.hart);
+        rig_open_pmp(&rig);
+        xbar_riscv_set_time(rig.hart, 0);
+        rig_code(&rig, 0, code, 3);
+        rig_code(&rig, 0x1000, handler, 3);
+        set_csr(&rig, 0x30a, 1ull << 63);
+        set_csr(&rig, 0x306, 2);
+        set_csr(&rig, 0x303, MIP_STIP);
+        set_csr(&rig, 0x304, MIP_STIP);
+        set_csr(&rig, 0x105, RIG_RAM + 0x1000);
+        set_csr(&rig, 0x100, MSTATUS_SIE);
+        rig.hart->priv = PRIV_S;
+        riscv__update_contexts(rig.hart);
+        xbar_riscv_set_x(rig.hart, 6, 100);
+        xbar_riscv_set_x(rig.hart, 8, UINT64_MAX);
+        for (uint64_t done = 0; done < 3000; done += pieces[i]) {
+            run_exactly(&rig, pieces[i]);
+        }
+        assert_int_equal(xbar_riscv_get_x(rig.hart, 7), 1);
+        assert_int_equal(get_csr(&rig, 0x142), 1ull << 63 | 5);
+        assert_int_equal(get_csr(&rig, 0x342), 0);
+        /* 1000 instructions: the write, and 999 of the loop. */
+        assert_int_equal(get_csr(&rig, 0x141), RIG_RAM + 8);
+    }
+}
+
 /* Idle time is skipped: 1000 s of guest time pass at once. */
 static void test_deterministic_wfi_skips(void **state)
 {
@@ -248,6 +291,7 @@ int main(void)
         CASE(test_host_timer_interrupts_a_loop),
         DETERMINISTIC(test_deterministic_timer),
         DETERMINISTIC(test_timer_set_by_guest),
+        DETERMINISTIC(test_supervisor_timer),
         DETERMINISTIC(test_deterministic_wfi_skips),
     };
 

@@ -157,6 +157,33 @@ static void test_fences(void **state)
 
 /* ---- Traps on purpose -------------------------------------------------- */
 
+/* sinval.vma is refused where sfence.vma is; the two that order it are only
+ * refused in U-mode. */
+static void test_svinval(void **state)
+{
+    const uint32_t sinval = encode(RISCV_OP_SINVAL_VMA, 0, 5, 6, 0);
+    const uint32_t order[] = { riscv__ops[RISCV_OP_SFENCE_W_INVAL].match,
+                               riscv__ops[RISCV_OP_SFENCE_INVAL_IR].match };
+    struct rig *rig = *state;
+    uint64_t fences = rig->hart->stats.sfence_vma;
+
+    exec_ok(rig, sinval);
+    assert_int_equal(rig->hart->stats.sfence_vma, fences + 1);
+    for (unsigned i = 0; i < 2; i++) {
+        set_mode(rig, PRIV_U);
+        exec_is_illegal(rig, order[i]);
+        rig->hart->mstatus |= MSTATUS_TVM;
+        set_mode(rig, PRIV_S);
+        exec_ok(rig, order[i]);
+        exec_is_illegal(rig, sinval);
+        rig->hart->mstatus &= ~MSTATUS_TVM;
+        set_mode(rig, PRIV_S);
+        exec_ok(rig, sinval);
+    }
+    set_mode(rig, PRIV_U);
+    exec_is_illegal(rig, sinval);
+}
+
 static void test_ecall(void **state)
 {
     static const enum riscv_priv modes[] = { PRIV_U, PRIV_S, PRIV_M };
@@ -261,6 +288,7 @@ int main(void)
         TEST(test_instret),
         TEST(test_fcsr_needs_fs),
         TEST(test_fences),
+        TEST(test_svinval),
         TEST(test_ecall),
         TEST(test_ebreak),
         TEST(test_traps_do_not_retire),

@@ -115,8 +115,11 @@ static struct prediction model_leaf(const struct question *q, uint64_t pte,
     uint64_t updated = pte | A | (q->access == TLB_WRITE ? D : 0);
     struct prediction p = { .code = 0 };
 
+    bool is_software = !(rig.hart->menvcfg >> 61 & 1);
+
     if (base % span != 0 ||
-        !model_permits(pte, q->access, regime[0], regime[1], regime[2])) {
+        !model_permits(pte, q->access, regime[0], regime[1], regime[2]) ||
+        (updated != pte && is_software)) {
         return fault(q->access, true);
     }
     p.phys = base + (q->va % span & ~0xfffull);
@@ -151,10 +154,13 @@ static struct prediction model_walk(const struct question *q)
     uint64_t table = (rig.hart->satp & ((1ull << 44) - 1)) << 12;
     bool global = false;
 
-    if ((int64_t)(q->va << 25) >> 25 != (int64_t)q->va) {
+    int levels = rig.hart->satp >> 60 == 9 ? 4 : 3;
+    int above = 64 - 12 - 9 * levels;
+
+    if ((int64_t)(q->va << above) >> above != (int64_t)q->va) {
         return fault(q->access, true);
     }
-    for (int level = 2; level >= 0; level--) {
+    for (int level = levels - 1; level >= 0; level--) {
         uint64_t addr = table + (q->va >> (12 + 9 * level) & 511) * PTE_SIZE;
         uint64_t pte = model_load(addr);
 
@@ -267,20 +273,20 @@ static void randomize_pmp(uint64_t *seed)
     riscv__pmp_write_cfg(pmp, 2, 0x1full << 56);
 }
 
-static struct question random_question(uint64_t *seed)
+static struct question random_question(uint64_t *seed, unsigned va_bits)
 {
     struct question q = {
         .context = 1 + rig_random(seed) % 6,
-        .va = (uint64_t)((int64_t)rig_random(seed) >> 25),
+        .va = (uint64_t)((int64_t)rig_random(seed) >> (64 - va_bits)),
         .access = rig_random(seed) % 3,
     };
 
     switch (rig_random(seed) % 32) {
     case 0:
-        q.va ^= 1ull << (38 + rig_random(seed) % 26);
+        q.va ^= 1ull << (va_bits - 1 + rig_random(seed) % (65 - va_bits));
         break;
     case 1:
-        q.va ^= ~0ull << 39;
+        q.va ^= ~0ull << va_bits;
         break;
     default:
         break;
@@ -327,9 +333,14 @@ static void test_random_walks(void **state)
         randomize_tables(&seed);
         randomize_pmp(&seed);
         use_root(&rig, rig_random(&seed) % TABLES, 0);
+        if (round % 2) {
+            set_satp(&rig, rig.hart->satp ^ 1ull << 60); /* Sv48 */
+        }
+        assert_true(
+            riscv__csr_poke(rig.hart, 0x30a, -(uint64_t)(round % 4 < 2)));
         memcpy(shadow, rig.mem, bytes);
         for (unsigned i = 0; i < 2000; i++) {
-            struct question q = random_question(&seed);
+            struct question q = random_question(&seed, round % 2 ? 48 : 39);
             struct prediction p = model_walk(&q);
 
             check_walk(&q, &tally);
@@ -385,6 +396,48 @@ static void test_no_dirty_bit_on_fault(void **state)
     assert_int_equal(walk(CTX_S, 0x3000, TLB_WRITE, &result),
                      CAUSE_STORE_ACCESS + 1);
     assert_int_equal(*pte_at(&rig, 2, 3), pte);
+}
+
+/* While A and D are software's, missing ones are page faults, and stay so. */
+static void test_software_bits(void **state)
+{
+    struct xbar_tlb_walk result;
+
+    (void)state;
+    simple_tables(&rig);
+    *pte_at(&rig, 2, 3) = make_pte(RIG_RAM + 0x100000, V | R | W);
+    *pte_at(&rig, 2, 4) = make_pte(RIG_RAM + 0x100000, V | R | W | A);
+    assert_true(riscv__csr_poke(rig.hart, 0x30a, 0));
+    assert_int_equal(walk(CTX_S, 0x3000, TLB_READ, &result),
+                     CAUSE_LOAD_PAGE + 1);
+    assert_int_equal(walk(CTX_S, 0x4000, TLB_READ, &result), 0);
+    assert_int_equal(result.prot, TLB_PROT_READ);
+    assert_int_equal(walk(CTX_S, 0x4000, TLB_WRITE, &result),
+                     CAUSE_STORE_PAGE + 1);
+    assert_int_equal(*pte_at(&rig, 2, 3) & (A | D), 0);
+    assert_int_equal(*pte_at(&rig, 2, 4) & (A | D), A);
+    assert_true(riscv__csr_poke(rig.hart, 0x30a, 1ull << 61));
+    assert_int_equal(walk(CTX_S, 0x4000, TLB_WRITE, &result), 0);
+    assert_int_equal(*pte_at(&rig, 2, 4) & (A | D), A | D);
+}
+
+/* Four tables, and a leaf in the first: 512 GiB that begin at 0. */
+static void test_sv48(void **state)
+{
+    struct xbar_tlb_walk result;
+
+    (void)state;
+    simple_tables(&rig);
+    *pte_at(&rig, 3, 1) = make_pte(RIG_RAM, V);
+    *pte_at(&rig, 3, 511) = make_pte(0, V | R | A);
+    *pte_at(&rig, 2, 3) = make_pte(RIG_RAM + 0x100000, V | R | A);
+    set_satp(&rig, 9ull << 60 | (RIG_RAM / PAGE_SIZE + 3));
+    assert_int_equal(walk(CTX_S, 0x8000003abc, TLB_READ, &result), 0);
+    assert_int_equal(result.phys, RIG_RAM + 0x100000);
+    assert_int_equal(walk(CTX_S, 0xffffff8080001234, TLB_READ, &result), 0);
+    assert_int_equal(result.phys, 0x80001000);
+    assert_int_equal(walk(CTX_S, 0x800000000000, TLB_READ, &result),
+                     CAUSE_LOAD_PAGE + 1);
 }
 
 static void test_bare(void **state)
@@ -503,6 +556,8 @@ int main(void)
         CASE(test_random_walks),
         CASE(test_dirty_bit),
         CASE(test_no_dirty_bit_on_fault),
+        CASE(test_software_bits),
+        CASE(test_sv48),
         CASE(test_bare),
         CASE(test_odd_tables),
         CASE(test_update_loses_nothing),

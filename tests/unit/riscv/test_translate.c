@@ -113,8 +113,8 @@ static void test_no_row_calls_a_helper(void **state)
     for (unsigned op = 1; op < RISCV_OP_COUNT; op++) {
         struct jit_block *block;
 
-        if (is_class(op, RISCV_CLASS_FP) || is_class(op, RISCV_CLASS_CSR) ||
-            is_class(op, RISCV_CLASS_SYSTEM)) {
+        if (is_class(op, RISCV_CLASS_FP) || is_class(op, RISCV_CLASS_CBO) ||
+            is_class(op, RISCV_CLASS_CSR) || is_class(op, RISCV_CLASS_SYSTEM)) {
             continue;
         }
         for (unsigned reg = 0; reg < 32; reg++) {

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+#include "jit/riscv/source.h"
+
+uint32_t riscv__jit_mode(const struct xbar_riscv_hart *hart)
+{
+    bool fp = (hart->mstatus & MSTATUS_FS) == MSTATUS_FS;
+
+    return hart->fetch_context |
+           (uint32_t)hart->data_context << MODE_DATA_SHIFT | (fp ? MODE_FP : 0);
+}
+
+/* The exec entry of @va's page, filled if need be, whole-page RAM only. */
+static const TLBInfo *exec_page(struct xbar_riscv_hart *hart, uint64_t va,
+                                const uint8_t **host)
+{
+    void *p;
+
+    *host = tlb_probe(&hart->tlb, hart->fetch_context, va, 2, TLB_EXEC);
+    if (*host == NULL) {
+        if (tlb_host(&hart->tlb, hart->fetch_context, va, 2, TLB_EXEC, &p)) {
+            return NULL;
+        }
+        *host = tlb_probe(&hart->tlb, hart->fetch_context, va, 2, TLB_EXEC);
+    }
+    return *host ? &hart->tlb.info[hart->fetch_context][tlb_index(va)] : NULL;
+}
+
+static uint32_t parcel(const uint8_t *host)
+{
+    return (uint32_t)tlb_ram_load(host, 1);
+}
+
+bool riscv__find_source(struct xbar_riscv_hart *hart, struct riscv_source *s)
+{
+    const TLBInfo *info;
+
+    s->pc = hart->pc;
+    s->host2 = NULL;
+    info = exec_page(hart, s->pc, &s->host);
+    if (info == NULL) {
+        return false;
+    }
+    s->key = (struct jit_key){ .pc = s->pc,
+                               .page = info->phys,
+                               .page2 = JIT_NO_PAGE,
+                               .mode = riscv__jit_mode(hart) };
+    if ((s->pc & ~TLB_PAGE_MASK) == TLB_PAGE_SIZE - 2 &&
+        !riscv__is_compressed(parcel(s->host))) {
+        info = exec_page(hart, s->pc + 2, &s->host2);
+        if (info == NULL) {
+            return false;
+        }
+        s->key.page2 = info->phys;
+    }
+    s->home[0] = (uintptr_t)s->host;
+    s->home[1] = s->host2 ? (uintptr_t)s->host2 : JIT_NO_PAGE;
+    return true;
+}
+
+/* The bytes of a block, taken together from its pages. */
+static void copy_bytes(const struct riscv_source *s, unsigned size,
+                       uint8_t *bytes)
+{
+    for (unsigned i = 0; i < size; i += 2) {
+        uint16_t next =
+            (uint16_t)(i == 2 && s->host2 != NULL ? parcel(s->host2)
+                                                  : parcel(s->host + i));
+
+        memcpy(bytes + i, &next, sizeof(next));
+    }
+}
+
+void riscv__copy_source(struct riscv_source *s, unsigned size)
+{
+    unsigned room = (unsigned)(TLB_PAGE_SIZE - (s->pc & ~TLB_PAGE_MASK));
+
+    if (s->host2 != NULL) {
+        room = 4;
+    }
+    s->size = size < room ? size : room;
+    copy_bytes(s, s->size, s->bytes);
+}
+
+static uint32_t copied_parcel(const struct riscv_source *s, unsigned offset)
+{
+    uint16_t bits;
+
+    memcpy(&bits, s->bytes + offset, sizeof(bits));
+    return bits;
+}
+
+bool riscv__read_insn(const struct riscv_source *s, unsigned offset,
+                      struct riscv_insn *insn)
+{
+    uint32_t bits;
+
+    if (offset + 2 > s->size) {
+        return false;
+    }
+    bits = copied_parcel(s, offset);
+    if (!riscv__is_compressed(bits)) {
+        if (offset + 4 > s->size) {
+            return false;
+        }
+        bits |= copied_parcel(s, offset + 2) << 16;
+    }
+    riscv__decode(insn, bits);
+    return true;
+}
+
+/* Host address of guest-physical @page, or NULL if it is not RAM now. */
+static const uint8_t *page_host(const struct xbar_riscv_hart *hart, hwaddr page)
+{
+    const FlatView *view = address_space_to_flatview(hart->config.as);
+    const FlatRange *range = flatview_lookup(view, page);
+
+    if (!(range->flags & FLAT_RANGE_RAM) || range->first > page ||
+        range->last < page + (TLB_PAGE_SIZE - 1)) {
+        return NULL;
+    }
+    return (const uint8_t *)(uintptr_t)(page + range->host_delta);
+}
+
+bool riscv__source_moved(const struct jit_block *block,
+                         const struct riscv_source *s)
+{
+    return block->home[0] != (uintptr_t)s->host ||
+           (s->host2 != NULL && block->home[1] != (uintptr_t)s->host2);
+}
+
+bool riscv__block_changed(void *opaque, const struct jit_block *block)
+{
+    const struct xbar_riscv_hart *hart = opaque;
+    uint8_t bytes[RISCV_BLOCK_BYTES];
+    struct riscv_source s;
+
+    s.pc = block->key.pc;
+    s.key = block->key;
+    s.host2 = NULL;
+    s.host = page_host(hart, block->key.page);
+    if (s.host == NULL) {
+        return true;
+    }
+    s.host += s.pc & ~TLB_PAGE_MASK;
+    if (block->key.page2 != JIT_NO_PAGE) {
+        s.host2 = page_host(hart, block->key.page2);
+        if (s.host2 == NULL) {
+            return true;
+        }
+    }
+    if (riscv__source_moved(block, &s)) {
+        return true;
+    }
+    copy_bytes(&s, block->guest_size, bytes);
+    return memcmp(bytes, block->bytes, block->guest_size) != 0;
+}
