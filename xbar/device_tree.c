@@ -146,9 +146,20 @@ static void put_memory(struct tree *tree, uint64_t ram_size)
     end_node(tree);
 }
 
+/* In the order that the old property wants them: by category, then by name. */
+/* clang-format off */
+#define MULTI_LETTER(_) \
+    _("zicbom") _("zicboz") _("zicntr") _("zicond") _("zicsr") _("zifencei") \
+    _("zba") _("zbb") _("zbs") \
+    _("sstc") _("svadu") _("svinval")
+/* clang-format on */
+#define AS_SUFFIX(name) "_" name
+#define AS_STRING(name) "\0" name
+
 /*
  * The ISA is given twice: the old property for U-Boot and OpenSBI 1.1, the
- * pair that replaces it for OpenSBI 1.6 and Linux.
+ * pair that replaces it for OpenSBI 1.6 and Linux. Svadu without Svade says
+ * that page-table walks set A and D from the start.
  */
 static void put_cpus(struct tree *tree)
 {
@@ -161,11 +172,13 @@ static void put_cpus(struct tree *tree)
     put_cell(tree, "reg", 0);
     put_text(tree, "status", "okay");
     put_text(tree, "compatible", "riscv");
-    put_text(tree, "riscv,isa", "rv64imafdc_zicntr_zicsr_zifencei");
+    put_text(tree, "riscv,isa", "rv64imafdc" MULTI_LETTER(AS_SUFFIX));
     put_text(tree, "riscv,isa-base", "rv64i");
     put_texts(tree, "riscv,isa-extensions",
-              "i\0m\0a\0f\0d\0c\0zicntr\0zicsr\0zifencei");
-    put_text(tree, "mmu-type", "riscv,sv39");
+              "i\0m\0a\0f\0d\0c" MULTI_LETTER(AS_STRING));
+    put_cell(tree, "riscv,cbom-block-size", CACHE_BLOCK_SIZE);
+    put_cell(tree, "riscv,cboz-block-size", CACHE_BLOCK_SIZE);
+    put_text(tree, "mmu-type", "riscv,sv48");
 
     begin_node(tree, "interrupt-controller");
     put_text(tree, "compatible", "riscv,cpu-intc");

@@ -53,4 +53,7 @@
 
 #define TIMEBASE_HZ UINT64_C(10000000)
 
+/* Bytes of a cache block, for cbo instructions: the hart's. */
+#define CACHE_BLOCK_SIZE 64
+
 #endif

@@ -19,14 +19,16 @@ from guestio import (ENGINE, OPENSBI, UBOOT, XBAR, Terminal, check,
 
 QEMU = "qemu-system-riscv64"
 # QEMU's hart without what ours has not.
-QEMU_CPU = ("rv64,h=off,sstc=off,zba=off,zbb=off,zbc=off,zbs=off,pmu-num=0")
+QEMU_CPU = ("rv64,h=off,sstc=on,zba=on,zbb=on,zbc=off,zbs=on,svinval=on,"
+            "pmu-num=0")
 
 # Typed into both; all of their output is compared. The pattern, if any, must
 # be in it: these are known without QEMU.
 COMMANDS = [
     ("echo hello $arch $board", r"hello riscv qemu-riscv"),
     ("bdinfo", r"-> size     = 0x0000000020000000"),
-    ("cpu list", r"0: cpu@0 +rv64imafdc_zicntr_zicsr_zifencei"),
+    ("cpu list", r"0: cpu@0 +rv64imafdc_zicbom_zicboz_zicntr_zicond_zicsr_"
+                 r"zifencei_zba_zbb_zbs_sstc_svadu_svinval"),
     ("sbi", r"OpenSBI 1\.1"),
     ("md.l 80200000 4", r"80200000: "),
     ("mw.l 84000000 12345678 4", None),
@@ -175,7 +177,8 @@ def test_banners():
     """OpenSBI and U-Boot print their banners"""
     text = SESSIONS.ours().boot
     for part in ("OpenSBI v1.1", "Boot HART Base ISA        : rv64imafdc",
-                 "U-Boot 2", "DRAM:  512 MiB"):
+                 "Boot HART ISA Extensions  : time,sstc", "U-Boot 2",
+                 "DRAM:  512 MiB"):
         check(part in text, f"{part!r} in {text!r}")
 
 
