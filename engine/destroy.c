@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "engine/engine_internal.h"
+#include "engine/memory_ram.h"
 
 struct region_ending {
     struct region_ending *next;
@@ -265,6 +266,21 @@ void xbar_region_put(MemoryRegion *mr)
     xbar_assert(old != 0);
     if (owner && engine->config.owner_unref) {
         engine->config.owner_unref(owner);
+    }
+}
+
+void memory_region_ref(MemoryRegion *mr)
+{
+    if (mr && mr->engine) {
+        xbar_region_get(mr);
+    }
+}
+
+/* Not below 0: the caller's mistake must not free what views have. */
+void memory_region_unref(MemoryRegion *mr)
+{
+    if (mr && mr->engine && __atomic_load_n(&mr->refs, __ATOMIC_RELAXED)) {
+        xbar_region_put(mr);
     }
 }
 

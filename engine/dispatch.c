@@ -295,8 +295,9 @@ static MemTxResult access_ram(const struct access *a, unsigned size_log2,
                               uint64_t *value)
 {
     const struct xbar_ram_block *block = a->mr->ram_block;
+    uint64_t size = ram__size(block);
 
-    if (a->offset >= block->size || a->size > block->size - a->offset) {
+    if (a->offset >= size || a->size > size - a->offset) {
         return MEMTX_DECODE_ERROR;
     }
     if (!a->is_write) {
@@ -313,7 +314,7 @@ static MemTxResult access_general(struct access *a, unsigned size_log2,
                                   uint64_t *value, bool swap)
 {
     MemTxResult result;
-    bool is_ram = a->mr->ram_block != NULL;
+    bool is_ram = (region__flags(a->mr) & XBAR_REGION_RAM) != 0;
 
     if (!is_ram && a->attrs.memory) {
         result = MEMTX_ACCESS_ERROR;

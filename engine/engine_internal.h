@@ -33,9 +33,9 @@
 /* Bits of MemoryRegion.flags beside enum xbar_region_flags. */
 enum region_private_flags {
     REGION_PUBLIC_FLAGS = 0xffff,
-    REGION_EMPTY = 1 << 16,  /* size 0; last is 0, too */
-    REGION_ALIAS = 1 << 17,  /* made as one, even if its target has ended */
-    REGION_ENDING = 1 << 18, /* destroyed; `done` has not been called yet */
+    REGION_EMPTY = 1 << 16,     /* size 0; last is 0, too */
+    REGION_ALIAS = 1 << 17,     /* made as one, even if its target has ended */
+    REGION_ENDING = 1 << 18,    /* destroyed; `done` has not been called yet */
 };
 
 static_assert(sizeof(uintptr_t) == sizeof(hwaddr),
@@ -44,7 +44,7 @@ static_assert(offsetof(MemoryRegion, addr) == 64,
               "what dispatch reads fits in one cache line");
 static_assert(sizeof(MemoryRegion) <= 200, "a million regions take 200 MB");
 static_assert(XBAR_TREE_MAX_DEPTH < UINT16_MAX, "heights have 16 bits");
-static_assert((unsigned)XBAR_REGION_ROMD <= (unsigned)REGION_PUBLIC_FLAGS,
+static_assert((unsigned)XBAR_REGION_RAM_DEVICE <= (unsigned)REGION_PUBLIC_FLAGS,
               "public and private flags share a word");
 
 /* No thread of glibc or musl has this id: it is an address there. */
@@ -151,6 +151,8 @@ struct xbar_engine {
     struct xbar_participant *next_told; /* where a walk that tells them is */
     struct xbar_access_plan *plans[PLAN_BUCKETS];
     uint64_t next_sequence;
+    struct xbar_ram_block *ram_blocks; /* newest first */
+    uint64_t next_ram_addr;            /* ram_addr_t; never used again */
     uint32_t random;
 
     /* under the writer lock: what waits for readers */
@@ -236,7 +238,15 @@ int tree__detach(MemoryRegion *mr);       /* log, then unlink */
 int tree__alias_detach(MemoryRegion *mr); /* the same for an alias's edge */
 int tree__set_flags(MemoryRegion *mr, uint32_t flags);
 
-/* region.c: give back all that init took; @mr is as if zeroed afterwards */
+/*
+ * region.c: everything but what makes a RAM, I/O or alias region one; then,
+ * for a region that answers accesses, the plan of its ops. If that fails @mr
+ * is as if zeroed. finish: give back all that init took; the same.
+ */
+int region__init(MemoryRegion *mr, Object *owner, const char *name,
+                 uint64_t size) XBAR_MUST_CHECK;
+int region__make_leaf(MemoryRegion *mr, const MemoryRegionOps *ops)
+    XBAR_MUST_CHECK;
 void region__finish(MemoryRegion *mr);
 void region__free_lock(MemoryRegion *mr);
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/ram.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "engine/alloc.h"
 #include "engine/engine_internal.h"
@@ -10,57 +12,152 @@
 /* Huge pages on x86-64, AArch64 and RISC-V with 4 KiB base pages. */
 #define HUGE_PAGE ((size_t)2 << 20)
 
-/* ---- Blocks ------------------------------------------------------------ */
+/* Blocks are numbered from multiples of 64 pages: bitmaps by words. */
+#define RAM_ADDR_ALIGN ((ram_addr_t)64 << 12)
+#define RAM_ADDR_MAX   (UINT64_MAX - RAM_ADDR_ALIGN) /* then: no number */
 
-static size_t align_up(size_t n, size_t align)
+/* ---- Mapping ----------------------------------------------------------- */
+
+static uint64_t align_up(uint64_t n, uint64_t align)
 {
     return (n + align - 1) & ~(align - 1);
 }
 
 /*
  * Blocks of at least a huge page start on a huge page's boundary, or the
- * kernel could not use one for the first part. The slack is address space,
- * not memory: it is never touched.
+ * kernel could not use one for the first part.
  */
-static bool map_block(struct xbar_ram_block *block)
+static uint64_t choose_align(const struct xbar_ram_block *block)
 {
-    size_t slack = block->size >= HUGE_PAGE ? HUGE_PAGE : 0;
-    uintptr_t start;
-    void *mapping;
+    uint64_t align = block->page_size;
 
-    if (block->size > SIZE_MAX / 2) {
-        return false;
+    if (block->align > align) {
+        align = block->align;
     }
-    block->mapped = (size_t)block->size + slack;
-    mapping = mmap(NULL, block->mapped, PROT_READ | PROT_WRITE,
-                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (mapping == MAP_FAILED) {
-        return false;
-    }
-    start =
-        slack ? align_up((uintptr_t)mapping, HUGE_PAGE) : (uintptr_t)mapping;
-    block->mapping = mapping;
-    block->host = (uint8_t *)start;
-    if (slack) {
-        /* Advice: a kernel without huge pages works, too. */
-        (void)madvise(block->host, (size_t)block->size, MADV_HUGEPAGE);
-    }
-    return true;
+    return block->max_size >= HUGE_PAGE && align < HUGE_PAGE ? HUGE_PAGE
+                                                             : align;
 }
 
-struct xbar_ram_block *ram__new(struct xbar_engine *engine, uint64_t size)
+/* Address space, aligned and without memory; the slack is given back. */
+static void *reserve(size_t length, size_t align)
 {
-    struct xbar_ram_block *block = xbar_alloc(engine, sizeof(*block));
+    uint8_t *start, *aligned;
+    size_t lead;
 
-    if (!block) {
+    start = mmap(NULL, length + align, PROT_NONE,
+                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (start == MAP_FAILED) {
         return NULL;
     }
-    block->size = size;
-    if (size && !map_block(block)) {
-        xbar_free(engine, block, sizeof(*block));
-        return NULL;
+    aligned = (uint8_t *)align_up((uintptr_t)start, align);
+    lead = (size_t)(aligned - start);
+    if (lead) {
+        munmap(start, lead);
     }
-    return block;
+    if (align - lead) {
+        munmap(aligned + length, align - lead);
+    }
+    return aligned;
+}
+
+/*
+ * A read-only file is mapped privately, and writable: nothing can reach the
+ * file, and a loader that patches a ROM does not trap.
+ */
+static int choose_map_flags(const struct xbar_ram_block *block)
+{
+    bool shared = (block->flags & RAM_SHARED) && !(block->flags & RAM_READONLY);
+
+    return MAP_FIXED | (shared ? MAP_SHARED : MAP_PRIVATE) |
+           (block->fd < 0 ? MAP_ANONYMOUS : 0) |
+           (block->flags & RAM_NORESERVE ? MAP_NORESERVE : 0);
+}
+
+static int map_block(struct xbar_ram_block *block, uint64_t offset)
+{
+    uint64_t align = choose_align(block);
+    size_t length;
+    void *at;
+
+    if (block->max_size > SIZE_MAX / 4 || align > SIZE_MAX / 4) {
+        return -ENOMEM;
+    }
+    length = (size_t)align_up(block->max_size, block->page_size);
+    at = reserve(length, (size_t)align);
+    if (!at) {
+        return -ENOMEM;
+    }
+    if (mmap(at, length, PROT_READ | PROT_WRITE, choose_map_flags(block),
+             block->fd, (off_t)offset) == MAP_FAILED) {
+        int rc = -errno;
+
+        munmap(at, length);
+        return rc;
+    }
+    block->mapping = at;
+    block->mapped = length;
+    block->host = at;
+    if (block->max_size >= HUGE_PAGE) {
+        /* Advice: a kernel without huge pages works, too. */
+        (void)madvise(at, length, MADV_HUGEPAGE);
+    }
+    return 0;
+}
+
+/* ---- Blocks ------------------------------------------------------------ */
+
+/* Memory that is shared, or of the host's huge pages, is a file's. */
+static int open_backing(struct xbar_ram_block *block)
+{
+    bool huge = (block->flags & XBAR_RAM_HUGETLB) != 0;
+
+    if (block->fd < 0 && (huge || (block->flags & RAM_SHARED))) {
+        block->fd = ram__open_memory(block->max_size, huge);
+        if (block->fd < 0) {
+            return -errno;
+        }
+    }
+    block->page_size = ram__page_size(block->fd);
+    return 0;
+}
+
+static int fill_block(struct xbar_ram_block *block, const struct ram_wish *wish)
+{
+    int rc;
+
+    block->max_size = wish->max_size ? wish->max_size : wish->size;
+    block->size = wish->size;
+    block->flags = wish->flags;
+    block->align = wish->align;
+    block->fd = wish->fd;
+    if (block->max_size == 0) {
+        return 0;
+    }
+    rc = open_backing(block);
+    if (!rc && wish->offset % block->page_size != 0) {
+        rc = -EINVAL;
+    }
+    return rc ? rc : map_block(block, wish->offset);
+}
+
+/* On failure the descriptor stays the caller's. */
+int ram__new(struct xbar_engine *engine, const struct ram_wish *wish,
+             struct xbar_ram_block **block)
+{
+    struct xbar_ram_block *new = xbar_alloc(engine, sizeof(*new));
+    int rc;
+
+    if (!new) {
+        return -ENOMEM;
+    }
+    rc = fill_block(new, wish);
+    if (rc) {
+        new->fd = wish->fd >= 0 ? -1 : new->fd;
+        ram__free(engine, new);
+        return rc;
+    }
+    *block = new;
+    return 0;
 }
 
 struct xbar_ram_block *ram__wrap(struct xbar_engine *engine, void *ptr,
@@ -71,21 +168,60 @@ struct xbar_ram_block *ram__wrap(struct xbar_engine *engine, void *ptr,
     if (block) {
         block->host = ptr;
         block->size = size;
+        block->max_size = size;
+        block->fd = -1;
+        block->page_size = ram__page_size(-1);
     }
     return block;
 }
 
+void ram__list(struct xbar_ram_block *block, MemoryRegion *mr)
+{
+    struct xbar_engine *engine = mr->engine;
+
+    xbar_assert(engine__writer_is_mine(engine));
+    block->mr = mr;
+    block->addr = RAM_ADDR_INVALID;
+    if (block->max_size < RAM_ADDR_MAX - engine->next_ram_addr) {
+        block->addr = engine->next_ram_addr;
+        engine->next_ram_addr += align_up(block->max_size + 1, RAM_ADDR_ALIGN);
+    }
+    block->next = engine->ram_blocks;
+    if (block->next) {
+        block->next->prev = block;
+    }
+    engine->ram_blocks = block;
+}
+
+static void unlist(struct xbar_engine *engine, struct xbar_ram_block *block)
+{
+    xbar_assert(engine__writer_is_mine(engine));
+    *(block->prev ? &block->prev->next : &engine->ram_blocks) = block->next;
+    if (block->next) {
+        block->next->prev = block->prev;
+    }
+}
+
 void ram__free(struct xbar_engine *engine, struct xbar_ram_block *block)
 {
-    if (block && block->mapping) {
+    if (!block) {
+        return;
+    }
+    if (block->mr) {
+        unlist(engine, block);
+    }
+    if (block->mapping) {
         munmap(block->mapping, block->mapped);
+    }
+    if (block->fd >= 0) {
+        close(block->fd);
     }
     xbar_free(engine, block, sizeof(*block));
 }
 
 uint64_t ram__limit(const MemoryRegion *mr)
 {
-    return mr->ram_block ? mr->ram_block->size : UINT64_MAX;
+    return mr->ram_block ? ram__size(mr->ram_block) : UINT64_MAX;
 }
 
 /* ---- Access ------------------------------------------------------------ */

@@ -40,8 +40,8 @@ static void free_name(MemoryRegion *mr)
 }
 
 /* Everything but what makes a RAM, I/O or alias region one. */
-static int init_common(MemoryRegion *mr, Object *owner, const char *name,
-                       uint64_t size)
+int region__init(MemoryRegion *mr, Object *owner, const char *name,
+                 uint64_t size)
 {
     struct xbar_engine *engine = xbar_engine_current();
 
@@ -65,7 +65,7 @@ static int init_common(MemoryRegion *mr, Object *owner, const char *name,
 }
 
 /* A region that answers accesses: it gets the plan of its ops. */
-static int init_leaf(MemoryRegion *mr, const MemoryRegionOps *ops)
+int region__make_leaf(MemoryRegion *mr, const MemoryRegionOps *ops)
 {
     struct xbar_engine *engine = mr->engine;
 
@@ -102,7 +102,7 @@ void region__finish(MemoryRegion *mr)
 int memory_region_init(MemoryRegion *mr, Object *owner, const char *name,
                        uint64_t size)
 {
-    return init_common(mr, owner, name, size);
+    return region__init(mr, owner, name, size);
 }
 
 int memory_region_init_io(MemoryRegion *mr, Object *owner,
@@ -114,98 +114,12 @@ int memory_region_init_io(MemoryRegion *mr, Object *owner,
     if (!mr || (ops && !ops__is_consistent(ops))) {
         return -EINVAL;
     }
-    rc = init_common(mr, owner, name, size);
+    rc = region__init(mr, owner, name, size);
     if (!rc) {
         mr->opaque = opaque;
-        rc = init_leaf(mr, ops);
+        rc = region__make_leaf(mr, ops);
     }
     return rc;
-}
-
-/* @block is taken over, also on failure. */
-static int init_with_block(MemoryRegion *mr, struct xbar_ram_block *block,
-                           uint32_t flags)
-{
-    int rc;
-
-    mr->ram_block = block;
-    rc = init_leaf(mr, NULL);
-    if (!rc) {
-        mr->lock = NULL;
-        mr->flags |= XBAR_REGION_RAM | flags;
-    }
-    return rc;
-}
-
-static void finish_locked(MemoryRegion *mr)
-{
-    struct xbar_engine *engine = mr->engine;
-
-    engine__lock_writer(engine);
-    region__finish(mr);
-    engine__unlock_writer(engine);
-}
-
-static int init_ram(MemoryRegion *mr, Object *owner, const char *name,
-                    uint64_t size, uint32_t flags)
-{
-    struct xbar_ram_block *block;
-    int rc = init_common(mr, owner, name, size);
-
-    if (rc) {
-        return rc;
-    }
-    block = ram__new(mr->engine, size);
-    if (!block) {
-        finish_locked(mr);
-        return -ENOMEM;
-    }
-    return init_with_block(mr, block, flags);
-}
-
-static int report_ram(int rc, const char *name, uint64_t size, Error **errp)
-{
-    if (rc) {
-        error_setg(errp, "cannot get %llu bytes of memory for %s: %s",
-                   (unsigned long long)size, name ? name : "a region",
-                   strerror(-rc));
-    }
-    return rc;
-}
-
-int memory_region_init_ram(MemoryRegion *mr, Object *owner, const char *name,
-                           uint64_t size, Error **errp)
-{
-    return report_ram(init_ram(mr, owner, name, size, 0), name, size, errp);
-}
-
-int memory_region_init_rom(MemoryRegion *mr, Object *owner, const char *name,
-                           uint64_t size, Error **errp)
-{
-    return report_ram(init_ram(mr, owner, name, size, XBAR_REGION_READONLY),
-                      name, size, errp);
-}
-
-int memory_region_init_ram_ptr(MemoryRegion *mr, Object *owner,
-                               const char *name, uint64_t size, void *ptr)
-{
-    struct xbar_ram_block *block;
-    int rc;
-
-    /* The memory's end must be an address. */
-    if (!mr || (size && (!ptr || size > UINTPTR_MAX - (uintptr_t)ptr))) {
-        return -EINVAL;
-    }
-    rc = init_common(mr, owner, name, size);
-    if (rc) {
-        return rc;
-    }
-    block = ram__wrap(mr->engine, ptr, size);
-    if (!block) {
-        finish_locked(mr);
-        return -ENOMEM;
-    }
-    return init_with_block(mr, block, 0);
 }
 
 int memory_region_init_alias(MemoryRegion *mr, Object *owner, const char *name,
@@ -220,7 +134,7 @@ int memory_region_init_alias(MemoryRegion *mr, Object *owner, const char *name,
     if (!region__is_usable(orig) || orig->engine != engine) {
         return -EINVAL;
     }
-    rc = init_common(mr, owner, name, size);
+    rc = region__init(mr, owner, name, size);
     if (rc) {
         return rc;
     }
@@ -372,8 +286,68 @@ void *memory_region_get_ram_ptr(MemoryRegion *mr)
             return NULL;
         }
     }
-    if (!mr->ram_block || offset >= mr->ram_block->size) {
+    if (!mr->ram_block || offset >= ram__size(mr->ram_block)) {
         return NULL;
     }
     return mr->ram_block->host + offset;
+}
+
+bool memory_region_is_romd(MemoryRegion *mr)
+{
+    return region__flags(mr) & XBAR_REGION_ROMD;
+}
+
+bool memory_region_is_ram_device(MemoryRegion *mr)
+{
+    return region__flags(mr) & XBAR_REGION_RAM_DEVICE;
+}
+
+bool memory_region_is_nonvolatile(MemoryRegion *mr)
+{
+    return region__flags(mr) & XBAR_REGION_NONVOLATILE;
+}
+
+bool memory_region_is_protected(MemoryRegion *mr)
+{
+    return mr->ram_block && (mr->ram_block->flags & RAM_PROTECTED);
+}
+
+int memory_region_get_fd(MemoryRegion *mr)
+{
+    MemoryRegion *next;
+
+    while ((next = region__alias(mr)) != NULL) {
+        mr = next;
+    }
+    return mr->ram_block ? mr->ram_block->fd : -1;
+}
+
+uint64_t memory_region_get_alignment(const MemoryRegion *mr)
+{
+    return mr->ram_block ? mr->ram_block->align : 0;
+}
+
+ram_addr_t memory_region_get_ram_addr(MemoryRegion *mr)
+{
+    return mr->ram_block ? mr->ram_block->addr : RAM_ADDR_INVALID;
+}
+
+MemoryRegion *memory_region_from_host(void *ptr, ram_addr_t *offset)
+{
+    struct xbar_engine *engine = xbar_engine_current();
+    struct xbar_ram_block *block;
+    MemoryRegion *mr;
+
+    engine__lock_writer(engine);
+    block = engine->ram_blocks;
+    while (block &&
+           (uintptr_t)ptr - (uintptr_t)block->host >= block->max_size) {
+        block = block->next;
+    }
+    mr = block ? block->mr : NULL;
+    if (mr) {
+        *offset = (uintptr_t)ptr - (uintptr_t)block->host;
+    }
+    engine__unlock_writer(engine);
+    return mr;
 }

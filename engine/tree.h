@@ -24,7 +24,8 @@ enum xbar_region_flags {
     XBAR_REGION_READONLY = 1 << 2,
     XBAR_REGION_NONVOLATILE = 1 << 3,
     XBAR_REGION_ENABLED = 1 << 4,
-    XBAR_REGION_ROMD = 1 << 5, /* reads direct, writes to callbacks */
+    XBAR_REGION_ROMD = 1 << 5,       /* reads direct, writes to callbacks */
+    XBAR_REGION_RAM_DEVICE = 1 << 6, /* memory of a device; RAM is set, too */
 };
 
 /** A copy of a region's properties. */

@@ -7,6 +7,7 @@
 #include "engine/engine.h"
 #include "engine/error.h"
 #include "engine/memory.h"
+#include "engine/memory_ram.h"
 #include "engine/tree.h"
 #include "engine/types.h"
 #include "flatview/address_space.h"
