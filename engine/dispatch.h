@@ -46,6 +46,24 @@ XBAR_API MemTxResult memory_region_dispatch_write(MemoryRegion *mr, hwaddr addr,
                                                   MemTxAttrs attrs);
 
 /**
+ * xbar_region_read_bytes() / xbar_region_write_bytes() - 1 to 16 bytes
+ * @buf: in the order of their addresses, whatever the device's order is
+ * @size: any; what is no power of two, or wider than 8, is made of parts that
+ * the device takes, lowest address first
+ *
+ * One access, for all that: the lock is held over all parts, and if `valid`
+ * refuses one of them, or the access is not all inside @mr, no callback is
+ * made. Rows M-35, M-46. Otherwise as memory_region_dispatch_read(); a read
+ * leaves 0 for the parts that failed.
+ */
+XBAR_API MemTxResult xbar_region_read_bytes(MemoryRegion *mr, hwaddr addr,
+                                            void *buf, unsigned size,
+                                            MemTxAttrs attrs);
+XBAR_API MemTxResult xbar_region_write_bytes(MemoryRegion *mr, hwaddr addr,
+                                             const void *buf, unsigned size,
+                                             MemTxAttrs attrs);
+
+/**
  * memory_region_access_valid() - would @mr take this access?
  * @size: bytes, a power of two
  */

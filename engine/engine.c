@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "engine/engine_internal.h"
+#include "engine/guard.h"
 #include "engine/rcu.h"
 
 #define ENTER_DEPTH 8
@@ -58,7 +59,7 @@ static void free_libc(void *opaque, void *ptr, size_t size)
 
 /* ---- Life -------------------------------------------------------------- */
 
-int engine__recursive_mutex_init(pthread_mutex_t *mutex)
+static int init_recursive_mutex(pthread_mutex_t *mutex)
 {
     pthread_mutexattr_t attr;
     int rc = pthread_mutexattr_init(&attr);
@@ -76,11 +77,8 @@ int engine__recursive_mutex_init(pthread_mutex_t *mutex)
 
 static int init_locks(struct xbar_engine *engine)
 {
-    int rc = engine__recursive_mutex_init(&engine->machine_lock);
+    int rc = init_recursive_mutex(&engine->writer_lock);
 
-    if (!rc) {
-        rc = engine__recursive_mutex_init(&engine->writer_lock);
-    }
     if (!rc) {
         rc = -pthread_mutex_init(&engine->reclaim_lock, NULL);
     }
@@ -171,7 +169,6 @@ int xbar_engine_free(struct xbar_engine *engine)
         return -EBUSY;
     }
     code_pages__finish(engine);
-    pthread_mutex_destroy(&engine->machine_lock);
     pthread_mutex_destroy(&engine->writer_lock);
     pthread_mutex_destroy(&engine->reclaim_lock);
     a = engine->allocator;
@@ -225,12 +222,15 @@ bool xbar_engine_is_big_endian(const struct xbar_engine *engine)
 
 void xbar_engine_lock(struct xbar_engine *engine)
 {
-    pthread_mutex_lock(&engine->machine_lock);
+    lock__take(&engine->machine_lock, &guard__chain);
 }
 
 void xbar_engine_unlock(struct xbar_engine *engine)
 {
-    pthread_mutex_unlock(&engine->machine_lock);
+    /* Who has not taken it must not give it away. */
+    if (lock__is_mine(&engine->machine_lock, &guard__chain)) {
+        lock__release(&engine->machine_lock);
+    }
 }
 
 void engine__lock_writer(struct xbar_engine *engine)

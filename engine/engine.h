@@ -96,6 +96,16 @@ struct xbar_engine_config {
     void *reclaim_wanted_opaque;
 
     /*
+     * Told what is worth a line, if @log_mask has its bit (XBAR_LOG_*): a
+     * guest's access that a device refuses, and what device models say with
+     * xbar_log(). On the thread where it happens, maybe inside a callback.
+     * @text has no newline and lives until the return.
+     */
+    void (*log)(void *opaque, unsigned mask, const char *text);
+    void *log_opaque;
+    unsigned log_mask;
+
+    /*
      * Keep a region's owner alive: once for each reference that a view takes
      * to a region, and the opposite when it lets go. Any thread, maybe under
      * the writer lock: must not change the tree. NULL: owners are not counted.
@@ -167,6 +177,25 @@ XBAR_API void xbar_engine_unlock(struct xbar_engine *engine);
  * Return: the number of objects freed, or -errno.
  */
 XBAR_API int64_t xbar_engine_reclaim(struct xbar_engine *engine);
+
+/* ---- The log ----------------------------------------------------------- */
+
+/** What a line is about; values are QEMU's. Row M-34. */
+#define XBAR_LOG_UNIMP       (1u << 10) /* a device does not do that (yet) */
+#define XBAR_LOG_GUEST_ERROR (1u << 11) /* a guest does what it should not */
+
+/**
+ * xbar_log() - a line for the log of an engine
+ * @mask: XBAR_LOG_*, or bits that the embedder gives a meaning
+ * @fmt: one line, with or without a newline; cut at 255 bytes
+ *
+ * The engine is that of the device whose callback this thread is in, if it is
+ * recorded (xbar_access_origin); else the one current on the thread.
+ */
+XBAR_API void xbar_log(unsigned mask, const char *fmt, ...) XBAR_PRINTF(2, 3);
+
+/** xbar_log_is_wanted() - would xbar_log() with @mask tell anybody? */
+XBAR_API bool xbar_log_is_wanted(unsigned mask);
 
 /** Counters since the engine was made; live values where named so. */
 struct xbar_engine_stats {

@@ -27,6 +27,7 @@
 #include "engine/code_pages.h"
 #include "engine/commit.h"
 #include "engine/engine.h"
+#include "engine/lock.h"
 #include "engine/memory.h"
 #include "engine/tree.h"
 
@@ -36,6 +37,8 @@ enum region_private_flags {
     REGION_EMPTY = 1 << 16,     /* size 0; last is 0, too */
     REGION_ALIAS = 1 << 17,     /* made as one, even if its target has ended */
     REGION_ENDING = 1 << 18,    /* destroyed; `done` has not been called yet */
+    REGION_REENTRANT = 1 << 19, /* its own callbacks may reach it */
+    REGION_RECORDED = 1 << 20,  /* asked for; see guard.h */
 };
 
 static_assert(sizeof(uintptr_t) == sizeof(hwaddr),
@@ -128,7 +131,7 @@ struct xbar_engine {
     struct xbar_allocator allocator;
     struct xbar_engine_config config;
 
-    pthread_mutex_t machine_lock;
+    struct engine_lock machine_lock;
     pthread_mutex_t reclaim_lock;
     pthread_mutex_t writer_lock;
 
@@ -178,7 +181,6 @@ void engine__unlock_reclaim(struct xbar_engine *engine);
 /* May this thread wait for a grace period? Asks about all engines. */
 bool engine__may_wait(void);
 uint32_t engine__random(struct xbar_engine *engine);
-int engine__recursive_mutex_init(pthread_mutex_t *mutex) XBAR_MUST_CHECK;
 
 static inline void engine__stat_add(uint64_t *counter, uint64_t n)
 {

@@ -223,6 +223,51 @@ XBAR_API int memory_region_init_alias(MemoryRegion *mr, Object *owner,
 XBAR_API int xbar_region_set_lock_policy(MemoryRegion *mr,
                                          enum xbar_lock_policy policy);
 
+/**
+ * How many callbacks of devices may be under way on one thread, each set off
+ * by the one before. Row M-44.
+ */
+#define XBAR_REENTRY_MAX_DEPTH 8
+
+/** May an access reach a device from one of its own callbacks? */
+enum xbar_reentry {
+    XBAR_REENTRY_DEFAULT, /* refuse; with XBAR_LOCK_NONE: nobody looks */
+    XBAR_REENTRY_REFUSE,
+    XBAR_REENTRY_ALLOW, /* as deep as XBAR_REENTRY_MAX_DEPTH */
+};
+
+/**
+ * xbar_region_set_reentry() - what happens to a device that reaches itself
+ *
+ * A guest may make a device write to its own registers (by DMA, or through
+ * another device) while a callback of it is under way. Such an access is
+ * refused: MEMTX_ACCESS_ERROR, reads give 0, no callback is made, a line for
+ * the log. So is one that would be deeper than XBAR_REENTRY_MAX_DEPTH, even if
+ * re-entry is allowed. Memory, and ROM devices that are read as memory, may
+ * always be reached. Two regions are one device if they have the same owner,
+ * or no owners and the same opaque pointer; a chain of callbacks is one
+ * thread's.
+ *
+ * With XBAR_LOCK_NONE nobody looks by default: the callbacks of such a region
+ * should set off no access that a guest chooses, or ask for REFUSE or ALLOW.
+ *
+ * Row M-44. As xbar_region_set_lock_policy(): 0; -EBUSY; -EINVAL.
+ */
+XBAR_API int xbar_region_set_reentry(MemoryRegion *mr,
+                                     enum xbar_reentry reentry);
+
+/**
+ * xbar_access_depth() / xbar_access_origin() - what set this access off?
+ * @n: 0 is the first device that was entered, xbar_access_depth() - 1 the one
+ * whose callback this is
+ *
+ * Of this thread; regions that are not recorded (above) do not count. The
+ * region is good until that callback returns. Row M-44. Return: NULL if there
+ * is none.
+ */
+XBAR_API unsigned xbar_access_depth(void);
+XBAR_API MemoryRegion *xbar_access_origin(unsigned n);
+
 /* ---- Ending regions ---------------------------------------------------- */
 
 /**

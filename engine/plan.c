@@ -20,6 +20,7 @@ static void fill_plan(struct xbar_engine *engine, struct xbar_access_plan *plan)
 {
     const MemoryRegionOps *ops = plan->ops;
 
+    plan->is_big_endian = ops && ops__is_big_endian(engine, ops);
     for (unsigned log2 = 0; ops && log2 < 4; log2++) {
         unsigned size = 1u << log2;
         uint64_t align_mask = ops->impl.unaligned ? 0 : size - 1;

@@ -36,6 +36,7 @@ struct xbar_access_plan {
     struct xbar_write_step write[4];
     /* private to engine/: the key, and the engine's hash chain */
     const MemoryRegionOps *ops;
+    bool is_big_endian; /* the device's registers */
     struct xbar_access_plan *next;
     uint64_t users; /* regions; the last one frees the plan */
 };

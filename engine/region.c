@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "engine/engine_internal.h"
+#include "engine/guard.h"
 #include "engine/ops.h"
 #include "engine/ram.h"
 
@@ -151,68 +152,95 @@ int memory_region_init_alias(MemoryRegion *mr, Object *owner, const char *name,
 
 /* ---- Lock policy ------------------------------------------------------- */
 
+static bool is_lock_own(const MemoryRegion *mr)
+{
+    return mr->lock && mr->lock != &mr->engine->machine_lock &&
+           mr->lock != &guard__no_lock;
+}
+
 void region__free_lock(MemoryRegion *mr)
 {
-    if (mr->lock && mr->lock != &mr->engine->machine_lock) {
-        pthread_mutex_destroy(mr->lock);
-        xbar_free(mr->engine, mr->lock, sizeof(pthread_mutex_t));
+    if (is_lock_own(mr)) {
+        xbar_free(mr->engine, mr->lock, sizeof(struct engine_lock));
     }
     mr->lock = NULL;
 }
 
-static int new_lock(struct xbar_engine *engine, void **lock)
+/* What stands in place of a lock where there is none. */
+static void *choose_no_lock(const MemoryRegion *mr)
 {
-    pthread_mutex_t *mutex = xbar_alloc(engine, sizeof(*mutex));
-    int rc;
-
-    if (!mutex) {
-        return -ENOMEM;
-    }
-    rc = engine__recursive_mutex_init(mutex);
-    if (rc) {
-        xbar_free(engine, mutex, sizeof(*mutex));
-        return rc;
-    }
-    *lock = mutex;
-    return 0;
+    return mr->flags & REGION_RECORDED ? (void *)&guard__no_lock : NULL;
 }
 
-static int set_policy(MemoryRegion *mr, enum xbar_lock_policy policy)
+static int set_policy(MemoryRegion *mr, unsigned policy)
 {
-    void *lock = NULL;
-    int rc = 0;
+    void *lock = choose_no_lock(mr);
 
-    if (memory_region_is_mapped(mr) ||
-        __atomic_load_n(&mr->refs, __ATOMIC_ACQUIRE)) {
-        return -EBUSY; /* an access may hold the present lock */
-    }
     if (policy == XBAR_LOCK_MACHINE) {
         lock = &mr->engine->machine_lock;
     } else if (policy == XBAR_LOCK_REGION) {
-        rc = new_lock(mr->engine, &lock);
+        lock = xbar_alloc(mr->engine, sizeof(struct engine_lock));
+        if (!lock) {
+            return -ENOMEM;
+        }
     }
-    if (!rc) {
-        region__free_lock(mr);
-        mr->lock = lock;
+    region__free_lock(mr);
+    mr->lock = lock;
+    return 0;
+}
+
+static int set_reentry(MemoryRegion *mr, unsigned reentry)
+{
+    uint32_t flags =
+        mr->flags & ~(uint32_t)(REGION_REENTRANT | REGION_RECORDED);
+
+    if (reentry != XBAR_REENTRY_DEFAULT) {
+        flags |= REGION_RECORDED;
     }
+    if (reentry == XBAR_REENTRY_ALLOW) {
+        flags |= REGION_REENTRANT;
+    }
+    mr->flags = flags;
+    if (!mr->lock || mr->lock == &guard__no_lock) {
+        mr->lock = choose_no_lock(mr);
+    }
+    return 0;
+}
+
+/* Only while no access can be under way. */
+static int set_unmapped(MemoryRegion *mr,
+                        int (*set)(MemoryRegion *mr, unsigned value),
+                        unsigned value)
+{
+    struct xbar_engine *engine = mr->engine;
+    int rc = -EBUSY;
+
+    engine__lock_writer(engine);
+    if (!memory_region_is_mapped(mr) &&
+        !__atomic_load_n(&mr->refs, __ATOMIC_ACQUIRE)) {
+        rc = set(mr, value);
+    }
+    engine__unlock_writer(engine);
     return rc;
 }
 
 int xbar_region_set_lock_policy(MemoryRegion *mr, enum xbar_lock_policy policy)
 {
-    struct xbar_engine *engine;
-    int rc;
-
     if (!region__is_usable(mr) || !mr->ops ||
         (unsigned)policy > XBAR_LOCK_NONE ||
         (policy == XBAR_LOCK_NONE && !ops__is_safe_unlocked(mr->ops))) {
         return -EINVAL;
     }
-    engine = mr->engine;
-    engine__lock_writer(engine);
-    rc = set_policy(mr, policy);
-    engine__unlock_writer(engine);
-    return rc;
+    return set_unmapped(mr, set_policy, policy);
+}
+
+int xbar_region_set_reentry(MemoryRegion *mr, enum xbar_reentry reentry)
+{
+    if (!region__is_usable(mr) || !mr->ops ||
+        (unsigned)reentry > XBAR_REENTRY_ALLOW) {
+        return -EINVAL;
+    }
+    return set_unmapped(mr, set_reentry, reentry);
 }
 
 /* ---- Asking ------------------------------------------------------------ */

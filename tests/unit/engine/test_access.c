@@ -393,9 +393,9 @@ static void *try_machine_lock(void *opaque)
 {
     struct device *d = opaque;
 
-    d->was_locked = pthread_mutex_trylock(&d->engine->machine_lock) != 0;
+    d->was_locked = !lock__try(&d->engine->machine_lock);
     if (!d->was_locked) {
-        pthread_mutex_unlock(&d->engine->machine_lock);
+        lock__release(&d->engine->machine_lock);
     }
     return NULL;
 }
