@@ -9,10 +9,10 @@
 FILTER is a regular expression on names such as integer/sha256/sv39.
 
 A pair runs a program in xbar and then in QEMU (every second pair the other way
-round), each with all of its rounds and with one; the difference of the two CPU
-times, user and system, of the whole process leaves start-up and translation
-of the first round out. (Cold code is all first rounds: its short run has
-none.) Kernels that exist for the host run there, too. A ratio is the median
+round), each with all of its rounds and with one. What is reported is the CPU
+time, user and system, of the long run less the median of the short ones: that
+leaves start-up and translation of the first round out. (Cold code is all
+first rounds: its short run has none.) Kernels that exist for the host run there, too. A ratio is the median
 of the pairs' ratios; a class's is the geometric mean of its programs'.
 
 Every program checks its result in every round. One that fails gets no figure,
@@ -147,7 +147,8 @@ class Case:
         self.name = f"{program.group}/{program.name}/{mode}"
         self.image = image
         self.native = native
-        self.samples = {}  # by machine: seconds of all rounds, one a pair
+        self.whole = {}  # by machine: seconds of the long run, one a pair
+        self.start = {}  # the same of the short run
         self.failed = None
 
     @property
@@ -162,16 +163,37 @@ class Case:
         rounds = self.program.rounds
         # A native round takes a fraction of an emulated one.
         times = 4 if machine.name == "native" else 1
-        short = machine.seconds(path, self.short, scratch)
-        whole = machine.seconds(path, rounds * times, scratch)
-        self.samples.setdefault(machine.name, []).append(
-            max(whole - short, 1e-6) / times)
+        start = machine.seconds(path, self.short, scratch)
+        whole = machine.seconds(path, (rounds - self.short) * times +
+                                self.short, scratch)
+        self.start.setdefault(machine.name, []).append(start / times)
+        self.whole.setdefault(machine.name, []).append(whole / times)
+
+    @property
+    def samples(self):
+        """By machine: seconds of the rounds, one a pair.
+
+        Start-up touches memory for the first time, and varies more than
+        rounds do: of it, the median over all pairs is subtracted.
+        """
+        return {name: [each - statistics.median(self.start[name])
+                       for each in whole]
+                for name, whole in self.whole.items()}
+
+    def settle(self):
+        """After the last pair: no figure out of nothing."""
+        if self.failed:
+            return
+        for name, samples in self.samples.items():
+            if min(samples) <= 0:
+                self.failed = f"{name}: rounds took no longer than start-up"
 
     def ratios(self, other="qemu"):
         """Of each pair: how much faster xbar was."""
-        ours = self.samples.get("xbar") or self.samples.get("interp") or []
+        samples = self.samples
+        ours = samples.get("xbar") or samples.get("interp") or []
         return [theirs / mine for mine, theirs
-                in zip(ours, self.samples.get(other, []))]
+                in zip(ours, samples.get(other, []))]
 
     def nanoseconds(self, seconds):
         rounds = self.program.rounds - self.short
@@ -258,6 +280,8 @@ def measure_all(cases, machines, pairs, scratch):
             progress.step(case.name)
             measure_pair(case, order, scratch)
     progress.end()
+    for case in cases:
+        case.settle()
     return {name: max(times) / min(times) - 1
             for name, times in speeds.items() if len(times) > 1}
 
