@@ -224,7 +224,7 @@ static FORCE_INLINE bool read_short(AddressSpace *as, hwaddr addr,
     struct xbar_rcu_quick section;
     const FlatRange *range;
     const FlatView *view;
-    uint64_t value;
+    uint64_t value = 0;
     bool is_done;
 
     if (unlikely(!xbar_rcu_quick_begin(&section))) {
