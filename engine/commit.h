@@ -95,6 +95,23 @@ int xbar_region_overlaps(const MemoryRegion *mr, hwaddr first, hwaddr last,
                          int (*visit)(void *opaque, MemoryRegion *child),
                          void *opaque);
 
+/* What a renderer asks of each region on its way, and of those that answer. */
+struct xbar_shown {
+    hwaddr addr; /* in the container */
+    uint64_t last;
+    MemoryRegion *alias;
+    hwaddr alias_offset;
+    uint32_t flags; /* enum xbar_region_flags */
+};
+
+/* False if nothing of @mr can be seen: it is disabled or empty. */
+bool xbar_region_peek(const MemoryRegion *mr, struct xbar_shown *shown)
+    XBAR_MUST_CHECK;
+
+/* The host address of byte 0 of a region that answers, or NULL. */
+uint8_t *xbar_region_host(const MemoryRegion *mr);
+const struct xbar_access_plan *xbar_region_plan(const MemoryRegion *mr);
+
 /* Decode order of two siblings: negative if @a wins over @b. */
 int xbar_region_compare(const MemoryRegion *a, const MemoryRegion *b);
 

@@ -10,7 +10,8 @@
  * Carrying goes by height (see nesting.c): whatever shows a region is higher
  * than the region, so when the lowest are done first, a region has all that
  * reaches it before it passes anything on. Each region is visited once, with
- * a set of intervals, however many paths lead to it:
+ * a set of intervals, however many paths lead to it (but where there are few
+ * marks, each may take the way to the first fork or root by itself):
  *
  *        root  h3            marks: disk [0, fff]
  *       /    \
@@ -240,12 +241,38 @@ static int compare_ranges(const void *a, const void *b)
     return (x->first > y->first) - (x->first < y->first);
 }
 
+static bool are_sorted(const struct xbar_range *ranges, size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        if (ranges[i].first < ranges[i - 1].first) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* By insertion: for a few. */
+static void sort_few(struct xbar_range *ranges, size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        struct xbar_range range = ranges[i];
+        size_t k = i;
+
+        for (; k > 0 && ranges[k - 1].first > range.first; k--) {
+            ranges[k] = ranges[k - 1];
+        }
+        ranges[k] = range;
+    }
+}
+
 /* Ascending, disjoint, not touching. */
 static void normalise(struct dirty_node *node)
 {
     size_t kept = 0;
 
-    if (node->count > 1) {
+    if (node->count <= DIRTY_FEW_RANGES) {
+        sort_few(node->ranges, node->count);
+    } else if (!are_sorted(node->ranges, node->count)) {
         qsort(node->ranges, node->count, sizeof(node->ranges[0]),
               compare_ranges);
     }
@@ -307,14 +334,30 @@ static int pass_all_on(struct dirty *dirty)
     return 0;
 }
 
+/* To the first region that is a root, or is shown in more than one place. */
+static int climb(MemoryRegion *mr, struct xbar_range range)
+{
+    while (!mr->roots && !mr->aliased_by) {
+        if (!mr->container || !lift_to_container(mr, &range)) {
+            return 0;
+        }
+        mr = mr->container;
+    }
+    return add_range(mr, &range);
+}
+
 int dirty__carry(struct xbar_engine *engine)
 {
     struct dirty *dirty = &engine->dirty;
+    bool are_few = dirty->count <= DIRTY_FEW_RANGES;
     int rc = 0;
 
     xbar_assert(!dirty->newest);
     for (size_t i = 0; i < dirty->count && !rc; i++) {
-        rc = add_range(dirty->marks[i].mr, &dirty->marks[i].range);
+        const struct dirty_mark *mark = &dirty->marks[i];
+
+        rc = are_few ? climb(mark->mr, mark->range)
+                     : add_range(mark->mr, &mark->range);
     }
     if (!rc) {
         rc = pass_all_on(dirty);

@@ -10,23 +10,46 @@ hwaddr interval__end(const MemoryRegion *node)
                                                 : node->addr + node->last;
 }
 
+/*
+ * Both children are about to be looked at, and are elsewhere in memory: have
+ * them come at the same time, with what is read of them.
+ */
+static void fetch(const MemoryRegion *node)
+{
+    if (node) {
+        __builtin_prefetch(&node->last);
+        __builtin_prefetch(&node->subtree_last);
+    }
+}
+
+static void fetch_children(const MemoryRegion *node)
+{
+    fetch(node->left);
+    fetch(node->right);
+}
+
 static bool is_before(const MemoryRegion *a, const MemoryRegion *b)
 {
     return a->addr < b->addr ||
            (a->addr == b->addr && a->sequence < b->sequence);
 }
 
+/* Something with this end and this height is below @node. */
+static void raise(MemoryRegion *node, hwaddr end, uint16_t height)
+{
+    if (end > node->subtree_last) {
+        node->subtree_last = end;
+    }
+    if (height > node->subtree_height) {
+        node->subtree_height = height;
+    }
+}
+
 /* Fold a child's aggregates into its parent's. */
 static void gather(MemoryRegion *node, const MemoryRegion *child)
 {
-    if (!child) {
-        return;
-    }
-    if (child->subtree_last > node->subtree_last) {
-        node->subtree_last = child->subtree_last;
-    }
-    if (child->subtree_height > node->subtree_height) {
-        node->subtree_height = child->subtree_height;
+    if (child) {
+        raise(node, child->subtree_last, child->subtree_height);
     }
 }
 
@@ -79,11 +102,23 @@ void interval__insert(MemoryRegion **root, MemoryRegion *node)
 
     if (!top || node->heap_key > top->heap_key) {
         split(top, node, &node->left, &node->right);
+        update(node);
         *root = node;
-    } else {
-        interval__insert(is_before(node, top) ? &top->left : &top->right, node);
+        return;
     }
-    update(*root);
+    fetch_children(top);
+    interval__insert(is_before(node, top) ? &top->left : &top->right, node);
+    raise(top, interval__end(node), node->height);
+}
+
+/*
+ * May @top's aggregates fall when @node goes? A height of 0 is never the only
+ * one. Most often they stay, and the other child need not be looked at.
+ */
+static bool rests_on(const MemoryRegion *top, const MemoryRegion *node)
+{
+    return top->subtree_last == interval__end(node) ||
+           (node->height && top->subtree_height == node->height);
 }
 
 void interval__remove(MemoryRegion **root, MemoryRegion *node)
@@ -91,6 +126,7 @@ void interval__remove(MemoryRegion **root, MemoryRegion *node)
     MemoryRegion *top = *root;
 
     xbar_assert(top != NULL);
+    fetch_children(top);
     if (top == node) {
         *root = merge(node->left, node->right);
         node->left = NULL;
@@ -98,7 +134,9 @@ void interval__remove(MemoryRegion **root, MemoryRegion *node)
         return;
     }
     interval__remove(is_before(node, top) ? &top->left : &top->right, node);
-    update(top);
+    if (rests_on(top, node)) {
+        update(top);
+    }
 }
 
 void interval__refresh(MemoryRegion *root, const MemoryRegion *node)
@@ -111,26 +149,32 @@ void interval__refresh(MemoryRegion *root, const MemoryRegion *node)
     update(root);
 }
 
+/* To the right in a loop: the call is made where something lies to the left. */
 int interval__overlaps(MemoryRegion *root, hwaddr first, hwaddr last,
                        int (*visit)(void *opaque, MemoryRegion *node),
                        void *opaque)
 {
-    int rc;
+    int rc = 0;
 
-    if (!root || root->subtree_last < first) {
-        return 0;
-    }
-    rc = interval__overlaps(root->left, first, last, visit, opaque);
-    if (rc || root->addr > last) {
-        return rc;
-    }
-    if (interval__end(root) >= first) {
-        rc = visit(opaque, root);
-        if (rc) {
-            return rc;
+    while (root && root->subtree_last >= first) {
+        MemoryRegion *left = root->left;
+
+        fetch_children(root);
+        if (left && left->subtree_last >= first) {
+            rc = interval__overlaps(left, first, last, visit, opaque);
         }
+        if (rc || root->addr > last) {
+            break;
+        }
+        if (interval__end(root) >= first) {
+            rc = visit(opaque, root);
+            if (rc) {
+                break;
+            }
+        }
+        root = root->right;
     }
-    return interval__overlaps(root->right, first, last, visit, opaque);
+    return rc;
 }
 
 /* A copy of @node's aggregates, made afresh, must equal the stored ones. */

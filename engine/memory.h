@@ -115,9 +115,9 @@ struct MemoryRegion {
     void *lock XBAR_PRIVATE_ENGINE; /* NULL: none */
     struct xbar_engine *engine XBAR_PRIVATE_ENGINE;
     struct xbar_ram_block *ram_block XBAR_PRIVATE_ENGINE;
-    uint64_t last XBAR_PRIVATE_ENGINE;  /* size - 1; unused if is_empty */
     uint32_t flags XBAR_PRIVATE_ENGINE; /* enum xbar_region_flags */
     int32_t priority XBAR_PRIVATE_ENGINE;
+    uint64_t last XBAR_PRIVATE_ENGINE; /* size - 1; unused if is_empty */
 
     hwaddr addr XBAR_PRIVATE_ENGINE; /* in the container */
     MemoryRegion *container XBAR_PRIVATE_ENGINE;

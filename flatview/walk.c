@@ -26,16 +26,23 @@
 #include <string.h>
 
 #include "engine/alloc.h"
+#include "engine/check.h"
 #include "engine/commit.h"
 
 #define FEW_VISITS 16
 
-/* Something to visit, or, with @is_self, to emit: its sub-regions are done. */
+/*
+ * Something to visit: not disabled, not an alias (what it shows stands in its
+ * place), clipped to what is visible. With @is_self, to be emitted: its
+ * sub-regions are done.
+ */
 struct visit {
-    const MemoryRegion *mr;
     Int128 base; /* where byte 0 of @mr lies */
     struct xbar_range clip;
-    uint32_t inherited; /* READONLY and NONVOLATILE of the way here */
+    const MemoryRegion *mr;
+    const MemoryRegion *sibling; /* @mr, or the alias that it stands for */
+    uint32_t inherited;          /* READONLY and NONVOLATILE of the way here */
+    uint32_t flags;              /* enum xbar_region_flags of @mr */
     bool is_self;
 };
 
@@ -57,7 +64,7 @@ static void free_stack(struct walk *walk)
     }
 }
 
-static int grow_stack(struct walk *walk)
+XBAR_COLD static int grow_stack(struct walk *walk)
 {
     size_t capacity = walk->capacity * 2;
     struct visit *stack = xbar_alloc(walk->engine, capacity * sizeof(*stack));
@@ -72,21 +79,30 @@ static int grow_stack(struct walk *walk)
     return 0;
 }
 
-static int push(struct walk *walk, const struct visit *visit)
+static inline int push(struct walk *walk, const struct visit *visit)
 {
-    if (walk->depth == walk->capacity && grow_stack(walk) != 0) {
+    if (unlikely(walk->depth == walk->capacity) && grow_stack(walk) != 0) {
         return -ENOMEM;
     }
     walk->stack[walk->depth++] = *visit;
     return 0;
 }
 
-/* Cut @clip to [base, base + size). Is anything left? */
-static bool clip_to(struct xbar_range *clip, Int128 base, Int128 size)
+/* Cut @clip to [base, base + last]. Is anything left? */
+static bool clip_to(struct xbar_range *clip, Int128 base, uint64_t size_less_1)
 {
-    Int128 last = base + size - 1;
+    Int128 last = base + size_less_1;
 
-    if (last < (Int128)clip->first || base > (Int128)clip->last || size == 0) {
+    /* Most often neither is below 0 or past 2^64. */
+    if (likely((uint64_t)(base >> 64) == 0 && (uint64_t)(last >> 64) == 0)) {
+        hwaddr low = (hwaddr)base;
+        hwaddr high = (hwaddr)last;
+
+        clip->first = low > clip->first ? low : clip->first;
+        clip->last = high < clip->last ? high : clip->last;
+        return clip->first <= clip->last;
+    }
+    if (last < (Int128)clip->first || base > (Int128)clip->last) {
         return false;
     }
     if (base > (Int128)clip->first) {
@@ -100,27 +116,26 @@ static bool clip_to(struct xbar_range *clip, Int128 base, Int128 size)
 
 /* ---- Leaves ------------------------------------------------------------ */
 
-static uint32_t leaf_flags(const struct xbar_region_info *info,
-                           uint32_t inherited)
+static uint32_t leaf_flags(const struct visit *visit, bool has_memory)
 {
-    bool is_ram = (info->flags & XBAR_REGION_RAM) != 0;
-    bool is_romd = (info->flags & XBAR_REGION_ROMD) != 0;
-    uint32_t flags = inherited;
+    bool is_ram = (visit->flags & XBAR_REGION_RAM) != 0;
+    bool is_romd = (visit->flags & XBAR_REGION_ROMD) != 0;
+    uint32_t flags = visit->inherited;
 
-    if (info->host != NULL && (is_ram || is_romd)) {
+    if (has_memory && (is_ram || is_romd)) {
         flags |= FLAT_RANGE_RAM;
-        if (is_ram && !is_romd && (inherited & FLAT_RANGE_READONLY) == 0) {
+        if (is_ram && !is_romd && (flags & FLAT_RANGE_READONLY) == 0) {
             flags |= FLAT_RANGE_WRITABLE;
         }
     }
     return flags;
 }
 
-static int emit_leaf(struct walk *walk, const struct visit *visit,
-                     const struct xbar_region_info *info)
+static int emit_leaf(struct walk *walk, const struct visit *visit)
 {
     struct flatview_piece *piece =
         flatview__pieces_add(walk->engine, walk->leaves);
+    uint8_t *host = xbar_region_host(visit->mr);
 
     if (piece == NULL) {
         return -ENOMEM;
@@ -129,10 +144,10 @@ static int emit_leaf(struct walk *walk, const struct visit *visit,
     piece->last = visit->clip.last;
     piece->mr = (MemoryRegion *)visit->mr;
     piece->mr_delta = -(uint64_t)visit->base;
-    piece->plan = info->plan;
-    piece->flags = leaf_flags(info, visit->inherited);
+    piece->plan = xbar_region_plan(visit->mr);
+    piece->flags = leaf_flags(visit, host != NULL);
     if (piece->flags & FLAT_RANGE_RAM) {
-        piece->host_delta = (uint64_t)(uintptr_t)info->host + piece->mr_delta;
+        piece->host_delta = (uint64_t)(uintptr_t)host + piece->mr_delta;
     }
     piece->ordinal = (uint32_t)(walk->leaves->count - 1);
     return 0;
@@ -140,14 +155,36 @@ static int emit_leaf(struct walk *walk, const struct visit *visit,
 
 /* ---- Nodes ------------------------------------------------------------- */
 
-static int push_target(struct walk *walk, const struct visit *alias,
-                       const struct xbar_region_info *info)
+static uint32_t inherit(const struct xbar_shown *shown)
 {
-    struct visit target = *alias;
+    return (shown->flags & XBAR_REGION_READONLY ? FLAT_RANGE_READONLY : 0) |
+           (shown->flags & XBAR_REGION_NONVOLATILE ? FLAT_RANGE_NONVOLATILE
+                                                   : 0);
+}
 
-    target.mr = info->alias;
-    target.base -= info->alias_offset;
-    return push(walk, &target);
+/*
+ * @visit is to be made of @visit->mr, which says @shown: if anything of it is
+ * visible, push that, or what it shows as an alias.
+ */
+static int push_shown(struct walk *walk, struct visit *visit,
+                      struct xbar_shown *shown)
+{
+    while (clip_to(&visit->clip, visit->base, shown->last)) {
+        if (++walk->visits > RENDER_MAX_VISITS) {
+            return -E2BIG;
+        }
+        visit->inherited |= inherit(shown);
+        if (shown->alias == NULL) {
+            visit->flags = shown->flags;
+            return push(walk, visit);
+        }
+        visit->mr = shown->alias;
+        visit->base -= shown->alias_offset;
+        if (!xbar_region_peek(visit->mr, shown)) {
+            break;
+        }
+    }
+    return 0;
 }
 
 /* A node whose sub-regions are being pushed. */
@@ -159,20 +196,26 @@ struct parent {
 static int push_child(void *opaque, MemoryRegion *mr)
 {
     const struct parent *parent = opaque;
-    struct visit child = *parent->visit;
-    struct xbar_region_info info;
+    struct visit child;
+    struct xbar_shown shown;
 
-    xbar_region_inspect(mr, &info);
+    if (!xbar_region_peek(mr, &shown)) {
+        return 0;
+    }
+    child.base = parent->visit->base + shown.addr;
+    child.clip = parent->visit->clip;
     child.mr = mr;
-    child.base += info.addr;
-    return push(parent->walk, &child);
+    child.sibling = mr;
+    child.inherited = parent->visit->inherited;
+    child.is_self = false;
+    return push_shown(parent->walk, &child, &shown);
 }
 
 /* The stack turns the order round: the best comes last. */
 static int compare_visits(const void *a, const void *b)
 {
-    return xbar_region_compare(((const struct visit *)b)->mr,
-                               ((const struct visit *)a)->mr);
+    return xbar_region_compare(((const struct visit *)b)->sibling,
+                               ((const struct visit *)a)->sibling);
 }
 
 static bool are_in_order(const struct visit *visits, size_t count)
@@ -201,47 +244,42 @@ static int push_children(struct walk *walk, const struct visit *visit)
     return err;
 }
 
-static uint32_t inherit(const struct xbar_region_info *info)
+/* @visit was popped; a leaf without sub-regions on top of it is all there is. */
+static int visit_node(struct walk *walk, struct visit *visit)
 {
-    return (info->flags & XBAR_REGION_READONLY ? FLAT_RANGE_READONLY : 0) |
-           (info->flags & XBAR_REGION_NONVOLATILE ? FLAT_RANGE_NONVOLATILE : 0);
+    size_t depth = walk->depth;
+    int err = 0;
+
+    if (visit->is_self) {
+        return emit_leaf(walk, visit);
+    }
+    if ((visit->flags & XBAR_REGION_TERMINATES) == 0) {
+        return push_children(walk, visit);
+    }
+    visit->is_self = true;
+    err = push(walk, visit);
+    if (err == 0) {
+        err = push_children(walk, visit);
+    }
+    if (err == 0 && walk->depth == depth + 1) {
+        walk->depth = depth;
+        err = emit_leaf(walk, visit);
+    }
+    return err;
 }
 
-static int visit_node(struct walk *walk, struct visit visit)
+static int push_root(struct walk *walk, const MemoryRegion *root,
+                     struct xbar_range window)
 {
-    struct xbar_region_info info;
-    int err;
+    struct visit top = { .mr = root, .sibling = root, .clip = window };
+    struct xbar_shown shown;
 
-    xbar_region_inspect(visit.mr, &info);
-    if (visit.is_self) {
-        return emit_leaf(walk, &visit, &info);
-    }
-    if ((info.flags & XBAR_REGION_ENABLED) == 0 ||
-        !clip_to(&visit.clip, visit.base, info.size)) {
-        return 0;
-    }
-    if (++walk->visits > RENDER_MAX_VISITS) {
-        return -E2BIG;
-    }
-    visit.inherited |= inherit(&info);
-    if (info.alias != NULL) {
-        return push_target(walk, &visit, &info);
-    }
-    if (info.flags & XBAR_REGION_TERMINATES) {
-        visit.is_self = true;
-        err = push(walk, &visit);
-        if (err != 0) {
-            return err;
-        }
-        visit.is_self = false;
-    }
-    return push_children(walk, &visit);
+    return xbar_region_peek(root, &shown) ? push_shown(walk, &top, &shown) : 0;
 }
 
 int flatview__walk(const MemoryRegion *root, struct xbar_range window,
                    struct flatview_pieces *leaves)
 {
-    struct visit top = { .mr = root, .clip = window };
     struct walk walk;
     int err;
 
@@ -251,9 +289,11 @@ int flatview__walk(const MemoryRegion *root, struct xbar_range window,
     walk.depth = 0;
     walk.capacity = FEW_VISITS;
     walk.visits = 0;
-    err = push(&walk, &top);
+    err = push_root(&walk, root, window);
     while (err == 0 && walk.depth != 0) {
-        err = visit_node(&walk, walk.stack[--walk.depth]);
+        struct visit visit = walk.stack[--walk.depth];
+
+        err = visit_node(&walk, &visit);
     }
     free_stack(&walk);
     return err;
