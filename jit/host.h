@@ -58,12 +58,12 @@ struct jit_return {
 /* Functions that emitted code calls; all get the vCPU first. */
 struct jit_helpers {
     /* 0 with the value in state.value; nonzero: a fault, nothing changed. */
-    uint64_t (*load)(void *vcpu, uint64_t va, unsigned size_log2,
+    uint32_t (*load)(void *vcpu, uint64_t va, unsigned size_log2,
                      const void *return_address);
-    uint64_t (*store)(void *vcpu, uint64_t va, unsigned size_log2,
+    uint32_t (*store)(void *vcpu, uint64_t va, unsigned size_log2,
                       const void *return_address, uint64_t value);
     /* Execute one instruction out of line; nonzero: it trapped. */
-    uint64_t (*execute)(void *vcpu, uint32_t bits, uint64_t pc,
+    uint32_t (*execute)(void *vcpu, uint32_t bits, uint64_t pc,
                         const void *return_address);
 };
 

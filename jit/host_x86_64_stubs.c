@@ -157,7 +157,7 @@ static void end_call(struct stub_writer *w, size_t helper, uint32_t fault)
 
     x86_m(&w->b, X86_CALL_M, 8,
           state_field(w, offsetof(struct jit_state, helpers) + helper));
-    x86_rr(&w->b, X86_TEST_MR, 8, RAX, RAX);
+    x86_rr(&w->b, X86_TEST_MR, 4, RAX, RAX);
     load_homes(w, HOME_SAVED); /* moves leave the flags alone */
     x86_rm(&w->b, X86_LEA, 8, RSP, x86_mem(RSP, 8));
     failed = x86_jcc(&w->b, CC_NE, NULL);

@@ -192,6 +192,9 @@ int xbar_riscv_set_engine(struct xbar_riscv_hart *hart,
             riscv__jit_free(hart);
         }
     }
+    if (hart->jit != NULL) {
+        riscv__jit_choose_helpers(hart);
+    }
     return err;
 }
 

@@ -303,6 +303,8 @@ enum riscv_exec riscv__execute(struct xbar_riscv_hart *hart, uint32_t bits);
 
 /* Make the JIT engine of @hart; errors as xbar_riscv_set_engine(). */
 int riscv__jit_new(struct xbar_riscv_hart *hart) XBAR_MUST_CHECK;
+/* After that, and when lockstep comes or goes: who answers slow accesses. */
+void riscv__jit_choose_helpers(struct xbar_riscv_hart *hart);
 void riscv__jit_free(struct xbar_riscv_hart *hart);
 
 /* As riscv__interpret(), but may stop short of @budget. */

@@ -132,8 +132,34 @@ static inline void settle_for_clock(struct xbar_riscv_hart *hart,
     }
 }
 
-static uint64_t help_load(void *vcpu, uint64_t va, unsigned size_log2,
+/*
+ * The usual: nobody counts, observes or compares, and all there is to do is
+ * the access. 0, or the walker's word for a fault, is passed on as it is.
+ */
+static uint32_t help_load(void *vcpu, uint64_t va, unsigned size_log2,
                           const void *return_address)
+{
+    struct xbar_riscv_hart *hart = vcpu;
+
+    (void)return_address;
+    hart->jit->fault_cause = CAUSE_LOAD_ACCESS;
+    return (uint32_t)tlb_load_slow(&hart->tlb, hart->data_context, va,
+                                   size_log2, &hart->jit_state.value);
+}
+
+static uint32_t help_store(void *vcpu, uint64_t va, unsigned size_log2,
+                           const void *return_address, uint64_t value)
+{
+    struct xbar_riscv_hart *hart = vcpu;
+
+    (void)return_address;
+    hart->jit->fault_cause = CAUSE_STORE_ACCESS;
+    return (uint32_t)tlb_store_slow(&hart->tlb, hart->data_context, va,
+                                    size_log2, value);
+}
+
+static uint32_t help_load_watched(void *vcpu, uint64_t va, unsigned size_log2,
+                                  const void *return_address)
 {
     struct xbar_riscv_hart *hart = vcpu;
     bool failed;
@@ -150,8 +176,8 @@ static uint64_t help_load(void *vcpu, uint64_t va, unsigned size_log2,
     return failed;
 }
 
-static uint64_t help_store(void *vcpu, uint64_t va, unsigned size_log2,
-                           const void *return_address, uint64_t value)
+static uint32_t help_store_watched(void *vcpu, uint64_t va, unsigned size_log2,
+                                   const void *return_address, uint64_t value)
 {
     struct xbar_riscv_hart *hart = vcpu;
     bool failed;
@@ -167,7 +193,7 @@ static uint64_t help_store(void *vcpu, uint64_t va, unsigned size_log2,
     return failed;
 }
 
-static uint64_t help_execute(void *vcpu, uint32_t bits, uint64_t pc,
+static uint32_t help_execute(void *vcpu, uint32_t bits, uint64_t pc,
                              const void *return_address)
 {
     struct xbar_riscv_hart *hart = vcpu;
@@ -393,10 +419,19 @@ int riscv__jit_new(struct xbar_riscv_hart *hart)
         hart->jit_state.jumps[i].pc = 1;
     }
     jit_host__forget_returns(&hart->jit_state);
-    hart->jit_state.helpers = (struct jit_helpers){ .load = help_load,
-                                                    .store = help_store,
-                                                    .execute = help_execute };
     return 0;
+}
+
+void riscv__jit_choose_helpers(struct xbar_riscv_hart *hart)
+{
+    bool is_watched = hart->config.insns_per_tick != 0 ||
+                      hart->config.observe != NULL || hart->lockstep != NULL;
+
+    hart->jit_state.helpers = (struct jit_helpers){
+        .load = is_watched ? help_load_watched : help_load,
+        .store = is_watched ? help_store_watched : help_store,
+        .execute = help_execute,
+    };
 }
 
 void riscv__jit_free(struct xbar_riscv_hart *hart)

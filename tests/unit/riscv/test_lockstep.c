@@ -153,6 +153,23 @@ static void test_another_way_is_named(void **state)
 
 /* ---- Changing engines -------------------------------------------------- */
 
+/* Without going through the interpreter, there and back. */
+static void test_engines_change_in_place(void **state)
+{
+    static const enum xbar_riscv_engine turns[] = {
+        XBAR_RISCV_JIT, XBAR_RISCV_LOCKSTEP, XBAR_RISCV_JIT, XBAR_RISCV_LOCKSTEP
+    };
+    struct rig *rig = *state;
+
+    for (unsigned i = 0; i < sizeof(turns) / sizeof(turns[0]); i++) {
+        assert_int_equal(xbar_riscv_set_engine(rig->hart, turns[i]), 0);
+        start_loop(rig);
+        assert_int_equal(xbar_riscv_run(rig->hart, 601),
+                         XBAR_RISCV_EXIT_BUDGET);
+        assert_null(xbar_riscv_mismatch(rig->hart));
+    }
+}
+
 /* Whichever allocation fails on the way to lockstep, the engine stays. */
 static void fail_from(struct rig *rig, struct counting_alloc *alloc,
                       enum xbar_riscv_engine from)
@@ -206,6 +223,7 @@ int main(void)
         TEST(test_another_result_is_named),
         TEST(test_another_store_is_named),
         TEST(test_another_way_is_named),
+        TEST(test_engines_change_in_place),
         cmocka_unit_test(test_a_failed_change_is_none),
     };
 #undef TEST
