@@ -15,16 +15,17 @@ struct bench_table {
         (rows), sizeof(rows) / sizeof((rows)[0]) \
     }
 
-extern const struct bench_table bench_floors;  /* floors.c */
-extern const struct bench_table bench_access;  /* access.c */
-extern const struct bench_table bench_tlb;     /* tlb.c */
-extern const struct bench_table bench_emit;    /* emit.c */
-extern const struct bench_table bench_lookup;  /* lookup.c */
-extern const struct bench_table bench_commit;  /* commit.c */
-extern const struct bench_table bench_latency; /* latency.c */
-extern const struct bench_table bench_hart;    /* hart.c */
-extern const struct bench_table bench_code;    /* code.c */
-extern const struct bench_table bench_threads; /* threads.c */
+extern const struct bench_table bench_floors;   /* floors.c */
+extern const struct bench_table bench_access;   /* access.c */
+extern const struct bench_table bench_tlb;      /* tlb.c */
+extern const struct bench_table bench_emit;     /* emit.c */
+extern const struct bench_table bench_lookup;   /* lookup.c */
+extern const struct bench_table bench_commit;   /* commit.c */
+extern const struct bench_table bench_flatview; /* flatview.c */
+extern const struct bench_table bench_latency;  /* latency.c */
+extern const struct bench_table bench_hart;     /* hart.c */
+extern const struct bench_table bench_code;     /* code.c */
+extern const struct bench_table bench_threads;  /* threads.c */
 
 /* Whose rows are made of a list of shapes or sizes. */
 void bench_dispatch_register(void); /* dispatch.c */

@@ -28,6 +28,7 @@ int main(int argc, char **argv)
     add(&bench_emit);
     add(&bench_lookup);
     add(&bench_commit);
+    add(&bench_flatview);
     add(&bench_hart);
     add(&bench_code);
     add(&bench_threads);

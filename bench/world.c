@@ -175,13 +175,19 @@ static uint32_t *new_page(void)
     return page;
 }
 
+struct xbar_engine *world_engine_new(void)
+{
+    struct xbar_engine_config config = { .allocator = &mimalloc_hooks };
+
+    return xbar_engine_new(&config);
+}
+
 /*
  * A benchmark that cannot be set up ends the process soon after: what was
  * half built is left behind.
  */
 struct world *world_new_kind(size_t extra_regions, enum world_kind kind)
 {
-    struct xbar_engine_config config = { .allocator = &mimalloc_hooks };
     struct world *world = mi_zalloc_aligned(sizeof(*world), 64);
 
     if (!world) {
@@ -192,7 +198,7 @@ struct world *world_new_kind(size_t extra_regions, enum world_kind kind)
     world->page = new_page();
     world->extra = mi_calloc(extra_regions + 1, sizeof(MemoryRegion));
     world->alias = mi_calloc(extra_regions + 1, sizeof(MemoryRegion));
-    world->engine = xbar_engine_new(&config);
+    world->engine = world_engine_new();
     if (!world->extra || !world->alias || !world->page || !world->engine ||
         xbar_engine_enter(world->engine) || build(world)) {
         return NULL;

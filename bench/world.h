@@ -55,6 +55,9 @@ struct world {
     uint64_t expected;
 };
 
+/* An engine on mimalloc; NULL if memory is short. */
+struct xbar_engine *world_engine_new(void);
+
 /* NULL if memory is short. */
 struct world *world_new(size_t extra_regions);
 struct world *world_new_kind(size_t extra_regions, enum world_kind kind);
