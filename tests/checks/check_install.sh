@@ -16,6 +16,7 @@ export PKG_CONFIG_PATH=$prefix/lib/pkgconfig
 write_sources() {
     cat >"$work/main.c" <<'END'
 #include <stdio.h>
+#include <xbar/compat.h>
 #include <xbar/xbar.h>
 
 int main(void)

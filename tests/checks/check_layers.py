@@ -90,6 +90,8 @@ def own_first_problems(paths):
         header = path[:-2] + ".h"
         if not path.endswith(".c") or header not in paths:
             continue
+        if path.startswith("tests/compat/models/"):
+            continue  # their include lines are QEMU's: osdep.h first
         first = next(iter(tree.includes(path)), None)
         if first is None or tree.resolve(path, first[1]) != header:
             yield f"{path} does not include {header} first"

@@ -108,6 +108,12 @@ def public_headers():
         return file.read().split()
 
 
+def source_of(header):
+    """Where a public header lies; those at the top come from engine/."""
+    name = header.removeprefix("xbar/")
+    return name if "/" in name else f"engine/{name}"
+
+
 def compile_commands():
     """{path from the root: argument list} of what this build compiles."""
     with open(os.path.join(BUILD, "compile_commands.json")) as file:
