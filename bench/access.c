@@ -14,7 +14,7 @@
 
 static void *setup(int64_t regions)
 {
-    struct world *world = world_new(regions ? (size_t)regions : 16);
+    struct world *world = world_new((size_t)regions);
     uint8_t bytes[WORLD_PAGE];
 
     for (unsigned i = 0; i < sizeof(bytes); i++) {
@@ -297,7 +297,7 @@ static const struct bench rows[] = {
     ROW("access/rw4_mmio", run_rw_mmio),
     ROW_AMONG("access/read4_ram/10000", run_read4_ram, 10000),
     ROW_AMONG("access/read4_mmio/10000", run_read4_mmio, 10000),
-    ROW_AMONG("access/read4_random/10000", run_read4_random, 10000),
+    ROW_AMONG("access/read4_mmio_random/10000", run_read4_random, 10000),
     ROW_AMONG("access/write4_ram/10000", run_write4_ram, 10000),
     ROW("access/read_4096_ram", run_read_page),
     ROW("access/write_4096_ram", run_write_page),

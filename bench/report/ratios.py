@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: MIT
+"""Which figure stands beside which: a floor, and what others take.
+
+A rule is a pattern of xbar's names, a floor and peers; \\1 is a group of the
+pattern. The first rule that fits is used.
+
+A floor is what the hardware charges for the one thing that the operation
+cannot do without. A peer's figure is of the same operation in the unit of
+ours: one access, one changed mapping, one guest instruction.
+"""
+
+import re
+
+LOAD = "floors/dependent_load"
+MISS = "floors/cache_miss"
+CALL = "floors/indirect_call"
+MUTEX = "floors/mutex"
+CYCLE = "floors/add"
+SECTION = "floors/urcu_section"
+EXIT = "kvm/mmio_load"
+
+RULES = [(re.compile(pattern + "$"), floor, peers) for pattern, floor, peers in [
+    (r"floors/.*", None, []),
+    (r"dispatch/(lock/(region|machine)|impl/.*1_of_4)", MUTEX, []),
+    (r"dispatch/.*", CALL, []),
+
+    (r"access/ld(ub|uw|l|q|l_be)_ram", LOAD, ["unicorn/read/repeat/1"]),
+    (r"access/ldl_ram_misaligned", LOAD, []),
+    (r"access/(rw4_ram|read4_ram/.*)", LOAD, ["unicorn/read/repeat/1"]),
+    (r"access/(stl_ram|write4_ram/.*)", LOAD, ["unicorn/write/repeat/1"]),
+    (r"access/(ldl_mmio|rw4_mmio|read4_mmio/.*)", CALL,
+     ["unicorn/mmio_read/repeat/1"]),
+    (r"access/stl_mmio", CALL, ["unicorn/mmio_write/repeat/1"]),
+    (r"access/ldl_mmio_machine_lock", MUTEX, ["unicorn/mmio_read/repeat/1"]),
+    (r"access/.*mmio.*", CALL, []),
+    (r"access/.*", LOAD, []),
+
+    (r"regions/ram/(repeat|random)/(\d+)", LOAD, [r"unicorn/read/\1/\2"]),
+    (r"regions/ram/.*", LOAD, []),
+    (r"regions/mmio/random/(\d{5,})", MISS, []),
+    (r"regions/mmio/(repeat|random)/(\d+)", CALL,
+     [r"unicorn/mmio_read/\1/\2"]),
+    (r"regions/mmio/.*", CALL, []),
+
+    (r"lookup/random/\d{5,}", MISS, []),
+    (r"lookup/.*", LOAD, []),
+    (r"commit/enable/(\d+)", MUTEX, [r"unicorn/map_mmio/\1", r"kvm/slot/\1"]),
+    (r"commit/.*", MUTEX, []),
+
+    (r"latency/.*mmio.*", CALL, []),
+    (r"latency/(nothing|commit.*)", None, []),
+    (r"latency/.*", LOAD, []),
+
+    (r"tlb/load_observed", LOAD, ["unicorn/load_hooked"]),
+    (r"tlb/(load|store)_mmio", CALL, [r"unicorn/mmio_\1", EXIT]),
+    (r"tlb/load_mmio_machine_lock", MUTEX, ["unicorn/mmio_load", EXIT]),
+    (r"tlb/(safepoint|posted_flush)", SECTION, []),
+    (r"tlb/.*", LOAD, []),
+
+    (r"emit/call", CALL, []),
+    (r"emit/(load|store)", LOAD, [r"unicorn/\1"]),
+    (r"emit/(load|store)_mmio", CALL, [r"unicorn/mmio_\1", r"kvm/mmio_\1"]),
+    (r"emit/load_mmio_machine_lock", MUTEX, ["unicorn/mmio_load", EXIT]),
+    (r"emit/.*", LOAD, []),
+
+    (r"hart/alu", CYCLE, ["unicorn/alu"]),
+    (r"hart/(load|store)", LOAD, [r"unicorn/\1"]),
+    (r"hart/mmio_(load|store)", CALL, [r"unicorn/mmio_\1", r"kvm/mmio_\1"]),
+    (r"hart/mmio_load_machine_lock", MUTEX, ["unicorn/mmio_load", EXIT]),
+    (r"interp/alu", CYCLE, []),
+    (r"interp/mmio_load", CALL, []),
+    (r"interp/.*", LOAD, []),
+
+    (r"code/translate_.*", None, ["unicorn/translate"]),
+    (r"code/(jump|call).*", CYCLE, []),
+    (r"code/indirect.*", CALL, []),
+    (r"code/.*", None, []),
+
+    (r"threads/device_none/.*", CALL, []),
+    (r"threads/device_.*", MUTEX, []),
+    (r"threads/read/.*", CALL, []),
+    (r"threads/.*", MUTEX, []),
+
+    (r"guest/(\w+)/xbar", r"guest/\1/native", [r"guest/\1/qemu"]),
+    (r"board/(\w+)/xbar", None, [r"board/\1/qemu"]),
+]]
+
+# Peers' figures by the area of ours that they run beside, in each round.
+BESIDE = [(re.compile(pattern), area) for pattern, area in [
+    (r"unicorn/map_", "commit"),
+    (r"kvm/slot/", "commit"),
+    (r"unicorn/.*/\d+$", "regions"),
+    (r"unicorn/translate$", "code"),
+    (r"(unicorn|kvm)/", "hart"),
+]]
+
+# What the project promises of one figure, in ns; docs/benchmarks.md shows it.
+BARS = {
+    "access/ldl_ram": 6,
+    "access/ldl_mmio": 9,
+    "emit/load_mmio": 12,
+    "commit/enable/1000": 500,
+    "lookup/hot/1000000": 25,
+    "commit/enable/1000000": 3000,
+    "code/translate_alu": 200,
+}
+
+# Areas of xbar's own figures: heading, and what one operation is.
+AREAS = {
+    "floors": "What the host charges",
+    "dispatch": "One region, known: dispatch by the device's shape",
+    "access": "Through the address space",
+    "regions": "Among many regions",
+    "lookup": "FlatView: lookup",
+    "commit": "FlatView: one change",
+    "latency": "Single operations",
+    "tlb": "Soft-TLB",
+    "emit": "Accesses from emitted code",
+    "hart": "Guest loops, translated",
+    "interp": "Guest loops, interpreted",
+    "code": "Translation cache",
+    "threads": "Threads",
+    "guest": "Guest programs",
+    "board": "The program",
+}
+
+
+def beside(name):
+    """The area that a peer's figure is measured with."""
+    for pattern, area in BESIDE:
+        if pattern.match(name):
+            return area
+    return name.split("/")[0]
+
+
+def rule_for(name):
+    """(floor or None, peers), as names."""
+    for pattern, floor, peers in RULES:
+        match = pattern.match(name)
+        if match:
+            return (match.expand(floor) if floor else None,
+                    [match.expand(peer) for peer in peers])
+    return None, []
+
+
+def is_ours(name):
+    """Is it a figure of xbar, not of a peer, the host or native code?"""
+    if name.split("/")[0] in ("guest", "board"):
+        return name.endswith("/xbar")
+    return name.split("/")[0] in AREAS and not name.startswith("floors/")
+
+
+def against_floor(found, name):
+    """How many floors the figure is, or None."""
+    floor, _ = rule_for(name)
+    if floor not in found or not found[floor].median:
+        return None
+    return found[name].median / found[floor].median
+
+
+def best_peer(found, name):
+    """(how many times ours the best peer takes, its name), or None."""
+    _, peers = rule_for(name)
+    times = [(found[peer].median, peer) for peer in peers if peer in found]
+    if not times or not found[name].median:
+        return None
+    best, peer = min(times)
+    return best / found[name].median, peer

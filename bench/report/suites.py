@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: MIT
+"""What can be run: programs of benchmarks, the guests, the board.
+
+A suite has a name, lists the names of its figures, and measures some of them
+once, as rows of google-benchmark's JSON. One that cannot run here says why.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from . import results
+
+NOT_HERE = 3  # exit status of a peer whose device is missing
+
+
+class Missing(Exception):
+    """This suite cannot run here; the reason is one line."""
+
+
+class Failed(Exception):
+    """A program did not end as it should."""
+
+
+def pin_to(cpu):
+    return lambda: os.sched_setaffinity(0, {cpu})
+
+
+class Program:
+    """A program made with bench/gbench.h."""
+
+    def __init__(self, name, path, min_time=0.1, brief=False):
+        self.name = name
+        self.path = Path(path)
+        self.min_time = min_time
+        self.brief = brief
+        self.raw = {}  # plain name: as the program spells it
+
+    def names(self):
+        if not self.path.exists():
+            raise Missing("it was not built: not installed when xbar was")
+        for line in self._output(["--benchmark_list_tests",
+                                  *self._mode()]).splitlines():
+            self.raw[results.plain_name(line)] = line
+        return list(self.raw)
+
+    def _mode(self):
+        if self.brief:
+            return ["--brief"]
+        return [f"--benchmark_min_time={self.min_time}"]
+
+    def _output(self, arguments):
+        run = subprocess.run([self.path, *arguments], text=True, check=False,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        if run.returncode == NOT_HERE:
+            raise Missing(run.stderr.strip().partition(": ")[2])
+        if run.returncode != 0:
+            raise Failed(f"{self.path.name}: status {run.returncode}:"
+                         f" {run.stderr.strip()[-200:]}")
+        return run.stdout
+
+    def seconds(self, names):
+        """A first guess: the harness runs a row two or three times."""
+        return len(names) * (0.01 if self.brief else self.min_time * 2 + 0.02)
+
+    def measure(self, names, number):
+        """Rows, and google-benchmark's context."""
+        pattern = "^(" + "|".join(re.escape(self.raw[n]) for n in names) + ")$"
+        threads = any(n.startswith("threads/") for n in names)
+        cpu = max(os.sched_getaffinity(0))
+        with tempfile.NamedTemporaryFile(suffix=".json") as out:
+            command = [
+                self.path, f"--benchmark_filter={pattern}",
+                f"--benchmark_out={out.name}", "--benchmark_out_format=json",
+                *self._mode(),
+            ]
+            run = subprocess.run(command, stdout=subprocess.DEVNULL,
+                                 stderr=subprocess.PIPE, text=True,
+                                 check=False,
+                                 preexec_fn=None if threads else pin_to(cpu))
+            # 1: a check failed, which its row tells.
+            if run.returncode not in (0, 1):
+                raise Failed(f"{self.path.name}: status {run.returncode} in"
+                             f" {names[0]} or a later one:"
+                             f" {run.stderr.strip()[-200:]}")
+            document = json.loads(Path(out.name).read_text(encoding="utf-8"))
+        rows = list(results.tidy_rows(document["benchmarks"], number))
+        return rows, document["context"]
+
+
+class Script:
+    """A script that prints rows: the guests, the board.
+
+    --list prints a name a line; --json FILE --only NAME... measures once.
+    Skipped engines are named in the file.
+    """
+
+    def __init__(self, name, path, arguments, guess):
+        self.name = name
+        self.path = Path(path)
+        self.arguments = [str(a) for a in arguments]
+        self.guess = guess  # seconds for one figure
+        self.skipped = {}
+
+    def _run(self, arguments):
+        command = [sys.executable, self.path, *self.arguments, *arguments]
+        run = subprocess.run(command, text=True, check=False,
+                             stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        if run.returncode == NOT_HERE:
+            raise Missing(run.stderr.strip().splitlines()[-1])
+        if run.returncode != 0:
+            raise Failed(f"{self.path.name}: status {run.returncode}:"
+                         f" {run.stderr.strip()[-300:]}")
+        return run.stdout
+
+    def names(self):
+        if not self.path.exists():
+            raise Missing(f"{self.path.name} is missing")
+        return self._run(["--list"]).split()
+
+    def seconds(self, names):
+        return len(names) * self.guess
+
+    def measure(self, names, number):
+        with tempfile.NamedTemporaryFile(suffix=".json") as out:
+            self._run(["--json", out.name, "--only", *names])
+            document = json.loads(Path(out.name).read_text(encoding="utf-8"))
+        self.skipped.update(document.get("skipped", {}))
+        rows = list(results.tidy_rows(document["benchmarks"], number))
+        return rows, document.get("context", {})

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: MIT
+"""Numbers and tables for people."""
+
+from . import ratios, results
+
+UNITS = (("ns", 1.0), ("us", 1e3), ("ms", 1e6), ("s", 1e9))
+
+
+def duration(ns):
+    """Three digits and a unit: 4.51 ns, 12.3 us."""
+    unit, scale = UNITS[0]
+    for unit, scale in UNITS:
+        if ns < 999.5 * scale:
+            break
+    return f"{digits(ns / scale)} {unit}"
+
+
+def digits(value):
+    """Three significant digits, without an exponent."""
+    if value >= 99.95:
+        return f"{value:.0f}"
+    return f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"
+
+
+def ratio(value):
+    return "" if value is None else f"{digits(value)}x"
+
+
+def count(value):
+    """10000 as 10 000."""
+    return f"{value:,}".replace(",", " ")
+
+
+def peer_cell(found, name):
+    best = ratios.best_peer(found, name)
+    return "" if best is None else f"{ratio(best[0])} {best[1]}"
+
+
+def lines_of(found, names):
+    for name in names:
+        figure = found[name]
+        yield (f"  {name:42}{duration(figure.median):>10}"
+               f"{figure.spread:>7.0%}"
+               f"{ratio(ratios.against_floor(found, name)):>9}"
+               f"  {peer_cell(found, name)}").rstrip()
+
+
+def by_area(found):
+    """(heading, names) of xbar's own areas, then of each peer."""
+    areas = {}
+    for name in found:
+        areas.setdefault(name.split("/")[0], []).append(name)
+    for area, heading in ratios.AREAS.items():
+        if area in areas:
+            yield heading, areas.pop(area)
+    for area, names in areas.items():
+        yield f"Peer: {area}", names
+
+
+def table(document):
+    """The report for a terminal."""
+    found = results.measured(document)
+    yield (f"{'':44}{'median':>10}{'+-':>7}{'x floor':>9}"
+           "  best peer / xbar")
+    for heading, names in by_area(found):
+        yield ""
+        yield heading
+        yield from lines_of(found, names)
+    yield ""
+    yield from notes(document, found)
+
+
+def notes(document, found):
+    """What a reader of any figure must know."""
+    for name, why in results.failures(document).items():
+        yield f"FAILED {name}: {why}"
+    for peer, why in document["context"].get("xbar_skipped", {}).items():
+        yield f"skipped: {peer}: {why}"
+    yield from results.noise_lines(found)
+    spreads = results.calibration_spread(found)
+    if spreads and not results.noise_lines(found):
+        yield "calibration: " + ", ".join(
+            f"{name} varied by {spread:.0%}"
+            for name, spread in spreads.items())

@@ -1,0 +1,233 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The report: figures, noise, comparison, and what a user gets wrong."""
+
+import copy
+import json
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+
+import common
+from common import row
+from tap import Tap
+
+from report import compare, docs, ratios, results, text
+
+
+def document(values, **context):
+    """@values: name -> ns of each round."""
+    rows = [row(name, i, ns) for name, samples in values.items()
+            for i, ns in enumerate(samples)]
+    return results.make(context, rows, 5)
+
+
+STEADY = {
+    "floors/add": [0.30, 0.30, 0.31, 0.30, 0.30],
+    "floors/dependent_load": [1.0] * 5,
+    "floors/indirect_call": [2.0] * 5,
+    "access/ldl_ram": [5.0, 5.1, 5.0, 5.2, 5.0],
+    "access/ldl_mmio": [10.0, 10.1, 9.9, 10.0, 10.0],
+    "unicorn/read/repeat/1": [40.0] * 5,
+}
+
+
+def changed(**values):
+    return document({**STEADY, **values})
+
+
+# ---- Figures -----------------------------------------------------------------
+
+def check_figures(tap):
+    found = results.measured(document(STEADY))
+    tap.case("a figure is the median of its rounds",
+             [] if found["access/ldl_ram"].median == 5.0 else ["no"])
+    floors = ratios.against_floor(found, "access/ldl_ram")
+    best = ratios.best_peer(found, "access/ldl_ram")
+    tap.case("it has a ratio to its floor and to its best peer",
+             [] if (floors, best) == (5.0, (8.0, "unicorn/read/repeat/1"))
+             else [f"{floors}, {best}"])
+    shown = "\n".join(text.table(document(STEADY)))
+    tap.case("the table shows all three",
+             (w for w in ("5.00 ns", "5.00x", "8.00x unicorn/read/repeat/1")
+              if w not in shown))
+    units = [(0.5, "0.50 ns"), (999.4, "999 ns"), (999.6, "1.00 us"),
+             (12345, "12.3 us"), (4.5e9, "4.50 s")]
+    tap.case("durations have three digits and a unit",
+             (f"{ns}: {text.duration(ns)}" for ns, want in units
+              if text.duration(ns) != want))
+    medians = [r for r in document(STEADY)["benchmarks"]
+               if r["run_type"] == "aggregate"
+               and r["aggregate_name"] == "median"]
+    tap.case("the JSON has google-benchmark's aggregates",
+             [] if len(medians) == len(STEADY) else [f"{len(medians)}"])
+
+
+def check_noise(tap):
+    shaky = changed(**{"floors/add": [0.30, 0.30, 0.34, 0.30, 0.30]})
+    quiet = results.noise_lines(results.measured(document(STEADY)))
+    noisy = results.noise_lines(results.measured(shaky))
+    tap.case("a machine is noisy if calibration varied, and only then",
+             [] if not quiet and len(noisy) == 1 and "13%" in noisy[0]
+             else [f"{quiet}, {noisy}"])
+
+
+# ---- Failed checks -------------------------------------------------------------
+
+def check_failures(tap, folder):
+    out = folder / "failing.json"
+    program = common.BUILD / "tests" / "bench" / "bench_failing"
+    run = subprocess.run([program, "--benchmark_min_time=0.001",
+                          f"--benchmark_out={out}",
+                          "--benchmark_out_format=json"],
+                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                         check=False)
+    rows = list(results.tidy_rows(json.loads(out.read_text())["benchmarks"],
+                                  0))
+    failed = results.make({}, rows, 1)
+    shown = list(text.table(failed))
+    tap.case("a failed check is status 1",
+             [] if run.returncode == 1 else [f"status {run.returncode}"])
+    tap.case("a failed check is shown with its reason, and no figure",
+             [] if "FAILED floors/wrong_result: the sum is wrong" in shown
+             and "FAILED floors/no_setup: setup failed" in shown
+             and sum("wrong_result" in line for line in shown) == 1
+             else shown)
+    tap.case("the others have their figures",
+             [] if any("floors/right_result" in line for line in shown)
+             else shown)
+
+
+# ---- Comparison ------------------------------------------------------------------
+
+def slower_lines(old, new):
+    lines, count = compare.compare(old, new)
+    return count, "\n".join(lines)
+
+
+def check_compare(tap):
+    old = document(STEADY)
+    cases = [
+        ("nothing changed", STEADY["access/ldl_ram"], 0),
+        ("15 % slower", [5.75] * 5, 1),
+        ("5 % slower is noise", [5.25] * 5, 0),
+        ("faster", [4.0] * 5, 0),
+        ("slower, but its rounds vary as much", [4.0, 5.2, 6.0, 7.0, 9.0], 0),
+    ]
+    for title, samples, want in cases:
+        got, lines = slower_lines(old, changed(**{"access/ldl_ram": samples}))
+        tap.case(f"compare: {title}", [] if got == want else [lines])
+    slow_clock = {n: [2 * v for v in s] for n, s in STEADY.items()}
+    got, lines = slower_lines(old, document(slow_clock))
+    tap.case("compare: a slower clock is not a slower program",
+             [] if got == 0 else [lines])
+    got, lines = slower_lines(old, changed(**{"floors/indirect_call":
+                                              [9.0] * 5}))
+    tap.case("compare: floors and peers are not ours to blame",
+             [] if got == 0 else [lines])
+
+
+# ---- Bad input ------------------------------------------------------------------
+
+def expect(tap, title, arguments, status, words):
+    run = common.bench(*arguments)
+    said = run.stderr.strip().splitlines()
+    problems = []
+    if run.returncode != status:
+        problems.append(f"status {run.returncode}")
+    if status == 2 and len(said) != 1:
+        problems.append(f"{len(said)} lines: {said[:3]}")
+    if words not in run.stderr + run.stdout:
+        problems.append(f"no '{words}' in: {said[-1:]}")
+    tap.case(title, problems)
+
+
+def check_bad_input(tap, folder):
+    good = folder / "good.json"
+    results.write(document(STEADY), good)
+    other = copy.deepcopy(document(STEADY))
+    other["context"]["xbar_schema"] = 99
+    (folder / "other.json").write_text(json.dumps(other))
+    (folder / "broken.json").write_text("{")
+    (folder / "list.json").write_text("[]")
+    rows = copy.deepcopy(document(STEADY))
+    del rows["benchmarks"][0]["cpu_time"]
+    (folder / "rows.json").write_text(json.dumps(rows))
+    out = ["--output", folder / "out"]
+    (folder / "file").write_text("")
+
+    for title, arguments, words in [
+            ("unknown filter", ["no/such/benchmark"], "no benchmark matches"),
+            ("filter that is no expression", ["("], "filter '('"),
+            ("unknown peer", ["--peers", "bochs"], "no peer 'bochs'"),
+            ("JSON of another version",
+             ["--compare", folder / "other.json"], "of another version"),
+            ("JSON that is none", ["--compare", folder / "broken.json"],
+             "not JSON"),
+            ("JSON of something else", ["--compare", folder / "list.json"],
+             "not the JSON of a benchmark run"),
+            ("JSON with a bad row", ["--compare", folder / "rows.json"],
+             "a row is not as it should be"),
+            ("JSON that is missing", ["--compare", folder / "nowhere"],
+             "No such file"),
+            ("no rounds", ["--rounds", "0"], "positive"),
+    ]:
+        expect(tap, title, [*out, *arguments], 2, words)
+    expect(tap, "output folder that is a file",
+           ["--output", folder / "file"], 2, "cannot write to")
+    check_missing_peer(tap, folder)
+    expect(tap, "compare without measuring: equal", [
+        *out, "--from", good, "--compare", good], 0, "0 slower")
+    slow = folder / "slow.json"
+    results.write(changed(**{"access/ldl_mmio": [20.0] * 5}), slow)
+    expect(tap, "compare without measuring: slower is status 1", [
+        *out, "--from", slow, "--compare", good], 1, "1 slower")
+
+
+def check_missing_peer(tap, folder):
+    """A build without its peers."""
+    build = folder / "build"
+    (build / "bench").mkdir(parents=True)
+    os.symlink(common.BUILD / "bench" / "xbar_bench",
+               build / "bench" / "xbar_bench")
+    base = ["--build", build, "--output", folder / "out"]
+    expect(tap, "a peer that is missing and was asked for",
+           [*base, "--peers", "unicorn"], 2, "unicorn: it was not built")
+    expect(tap, "a filter for a peer that is missing",
+           [*base, "unicorn/load"], 2, "unicorn: it was not built")
+    expect(tap, "a peer that is missing is named as skipped",
+           [*base, "--brief", "floors/add"], 0, "skipped: unicorn")
+
+
+# ---- Docs -----------------------------------------------------------------------
+
+def check_docs(tap, folder):
+    page = folder / "benchmarks.md"
+    page.write_text(f"before\n{docs.BEGIN}\nold\n{docs.END}\nafter\n")
+    docs.rewrite(document(STEADY), page)
+    written = page.read_text()
+    tap.case("docs: figures replace what is between the marks",
+             [] if written.startswith("before\n")
+             and written.endswith("after\n") and "old" not in written
+             and "`access/ldl_ram` | 5.00 ns" in written else [written])
+    tap.case("docs: the real page has the marks",
+             (mark for mark in (docs.BEGIN, docs.END)
+              if mark not in (common.SOURCE / "docs/benchmarks.md").read_text()))
+
+
+def main():
+    tap = Tap()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        check_figures(tap)
+        check_noise(tap)
+        check_failures(tap, folder)
+        check_compare(tap)
+        check_bad_input(tap, folder)
+        check_docs(tap, folder)
+    tap.end()
+
+
+if __name__ == "__main__":
+    main()
