@@ -38,13 +38,13 @@ RULES = [(re.compile(pattern + "$"), floor, peers) for pattern, floor, peers in 
     (r"regions/ram/(repeat|random)/(\d+)", LOAD, [r"unicorn/read/\1/\2"]),
     (r"regions/ram/.*", LOAD, []),
     (r"regions/mmio/random/(\d{5,})", MISS, []),
-    (r"regions/mmio/(repeat|random)/(\d+)", CALL,
+    (r"regions/mmio/(repeat|random)/(\d{1,4})", CALL,
      [r"unicorn/mmio_read/\1/\2"]),
     (r"regions/mmio/.*", CALL, []),
 
     (r"lookup/random/\d{5,}", MISS, []),
     (r"lookup/.*", LOAD, []),
-    (r"commit/enable/(\d+)", MUTEX, [r"unicorn/map_mmio/\1", r"kvm/slot/\1"]),
+    (r"commit/enable/(\d{1,4})", MUTEX, [r"unicorn/map_mmio/\1", r"kvm/slot/\1"]),
     (r"commit/.*", MUTEX, []),
 
     (r"latency/.*mmio.*", CALL, []),
