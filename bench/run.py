@@ -31,6 +31,9 @@ def arguments():
     parser.add_argument("filter", nargs="?", default="",
                         help="regular expression on names")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--minutes", type=float, default=11, metavar="N",
+                        help="fewer rounds, if they would take longer"
+                        " (but three)")
     parser.add_argument("--min-time", type=float, default=0.1,
                         metavar="SECONDS", help="of one figure in one round")
     parser.add_argument("--peers", default="auto", metavar="LIST",
@@ -135,12 +138,13 @@ def measure(options):
     context = machine.describe()
     selected = select(options, skipped)
     number = 1 if options.brief else options.rounds
-    rows, about = rounds.run(selected, number, options.brief)
+    rows, about = rounds.run(selected, number, options.minutes * 60,
+                             options.brief)
     for suite, _ in selected:
         skipped.update(getattr(suite, "skipped", {}))
     context = {**about, **context, "xbar_skipped": skipped,
-               "xbar_rounds": number, "xbar_brief": options.brief}
-    return results.make(context, rows, number)
+               "xbar_brief": options.brief}
+    return results.make(context, rows)
 
 
 def write_report(document, folder):

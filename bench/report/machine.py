@@ -46,6 +46,12 @@ def revision():
                        "--dirty", "--abbrev=12"])
 
 
+def kvm_back_end():
+    """Which module runs virtual machines: kvm_amd, kvm_intel, ..."""
+    return ", ".join(sorted(path.name for path in Path("/sys/module").glob(
+        "kvm_*")))
+
+
 def describe():
     """Our part of the context."""
     return {
@@ -56,6 +62,7 @@ def describe():
         "xbar_compiler": first_line(["cc", "--version"]),
         "xbar_qemu": first_line(["qemu-system-riscv64", "--version"]),
         "xbar_unicorn": first_line(["pkg-config", "--modversion", "unicorn"]),
+        "xbar_kvm": kvm_back_end(),
         "xbar_revision": revision(),
         "xbar_started": datetime.datetime.now().astimezone().isoformat(
             timespec="seconds"),
@@ -73,5 +80,9 @@ def summary(context):
     parts = [context.get("xbar_compiler", ""), context.get("xbar_qemu", "")]
     if context.get("xbar_unicorn"):
         parts.append(f"Unicorn {context['xbar_unicorn']}")
+    if context.get("xbar_kvm"):
+        parts.append(f"KVM by {context['xbar_kvm']}")
+    if context.get("xbar_guest_hash"):
+        parts.append(f"guests {context['xbar_guest_hash'][:12]}")
     parts.append(f"xbar {context.get('xbar_revision') or 'of no commit'}")
     yield "; ".join(part for part in parts if part)

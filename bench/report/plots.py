@@ -83,7 +83,7 @@ def x_axis(scale, words, title):
     for tick in scale.ticks():
         x = scale.at(tick)
         yield rule(x, TOP, x, HEIGHT - BOTTOM)
-        yield label(x, HEIGHT - BOTTOM + 15, words(tick))
+        yield label(x, HEIGHT - BOTTOM + 17, words(tick))
     yield label((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, title, "axis")
 
 

@@ -163,7 +163,8 @@ def variation(values):
     return statistics.stdev(values) / mean if len(values) > 1 and mean else 0.0
 
 
-def make(context, rows, rounds):
+def make(context, rows):
+    rounds = 1 + max((row["repetition_index"] for row in rows), default=0)
     for row in rows:
         row["repetitions"] = rounds
     return {

@@ -94,13 +94,27 @@ def calibrations(selected, brief):
     return []
 
 
-def run(selected, rounds, brief):
-    """Rows of all rounds, and google-benchmark's context."""
+LEAST_ROUNDS = 3  # fewer have no median to speak of
+
+
+def is_over(begun, done, limit):
+    """Would another round end later than @limit seconds after @begun?"""
+    took = time.monotonic() - begun
+    return done >= LEAST_ROUNDS and took + took / done > limit
+
+
+def run(selected, rounds, limit, brief):
+    """
+    Rows of all rounds, and the context: google-benchmark's, and how many
+    rounds there were. A slow machine gets fewer of them within @limit seconds.
+    """
     calibration = calibrations(selected, brief)
     steps = calibration + plan(selected) + calibration
     progress = Progress(steps, rounds)
     rows, context = [], {}
-    for number in range(rounds):
+    start = time.monotonic()
+    number = 0
+    while number < rounds and not (number and is_over(start, number, limit)):
         for at, step in enumerate(steps):
             progress.show(number, at)
             begun = time.monotonic()
@@ -108,5 +122,6 @@ def run(selected, rounds, brief):
             progress.took[step.key()] = time.monotonic() - begun
             rows += found
             context = {**about, **context}
+        number += 1
     progress.end()
-    return rows, context
+    return rows, {**context, "xbar_rounds": number}

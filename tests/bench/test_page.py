@@ -115,7 +115,7 @@ def made_up(name, number):
 def document():
     rows = [made_up(name, i) for name in all_names() for i in range(3)]
     return results.make({"xbar_rounds": 3, "xbar_skipped": {
-        "<b>": "text that is not markup: <script>x()</script>"}}, rows, 3)
+        "<b>": "text that is not markup: <script>x()</script>"}}, rows)
 
 
 def browse(chromium, path, *options):

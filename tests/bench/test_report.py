@@ -20,7 +20,7 @@ def document(values, **context):
     """@values: name -> ns of each round."""
     rows = [row(name, i, ns) for name, samples in values.items()
             for i, ns in enumerate(samples)]
-    return results.make(context, rows, 5)
+    return results.make(context, rows)
 
 
 STEADY = {
@@ -85,7 +85,7 @@ def check_failures(tap, folder):
                          check=False)
     rows = list(results.tidy_rows(json.loads(out.read_text())["benchmarks"],
                                   0))
-    failed = results.make({}, rows, 1)
+    failed = results.make({}, rows)
     shown = list(text.table(failed))
     tap.case("a failed check is status 1",
              [] if run.returncode == 1 else [f"status {run.returncode}"])
