@@ -12,6 +12,7 @@ failed, or --compare found something slower; 2: the request was no good.
 
 import argparse
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from report import (compare, docs, machine, page, ratios,  # noqa: E402
 
 ROOT = HERE.parent
 PEERS = ("unicorn", "kvm", "qemu")
+QEMU = "qemu-system-riscv64"
 
 
 def arguments():
@@ -70,6 +72,16 @@ def wanted_peers(options):
     return named, True
 
 
+def missing_qemu(options):
+    """QEMU has no suite of its own: guests and board run beside it."""
+    peers, required = wanted_peers(options)
+    if "qemu" not in peers or shutil.which(QEMU):
+        return {}
+    if required:
+        raise results.BadInput(f"qemu: {QEMU} is not installed")
+    return {"qemu": f"{QEMU} is not installed"}
+
+
 def all_suites(options, peers):
     bench = options.build / "bench"
     settings = (options.min_time, options.brief)
@@ -82,21 +94,20 @@ def all_suites(options, peers):
         return
     program = options.build / "xbar" / "xbar"
     qemu = ["--qemu"] if "qemu" in peers else []
-    yield suites.Script("guests", HERE / "guest" / "run.py",
-                        ["--xbar", program], 2)
+    yield suites.Guests(options.build, ROOT / "build/bench/guest", bool(qemu))
     yield suites.Script("board", HERE / "board.py",
                         ["--xbar", program, *qemu], 3)
 
 
-def select(options, skipped):
-    """[(suite, names)] of what the filter leaves."""
+def select(options, suites_here, skipped):
+    """[(suite, names)] of what the filter leaves; why others are not here."""
     try:
         pattern = re.compile(options.filter)
     except re.error as error:
         raise results.BadInput(f"filter '{options.filter}': {error}") from None
     peers, required = wanted_peers(options)
     selected = []
-    for suite in all_suites(options, peers):
+    for suite in suites_here:
         try:
             names = [n for n in suite.names() if pattern.search(n)]
         except suites.Missing as why:
@@ -134,14 +145,14 @@ def prepare_output(folder):
 
 
 def measure(options):
-    skipped = {}
+    skipped = missing_qemu(options)
     context = machine.describe()
-    selected = select(options, skipped)
+    suites_here = list(all_suites(options, wanted_peers(options)[0]))
+    selected = select(options, suites_here, skipped)
+    calibrator = None if options.brief else suites_here[0]
     number = 1 if options.brief else options.rounds
-    rows, about = rounds.run(selected, number, options.minutes * 60,
-                             options.brief)
-    for suite, _ in selected:
-        skipped.update(getattr(suite, "skipped", {}))
+    rows, about = rounds.run(selected, calibrator, number,
+                             options.minutes * 60)
     context = {**about, **context, "xbar_skipped": skipped,
                "xbar_brief": options.brief}
     return results.make(context, rows)

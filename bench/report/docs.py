@@ -18,6 +18,17 @@ def bar_rows(found):
                    f" {text.duration(bar)} | {met} |")
 
 
+def class_rows(found):
+    native = ratios.class_ratios(found, "native")
+    yield "| class | QEMU / xbar | at least | met | native / xbar |"
+    yield "|---|---|---|---|---|"
+    for group, value in ratios.class_ratios(found, "qemu").items():
+        bar = ratios.GUEST_BARS.get(group, 0)
+        yield (f"| {group} | {text.ratio(value)} | {bar:g}x |"
+               f" {'yes' if value >= bar else '**no**'} |"
+               f" {text.ratio(native.get(group))} |")
+
+
 def area_rows(found, names):
     tail = any("p99" in found[n].counters for n in names)
     more = " p50 | p99 | p99.9 | max |" if tail else ""
@@ -52,6 +63,9 @@ def block(document):
         yield ""
         yield f"### {heading}"
         yield ""
+        if names[0].startswith("guest/"):
+            yield from class_rows(found)
+            yield ""
         yield from area_rows(found, names)
     costs = [f.counters["counter_cost"] for f in found.values()
              if "counter_cost" in f.counters]

@@ -149,20 +149,18 @@ def threads_plot(found):
 
 
 def guests_plot(found):
+    qemu = ratios.class_ratios(found, "qemu")
+    native = ratios.class_ratios(found, "native")
     rows = []
-    for name in found:
-        match = re.match(r"(guest|board)/([^/]+)/xbar$", name)
-        if not match or not found[name].median:
-            continue
-        row = {}
-        for engine, title in (("qemu", "QEMU"), ("native", "native")):
-            other = f"{match.group(1)}/{match.group(2)}/{engine}"
-            if other in found:
-                row[title] = found[other].median / found[name].median
-        rows.append((match.group(2), row))
+    for group in {**qemu, **native}:
+        row = {"QEMU": qemu.get(group), "native": native.get(group)}
+        rows.append((group, {k: v for k, v in row.items() if v}))
+    boot = "board/boot/xbar"
+    if boot in found and ratios.best_peer(found, boot):
+        rows.append(("boot", {"QEMU": ratios.best_peer(found, boot)[0]}))
     return plots.bars("guests", "Guest programs: time against xbar's",
-                      "to the right of 1x: takes longer than xbar", rows,
-                      ["QEMU", "native"])
+                      "by class, geometric means; to the right of 1x: takes"
+                      " longer than xbar", rows, ["QEMU", "native"])
 
 
 PLOTS = (access_plot, ram_plot, lookup_plot, commit_plot, latency_plot,

@@ -10,6 +10,9 @@ ours: one access, one changed mapping, one guest instruction.
 """
 
 import re
+import statistics
+
+import guests
 
 LOAD = "floors/dependent_load"
 MISS = "floors/cache_miss"
@@ -81,8 +84,8 @@ RULES = [(re.compile(pattern + "$"), floor, peers) for pattern, floor, peers in 
     (r"threads/read/.*", CALL, []),
     (r"threads/.*", MUTEX, []),
 
-    (r"guest/(\w+)/xbar", r"guest/\1/native", [r"guest/\1/qemu"]),
-    (r"board/(\w+)/xbar", None, [r"board/\1/qemu"]),
+    (r"guest/(.+)/xbar", r"guest/\1/native", [r"guest/\1/qemu"]),
+    (r"board/(.+)/xbar", None, [r"board/\1/qemu"]),
 ]]
 
 # Peers' figures by the area of ours that they run beside, in each round.
@@ -104,6 +107,9 @@ BARS = {
     "commit/enable/1000000": 3000,
     "code/translate_alu": 200,
 }
+
+# The same for guests, as the ratio of a class to QEMU.
+GUEST_BARS = guests.BARS
 
 # Areas of xbar's own figures: heading, and what one operation is.
 AREAS = {
@@ -148,6 +154,28 @@ def is_ours(name):
     if name.split("/")[0] in ("guest", "board"):
         return name.endswith("/xbar")
     return name.split("/")[0] in AREAS and not name.startswith("floors/")
+
+
+def engine_ratios(found, name, engine):
+    """Of each round: how many times ours another engine took."""
+    other = name.rsplit("/", 1)[0] + "/" + engine
+    if other not in found:
+        return []
+    return [theirs / ours for ours, theirs
+            in zip(found[name].samples, found[other].samples)]
+
+
+def class_ratios(found, engine):
+    """Class of guests: the geometric mean of its programs' medians."""
+    groups = {}
+    for name in found:
+        if name.startswith("guest/") and name.endswith("/xbar"):
+            each = engine_ratios(found, name, engine)
+            if each:
+                groups.setdefault(name.split("/")[1], []).append(
+                    statistics.median(each))
+    return {group: statistics.geometric_mean(values)
+            for group, values in groups.items()}
 
 
 def against_floor(found, name):

@@ -24,6 +24,11 @@ class Step:
     suite: object
     names: list
 
+    def is_in(self, number):
+        """Is it made in this round? Long ones are not in all."""
+        most = self.suite.most_rounds
+        return most is None or number < most
+
     def key(self):
         return (self.area, self.suite.name, self.names[0])
 
@@ -43,14 +48,21 @@ class Progress:
     def _seconds(self, step):
         return self.took.get(step.key(), step.suite.seconds(step.names))
 
+    def round(self, number, at=0):
+        """Seconds of round @number, from step @at on."""
+        return sum(self._seconds(step) for step in self.steps[at:]
+                   if step.is_in(number))
+
     def left(self, number, at):
         """Seconds from step @at of round @number on."""
-        full = sum(map(self._seconds, self.steps))
-        return (sum(map(self._seconds, self.steps[at:]))
-                + full * (self.rounds - number - 1))
+        return self.round(number, at) + sum(
+            map(self.round, range(number + 1, self.rounds)))
+
+    def spent(self):
+        return time.monotonic() - self.begun
 
     def show(self, number, at):
-        done = time.monotonic() - self.begun
+        done = self.spent()
         left = self.left(number, at)
         step = self.steps[at]
         line = (f"bench: {done / max(done + left, 0.1):4.0%}, round"
@@ -63,7 +75,7 @@ class Progress:
             self.shown = done
 
     def end(self):
-        line = f"bench: done in {clock(time.monotonic() - self.begun)}"
+        line = f"bench: done in {clock(self.spent())}"
         start = "\r\033[K" if sys.stderr.isatty() else ""
         print(start + line, file=sys.stderr, flush=True)
 
@@ -77,45 +89,49 @@ def plan(selected):
     by_area = {}
     for suite, names in selected:
         for name in names:
-            area = ratios.beside(name)
-            by_area.setdefault(area, {}).setdefault(suite, []).append(name)
+            parts = by_area.setdefault(ratios.beside(name), {})
+            parts.setdefault((suite, suite.part(name)), []).append(name)
     order = {area: i for i, area in enumerate(ratios.AREAS)}
     return [Step(area, suite, names)
             for area in sorted(by_area, key=lambda a: order.get(a, 99))
-            for suite, names in by_area[area].items()]
-
-
-def calibrations(selected, brief):
-    """A step of the calibration loops, or nothing to calibrate with."""
-    for suite, names in selected:
-        if suite.name == "xbar" and not brief:
-            suite.names()
-            return [Step("calibration", suite, list(results.CALIBRATION))]
-    return []
+            for (suite, _), names in by_area[area].items()]
 
 
 LEAST_ROUNDS = 3  # fewer have no median to speak of
 
 
-def is_over(begun, done, limit):
-    """Would another round end later than @limit seconds after @begun?"""
-    took = time.monotonic() - begun
-    return done >= LEAST_ROUNDS and took + took / done > limit
+def is_over(progress, number, limit):
+    """Would round @number end later than @limit seconds after the start?"""
+    return (number >= LEAST_ROUNDS
+            and progress.spent() + progress.round(number) > limit)
 
 
-def run(selected, rounds, limit, brief):
+def is_dropped(progress, step, number, at, limit):
+    """A suite that is not in all rounds is left out where time is short."""
+    return (number > 0 and step.suite.most_rounds is not None
+            and progress.spent() + progress.left(number, at) > limit)
+
+
+def run(selected, calibrator, rounds, limit):
     """
+    @calibrator: the suite that has the calibration loops; or None.
+
     Rows of all rounds, and the context: google-benchmark's, and how many
     rounds there were. A slow machine gets fewer of them within @limit seconds.
     """
-    calibration = calibrations(selected, brief)
+    calibration = [Step("calibration", calibrator, list(results.CALIBRATION))
+                   ] if calibrator else []
     steps = calibration + plan(selected) + calibration
     progress = Progress(steps, rounds)
     rows, context = [], {}
-    start = time.monotonic()
     number = 0
-    while number < rounds and not (number and is_over(start, number, limit)):
+    while number < rounds and not is_over(progress, number, limit):
         for at, step in enumerate(steps):
+            if not step.is_in(number):
+                continue
+            if is_dropped(progress, step, number, at, limit):
+                step.suite.most_rounds = number
+                continue
             progress.show(number, at)
             begun = time.monotonic()
             found, about = step.suite.measure(step.names, number)

@@ -8,10 +8,13 @@ once, as rows of google-benchmark's JSON. One that cannot run here says why.
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+import guests
 
 from . import results
 
@@ -32,6 +35,8 @@ def pin_to(cpu):
 
 class Program:
     """A program made with bench/gbench.h."""
+
+    most_rounds = None  # as many as there are
 
     def __init__(self, name, path, min_time=0.1, brief=False):
         self.name = name
@@ -63,6 +68,11 @@ class Program:
                          f" {run.stderr.strip()[-200:]}")
         return run.stdout
 
+    def part(self, name):
+        """What of a round's figures is measured by one call."""
+        del name
+        return ""
+
     def seconds(self, names):
         """A first guess: the harness runs a row two or three times."""
         return len(names) * (0.01 if self.brief else self.min_time * 2 + 0.02)
@@ -93,18 +103,18 @@ class Program:
 
 
 class Script:
-    """A script that prints rows: the guests, the board.
+    """A script that prints rows: the board.
 
     --list prints a name a line; --json FILE --only NAME... measures once.
-    Skipped engines are named in the file.
     """
+
+    most_rounds = None
 
     def __init__(self, name, path, arguments, guess):
         self.name = name
         self.path = Path(path)
         self.arguments = [str(a) for a in arguments]
         self.guess = guess  # seconds for one figure
-        self.skipped = {}
 
     def _run(self, arguments):
         command = [sys.executable, self.path, *self.arguments, *arguments]
@@ -123,6 +133,10 @@ class Script:
             raise Missing(f"{self.path.name} is missing")
         return self._run(["--list"]).split()
 
+    def part(self, name):
+        del name
+        return ""
+
     def seconds(self, names):
         return len(names) * self.guess
 
@@ -130,6 +144,83 @@ class Script:
         with tempfile.NamedTemporaryFile(suffix=".json") as out:
             self._run(["--json", out.name, "--only", *names])
             document = json.loads(Path(out.name).read_text(encoding="utf-8"))
-        self.skipped.update(document.get("skipped", {}))
         rows = list(results.tidy_rows(document["benchmarks"], number))
         return rows, document.get("context", {})
+
+
+class Guests:
+    """The guest programs: bench/guests.py in our rounds."""
+
+    name = "guests"
+    most_rounds = 3  # each takes about a minute
+
+    def __init__(self, build, images, with_qemu):
+        self.build = build
+        self.images = images
+        self.with_qemu = with_qemu
+        self.cases = {}  # by name, built when first measured
+
+    def machines(self):
+        """xbar, the peer if it is there, and the host."""
+        qemu = guests.qemu_machine() if self.with_qemu else None
+        return [guests.xbar_machine(self.build / "xbar" / "xbar", "jit"),
+                *([qemu] if qemu else []), guests.Host()]
+
+    def names(self):
+        try:
+            engines = [machine.name for machine in self.machines()]
+        except guests.Unusable as why:
+            raise Missing(str(why)) from None
+        if shutil.which(guests.build.CROSS + "gcc") is None:
+            raise Missing(f"{guests.build.CROSS}gcc is not installed")
+        return [f"guest/{case}/{engine}"
+                for program in guests.build.load_programs()
+                for case in self._cases_of(program)
+                for engine in engines
+                if engine != "native" or program.native]
+
+    @staticmethod
+    def _cases_of(program):
+        for mode in program.modes:
+            yield (f"{program.group}/{program.name}/"
+                   f"{guests.build.MODE_NAMES[mode]}")
+
+    def part(self, name):
+        """By class: a step of seconds, not of a minute."""
+        return name.split("/")[1]
+
+    def seconds(self, names):
+        return len(names) * 0.4
+
+    def _built(self, names):
+        """Cases of @names, each once; engines come together."""
+        wanted = {name.split("/", 1)[1].rsplit("/", 1)[0] for name in names}
+        missing = wanted - set(self.cases)
+        if missing:
+            pattern = "^(" + "|".join(map(re.escape, missing)) + ")$"
+            try:
+                found = guests.find_cases(pattern, self.images)
+            except (guests.Unusable, guests.build.BuildError) as why:
+                raise Failed(str(why)) from None
+            self.cases.update((case.name, case) for case in found)
+        return [self.cases[name] for name in sorted(wanted)]
+
+    def measure(self, names, number):
+        machines = self.machines()
+        order = machines if number % 2 == 0 else machines[::-1]
+        rows = []
+        with tempfile.TemporaryDirectory() as scratch:
+            for case in self._built(names):
+                case.samples = {}
+                guests.measure_pair(case, order, Path(scratch))
+                rows += self._rows(case)
+        return (list(results.tidy_rows(rows, number)),
+                {"xbar_guest_hash": guests.build.frozen_hash()})
+
+    @staticmethod
+    def _rows(case):
+        if case.failed is None:
+            return list(guests.benchmark_rows(case))
+        name = f"guest/{case.name}/xbar"
+        return [{"name": name, "run_name": name, "run_type": "iteration",
+                 "error_occurred": True, "error_message": case.failed}]

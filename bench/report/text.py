@@ -49,12 +49,26 @@ def by_area(found):
     """(heading, names) of xbar's own areas, then of each peer."""
     areas = {}
     for name in found:
-        areas.setdefault(name.split("/")[0], []).append(name)
+        area = name.split("/")[0]
+        # Guests in other engines are there as ratios to ours.
+        if area not in ("guest", "board") or ratios.is_ours(name):
+            areas.setdefault(area, []).append(name)
     for area, heading in ratios.AREAS.items():
         if area in areas:
             yield heading, areas.pop(area)
     for area, names in areas.items():
         yield f"Peer: {area}", names
+
+
+def class_lines(found):
+    """Guests by class: what QEMU takes, what native code takes."""
+    native = ratios.class_ratios(found, "native")
+    for group, ratio_to_qemu in ratios.class_ratios(found, "qemu").items():
+        bar = ratios.GUEST_BARS.get(group, 0)
+        beside = f", native {ratio(native[group])}" if group in native else ""
+        yield (f"  class {group:10} QEMU takes {ratio(ratio_to_qemu)} of"
+               f" xbar's time{beside}; promised {bar:g}x:"
+               f" {'met' if ratio_to_qemu >= bar else 'missed'}")
 
 
 def table(document):
@@ -66,6 +80,8 @@ def table(document):
         yield ""
         yield heading
         yield from lines_of(found, names)
+        if names[0].startswith("guest/"):
+            yield from class_lines(found)
     yield ""
     yield from notes(document, found)
 

@@ -97,7 +97,8 @@ def all_names():
             yield from suites.Program(name, path).names()
         except suites.Missing as why:
             print(f"# {name}: {why}")
-    for guest in ("guest/integer", "guest/mmio", "board/boot"):
+    for guest in ("guest/integer/crc/bare", "guest/mmio/mtime/sv39",
+                  "board/boot"):
         for engine in ("xbar", "qemu", "native"):
             yield f"{guest}/{engine}"
 
