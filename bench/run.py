@@ -99,26 +99,34 @@ def all_suites(options, peers):
                         ["--xbar", program, *qemu], 3)
 
 
-def select(options, suites_here, skipped):
-    """[(suite, names)] of what the filter leaves; why others are not here."""
-    try:
-        pattern = re.compile(options.filter)
-    except re.error as error:
-        raise results.BadInput(f"filter '{options.filter}': {error}") from None
+def names_here(options, suites_here, skipped):
+    """[(suite, all of its names)] of those that are here."""
     peers, required = wanted_peers(options)
-    selected = []
+    here = []
     for suite in suites_here:
         try:
-            names = [n for n in suite.names() if pattern.search(n)]
+            here.append((suite, suite.names()))
         except suites.Missing as why:
             if suite.name == "xbar" or (required and suite.name in peers):
                 raise results.BadInput(f"{suite.name}: {why}") from None
             skipped[suite.name] = str(why)
-            continue
-        if names:
-            selected.append((suite, names))
-    check_selection(options, selected, skipped)
-    return selected
+    return here
+
+
+def select(options, suites_here, skipped):
+    """[(suite, names)] that the filter leaves, with their floors and peers."""
+    try:
+        pattern = re.compile(options.filter)
+    except re.error as error:
+        raise results.BadInput(f"filter '{options.filter}': {error}") from None
+    here = names_here(options, suites_here, skipped)
+    wanted = {n for _, names in here for n in names if pattern.search(n)}
+    check_selection(options, wanted, skipped)
+    for name in list(wanted):
+        wanted.update(ratios.companions(name))
+    selected = [(suite, [n for n in names if n in wanted])
+                for suite, names in here]
+    return [(suite, names) for suite, names in selected if names]
 
 
 def check_selection(options, selected, skipped):

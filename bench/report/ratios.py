@@ -149,6 +149,12 @@ def rule_for(name):
     return None, []
 
 
+def companions(name):
+    """The names that a figure is compared with."""
+    floor, peers = rule_for(name)
+    return [*([floor] if floor else []), *peers]
+
+
 def is_ours(name):
     """Is it a figure of xbar, not of a peer, the host or native code?"""
     if name.split("/")[0] in ("guest", "board"):
