@@ -61,6 +61,20 @@ static void run_dependent_load(void *context, uint64_t operations)
     bench_use((uintptr_t)next);
 }
 
+/* Loads that do not wait for one another: as many as the core can start. */
+static void run_load(void *context, uint64_t operations)
+{
+    static const volatile uint64_t words[8];
+
+    (void)context;
+    for (uint64_t i = 0; i < operations; i += 8) {
+#pragma GCC unroll 8
+        for (unsigned k = 0; k < 8; k++) {
+            (void)words[k];
+        }
+    }
+}
+
 /* ---- A load that no cache has ------------------------------------------ */
 
 #define CHAIN_BYTES ((size_t)256 << 20)
@@ -199,6 +213,7 @@ static void run_read_section(void *context, uint64_t operations)
 static const struct bench rows[] = {
     { .name = "floors/add", .run = run_add },
     { .name = "floors/add_parallel", .run = run_add_parallel },
+    { .name = "floors/load", .run = run_load },
     { .name = "floors/dependent_load", .run = run_dependent_load },
     { .name = "floors/cache_miss",
       .setup = setup_chain,

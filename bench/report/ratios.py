@@ -14,6 +14,7 @@ import statistics
 
 import guests
 
+LOADS = "floors/load"  # many at once
 LOAD = "floors/dependent_load"
 MISS = "floors/cache_miss"
 CALL = "floors/indirect_call"
@@ -54,6 +55,7 @@ RULES = [(re.compile(pattern + "$"), floor, peers) for pattern, floor, peers in 
     (r"latency/(nothing|commit.*)", None, []),
     (r"latency/.*", LOAD, []),
 
+    (r"tlb/(load_hit|store_hit|switch_context|pages/.*)", LOADS, []),
     (r"tlb/load_observed", LOAD, ["unicorn/load_hooked"]),
     (r"tlb/(load|store)_mmio", CALL, [r"unicorn/mmio_\1", EXIT]),
     (r"tlb/load_mmio_machine_lock", MUTEX, ["unicorn/mmio_load", EXIT]),
@@ -61,13 +63,14 @@ RULES = [(re.compile(pattern + "$"), floor, peers) for pattern, floor, peers in 
     (r"tlb/.*", LOAD, []),
 
     (r"emit/call", CALL, []),
-    (r"emit/(load|store)", LOAD, [r"unicorn/\1"]),
+    (r"emit/(load|store)", LOADS, [r"unicorn/\1"]),
     (r"emit/(load|store)_mmio", CALL, [r"unicorn/mmio_\1", r"kvm/mmio_\1"]),
     (r"emit/load_mmio_machine_lock", MUTEX, ["unicorn/mmio_load", EXIT]),
-    (r"emit/.*", LOAD, []),
+    (r"emit/load_dependent", LOAD, []),
+    (r"emit/.*", LOADS, []),
 
     (r"hart/alu", CYCLE, ["unicorn/alu"]),
-    (r"hart/(load|store)", LOAD, [r"unicorn/\1"]),
+    (r"hart/(load|store)", LOADS, [r"unicorn/\1"]),
     (r"hart/mmio_(load|store)", CALL, [r"unicorn/mmio_\1", r"kvm/mmio_\1"]),
     (r"hart/mmio_load_machine_lock", MUTEX, ["unicorn/mmio_load", EXIT]),
     (r"interp/alu", CYCLE, []),
