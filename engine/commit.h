@@ -59,6 +59,10 @@ void xbar_participant_add(struct xbar_engine *engine,
 void xbar_participant_remove(struct xbar_engine *engine,
                              struct xbar_participant *p);
 
+/* Under the writer lock, too; the others follow by `next`. */
+struct xbar_participant *
+xbar_participant_first(const struct xbar_engine *engine);
+
 /*
  * Join the open transaction as a mutator of something that is not the tree
  * (an AddressSpace's root): raises the depth, takes the writer lock, enlists

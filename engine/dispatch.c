@@ -38,7 +38,7 @@ static MemTxResult access_ram(const struct access *a, unsigned size_log2,
         *value = ram__load(block->host + a->offset, size_log2);
     } else if (!(region__flags(a->mr) & XBAR_REGION_READONLY)) {
         ram__store(block->host + a->offset, size_log2, *value);
-        xbar_ram_writes_note(a->mr->engine);
+        xbar_ram_wrote(a->mr->engine, block->host + a->offset, a->size);
     }
     return MEMTX_OK;
 }

@@ -85,6 +85,9 @@ static int init_locks(struct xbar_engine *engine)
     if (!rc) {
         rc = code_pages__init(&engine->code_pages);
     }
+    if (!rc) {
+        rc = dirty_log__init(&engine->dirty_logs);
+    }
     return rc;
 }
 
@@ -169,6 +172,7 @@ int xbar_engine_free(struct xbar_engine *engine)
         return -EBUSY;
     }
     code_pages__finish(engine);
+    dirty_log__finish(&engine->dirty_logs);
     pthread_mutex_destroy(&engine->writer_lock);
     pthread_mutex_destroy(&engine->reclaim_lock);
     a = engine->allocator;

@@ -126,6 +126,17 @@ struct dirty {
     struct dirty_mark first_marks[DIRTY_FIRST_MARKS];
 };
 
+/* See dirty_log.c. */
+struct dirty_logs {
+    struct dirty_area *areas; /* written under the writer lock; acquire */
+    struct xbar_retire_queue queue;
+    unsigned reasons; /* flatview/'s: why all is logged */
+    bool logs_all;    /* memory that is made starts to be logged, too */
+    unsigned all_client;
+    pthread_mutex_t lock;
+    struct xbar_dirty_party *parties; /* under lock */
+};
+
 struct xbar_engine {
     /* set up once */
     struct xbar_allocator allocator;
@@ -168,6 +179,7 @@ struct xbar_engine {
     uint64_t ram_writes;
 
     struct code_pages code_pages;
+    struct dirty_logs dirty_logs;
 
     struct xbar_engine_stats stats; /* relaxed atomics */
 };
@@ -266,6 +278,15 @@ int64_t destroy__done(struct xbar_engine *engine, struct region_ending *list);
 
 /* reclaim.c: does too much wait? True once until the next reclaim. */
 bool reclaim__is_due(struct xbar_engine *engine);
+
+/*
+ * dirty_log.c: parts of the beginning of @mr, which has its memory, and of its
+ * end, under the writer lock. If born fails @mr is finished.
+ */
+int dirty_log__born(MemoryRegion *mr) XBAR_MUST_CHECK;
+int dirty_log__init(struct dirty_logs *logs) XBAR_MUST_CHECK;
+void dirty_log__finish(struct dirty_logs *logs);
+void dirty_log__forget(const MemoryRegion *mr);
 
 /* code_pages.c */
 int code_pages__init(struct code_pages *pages) XBAR_MUST_CHECK;

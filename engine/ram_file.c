@@ -214,9 +214,11 @@ int memory_region_msync(MemoryRegion *mr, hwaddr addr, hwaddr size)
 
 int memory_region_flush_rom_device(MemoryRegion *mr, hwaddr addr, hwaddr size)
 {
-    if (!resolve(mr, &addr, size)) {
+    const struct xbar_ram_block *block = resolve(mr, &addr, size);
+
+    if (!block) {
         return -EINVAL;
     }
-    xbar_ram_writes_note(mr->engine);
+    xbar_ram_wrote(mr->engine, block->host + addr, size);
     return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/ram_writes.h"
 
+#include "engine/dirty_log.h"
 #include "engine/engine_internal.h"
 
 void xbar_ram_writes_watch(struct xbar_engine *engine, bool on)
@@ -18,6 +19,13 @@ void xbar_ram_writes_note(struct xbar_engine *engine)
     if (__atomic_load_n(&engine->ram_watchers, __ATOMIC_RELAXED) != 0) {
         __atomic_fetch_add(&engine->ram_writes, 1, __ATOMIC_RELEASE);
     }
+}
+
+void xbar_ram_wrote(struct xbar_engine *engine, const void *host,
+                    uint64_t length)
+{
+    xbar_ram_writes_note(engine);
+    xbar_dirty_wrote(engine, (uintptr_t)host, length);
 }
 
 uint64_t xbar_ram_writes_count(const struct xbar_engine *engine)

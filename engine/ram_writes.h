@@ -26,6 +26,13 @@ static inline bool xbar_ram_writes_wanted(const unsigned *watchers)
     return __atomic_load_n(watchers, __ATOMIC_RELAXED) != 0;
 }
 
+/*
+ * The same for @length bytes at the host address @host, which dirty logs are
+ * told of, too. Any thread.
+ */
+void xbar_ram_wrote(struct xbar_engine *engine, const void *host,
+                    uint64_t length);
+
 /* Guest RAM was written behind the TLBs' backs. Any thread. */
 void xbar_ram_writes_note(struct xbar_engine *engine);
 

@@ -94,6 +94,7 @@ void region__finish(MemoryRegion *mr)
         plan__put(engine, mr->plan);
     }
     region__free_lock(mr);
+    dirty_log__forget(mr);
     ram__free(engine, mr->ram_block);
     free_name(mr);
     memset(mr, 0, sizeof(*mr));

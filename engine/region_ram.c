@@ -14,6 +14,7 @@
 #include "engine/engine_internal.h"
 #include "engine/ops.h"
 #include "engine/ram.h"
+#include "engine/ram_writes.h"
 
 /* What each kind of memory may be asked for. */
 #define ANONYMOUS_FLAGS \
@@ -35,6 +36,9 @@ static int add_block(MemoryRegion *mr, struct xbar_ram_block *block,
     mr->ram_block = block;
     ram__list(block, mr);
     rc = region__make_leaf(mr, ops);
+    if (!rc) {
+        rc = dirty_log__born(mr);
+    }
     engine__unlock_writer(engine);
     if (!rc) {
         mr->lock = ops ? mr->lock : NULL;
@@ -366,6 +370,7 @@ static int resize(MemoryRegion *mr, uint64_t size)
         return rc;
     }
     set_block_size(block, size);
+    xbar_ram_wrote(mr->engine, block->host, size); /* as if all were new */
     rc = memory_region_set_size(mr, size);
     if (!rc) {
         tell_resized(block);

@@ -198,6 +198,12 @@ void xbar_participant_remove(struct xbar_engine *engine,
     p->prev = NULL;
 }
 
+struct xbar_participant *
+xbar_participant_first(const struct xbar_engine *engine)
+{
+    return engine->first_participant;
+}
+
 static void cancel_before(struct xbar_participant *failed)
 {
     for (struct xbar_participant *p = failed->prev; p; p = p->prev) {

@@ -11,6 +11,7 @@
 #include "engine/tree.h"
 #include "engine/types.h"
 #include "flatview/address_space.h"
+#include "flatview/dirty_bitmap.h"
 #include "flatview/dump.h"
 #include "flatview/flatview.h"
 #include "flatview/listener.h"

@@ -78,6 +78,20 @@ static const struct xbar_participant phases = {
     .retire = retire_space,
 };
 
+/* Who else takes part in commits is not an address space. */
+struct xbar_flatview_space *
+flatview__next_space(struct xbar_engine *engine,
+                     struct xbar_flatview_space *space)
+{
+    struct xbar_participant *p = space != NULL ? space->participant.next
+                                               : xbar_participant_first(engine);
+
+    while (p != NULL && p->prepare != prepare_space) {
+        p = p->next;
+    }
+    return p != NULL ? space_of(p) : NULL;
+}
+
 /* ---- Subscribers ------------------------------------------------------- */
 
 void xbar_view_subscribe(AddressSpace *as, struct xbar_view_subscriber *sub)

@@ -211,6 +211,7 @@ static FORCE_INLINE void store(AddressSpace *as, hwaddr addr, uint64_t value,
 {
     struct xbar_rcu_quick section;
     const FlatRange *range;
+    void *host;
 
     value = order(value, size_log2, swap);
     if (unlikely(!xbar_rcu_quick_begin(&section))) {
@@ -233,12 +234,12 @@ static FORCE_INLINE void store(AddressSpace *as, hwaddr addr, uint64_t value,
         }
         return;
     }
-    flatview__ram_store((void *)(uintptr_t)(addr + range->host_delta), value,
-                        size_log2);
+    host = (void *)(uintptr_t)(addr + range->host_delta);
+    flatview__ram_store(host, value, size_log2);
     xbar_rcu_quick_end(&section);
     set_result(result, MEMTX_OK);
     if (unlikely(xbar_ram_writes_wanted(as->space->ram_watchers))) {
-        xbar_ram_writes_note(as->space->engine);
+        xbar_ram_wrote(as->space->engine, host, (uint64_t)1 << size_log2);
     }
 }
 

@@ -76,15 +76,17 @@ static void delete_all(struct xbar_flatview_space *space, MemoryListener *l,
     FlatView *view = flatview__current(space->as);
     const FlatRange *range = flatview_next_range(view, 0);
 
-    for (; range != NULL && l->region_del != NULL;
-         range = flatview__after(view, range)) {
+    for (; range != NULL; range = flatview__after(view, range)) {
         MemoryRegionSection section =
             flatview__section(view, range, range->first, range->last);
 
         if (is_replaying && !l->is_past_end && range->first >= l->next) {
             return;
         }
-        l->region_del(l, &section);
+        flatview__tell_log(l, &section, false);
+        if (l->region_del != NULL) {
+            l->region_del(l, &section);
+        }
     }
 }
 
@@ -100,6 +102,7 @@ static void leave(struct xbar_flatview_space *space, MemoryListener *l)
         l->begin(l);
     }
     delete_all(space, l, is_replaying);
+    flatview__tell_global_log(space->engine, l, false);
     l->stage = STAGE_SETTLED;
     if (l->commit != NULL) {
         l->commit(l);
@@ -152,6 +155,9 @@ static void replay(struct xbar_flatview_space *space, MemoryListener *l)
     if (l->begin != NULL) {
         l->begin(l);
     }
+    if (telling.who != NULL) {
+        flatview__tell_global_log(space->engine, l, true);
+    }
     for (; range != NULL && telling.who != NULL;
          range = flatview__after(view, range)) {
         MemoryRegionSection section =
@@ -160,6 +166,9 @@ static void replay(struct xbar_flatview_space *space, MemoryListener *l)
         (void)listener__advance(l, range->first, range->last);
         if (l->region_add != NULL) {
             l->region_add(l, &section);
+        }
+        if (telling.who != NULL) {
+            flatview__tell_log(l, &section, true);
         }
     }
     end_telling(space, &telling);

@@ -135,8 +135,17 @@ static void tell(const struct pass *pass, const FlatRange *range, hwaddr first,
     if (is_same) {
         fn = pass->stage == STAGE_DEL ? NULL : l->region_nop;
     }
-    if (listener__advance(l, first, last) && fn != NULL) {
+    if (!listener__advance(l, first, last)) {
+        return;
+    }
+    if (!is_same && pass->stage == STAGE_DEL) {
+        flatview__tell_log(l, &section, false);
+    }
+    if (fn != NULL && pass->telling->who != NULL) {
         fn(l, &section);
+    }
+    if (!is_same && pass->stage == STAGE_ADD && pass->telling->who != NULL) {
+        flatview__tell_log(l, &section, true);
     }
 }
 

@@ -86,6 +86,27 @@ static inline bool listener__advance(MemoryListener *l, hwaddr first,
  */
 void flatview__catch_up(struct xbar_flatview_space *space, MemoryListener *l);
 
+/* ---- dirty_bitmap.c ----------------------------------------------------------- */
+
+/* @section was added, or is about to be deleted: is it logged? */
+void flatview__tell_log(MemoryListener *l, MemoryRegionSection *section,
+                        bool starts);
+
+/* Each listener of each address space of @engine; under the writer lock. */
+void flatview__tell_globally(struct xbar_engine *engine,
+                             void (*tell)(MemoryListener *l), bool is_forward);
+
+/* All memory is logged, or is not: what a listener that comes or goes hears. */
+void flatview__tell_global_log(struct xbar_engine *engine, MemoryListener *l,
+                               bool starts);
+
+/* ---- address_space.c --------------------------------------------------- */
+
+/* The address space after @space (NULL: the first); under the writer lock. */
+struct xbar_flatview_space *
+flatview__next_space(struct xbar_engine *engine,
+                     struct xbar_flatview_space *space);
+
 /* ---- For notify -------------------------------------------------------- */
 
 /* Tell the listeners of @space of the change under way. */

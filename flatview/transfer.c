@@ -38,10 +38,11 @@ static void *host_of(const FlatRange *range, hwaddr addr)
 }
 
 /* Guest memory of @as was written, not by a TLB. */
-static inline void note_write(const AddressSpace *as)
+static inline void note_write(const AddressSpace *as, const void *host,
+                              hwaddr length)
 {
     if (unlikely(xbar_ram_writes_wanted(as->space->ram_watchers))) {
-        xbar_ram_writes_note(as->space->engine);
+        xbar_ram_wrote(as->space->engine, host, length);
     }
 }
 
@@ -125,7 +126,7 @@ static MemTxResult write_part(const struct transfer *t, const FlatRange *range,
     if ((range->flags & FLAT_RANGE_WRITABLE) ||
         (is_ram && t->direction == WRITE_ROM)) {
         flatview__ram_write(host_of(range, addr), buf, length);
-        xbar_ram_writes_note(t->view->space->engine);
+        xbar_ram_wrote(t->view->space->engine, host_of(range, addr), length);
         return MEMTX_OK;
     }
     if (is_ram && (range->flags & FLAT_RANGE_READONLY)) {
@@ -278,7 +279,7 @@ static FORCE_INLINE bool write_short(AddressSpace *as, hwaddr addr,
                   flatview__ram_is_aligned(host_of(range, addr), size_log2);
         if (likely(is_done)) {
             flatview__ram_store(host_of(range, addr), value, size_log2);
-            note_write(as);
+            note_write(as, host_of(range, addr), (hwaddr)1 << size_log2);
         }
     } else {
         is_done = !(range->flags & FLAT_RANGE_NO_WRITES) &&

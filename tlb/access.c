@@ -375,11 +375,25 @@ static int store_some(SoftTLB *tlb, uint64_t va, const struct pieces *pieces,
     return 0;
 }
 
+static XBAR_COLD void mark_pieces(const SoftTLB *tlb,
+                                  const struct pieces *pieces)
+{
+    for (unsigned i = 0; i < pieces->count; i++) {
+        const struct piece *piece = &pieces->piece[i];
+
+        if (is_memory_store(piece->section)) {
+            tlb__stored(tlb, host_of(piece->section, piece->phys),
+                        1u << piece->size_log2);
+        }
+    }
+}
+
 /* Devices go first, as they may refuse; memory cannot. */
 static XBAR_COLD int store_pieces(SoftTLB *tlb, unsigned context, uint64_t va,
                                   unsigned size_log2, uint64_t value)
 {
     struct pieces pieces;
+    bool is_logged = false;
     int err = cut(tlb, context, va, 1u << size_log2, TLB_WRITE, &pieces);
 
     if (err) {
@@ -390,18 +404,26 @@ static XBAR_COLD int store_pieces(SoftTLB *tlb, unsigned context, uint64_t va,
         const struct piece *piece = &pieces.piece[i];
 
         if (is_memory_store(piece->section)) {
-            tlb__store_to_code(tlb, context, va + piece->offset, piece->phys,
-                               piece->section);
+            is_logged |=
+                tlb__begin_store(tlb, context, va + piece->offset, piece->phys,
+                                 piece->section, 1u << piece->size_log2);
         }
     }
     err = store_some(tlb, va, &pieces, false, value);
-    return err ? err : store_some(tlb, va, &pieces, true, value);
+    if (!err) {
+        err = store_some(tlb, va, &pieces, true, value);
+        if (unlikely(is_logged)) {
+            mark_pieces(tlb, &pieces);
+        }
+    }
+    return err;
 }
 
 static __attribute__((noinline)) int store_any(SoftTLB *tlb, unsigned context,
                                                uint64_t va, unsigned size_log2,
                                                uint64_t value)
 {
+    bool is_logged = false;
     MemTxResult result;
     struct run run;
     int err;
@@ -421,9 +443,13 @@ static __attribute__((noinline)) int store_any(SoftTLB *tlb, unsigned context,
         observe(tlb, TLB_WRITE, run.section, run.size);
     }
     if (is_memory_store(run.section)) {
-        tlb__store_to_code(tlb, context, va, run.phys, run.section);
+        is_logged = tlb__begin_store(tlb, context, va, run.phys, run.section,
+                                     1u << size_log2);
     }
     result = store_to(tlb, run.section, run.phys, size_log2, value);
+    if (unlikely(is_logged)) {
+        tlb__stored(tlb, host_of(run.section, run.phys), 1u << size_log2);
+    }
     return likely(result == MEMTX_OK) ? 0 : tlb__fault(tlb, va, 0, result);
 }
 
@@ -497,9 +523,14 @@ int tlb_host(SoftTLB *tlb, unsigned context, uint64_t va, unsigned size,
     if (unlikely(tlb->config.observe) && access != TLB_EXEC) {
         observe(tlb, access, run.section, size);
     }
-    if (access == TLB_WRITE) {
-        tlb__store_to_code(tlb, context, va, run.phys, run.section);
-    }
     *host = host_of(run.section, run.phys);
+    if (access == TLB_WRITE) {
+        tlb__stored_by_host(tlb);
+        if (unlikely(tlb__begin_store(tlb, context, va, run.phys, run.section,
+                                      size))) {
+            tlb->lent = *host;
+            tlb->lent_size = size;
+        }
+    }
     return 0;
 }

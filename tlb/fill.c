@@ -11,13 +11,15 @@
  *   the whole page, with
  *   nobody observes          yes         yes            (fetches are not)
  *   nobody keeps code of                 yes
- *   the page
+ *   the page, and all dirty
+ *   logs have it dirty
  *
  * The view is looked up after the walk and inside the owner's read section.
  * If a commit published before the lookup, the entry is new already; if
  * after, the commit posts after that, and the entry goes at the next safe
  * point.
  */
+#include "engine/dirty_log.h"
 #include "engine/rcu.h"
 #include "tlb/tlb_internal.h"
 
@@ -80,6 +82,18 @@ static bool is_code(const SoftTLB *tlb, hwaddr page, uint64_t host)
            tlb->config.holds_code(tlb->config.code_opaque, page, host);
 }
 
+static struct xbar_engine *engine_of(const SoftTLB *tlb)
+{
+    return xbar_address_space_engine(tlb->config.as);
+}
+
+/* Does anybody want to be told of stores to @page? */
+static bool is_watched(const SoftTLB *tlb, hwaddr page, uint64_t host)
+{
+    return is_code(tlb, page, host) ||
+           xbar_dirty_is_wanted(engine_of(tlb), host, TLB_PAGE_SIZE);
+}
+
 /* The accesses that may hit inline, as permission bits. A section that is
  * only part of the page lets nothing hit: a tag covers the page. */
 static unsigned inline_prot(const SoftTLB *tlb, const TLBInfo *info)
@@ -90,7 +104,7 @@ static unsigned inline_prot(const SoftTLB *tlb, const TLBInfo *info)
         return 0;
     }
     if ((prot & TLB_PROT_WRITE) &&
-        is_code(tlb, info->phys, host_page(info->section, info->phys))) {
+        is_watched(tlb, info->phys, host_page(info->section, info->phys))) {
         prot &= ~(unsigned)TLB_PROT_WRITE;
     }
     return prot;
@@ -139,23 +153,42 @@ int tlb__fill(SoftTLB *tlb, unsigned context, uint64_t va,
     return 0;
 }
 
-void tlb__store_to_code(SoftTLB *tlb, unsigned context, uint64_t va,
-                        hwaddr phys, const FlatRange *section)
+bool tlb__begin_store(SoftTLB *tlb, unsigned context, uint64_t va, hwaddr phys,
+                      const FlatRange *section, unsigned size)
 {
-    unsigned index = tlb_index(va);
-    const TLBInfo *info = &tlb->info[context][index];
+    const TLBInfo *info = &tlb->info[context][tlb_index(va)];
+    struct xbar_engine *engine = engine_of(tlb);
     hwaddr page = phys & TLB_PAGE_MASK;
     uint64_t host = host_page(section, page);
+    bool is_logged = xbar_dirty_is_on(engine);
 
-    if (!tlb->config.holds_code) {
-        return;
+    if (!tlb->config.holds_code && !is_logged) {
+        return false;
     }
     if (is_code(tlb, page, host)) {
         tlb->config.code_written(tlb->config.code_opaque, page, host);
     }
+    if (is_logged) {
+        xbar_dirty_wrote(engine, phys + section->host_delta, size);
+    }
     /* What was told may have flushed, and filling a store's second page may
      * have dropped its first: an entry that is gone stays gone. */
     if (tlb__grants(info, va, TLB_WRITE)) {
-        set_entry(&tlb->l1[context][index], info, inline_prot(tlb, info));
+        set_entry(&tlb->l1[context][tlb_index(va)], info,
+                  inline_prot(tlb, info));
+    }
+    return is_logged;
+}
+
+void tlb__stored(const SoftTLB *tlb, const void *host, unsigned size)
+{
+    xbar_dirty_wrote(engine_of(tlb), (uintptr_t)host, size);
+}
+
+void tlb__stored_by_host(SoftTLB *tlb)
+{
+    if (unlikely(tlb->lent != NULL)) {
+        tlb__stored(tlb, tlb->lent, tlb->lent_size);
+        tlb->lent = NULL;
     }
 }

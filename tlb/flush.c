@@ -13,6 +13,7 @@
  */
 #include <string.h>
 
+#include "engine/dirty_log.h"
 #include "tlb/tlb_internal.h"
 
 _Static_assert(TLB_CONTEXTS < 32, "contexts are bits of an unsigned");
@@ -201,6 +202,58 @@ static void protect_context(SoftTLB *tlb, unsigned context, protect_fn *named,
         if (stores_inline(entry, info) && named(entry, info, host)) {
             entry->tag[TLB_WRITE] = info->page ^ TLB_PAGE_SIZE;
         }
+    }
+}
+
+/* Tags of pages that some dirty log has clean go, and leave a note behind. */
+static void drop_clean(SoftTLB *tlb, struct xbar_engine *engine,
+                       unsigned context)
+{
+    for (unsigned index = 0; index < TLB_L1_SIZE; index++) {
+        TLBInfo *info = &tlb->info[context][index];
+        TLBEntry *entry = &tlb->l1[context][index];
+
+        if (stores_inline(entry, info) &&
+            xbar_dirty_is_wanted(engine, info->page + entry->addend,
+                                 TLB_PAGE_SIZE)) {
+            entry->tag[TLB_WRITE] = info->page ^ TLB_PAGE_SIZE;
+            info->flags |= TLB_INFO_RECHECKED;
+        }
+    }
+}
+
+static void mark_dropped(SoftTLB *tlb, struct xbar_engine *engine,
+                         unsigned context, bool marks)
+{
+    for (unsigned index = 0; index < TLB_L1_SIZE; index++) {
+        TLBInfo *info = &tlb->info[context][index];
+
+        if (!(info->flags & TLB_INFO_RECHECKED)) {
+            continue;
+        }
+        info->flags &= (uint8_t)~TLB_INFO_RECHECKED;
+        if (marks) {
+            xbar_dirty_wrote(engine,
+                             info->page + tlb->l1[context][index].addend,
+                             TLB_PAGE_SIZE);
+        }
+    }
+}
+
+/*
+ * All tags go before any page is marked: once one is, no other entry that
+ * shows it would be found, and it would seem to be written for ever.
+ */
+void tlb__recheck_dirty(SoftTLB *tlb, bool marks)
+{
+    struct xbar_engine *engine = xbar_address_space_engine(tlb->config.as);
+
+    tlb__stored_by_host(tlb);
+    for (unsigned context = 0; context < TLB_CONTEXTS; context++) {
+        drop_clean(tlb, engine, context);
+    }
+    for (unsigned context = 0; context < TLB_CONTEXTS; context++) {
+        mark_dropped(tlb, engine, context, marks);
     }
 }
 

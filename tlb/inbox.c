@@ -33,15 +33,21 @@
  * sequentially consistent: if the poster finds the owner away, the drain of
  * its next tlb_enter() finds the post.
  *
- * Lock order: the engine's writer lock (a commit in progress) or that of the
- * code pages (a protect), then `lock`. kick() runs outside `lock`, maybe under
- * one of those two.
+ * Dirty bits that were cleared are posted as "look again": which pages are
+ * clean is in the bits. Whether the owner may have stored through a tag since
+ * they were cleared is known when it is posted: not if it is away, or if it is
+ * the thread that cleared them; then it looks at once.
+ *
+ * Lock order: the engine's writer lock (a commit in progress), that of the code
+ * pages (a protect) or of the dirty logs (a recheck), then `lock`. kick() runs
+ * outside `lock`, maybe under one of those.
  */
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
 #include "engine/alloc.h"
+#include "engine/dirty_log.h"
 #include "tlb/tlb_internal.h"
 
 /* Ranges between two safe points; a commit rarely changes more than two. */
@@ -54,6 +60,8 @@ struct mail {
     unsigned contexts; /* to be cleared whole */
     unsigned count;
     struct xbar_range ranges[INBOX_RANGES];
+    bool recheck; /* write tags of pages that are clean */
+    bool recheck_marks;
     bool protect_all;
     unsigned page_count;
     uint64_t pages[INBOX_PAGES]; /* host addresses: write tags go */
@@ -61,11 +69,14 @@ struct mail {
 
 struct xbar_tlb_inbox {
     struct xbar_view_subscriber subscriber;
+    struct xbar_dirty_party dirty_party;
+    SoftTLB *tlb;                  /* for its owner alone */
     struct xbar_tlb_config config; /* as in the TLB, constant */
     _Atomic bool posted;           /* is there mail? */
     pthread_mutex_t lock;
     struct mail mail;           /* under lock */
     _Atomic bool online;        /* the owner is inside */
+    _Atomic pthread_t owner;    /* who that is; exact for that thread */
     _Atomic uint64_t protects;  /* posted ever; written under lock */
     _Atomic uint64_t protected; /* of those, applied; the owner's */
 };
@@ -149,6 +160,25 @@ void tlb_post_protect(SoftTLB *tlb, uint64_t host)
     finish_post(inbox);
 }
 
+/* The registry's lock is held, and dirty bits were cleared before. */
+static void post_recheck(struct xbar_dirty_party *party)
+{
+    struct xbar_tlb_inbox *inbox =
+        xbar_container_of(party, struct xbar_tlb_inbox, dirty_party);
+
+    if (atomic_load(&inbox->online) &&
+        pthread_equal(atomic_load(&inbox->owner), pthread_self())) {
+        tlb__recheck_dirty(inbox->tlb, false);
+        return;
+    }
+    pthread_mutex_lock(&inbox->lock);
+    inbox->mail.recheck = true;
+    /* As for protects: if the owner is away now, it finds this first. */
+    atomic_store(&inbox->posted, true);
+    inbox->mail.recheck_marks |= atomic_load(&inbox->online);
+    finish_post(inbox);
+}
+
 /* A caller's own posts are in `protects`, whoever else posts meanwhile. */
 bool tlb_is_protected(const SoftTLB *tlb)
 {
@@ -172,6 +202,8 @@ static uint64_t take_mail(struct xbar_tlb_inbox *inbox, struct mail *mail)
     *mail = inbox->mail;
     inbox->mail.contexts = 0;
     inbox->mail.count = 0;
+    inbox->mail.recheck = false;
+    inbox->mail.recheck_marks = false;
     inbox->mail.protect_all = false;
     inbox->mail.page_count = 0;
     protects = atomic_load_explicit(&inbox->protects, memory_order_relaxed);
@@ -198,6 +230,9 @@ static XBAR_COLD void apply_mail(SoftTLB *tlb)
 
     tlb_flush(tlb, mail.contexts);
     tlb__drop_ranges(tlb, mail.ranges, mail.count);
+    if (mail.recheck) {
+        tlb__recheck_dirty(tlb, mail.recheck_marks);
+    }
     apply_protects(tlb, &mail);
     atomic_store_explicit(&tlb->inbox->protected, protects,
                           memory_order_release);
@@ -212,6 +247,9 @@ void tlb__inbox_drain(SoftTLB *tlb)
 
 void tlb__inbox_online(SoftTLB *tlb, bool online)
 {
+    if (online) {
+        atomic_store(&tlb->inbox->owner, pthread_self());
+    }
     atomic_store(&tlb->inbox->online, online);
 }
 
@@ -226,10 +264,13 @@ int tlb__inbox_open(SoftTLB *tlb)
         return -ENOMEM;
     }
     inbox->subscriber.changed = post_changed;
+    inbox->dirty_party.recheck = post_recheck;
+    inbox->tlb = tlb;
     inbox->config = tlb->config;
     pthread_mutex_init(&inbox->lock, NULL);
     tlb->inbox = inbox;
     xbar_view_subscribe(tlb->config.as, &inbox->subscriber);
+    xbar_dirty_join(engine, &inbox->dirty_party);
     return 0;
 }
 
@@ -237,6 +278,7 @@ void tlb__inbox_close(SoftTLB *tlb)
 {
     struct xbar_engine *engine = xbar_address_space_engine(tlb->config.as);
 
+    xbar_dirty_leave(engine, &tlb->inbox->dirty_party);
     xbar_view_unsubscribe(tlb->config.as, &tlb->inbox->subscriber);
     pthread_mutex_destroy(&tlb->inbox->lock);
     xbar_free(engine, tlb->inbox, sizeof(*tlb->inbox));

@@ -49,6 +49,7 @@ int tlb_init(SoftTLB *tlb, const struct xbar_tlb_config *config)
     tlb->stats = (struct xbar_tlb_stats){ 0 };
     tlb->config = *config;
     tlb->asid = 0;
+    tlb->lent = NULL;
     tlb->entered = false;
     return tlb__inbox_open(tlb);
 }
@@ -71,6 +72,7 @@ void tlb_enter(SoftTLB *tlb)
 void tlb_leave(SoftTLB *tlb)
 {
     xbar_assert(tlb->entered);
+    tlb__stored_by_host(tlb);
     tlb->entered = false;
     tlb__inbox_online(tlb, false);
     xbar_rcu_read_unlock();

@@ -143,6 +143,9 @@ typedef struct SoftTLB {
     uint8_t fill_list[TLB_CONTEXTS][64];
     uint16_t asid;
     bool entered;
+    /* What tlb_host() lent for writing last, if there are dirty logs. */
+    unsigned lent_size;
+    void *lent;
 } SoftTLB;
 
 /**

@@ -36,12 +36,23 @@ int tlb__fill(SoftTLB *tlb, unsigned context, uint64_t va,
               enum xbar_tlb_access access) XBAR_MUST_CHECK;
 
 /*
- * A store to RAM at @va, which is at @phys in @section, is about to happen:
- * tell who keeps code of the page, and let stores hit inline if nobody does
- * any more.
+ * A store of @size bytes to RAM at @va, which is at @phys in @section, is about
+ * to happen: tell who keeps code of the page, mark it in dirty logs, and let
+ * stores hit inline if nobody wants to know of them any more.
+ *
+ * Return: are there dirty logs? Then tlb__stored() follows the store.
  */
-void tlb__store_to_code(SoftTLB *tlb, unsigned context, uint64_t va,
-                        hwaddr phys, const FlatRange *section);
+bool tlb__begin_store(SoftTLB *tlb, unsigned context, uint64_t va, hwaddr phys,
+                      const FlatRange *section, unsigned size);
+
+/*
+ * Mark it once more: the bit may have been cleared since, by somebody who read
+ * the memory before the store was made.
+ */
+void tlb__stored(const SoftTLB *tlb, const void *host, unsigned size);
+
+/* The same for what was stored through tlb_host() up to now. */
+void tlb__stored_by_host(SoftTLB *tlb);
 
 /* Record a fault. Return: nonzero, the walker's code if there is one. */
 int tlb__fault(SoftTLB *tlb, uint64_t va, int code, MemTxResult result);
@@ -59,6 +70,13 @@ void tlb__note_filled(SoftTLB *tlb, unsigned context, unsigned index);
 
 /* tlb_protect_code() of everything. */
 void tlb__protect_all(SoftTLB *tlb);
+
+/*
+ * Dirty bits were cleared: write tags of pages that are clean in some log go.
+ * @marks: this thread may have stored through them since, so such pages are
+ * dirty.
+ */
+void tlb__recheck_dirty(SoftTLB *tlb, bool marks);
 
 /* Drop the entries whose physical page touches one of @ranges. */
 void tlb__drop_ranges(SoftTLB *tlb, const struct xbar_range *ranges,

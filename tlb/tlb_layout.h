@@ -54,8 +54,9 @@ typedef struct TLBEntry {
 
 enum xbar_tlb_info_flags {
     TLB_INFO_VALID = 1 << 0,
-    TLB_INFO_GLOBAL = 1 << 1,  /* holds in every address-space id */
-    TLB_INFO_SUBPAGE = 1 << 2, /* several sections: check the bounds */
+    TLB_INFO_GLOBAL = 1 << 1,    /* holds in every address-space id */
+    TLB_INFO_SUBPAGE = 1 << 2,   /* several sections: check the bounds */
+    TLB_INFO_RECHECKED = 1 << 3, /* tlb/flush.c's own */
 };
 
 /**

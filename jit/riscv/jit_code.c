@@ -32,6 +32,7 @@
  *
  * Threads: all of it runs on the hart's thread but the two callbacks.
  */
+#include "engine/dirty_log.h"
 #include "engine/engine.h"
 #include "engine/ram_writes.h"
 #include "jit/riscv/jit.h"
@@ -95,6 +96,7 @@ void riscv__code_written(void *opaque, hwaddr page, uint64_t host)
 void riscv__code_wrote_word(struct xbar_riscv_hart *hart, const void *host)
 {
     xbar_code_wrote(engine_of(hart), xbar_code_frame((uintptr_t)host));
+    xbar_dirty_wrote(engine_of(hart), (uintptr_t)host, sizeof(uint64_t));
 }
 
 /* ---- Watching ---------------------------------------------------------- */

@@ -1,0 +1,576 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Dirty logs. One area for each region that was ever logged, with a log for
+ * each client that ever did:
+ *
+ *   engine -> area -> area -> NULL
+ *              |  host, size, region
+ *              +-> log (client 0) -> log (client 2) -> NULL
+ *                   bits
+ *
+ * Logs stay with their area when they are switched off, and areas with their
+ * region: it takes them along when it ends, after a grace period of their own.
+ * So readers walk both lists in a section and with nothing else. A board logs
+ * a few regions, for a few clients.
+ */
+#include "engine/dirty_log.h"
+
+#include <errno.h>
+
+#include "engine/engine_internal.h"
+#include "engine/ram.h"
+#include "engine/ram_writes.h"
+#include "engine/rcu.h"
+
+#define WORD_BITS 64
+#define PAGE_SIZE ((uint64_t)1 << XBAR_DIRTY_PAGE_BITS)
+
+/* The highest bit of a mask that is an int and not negative. */
+#define MAX_MASK_BIT 30
+
+struct dirty_log {
+    struct dirty_log *next; /* constant once published */
+    unsigned client;
+    unsigned users; /* atomic; changed under the writer lock */
+    uint64_t bits[];
+};
+
+struct dirty_area {
+    struct dirty_area *next;
+    const MemoryRegion *mr;
+    uint64_t host; /* of byte 0 */
+    uint64_t size; /* bytes */
+    struct dirty_log *logs;
+    struct xbar_retired retired;
+};
+
+int dirty_log__init(struct dirty_logs *logs)
+{
+    return -pthread_mutex_init(&logs->lock, NULL);
+}
+
+void dirty_log__finish(struct dirty_logs *logs)
+{
+    xbar_assert(logs->areas == NULL && logs->parties == NULL);
+    pthread_mutex_destroy(&logs->lock);
+}
+
+/* ---- Areas and logs ---------------------------------------------------- */
+
+static uint64_t pages_of(const struct dirty_area *area)
+{
+    return (area->size + PAGE_SIZE - 1) >> XBAR_DIRTY_PAGE_BITS;
+}
+
+static size_t log_bytes(const struct dirty_area *area)
+{
+    return sizeof(struct dirty_log) +
+           (size_t)((pages_of(area) + WORD_BITS - 1) / WORD_BITS) *
+               sizeof(uint64_t);
+}
+
+static struct dirty_area *first_area(const struct xbar_engine *engine)
+{
+    return __atomic_load_n(&engine->dirty_logs.areas, __ATOMIC_ACQUIRE);
+}
+
+static struct dirty_area *next_area(const struct dirty_area *area)
+{
+    return __atomic_load_n(&area->next, __ATOMIC_ACQUIRE);
+}
+
+static bool is_on(const struct dirty_log *log)
+{
+    return __atomic_load_n(&log->users, __ATOMIC_ACQUIRE) != 0;
+}
+
+static struct dirty_log *first_log(const struct dirty_area *area)
+{
+    return __atomic_load_n(&area->logs, __ATOMIC_ACQUIRE);
+}
+
+static struct dirty_area *find_area(const MemoryRegion *mr)
+{
+    struct dirty_area *area = first_area(mr->engine);
+
+    while (area != NULL && area->mr != mr) {
+        area = next_area(area);
+    }
+    return area;
+}
+
+static struct dirty_log *find_log(const struct dirty_area *area,
+                                  unsigned client)
+{
+    struct dirty_log *log = area != NULL ? first_log(area) : NULL;
+
+    while (log != NULL && log->client != client) {
+        log = log->next;
+    }
+    return log;
+}
+
+static void release_area(struct xbar_engine *engine,
+                         struct xbar_retired *object)
+{
+    struct dirty_area *area =
+        xbar_container_of(object, struct dirty_area, retired);
+
+    while (area->logs != NULL) {
+        struct dirty_log *log = area->logs;
+
+        area->logs = log->next;
+        xbar_free(engine, log, log_bytes(area));
+    }
+    xbar_free(engine, area, sizeof(*area));
+}
+
+static struct dirty_area *make_area(MemoryRegion *mr)
+{
+    struct xbar_engine *engine = mr->engine;
+    struct dirty_logs *logs = &engine->dirty_logs;
+    struct dirty_area *area = xbar_alloc(engine, sizeof(*area));
+
+    if (area == NULL) {
+        return NULL;
+    }
+    if (logs->queue.release == NULL) {
+        logs->queue.release = release_area;
+        xbar_retire_queue_add(engine, &logs->queue);
+    }
+    area->mr = mr;
+    area->host = (uintptr_t)mr->ram_block->host;
+    area->size = mr->ram_block->max_size;
+    area->next = logs->areas;
+    __atomic_store_n(&logs->areas, area, __ATOMIC_RELEASE);
+    return area;
+}
+
+static struct dirty_log *make_log(MemoryRegion *mr, unsigned client)
+{
+    struct dirty_area *area = find_area(mr);
+    struct dirty_log *log = find_log(area, client);
+
+    if (log != NULL) {
+        return log;
+    }
+    area = area != NULL ? area : make_area(mr);
+    log = area != NULL ? xbar_alloc(mr->engine, log_bytes(area)) : NULL;
+    if (log != NULL) {
+        log->client = client;
+        log->next = area->logs;
+        __atomic_store_n(&area->logs, log, __ATOMIC_RELEASE);
+    }
+    return log;
+}
+
+/* Under the writer lock. */
+void dirty_log__forget(const MemoryRegion *mr)
+{
+    struct xbar_engine *engine = mr->engine;
+    struct dirty_area **link = &engine->dirty_logs.areas;
+    struct dirty_area *area;
+
+    while (*link != NULL && (*link)->mr != mr) {
+        link = &(*link)->next;
+    }
+    area = *link;
+    if (area == NULL) {
+        return;
+    }
+    for (struct dirty_log *log = area->logs; log != NULL; log = log->next) {
+        if (is_on(log)) {
+            xbar_ram_writes_watch(engine, false);
+        }
+    }
+    __atomic_store_n(link, area->next, __ATOMIC_RELEASE);
+    xbar_retire(engine, &engine->dirty_logs.queue, &area->retired,
+                sizeof(*area));
+}
+
+/* ---- Bits -------------------------------------------------------------- */
+
+/* The bits of pages @first to @last that are in the word of @first. */
+static uint64_t mask_of(uint64_t first, uint64_t last)
+{
+    unsigned low = first % WORD_BITS;
+    uint64_t count = last - first + 1;
+    uint64_t mask = UINT64_MAX << low;
+
+    if (count < WORD_BITS - low) {
+        mask &= (UINT64_MAX >> (WORD_BITS - low - count));
+    }
+    return mask;
+}
+
+static uint64_t next_word(uint64_t page)
+{
+    return (page | (WORD_BITS - 1)) + 1;
+}
+
+/*
+ * Always a read-modify-write: it is what orders the store before it against
+ * whoever clears the bit, also where the bit is set already.
+ */
+static void set_bits(struct dirty_log *log, uint64_t first, uint64_t last)
+{
+    for (; first <= last; first = next_word(first)) {
+        __atomic_fetch_or(&log->bits[first / WORD_BITS], mask_of(first, last),
+                          __ATOMIC_SEQ_CST);
+    }
+}
+
+static bool is_all_set(const struct dirty_log *log, uint64_t first,
+                       uint64_t last)
+{
+    for (; first <= last; first = next_word(first)) {
+        uint64_t mask = mask_of(first, last);
+
+        if ((__atomic_load_n(&log->bits[first / WORD_BITS], __ATOMIC_ACQUIRE) &
+             mask) != mask) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- By host address: writers ------------------------------------------ */
+
+struct pages {
+    uint64_t first;
+    uint64_t last;
+};
+
+/* Pages of @area in [@host, @host + @length). False: none. */
+static bool cut(const struct dirty_area *area, uint64_t host, uint64_t length,
+                struct pages *pages)
+{
+    uint64_t start = host > area->host ? host - area->host : 0;
+    uint64_t end = host + length - area->host; /* if it reaches the area */
+
+    if (length == 0 || host + length <= area->host || start >= area->size) {
+        return false;
+    }
+    end = end < area->size ? end : area->size;
+    pages->first = start >> XBAR_DIRTY_PAGE_BITS;
+    pages->last = (end - 1) >> XBAR_DIRTY_PAGE_BITS;
+    return true;
+}
+
+bool xbar_dirty_is_on(const struct xbar_engine *engine)
+{
+    return first_area(engine) != NULL;
+}
+
+static bool is_area_wanted(const struct dirty_area *area,
+                           const struct pages *pages)
+{
+    for (struct dirty_log *log = first_log(area); log; log = log->next) {
+        if (is_on(log) && !is_all_set(log, pages->first, pages->last)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool xbar_dirty_is_wanted(const struct xbar_engine *engine, uint64_t host,
+                          uint64_t length)
+{
+    struct pages pages;
+    bool wanted = false;
+
+    if (likely(!xbar_dirty_is_on(engine))) {
+        return false;
+    }
+    xbar_rcu_read_lock();
+    for (struct dirty_area *area = first_area(engine); area && !wanted;
+         area = next_area(area)) {
+        wanted =
+            cut(area, host, length, &pages) && is_area_wanted(area, &pages);
+    }
+    xbar_rcu_read_unlock();
+    return wanted;
+}
+
+static void mark_area(struct dirty_area *area, const struct pages *pages)
+{
+    for (struct dirty_log *log = first_log(area); log; log = log->next) {
+        if (is_on(log)) {
+            set_bits(log, pages->first, pages->last);
+        }
+    }
+}
+
+void xbar_dirty_wrote(struct xbar_engine *engine, uint64_t host,
+                      uint64_t length)
+{
+    struct pages pages;
+
+    if (likely(!xbar_dirty_is_on(engine))) {
+        return;
+    }
+    xbar_rcu_read_lock();
+    for (struct dirty_area *area = first_area(engine); area != NULL;
+         area = next_area(area)) {
+        if (cut(area, host, length, &pages)) {
+            mark_area(area, &pages);
+        }
+    }
+    xbar_rcu_read_unlock();
+}
+
+/* ---- Switching on and off ---------------------------------------------- */
+
+int xbar_dirty_log_start(MemoryRegion *mr, unsigned client)
+{
+    struct dirty_log *log;
+    uint64_t pages;
+
+    xbar_assert(engine__writer_is_mine(mr->engine));
+    if (mr->ram_block == NULL || mr->ram_block->max_size == 0) {
+        return -EINVAL;
+    }
+    log = make_log(mr, client);
+    if (log == NULL) {
+        return -ENOMEM;
+    }
+    if (log->users == 0) {
+        /* Written or not, the client has not seen it. */
+        pages = pages_of(find_area(mr));
+        set_bits(log, 0, pages - 1);
+        xbar_ram_writes_watch(mr->engine, true);
+    }
+    __atomic_store_n(&log->users, log->users + 1, __ATOMIC_RELEASE);
+    return 0;
+}
+
+int xbar_dirty_log_stop(MemoryRegion *mr, unsigned client)
+{
+    struct dirty_log *log = find_log(find_area(mr), client);
+
+    xbar_assert(engine__writer_is_mine(mr->engine));
+    if (log == NULL || log->users == 0) {
+        return -EINVAL;
+    }
+    __atomic_store_n(&log->users, log->users - 1, __ATOMIC_RELEASE);
+    if (log->users == 0) {
+        xbar_ram_writes_watch(mr->engine, false);
+    }
+    return 0;
+}
+
+static void stop_before(struct xbar_ram_block *end, struct xbar_engine *engine,
+                        unsigned client)
+{
+    for (struct xbar_ram_block *block = engine->ram_blocks; block != end;
+         block = block->next) {
+        (void)xbar_dirty_log_stop(block->mr, client);
+    }
+}
+
+int xbar_dirty_log_all(struct xbar_engine *engine, unsigned client)
+{
+    struct dirty_logs *logs = &engine->dirty_logs;
+
+    xbar_assert(engine__writer_is_mine(engine) && !logs->logs_all);
+    for (struct xbar_ram_block *block = engine->ram_blocks; block != NULL;
+         block = block->next) {
+        int rc =
+            block->max_size != 0 ? xbar_dirty_log_start(block->mr, client) : 0;
+
+        if (rc) {
+            stop_before(block, engine, client);
+            return rc;
+        }
+    }
+    logs->logs_all = true;
+    logs->all_client = client;
+    return 0;
+}
+
+void xbar_dirty_log_all_stop(struct xbar_engine *engine)
+{
+    struct dirty_logs *logs = &engine->dirty_logs;
+
+    xbar_assert(engine__writer_is_mine(engine) && logs->logs_all);
+    stop_before(NULL, engine, logs->all_client);
+    logs->logs_all = false;
+}
+
+bool xbar_dirty_logs_all(const struct xbar_engine *engine)
+{
+    xbar_assert(engine__writer_is_mine(engine));
+    return engine->dirty_logs.logs_all;
+}
+
+unsigned *xbar_dirty_reasons(struct xbar_engine *engine)
+{
+    return &engine->dirty_logs.reasons;
+}
+
+int dirty_log__born(MemoryRegion *mr)
+{
+    const struct dirty_logs *logs = &mr->engine->dirty_logs;
+    int rc;
+
+    if (!logs->logs_all || mr->ram_block->max_size == 0) {
+        return 0;
+    }
+    rc = xbar_dirty_log_start(mr, logs->all_client);
+    if (rc) {
+        region__finish(mr);
+    }
+    return rc;
+}
+
+/* @less: of the users of client @but. */
+static int mask_of_logs(const MemoryRegion *mr, unsigned but, unsigned less)
+{
+    unsigned mask = 0;
+    struct dirty_area *area;
+
+    xbar_rcu_read_lock();
+    area = find_area(mr);
+    for (struct dirty_log *log = area ? first_log(area) : NULL; log;
+         log = log->next) {
+        unsigned bit = log->client < MAX_MASK_BIT ? log->client : MAX_MASK_BIT;
+        unsigned users = __atomic_load_n(&log->users, __ATOMIC_ACQUIRE);
+
+        mask |= (unsigned)(users > (log->client == but ? less : 0)) << bit;
+    }
+    xbar_rcu_read_unlock();
+    return (int)mask;
+}
+
+int xbar_dirty_log_mask(const MemoryRegion *mr)
+{
+    return mask_of_logs(mr, 0, 0);
+}
+
+int xbar_dirty_log_mask_without(const MemoryRegion *mr, unsigned client)
+{
+    return mask_of_logs(mr, client, 1);
+}
+
+bool xbar_dirty_is_logged(const MemoryRegion *mr, unsigned client)
+{
+    struct dirty_log *log;
+    bool logged;
+
+    xbar_rcu_read_lock();
+    log = find_log(find_area(mr), client);
+    logged = log != NULL && is_on(log);
+    xbar_rcu_read_unlock();
+    return logged;
+}
+
+/* ---- By region: who looks ---------------------------------------------- */
+
+static void recheck_parties(struct xbar_engine *engine)
+{
+    struct dirty_logs *logs = &engine->dirty_logs;
+
+    pthread_mutex_lock(&logs->lock);
+    for (struct xbar_dirty_party *p = logs->parties; p; p = p->next) {
+        p->recheck(p);
+    }
+    pthread_mutex_unlock(&logs->lock);
+}
+
+/* The log with pages @first to @last, cut to what there is; NULL: none. */
+static struct dirty_log *find_pages(const MemoryRegion *mr, unsigned client,
+                                    uint64_t first, uint64_t *last)
+{
+    struct dirty_log *log = find_log(find_area(mr), client);
+    uint64_t pages;
+
+    if (log == NULL || !is_on(log) || first > *last) {
+        return NULL;
+    }
+    pages = (ram__size(mr->ram_block) + PAGE_SIZE - 1) >> XBAR_DIRTY_PAGE_BITS;
+    if (first >= pages) {
+        return NULL;
+    }
+    *last = *last < pages ? *last : pages - 1;
+    return log;
+}
+
+bool xbar_dirty_test(const MemoryRegion *mr, unsigned client, uint64_t first,
+                     uint64_t last)
+{
+    uint64_t found = 0;
+    struct dirty_log *log;
+
+    xbar_rcu_read_lock();
+    log = find_pages(mr, client, first, &last);
+    for (; log != NULL && !found && first <= last; first = next_word(first)) {
+        found =
+            __atomic_load_n(&log->bits[first / WORD_BITS], __ATOMIC_ACQUIRE) &
+            mask_of(first, last);
+    }
+    xbar_rcu_read_unlock();
+    return found != 0;
+}
+
+/* @word is of pages from @page on; its lowest bit may be any page's. */
+static void put_bits(uint64_t *bits, uint64_t at, uint64_t word)
+{
+    unsigned shift = at % WORD_BITS;
+
+    bits[at / WORD_BITS] |= word << shift;
+    if (shift != 0 && word >> (WORD_BITS - shift) != 0) {
+        bits[at / WORD_BITS + 1] |= word >> (WORD_BITS - shift);
+    }
+}
+
+bool xbar_dirty_clear(MemoryRegion *mr, unsigned client, uint64_t first,
+                      uint64_t last, uint64_t *bits)
+{
+    uint64_t start = first;
+    bool found = false;
+    struct dirty_log *log;
+
+    xbar_rcu_read_lock();
+    log = find_pages(mr, client, first, &last);
+    for (; log != NULL && first <= last; first = next_word(first)) {
+        uint64_t mask = mask_of(first, last);
+        uint64_t was = mask & __atomic_fetch_and(&log->bits[first / WORD_BITS],
+                                                 ~mask, __ATOMIC_SEQ_CST);
+
+        found |= was != 0;
+        if (was != 0 && bits != NULL) {
+            put_bits(bits, first - start, was >> (first % WORD_BITS));
+        }
+    }
+    xbar_rcu_read_unlock();
+    if (found) {
+        recheck_parties(mr->engine);
+    }
+    return found;
+}
+
+/* ---- Parties ----------------------------------------------------------- */
+
+void xbar_dirty_join(struct xbar_engine *engine, struct xbar_dirty_party *party)
+{
+    struct dirty_logs *logs = &engine->dirty_logs;
+
+    pthread_mutex_lock(&logs->lock);
+    party->next = logs->parties;
+    logs->parties = party;
+    pthread_mutex_unlock(&logs->lock);
+}
+
+void xbar_dirty_leave(struct xbar_engine *engine,
+                      struct xbar_dirty_party *party)
+{
+    struct dirty_logs *logs = &engine->dirty_logs;
+    struct xbar_dirty_party **p = &logs->parties;
+
+    pthread_mutex_lock(&logs->lock);
+    while (*p != party) {
+        p = &(*p)->next;
+    }
+    *p = party->next;
+    pthread_mutex_unlock(&logs->lock);
+}

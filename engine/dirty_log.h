@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Dirty logs: which pages of a region's memory were written, for whom.
+ *
+ * A log is one client's bitmap over the memory behind one region, a bit for
+ * 4 KiB of it. Like code pages, memory is named by where it lies in the host:
+ * what writes to it (a TLB, DMA, a map) knows that and nothing more, and two
+ * regions that show one buffer are both right.
+ *
+ *   writer            stores, then marks               xbar_dirty_wrote()
+ *   a TLB             stores inline where every log has the page's bit set
+ *                     already: xbar_dirty_is_wanted() is asked at fills
+ *   who clears bits   clears, then has all TLBs look again at their write
+ *                     tags (recheck), then reads memory
+ *
+ * No write is lost: one that is not yet visible to whoever cleared the bit is
+ * marked afterwards, or was made inline through a tag that is still there
+ * when the TLB rechecks, and then the TLB marks the page. So a page that a
+ * vCPU was storing to while it was cleared may be reported once too often.
+ *
+ *                       written                          read
+ *   areas, logs         release, under the writer lock   acquire, in a section
+ *   bits                RMW, seq_cst                     RMW; a test: acquire
+ *   parties             under `lock`                     under `lock`
+ *
+ * Lock order: writer lock, `lock`, then what recheck() takes (an inbox).
+ */
+#ifndef XBAR_ENGINE_DIRTY_LOG_H
+#define XBAR_ENGINE_DIRTY_LOG_H
+
+#include "engine/memory.h"
+
+#define XBAR_DIRTY_PAGE_BITS 12
+
+/* A vCPU, whose inline stores nobody sees. */
+struct xbar_dirty_party {
+    /*
+     * Take inline stores to pages that xbar_dirty_is_wanted() back, soon. Any
+     * thread, under the registry's lock: must not block or call back.
+     */
+    void (*recheck)(struct xbar_dirty_party *party);
+    struct xbar_dirty_party *next; /* private */
+};
+
+/* Any thread; when leave returns, no recheck is under way. */
+void xbar_dirty_join(struct xbar_engine *engine,
+                     struct xbar_dirty_party *party);
+void xbar_dirty_leave(struct xbar_engine *engine,
+                      struct xbar_dirty_party *party);
+
+/*
+ * @client logs @mr once more, or once less; all pages are dirty when it starts
+ * to. Under the writer lock. -EINVAL without memory behind @mr, or (stop) if
+ * @client does not log; -ENOMEM.
+ */
+int xbar_dirty_log_start(MemoryRegion *mr, unsigned client) XBAR_MUST_CHECK;
+int xbar_dirty_log_stop(MemoryRegion *mr, unsigned client);
+
+/*
+ * @client logs all memory that is there, and what will be made; under the
+ * writer lock, one client at a time. -ENOMEM: nothing changed.
+ */
+int xbar_dirty_log_all(struct xbar_engine *engine, unsigned client)
+    XBAR_MUST_CHECK;
+void xbar_dirty_log_all_stop(struct xbar_engine *engine);
+bool xbar_dirty_logs_all(const struct xbar_engine *engine);
+
+/* Why: flatview/'s bits, for it to keep. */
+unsigned *xbar_dirty_reasons(struct xbar_engine *engine);
+
+/* Who logs @mr, as memory_region_get_dirty_log_mask(). Any thread. */
+int xbar_dirty_log_mask(const MemoryRegion *mr);
+/* The same, if @client logged it once less. */
+int xbar_dirty_log_mask_without(const MemoryRegion *mr, unsigned client);
+bool xbar_dirty_is_logged(const MemoryRegion *mr, unsigned client);
+
+/* Is there any log in @engine? One load. */
+bool xbar_dirty_is_on(const struct xbar_engine *engine);
+
+/* Does some log have a clean page in [@host, @host + @length)? */
+bool xbar_dirty_is_wanted(const struct xbar_engine *engine, uint64_t host,
+                          uint64_t length);
+
+/* [@host, @host + @length) was written. */
+void xbar_dirty_wrote(struct xbar_engine *engine, uint64_t host,
+                      uint64_t length);
+
+/*
+ * Pages @first to @last of @mr. test: is any dirty? clear: the same, and none
+ * is any more; bit i of @bits (NULL: not wanted), counted from @first, is set
+ * if page @first + i was. False if @client does not log.
+ */
+bool xbar_dirty_test(const MemoryRegion *mr, unsigned client, uint64_t first,
+                     uint64_t last);
+bool xbar_dirty_clear(MemoryRegion *mr, unsigned client, uint64_t first,
+                      uint64_t last, uint64_t *bits);
+
+#endif
