@@ -48,7 +48,8 @@ def arguments():
     parser.add_argument("--from", type=Path, dest="given", metavar="FILE.json",
                         help="measure nothing: report on this run")
     parser.add_argument("--docs", action="store_true",
-                        help="put the figures into docs/benchmarks.md")
+                        help="put the figures into docs/benchmarks.md and"
+                        " README.md")
     parser.add_argument("--brief", action="store_true",
                         help="each loop once, for its check: no figures")
     parser.add_argument("--build", type=Path, default=ROOT / "build/release",
@@ -190,7 +191,7 @@ def run(options):
           f"{options.output / 'bench.html'}")
     status = 1 if results.failures(document) else 0
     if options.docs:
-        docs.rewrite(document, ROOT / "docs" / "benchmarks.md")
+        docs.rewrite(document, ROOT)
     if old:
         status = max(status, compare_with(old, document))
     return status

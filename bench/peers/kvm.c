@@ -136,13 +136,23 @@ static void *setup_exit(int64_t is_write)
     return m;
 }
 
+/* A signal is no exit of the guest's. */
+static int enter_guest(const struct machine *m)
+{
+    int err;
+
+    do {
+        err = ioctl(m->vcpu, KVM_RUN, 0);
+    } while (err && errno == EINTR);
+    return err;
+}
+
 static void run_exit(void *context, uint64_t operations)
 {
     struct machine *m = context;
 
     for (uint64_t i = 0; i < operations; i++) {
-        if (ioctl(m->vcpu, KVM_RUN, 0) ||
-            m->run->exit_reason != KVM_EXIT_MMIO ||
+        if (enter_guest(m) || m->run->exit_reason != KVM_EXIT_MMIO ||
             m->run->mmio.phys_addr != MMIO || m->run->mmio.len != 1 ||
             m->run->mmio.is_write != m->is_write) {
             m->wrong = "the guest did not exit for its access";

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The figures that docs/benchmarks.md shows, put there by `--docs`."""
+"""The figures in docs/benchmarks.md and README.md, put there by `--docs`."""
 
 from . import machine, ratios, results, text
 
@@ -78,12 +78,74 @@ def block(document):
     yield END
 
 
-def rewrite(document, path):
-    """Replace what is between the marks."""
+# ---- The readme ---------------------------------------------------------------
+
+README = [
+    ("RAM hit in emitted code", "emit/load"),
+    ("RAM hit from C, inline probe", "tlb/load_hit"),
+    ("device read from emitted code, callback included", "emit/load_mmio"),
+    ("the same by a guest instruction", "hart/mmio_load"),
+    ("4-byte `address_space` read of RAM", "access/ldl_ram"),
+    ("4-byte `address_space` read of a device", "access/ldl_mmio"),
+    ("the same, any of 1 000 devices", "regions/mmio/random/1000"),
+    ("the same, any of 1 000 000", "regions/mmio/random/1000000"),
+    ("one change among 1 000 regions", "commit/enable/1000"),
+    ("one change among 1 000 000", "commit/enable/1000000"),
+    ("new code, per guest instruction", "code/translate_alu"),
+    ("interpreter, per addition", "interp/alu"),
+    ("OpenSBI and U-Boot to the prompt", "board/boot/xbar"),
+]
+
+
+def best_peer_cell(found, name):
+    best = ratios.best_peer(found, name)
+    if best is None:
+        return ""
+    who = {"unicorn": "Unicorn", "kvm": "KVM"}.get(best[1].split("/")[0],
+                                                   "QEMU")
+    return f"{who} {text.duration(found[best[1]].median)}"
+
+
+def readme_block(document):
+    found = results.measured(document)
+    yield BEGIN
+    yield ""
+    yield "| | xbar | best peer |"
+    yield "|---|---|---|"
+    for title, name in README:
+        if name in found:
+            yield (f"| {title} | {text.duration(found[name].median)} |"
+                   f" {best_peer_cell(found, name)} |")
+    memory = {engine: found[f"board/boot/{engine}"].counters.get("memory_mib")
+              for engine in ("xbar", "qemu") if f"board/boot/{engine}" in found}
+    if memory.get("xbar"):
+        qemu = memory.get("qemu")
+        yield (f"| resident beyond guest RAM, U-Boot at its prompt |"
+               f" {memory['xbar']:.1f} MiB |"
+               f" {f'QEMU {qemu:.1f} MiB' if qemu else ''} |")
+    for group, value in ratios.class_ratios(found, "qemu").items():
+        yield f"| guest programs: {group} | 1 | QEMU {text.ratio(value)} |"
+    yield ""
+    yield END
+
+
+# ---- Files --------------------------------------------------------------------
+
+def replaced(path, lines):
+    """The page with @lines between its marks."""
     old = path.read_text(encoding="utf-8")
     before, begin, rest = old.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise results.BadInput(f"{path}: no marks for the figures")
-    path.write_text(before + "\n".join(block(document)) + after,
-                    encoding="utf-8")
+    return before + "\n".join(lines) + after
+
+
+def rewrite(document, root):
+    """Replace what is between the marks of both pages, or of none."""
+    pages = [(root / "docs" / "benchmarks.md", block),
+             (root / "README.md", readme_block)]
+    written = [(path, replaced(path, lines(document)))
+               for path, lines in pages]
+    for path, words in written:
+        path.write_text(words, encoding="utf-8")

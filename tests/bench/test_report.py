@@ -203,17 +203,31 @@ def check_missing_peer(tap, folder):
 # ---- Docs -----------------------------------------------------------------------
 
 def check_docs(tap, folder):
-    page = folder / "benchmarks.md"
-    page.write_text(f"before\n{docs.BEGIN}\nold\n{docs.END}\nafter\n")
-    docs.rewrite(document(STEADY), page)
-    written = page.read_text()
-    tap.case("docs: figures replace what is between the marks",
-             [] if written.startswith("before\n")
-             and written.endswith("after\n") and "old" not in written
-             and "`access/ldl_ram` | 5.00 ns" in written else [written])
-    tap.case("docs: the real page has the marks",
-             (mark for mark in (docs.BEGIN, docs.END)
-              if mark not in (common.SOURCE / "docs/benchmarks.md").read_text()))
+    pages = [folder / "docs" / "benchmarks.md", folder / "README.md"]
+    pages[0].parent.mkdir()
+    for page in pages:
+        page.write_text(f"before\n{docs.BEGIN}\nold\n{docs.END}\nafter\n")
+    docs.rewrite(document(STEADY), folder)
+    for page, words in zip(pages, ("`access/ldl_ram` | 5.00 ns",
+                                   "| 5.00 ns | Unicorn 40.0 ns |")):
+        written = page.read_text()
+        tap.case(f"docs: figures replace what is marked in {page.name}",
+                 [] if written.startswith("before\n")
+                 and written.endswith("after\n") and "old" not in written
+                 and words in written else [written])
+    pages[1].write_text("no marks")
+    before = pages[0].read_text()
+    try:
+        docs.rewrite(changed(), folder)
+        problems = ["nobody complained"]
+    except results.BadInput:
+        problems = [] if pages[0].read_text() == before else ["half done"]
+    tap.case("docs: a page without marks is refused, and none is changed",
+             problems)
+    tap.case("docs: the real pages have the marks",
+             (f"{name}: {mark}" for mark in (docs.BEGIN, docs.END)
+              for name in ("docs/benchmarks.md", "README.md")
+              if mark not in (common.SOURCE / name).read_text()))
 
 
 def main():
