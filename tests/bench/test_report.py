@@ -13,7 +13,7 @@ import common
 from common import row
 from tap import Tap
 
-from report import compare, docs, ratios, results, text
+from report import compare, docs, ratios, results, rounds, text
 
 
 def document(values, **context):
@@ -97,6 +97,59 @@ def check_failures(tap, folder):
     tap.case("the others have their figures",
              [] if any("floors/right_result" in line for line in shown)
              else shown)
+
+
+# ---- Rounds -------------------------------------------------------------------
+
+class Fake:
+    """A suite that takes no time."""
+
+    def __init__(self, name, calls, most_rounds=None):
+        self.name, self.calls, self.most_rounds = name, calls, most_rounds
+
+    def part(self, name):
+        return name.split("/")[1] if self.name == "guests" else ""
+
+    def seconds(self, names):
+        return len(names)
+
+    def measure(self, names, number):
+        self.calls.append((number, self.name, names[0]))
+        return [row(name, number, 1.0) for name in names], {}
+
+
+def run_rounds(limit):
+    """(calls, context) of five rounds, if there is time for them."""
+    calls = []
+    ours, peer = Fake("xbar", calls), Fake("unicorn", calls)
+    guests = Fake("guests", calls, most_rounds=3)
+    selected = [(ours, ["access/a", "tlb/b"]),
+                (peer, ["unicorn/read/repeat/1", "unicorn/load"]),
+                (guests, ["guest/calls/fib/bare/xbar",
+                          "guest/smc/load/bare/xbar"])]
+    _, context = rounds.run(selected, ours, 5, limit)
+    return calls, context
+
+
+def check_rounds(tap):
+    calls, context = run_rounds(limit=1e6)
+    first = [(who, name) for number, who, name in calls if number == 0]
+    wanted = [("xbar", "floors/add"), ("xbar", "access/a"),
+              ("unicorn", "unicorn/read/repeat/1"), ("xbar", "tlb/b"),
+              ("unicorn", "unicorn/load"),
+              ("guests", "guest/calls/fib/bare/xbar"),
+              ("guests", "guest/smc/load/bare/xbar"), ("xbar", "floors/add")]
+    tap.case("a round: ours and the peers' in turn, between calibrations",
+             [] if first == wanted else first)
+    guests = {number for number, who, _ in calls if who == "guests"}
+    tap.case("with time there are all rounds, guests in three",
+             [] if context["xbar_rounds"] == 5 and guests == {0, 1, 2}
+             else [f"{context}, guests in {guests}"])
+    calls, context = run_rounds(limit=0)
+    guests = {number for number, who, _ in calls if who == "guests"}
+    tap.case("without there are three, and guests in one",
+             [] if context["xbar_rounds"] == 3 and guests == {0}
+             else [f"{context}, guests in {guests}"])
 
 
 # ---- Comparison ------------------------------------------------------------------
@@ -236,6 +289,7 @@ def main():
         folder = Path(name)
         check_figures(tap)
         check_noise(tap)
+        check_rounds(tap)
         check_failures(tap, folder)
         check_compare(tap)
         check_bad_input(tap, folder)
