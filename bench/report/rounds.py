@@ -119,6 +119,8 @@ def run(selected, calibrator, rounds, limit):
     Rows of all rounds, and the context: google-benchmark's, and how many
     rounds there were. A slow machine gets fewer of them within @limit seconds.
     """
+    for suite, names in selected:
+        suite.prepare(names)
     calibration = [Step("calibration", calibrator, list(results.CALIBRATION))
                    ] if calibrator else []
     steps = calibration + plan(selected) + calibration

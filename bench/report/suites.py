@@ -68,6 +68,9 @@ class Program:
                          f" {run.stderr.strip()[-200:]}")
         return run.stdout
 
+    def prepare(self, names):
+        """What need not be done in a round."""
+
     def part(self, name):
         """What of a round's figures is measured by one call."""
         del name
@@ -133,6 +136,9 @@ class Script:
             raise Missing(f"{self.path.name} is missing")
         return self._run(["--list"]).split()
 
+    def prepare(self, names):
+        pass
+
     def part(self, name):
         del name
         return ""
@@ -158,7 +164,7 @@ class Guests:
         self.build = build
         self.images = images
         self.with_qemu = with_qemu
-        self.cases = {}  # by name, built when first measured
+        self.cases = {}  # by name
 
     def machines(self):
         """xbar, the peer if it is there, and the host."""
@@ -192,25 +198,28 @@ class Guests:
     def seconds(self, names):
         return len(names) * 0.4
 
-    def _built(self, names):
-        """Cases of @names, each once; engines come together."""
-        wanted = {name.split("/", 1)[1].rsplit("/", 1)[0] for name in names}
-        missing = wanted - set(self.cases)
-        if missing:
-            pattern = "^(" + "|".join(map(re.escape, missing)) + ")$"
-            try:
-                found = guests.find_cases(pattern, self.images)
-            except (guests.Unusable, guests.build.BuildError) as why:
-                raise Failed(str(why)) from None
-            self.cases.update((case.name, case) for case in found)
-        return [self.cases[name] for name in sorted(wanted)]
+    def prepare(self, names):
+        """Build the images, once."""
+        pattern = "^(" + "|".join(map(re.escape, self._wanted(names))) + ")$"
+        print("bench: building guest programs", file=sys.stderr)
+        try:
+            found = guests.find_cases(pattern, self.images)
+        except (guests.Unusable, guests.build.BuildError) as why:
+            raise Failed(str(why)) from None
+        self.cases = {case.name: case for case in found}
+
+    @staticmethod
+    def _wanted(names):
+        """Cases of @names, each once: engines come together."""
+        return sorted({name.split("/", 1)[1].rsplit("/", 1)[0]
+                       for name in names})
 
     def measure(self, names, number):
         machines = self.machines()
         order = machines if number % 2 == 0 else machines[::-1]
         rows = []
         with tempfile.TemporaryDirectory() as scratch:
-            for case in self._built(names):
+            for case in map(self.cases.get, self._wanted(names)):
                 case.samples = {}
                 guests.measure_pair(case, order, Path(scratch))
                 rows += self._rows(case)

@@ -107,6 +107,9 @@ class Fake:
     def __init__(self, name, calls, most_rounds=None):
         self.name, self.calls, self.most_rounds = name, calls, most_rounds
 
+    def prepare(self, names):
+        assert not self.calls, "something was measured before"
+
     def part(self, name):
         return name.split("/")[1] if self.name == "guests" else ""
 
