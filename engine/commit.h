@@ -123,6 +123,17 @@ int xbar_region_compare(const MemoryRegion *a, const MemoryRegion *b);
 void xbar_region_get(MemoryRegion *mr);
 void xbar_region_put(MemoryRegion *mr);
 
+/* @mr, just initialised, is one that translates (flatview/iommu.h). */
+void xbar_region_mark_iommu(MemoryRegion *mr);
+
+/*
+ * The first participant after @p, or of all if @p is NULL, whose root is @root;
+ * NULL if there is none. Under the writer lock.
+ */
+struct xbar_participant *xbar_participant_next(struct xbar_engine *engine,
+                                               struct xbar_participant *p,
+                                               const MemoryRegion *root);
+
 /*
  * @mr begins, or ceases, to be an address space's root; a reference beside
  * that is the caller's to take. Return: 0; -EINVAL if @mr is ending.

@@ -47,7 +47,7 @@ static_assert(offsetof(MemoryRegion, addr) == 64,
               "what dispatch reads fits in one cache line");
 static_assert(sizeof(MemoryRegion) <= 200, "a million regions take 200 MB");
 static_assert(XBAR_TREE_MAX_DEPTH < UINT16_MAX, "heights have 16 bits");
-static_assert((unsigned)XBAR_REGION_RAM_DEVICE <= (unsigned)REGION_PUBLIC_FLAGS,
+static_assert((unsigned)XBAR_REGION_IOMMU <= (unsigned)REGION_PUBLIC_FLAGS,
               "public and private flags share a word");
 
 /* No thread of glibc or musl has this id: it is an address there. */
@@ -176,6 +176,7 @@ struct xbar_engine {
 
     /* atomics: see engine/ram_writes.h */
     unsigned ram_watchers;
+    unsigned ram_writers; /* that hold a pointer */
     uint64_t ram_writes;
 
     struct code_pages code_pages;

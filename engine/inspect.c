@@ -145,3 +145,20 @@ void xbar_region_list_free(const MemoryRegion *mr,
     xbar_free(mr->engine, list->items, list->capacity * sizeof(*list->items));
     memset(list, 0, sizeof(*list));
 }
+
+void xbar_region_mark_iommu(MemoryRegion *mr)
+{
+    mr->flags |= XBAR_REGION_IOMMU;
+}
+
+struct xbar_participant *xbar_participant_next(struct xbar_engine *engine,
+                                               struct xbar_participant *p,
+                                               const MemoryRegion *root)
+{
+    xbar_assert(engine__writer_is_mine(engine));
+    p = p ? p->next : engine->first_participant;
+    while (p && p->root != root) {
+        p = p->next;
+    }
+    return p;
+}

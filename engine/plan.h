@@ -108,4 +108,11 @@ static inline bool xbar_plan_write_plain(const struct xbar_access_plan *plan,
  */
 unsigned xbar_plan_bulk_size(MemoryRegion *mr, hwaddr offset, uint64_t length);
 
+/*
+ * Would the device take all accesses of a bulk transfer? Asks for each only
+ * where the device decides for itself (valid.accepts).
+ */
+bool xbar_plan_bulk_valid(MemoryRegion *mr, hwaddr offset, uint64_t length,
+                          bool is_write, MemTxAttrs attrs);
+
 #endif

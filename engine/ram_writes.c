@@ -28,7 +28,16 @@ void xbar_ram_wrote(struct xbar_engine *engine, const void *host,
     xbar_dirty_wrote(engine, (uintptr_t)host, length);
 }
 
-uint64_t xbar_ram_writes_count(const struct xbar_engine *engine)
+void xbar_ram_writes_open(struct xbar_engine *engine, bool on)
 {
+    __atomic_fetch_add(&engine->ram_writers, on ? 1u : -1u, __ATOMIC_RELEASE);
+    xbar_ram_writes_note(engine);
+}
+
+uint64_t xbar_ram_writes_count(struct xbar_engine *engine)
+{
+    if (__atomic_load_n(&engine->ram_writers, __ATOMIC_ACQUIRE) != 0) {
+        return __atomic_add_fetch(&engine->ram_writes, 1, __ATOMIC_ACQ_REL);
+    }
     return __atomic_load_n(&engine->ram_writes, __ATOMIC_ACQUIRE);
 }

@@ -33,9 +33,16 @@ static inline bool xbar_ram_writes_wanted(const unsigned *watchers)
 void xbar_ram_wrote(struct xbar_engine *engine, const void *host,
                     uint64_t length);
 
+/*
+ * Guest RAM may be written at any moment from now on (or no longer), by who
+ * cannot tell each time: the holder of a host pointer. Nested; notes, too.
+ * While somebody may, no two counts are equal.
+ */
+void xbar_ram_writes_open(struct xbar_engine *engine, bool on);
+
 /* Guest RAM was written behind the TLBs' backs. Any thread. */
 void xbar_ram_writes_note(struct xbar_engine *engine);
 
-uint64_t xbar_ram_writes_count(const struct xbar_engine *engine);
+uint64_t xbar_ram_writes_count(struct xbar_engine *engine);
 
 #endif

@@ -26,6 +26,7 @@ enum xbar_region_flags {
     XBAR_REGION_ENABLED = 1 << 4,
     XBAR_REGION_ROMD = 1 << 5,       /* reads direct, writes to callbacks */
     XBAR_REGION_RAM_DEVICE = 1 << 6, /* memory of a device; RAM is set, too */
+    XBAR_REGION_IOMMU = 1 << 7,      /* accesses go where it says */
 };
 
 /** A copy of a region's properties. */

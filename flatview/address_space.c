@@ -45,6 +45,8 @@ static void publish_space(struct xbar_participant *p)
     if (space->change.new_view != NULL) {
         __atomic_store_n(&space->as->current_map, space->change.new_view,
                          __ATOMIC_RELEASE);
+        flatview__caches_drop(space, space->change.affected,
+                              space->change.affected_count);
     }
 }
 
@@ -137,6 +139,10 @@ static struct xbar_flatview_space *new_space(AddressSpace *as,
 {
     struct xbar_flatview_space *space = xbar_alloc(engine, sizeof(*space));
 
+    if (space != NULL && flatview__maps_init(&space->maps) != 0) {
+        xbar_free(engine, space, sizeof(*space));
+        return NULL;
+    }
     if (space != NULL) {
         space->participant = phases;
         space->participant.root = as->root;
@@ -154,6 +160,9 @@ static void free_parts(AddressSpace *as, struct xbar_engine *engine)
 {
     if (as->name != NULL) {
         xbar_free(engine, as->name, strlen(as->name) + 1);
+    }
+    if (as->space != NULL) {
+        flatview__maps_finish(&as->space->maps);
     }
     xbar_free(engine, as->space, sizeof(*as->space));
     memset(as, 0, sizeof(*as));
@@ -307,7 +316,8 @@ static int leave_engine(AddressSpace *as,
 
     xbar_tree_hold(space->engine);
     if (space->first_subscriber == NULL && space->first_listener == NULL &&
-        space->done == NULL) {
+        space->caches == NULL && space->done == NULL &&
+        !flatview__maps_are_used(&space->maps)) {
         xbar_participant_remove(space->engine, &space->participant);
         xbar_region_root_remove(as->root);
         flatview__change_finish(space);
@@ -369,6 +379,17 @@ void address_space_destroy(AddressSpace *as)
 }
 
 /* ---- Asking ------------------------------------------------------------ */
+
+AddressSpace *flatview__space_of_root(const MemoryRegion *root)
+{
+    struct xbar_engine *engine = xbar_region_engine(root);
+    struct xbar_participant *p = xbar_participant_next(engine, NULL, root);
+
+    while (p != NULL && p->publish != publish_space) {
+        p = xbar_participant_next(engine, p, root);
+    }
+    return p != NULL ? space_of(p)->as : NULL;
+}
 
 const char *xbar_address_space_name(const AddressSpace *as)
 {

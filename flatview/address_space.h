@@ -52,7 +52,7 @@ XBAR_API int address_space_init(AddressSpace *as, MemoryRegion *root,
  * where xbar_engine_reclaim() would be.
  *
  * From now on everything is unassigned. No transaction undoes it. Subscribers
- * (TLBs) and listeners must have left: -EBUSY.
+ * (TLBs), listeners, maps and caches must have left: -EBUSY.
  */
 XBAR_API int xbar_address_space_destroy(AddressSpace *as,
                                         void (*done)(AddressSpace *as,
@@ -84,7 +84,7 @@ XBAR_API struct xbar_engine *xbar_address_space_engine(const AddressSpace *as);
  * @addr: first byte; the transfer may cross sections, and ends at 2^64
  * @len: bytes; 0 is MEMTX_OK
  *
- * RAM is copied. Devices see power-of-two accesses as wide as `valid` and the
+ * Rows M-46, M-40. RAM is copied. Devices see power-of-two accesses as wide as `valid` and the
  * alignment allow, in ascending order. Writes to ROM are dropped (MEMTX_OK).
  * Unassigned bytes read as 0 and give MEMTX_DECODE_ERROR; the rest of the
  * transfer still happens.
@@ -104,16 +104,155 @@ XBAR_API MemTxResult address_space_write(AddressSpace *as, hwaddr addr,
 /**
  * address_space_write_rom() - the same, but ROM is written, too
  *
- * For loaders and debuggers. Devices are skipped.
+ * For loaders and debuggers. Devices are skipped. Row M-50.
  */
 XBAR_API MemTxResult address_space_write_rom(AddressSpace *as, hwaddr addr,
                                              MemTxAttrs attrs, const void *buf,
                                              hwaddr len);
 
+/**
+ * address_space_set() - @len bytes of value @c
+ *
+ * As a write of so many bytes, without the buffer. Row M-49.
+ */
+XBAR_API MemTxResult address_space_set(AddressSpace *as, hwaddr addr, uint8_t c,
+                                       hwaddr len, MemTxAttrs attrs);
+
+/* ---- Asking beforehand ------------------------------------------------- */
+
+/**
+ * address_space_access_valid() - would a bulk transfer be MEMTX_OK?
+ *
+ * As far as can be told without making it: a device may still fail, and a
+ * commit may come between. @len 0 is valid. Row M-53.
+ */
+XBAR_API bool address_space_access_valid(AddressSpace *as, hwaddr addr,
+                                         hwaddr len, bool is_write,
+                                         MemTxAttrs attrs);
+
+/**
+ * address_space_translate() - which region answers @addr
+ * @xlat: gets the offset in that region
+ * @len: in: bytes asked for; out: how many of them this holds for
+ *
+ * Through IOMMUs that grant the access. The region is the one that terminates,
+ * as views have it: no alias, no container. Row M-59.
+ *
+ * Context: inside a read section, for as long as the region is used.
+ * Return: NULL where nothing answers, or an IOMMU refuses.
+ */
+XBAR_API MemoryRegion *address_space_translate(AddressSpace *as, hwaddr addr,
+                                               hwaddr *xlat, hwaddr *len,
+                                               bool is_write, MemTxAttrs attrs);
+
+/**
+ * address_space_is_io() - is a read there no read of memory?
+ *
+ * Nothing there, and an IOMMU that refuses, are I/O. Row M-54.
+ */
+XBAR_API bool address_space_is_io(AddressSpace *as, hwaddr addr);
+
+/* ---- Maps -------------------------------------------------------------- */
+
+/** Bytes of bounce buffers that an address space may have at one time. */
+#define XBAR_BOUNCE_BUDGET 4096
+
+/**
+ * address_space_map() - guest memory as a host pointer. Rows M-55, M-56.
+ * @plen: in: bytes wanted; out: bytes mapped, at least 1, or 0 on failure
+ * @is_write: the caller writes and does not read; else it only reads
+ *
+ * RAM is mapped itself, as far as it is contiguous in one region, and a read
+ * maps ROM, too. Everything else, a write by a read-only path included, is
+ * bounced: read now, or written back by the unmap, as a bulk transfer. A call
+ * may map less than asked for: go on behind it.
+ *
+ * What is mapped stays what it was when a commit changes what is there: RAM
+ * that was taken away, or got read-only, can still be reached, and its region
+ * cannot end before the unmap. Every map is ended by one unmap, before the
+ * address space is (which is -EBUSY else).
+ *
+ * Code tracking takes memory that is mapped for writing for written all the
+ * time, up to and including the unmap.
+ *
+ * Context: any thread, a device's callback, too. Reads devices for bouncing
+ * only, and waits for nobody else.
+ * Return: NULL if @plen was 0; if no bounce memory is left, or others wait for
+ * it (address_space_register_map_client); if memory is short.
+ */
+XBAR_API void *address_space_map(AddressSpace *as, hwaddr addr, hwaddr *plen,
+                                 bool is_write, MemTxAttrs attrs);
+
+/**
+ * xbar_address_space_map() - the same, with the result of bouncing
+ * @result: gets that of reading into the buffer (bytes that could not be read
+ * are 0); MEMTX_OK if nothing was. May be NULL: the unmap tells, too.
+ */
+XBAR_API void *xbar_address_space_map(AddressSpace *as, hwaddr addr,
+                                      hwaddr *plen, bool is_write,
+                                      MemTxAttrs attrs, MemTxResult *result);
+
+/**
+ * address_space_unmap() - end a map. Row M-57.
+ * @buffer: what the map returned; an address inside is not known
+ * @len: what the map's *plen was; not looked at
+ * @is_write: as for the map
+ * @access_len: bytes, from the start, that were written; a bounce buffer
+ * writes these back. More than was mapped counts as all
+ *
+ * Context: any thread, not that of the map only. Calls who waits for bounce
+ * memory.
+ * Return: 0; -EINVAL if @buffer is no such map of @as: nothing happened; -EIO
+ * if the transfer to or from the bounce buffer was not MEMTX_OK: the map ended.
+ */
+XBAR_API int address_space_unmap(AddressSpace *as, void *buffer, hwaddr len,
+                                 bool is_write, hwaddr access_len);
+
+/** xbar_address_space_set_bounce_budget() - instead of XBAR_BOUNCE_BUDGET */
+XBAR_API void xbar_address_space_set_bounce_budget(AddressSpace *as,
+                                                   hwaddr bytes);
+
+/**
+ * Who waits for bounce memory: caller's storage, zeroed but for the first two.
+ */
+typedef struct AddressSpaceMapClient AddressSpaceMapClient;
+struct AddressSpaceMapClient {
+    void (*cb)(void *opaque);
+    void *opaque;
+
+    /* private */
+    AddressSpaceMapClient *next XBAR_PRIVATE_FLATVIEW;
+    bool is_waiting XBAR_PRIVATE_FLATVIEW;
+};
+
+/**
+ * address_space_register_map_client() - be called when bytes are free. M-56.
+ * @client: must live until it was called or is unregistered
+ *
+ * Called once, from the thread that freed them (from inside this call, if
+ * there are free ones now), with no lock held; it may map and register again.
+ * Clients are called in the order in which they registered, one after the
+ * other, while bytes are left. Until the last was called nobody but the one
+ * that is being called gets any: who maps in its callback cannot be overtaken.
+ *
+ * Return: 0; -EEXIST if @client waits already.
+ */
+XBAR_API int address_space_register_map_client(AddressSpace *as,
+                                               AddressSpaceMapClient *client);
+
+/**
+ * address_space_unregister_map_client() - do not call @client any more
+ *
+ * Nothing if it does not wait. A call on another thread is waited for.
+ */
+XBAR_API void
+address_space_unregister_map_client(AddressSpace *as,
+                                    AddressSpaceMapClient *client);
+
 /* ---- Fixed width ------------------------------------------------------- */
 
 /*
- * @result may be NULL. The value is in host order; _le and _be say the order
+ * Row M-47. @result may be NULL. The value is in host order; _le and _be say the order
  * in guest memory, without a suffix it is the engine's guest order. RAM is
  * accessed once and without tearing if @addr is aligned. A width that crosses
  * sections is split.

@@ -31,6 +31,7 @@ enum flat_range_flags {
     FLAT_RANGE_READONLY = 1 << 2,
     FLAT_RANGE_NONVOLATILE = 1 << 3,
     FLAT_RANGE_UNASSIGNED = 1 << 4, /* nothing decodes here */
+    FLAT_RANGE_IOMMU = 1 << 5,      /* mr says where the access goes: iommu.h */
 };
 
 /**

@@ -14,6 +14,8 @@
 #ifndef XBAR_FLATVIEW_FLATVIEW_INTERNAL_H
 #define XBAR_FLATVIEW_FLATVIEW_INTERNAL_H
 
+#include <pthread.h>
+
 #include "engine/commit.h"
 #include "engine/rcu.h"
 #include "flatview/address_space.h"
@@ -60,6 +62,33 @@ struct flatview_change {
     uint64_t windows; /* that were rendered */
 };
 
+/*
+ * What is mapped, in two tables (is_write) of slots, and in a list; see map.c.
+ * Two cache lines of slots are looked at for one pointer.
+ */
+#define FLATVIEW_MAP_SLOTS  32
+#define FLATVIEW_MAP_PROBES 4
+
+struct flatview_map_slot {
+    uintptr_t key; /* atomic */
+    MemoryRegion *mr;
+    hwaddr length;
+    hwaddr reserved;
+};
+
+struct flatview_maps {
+    struct flatview_map_slot slots[2][FLATVIEW_MAP_SLOTS];
+    pthread_mutex_t lock;
+    struct flatview_mapping *list;
+    hwaddr budget; /* of bounce buffers, bytes */
+    hwaddr used;
+    AddressSpaceMapClient *first_client;
+    AddressSpaceMapClient *called; /* its callback runs, on @caller */
+    bool is_calling;
+    pthread_t caller;
+    pthread_cond_t was_called;
+};
+
 /* The part of an AddressSpace that only this folder sees. */
 struct xbar_flatview_space {
     struct xbar_participant participant;
@@ -76,6 +105,8 @@ struct xbar_flatview_space {
     MemoryListener *first_listener; /* by priority, ascending */
     MemoryListener *last_listener;
     struct flatview_telling *telling; /* calls of listeners, the innermost */
+    struct MemoryRegionCache *caches; /* under the writer lock */
+    struct flatview_maps maps;
     void (*done)(AddressSpace *as, void *opaque);
     void *done_opaque;
 };
@@ -208,12 +239,61 @@ void flatview__change_cancel(struct xbar_flatview_space *space);
 /* After publishing and notifying: retire the old view. */
 void flatview__change_finish(struct xbar_flatview_space *space);
 
+/* ---- address_space.c --------------------------------------------------- */
+
+/* The oldest address space of @root, or NULL. Under the writer lock. */
+AddressSpace *flatview__space_of_root(const MemoryRegion *root);
+
+/* ---- resolve.c --------------------------------------------------------- */
+
+/* Where an access ends up, for how many bytes. */
+struct flatview_target {
+    const FlatView *view;
+    const FlatRange *range; /* flatview__unassigned if it is refused */
+    hwaddr addr;            /* in @view */
+    hwaddr length;          /* bytes for which this holds; not 0 */
+    hwaddr page_mask;       /* of all translations on the way, AND-ed */
+    unsigned perm;          /* the same; IOMMUAccessFlags */
+    MemTxResult fault;      /* why it is refused by an IOMMU */
+};
+
+/*
+ * Follow the IOMMUs from @addr of @view. @length is not 0 and does not wrap;
+ * @need is enum IOMMUAccessFlags.
+ */
+void flatview__resolve(const FlatView *view, hwaddr addr, hwaddr length,
+                       unsigned need, MemTxAttrs attrs,
+                       struct flatview_target *t);
+
+/* iommu.c: what the IOMMU region @mr says of @offset. */
+struct IOMMUTLBEntry flatview__iommu_translate(MemoryRegion *mr, hwaddr offset,
+                                               unsigned need, MemTxAttrs attrs);
+
+/* The same from @offset of @mr, which is an IOMMU region. */
+void flatview__resolve_through(MemoryRegion *mr, hwaddr offset, hwaddr length,
+                               unsigned need, MemTxAttrs attrs,
+                               struct flatview_target *t);
+
+/* ---- map.c ------------------------------------------------------------- */
+
+int flatview__maps_init(struct flatview_maps *maps) XBAR_MUST_CHECK;
+void flatview__maps_finish(struct flatview_maps *maps);
+bool flatview__maps_are_used(const struct flatview_maps *maps);
+
+/* ---- region_cache.c ---------------------------------------------------- */
+
+/* A commit published: caches of @ranges no longer hit. */
+void flatview__caches_drop(struct xbar_flatview_space *space,
+                           const struct xbar_range *ranges, size_t count);
+
 /* ---- transfer.c -------------------------------------------------------- */
 
 /* Sections that no device callback answers in one go. */
-#define FLAT_RANGE_NO_READS (FLAT_RANGE_RAM | FLAT_RANGE_UNASSIGNED)
-#define FLAT_RANGE_NO_WRITES \
-    (FLAT_RANGE_WRITABLE | FLAT_RANGE_READONLY | FLAT_RANGE_UNASSIGNED)
+#define FLAT_RANGE_NO_READS \
+    (FLAT_RANGE_RAM | FLAT_RANGE_UNASSIGNED | FLAT_RANGE_IOMMU)
+#define FLAT_RANGE_NO_WRITES                                             \
+    (FLAT_RANGE_WRITABLE | FLAT_RANGE_READONLY | FLAT_RANGE_UNASSIGNED | \
+     FLAT_RANGE_IOMMU)
 
 /*
  * A fixed-width access of any kind: 1 << @size_log2 bytes, at most 8. Values
@@ -223,5 +303,17 @@ MemTxResult flatview__load(const FlatView *view, hwaddr addr, MemTxAttrs attrs,
                            uint64_t *value, unsigned size_log2);
 MemTxResult flatview__store(const FlatView *view, hwaddr addr, MemTxAttrs attrs,
                             uint64_t value, unsigned size_log2);
+
+/* Bulk, in the caller's read section. */
+MemTxResult flatview__read(const FlatView *view, hwaddr addr, MemTxAttrs attrs,
+                           void *buf, hwaddr length);
+
+/* An access of 1, 2, 4 or 8 bytes to an IOMMU region itself. */
+MemTxResult flatview__iommu_read(MemoryRegion *mr, hwaddr offset,
+                                 MemTxAttrs attrs, uint64_t *value,
+                                 unsigned size);
+MemTxResult flatview__iommu_write(MemoryRegion *mr, hwaddr offset,
+                                  MemTxAttrs attrs, uint64_t value,
+                                  unsigned size);
 
 #endif

@@ -56,3 +56,18 @@ void flatview__ram_write(void *host, const void *from, size_t length)
         }
     }
 }
+
+void flatview__ram_fill(void *host, uint8_t byte, size_t length)
+{
+    const uint64_t word = UINT64_MAX / UINT8_MAX * byte;
+    char *to = host;
+
+    while (length != 0) {
+        unsigned log2 = unit_log2(to, length);
+        size_t size = (size_t)1 << log2;
+
+        flatview__ram_store(to, word, log2);
+        to += size;
+        length -= size;
+    }
+}

@@ -99,5 +99,6 @@ static inline uint64_t flatview__ram_pack(const void *bytes, unsigned size_log2)
 /* Copies to and from guest memory, each aligned unit in one access. */
 void flatview__ram_read(void *to, const void *host, size_t length);
 void flatview__ram_write(void *host, const void *from, size_t length);
+void flatview__ram_fill(void *host, uint8_t byte, size_t length);
 
 #endif

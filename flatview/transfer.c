@@ -14,6 +14,7 @@
 #include "engine/plan.h"
 #include "engine/ram_writes.h"
 #include "flatview/flatview_internal.h"
+#include "flatview/iommu.h"
 #include "flatview/ram_access.h"
 
 #define FORCE_INLINE inline __attribute__((always_inline))
@@ -23,11 +24,13 @@ enum direction {
     READ,
     WRITE,
     WRITE_ROM, /* as a loader: all memory, no devices */
+    FILL,      /* a write of one byte, again and again */
 };
 
 /* What stays the same from part to part. */
 struct transfer {
     const FlatView *view;
+    MemoryRegion *through; /* not NULL: addresses are offsets in this IOMMU */
     MemTxAttrs attrs;
     enum direction direction;
 };
@@ -47,12 +50,16 @@ static inline void note_write(const AddressSpace *as, const void *host,
 }
 
 /* What nothing answers, or nothing that the attributes allow. */
-static MemTxResult refusal(const FlatRange *range, MemTxAttrs attrs)
+static MemTxResult refusal(const struct flatview_target *at, MemTxAttrs attrs)
 {
+    if (at->fault != MEMTX_OK) {
+        return at->fault;
+    }
     if (attrs.memory) {
         return MEMTX_ACCESS_ERROR;
     }
-    return range->flags & FLAT_RANGE_UNASSIGNED ? MEMTX_DECODE_ERROR : MEMTX_OK;
+    return at->range->flags & FLAT_RANGE_UNASSIGNED ? MEMTX_DECODE_ERROR
+                                                    : MEMTX_OK;
 }
 
 /* ---- One part: @length bytes inside @range ----------------------------- */
@@ -100,60 +107,95 @@ static MemTxResult write_device(const FlatRange *range, hwaddr addr,
     return result;
 }
 
-static MemTxResult read_part(const struct transfer *t, const FlatRange *range,
-                             hwaddr addr, char *buf, hwaddr length)
+static MemTxResult read_part(const struct transfer *t,
+                             const struct flatview_target *at, char *buf)
 {
+    const FlatRange *range = at->range;
     MemTxResult result;
 
     if (range->flags & FLAT_RANGE_RAM) {
-        flatview__ram_read(buf, host_of(range, addr), length);
+        flatview__ram_read(buf, host_of(range, at->addr), at->length);
         return MEMTX_OK;
     }
-    result = refusal(range, t->attrs);
+    result = refusal(at, t->attrs);
     if (result != MEMTX_OK) {
-        memset(buf, 0, length);
+        memset(buf, 0, at->length);
         return result;
     }
-    return read_device(range, addr, t->attrs, buf, length);
+    return read_device(range, at->addr, t->attrs, buf, at->length);
 }
 
-static MemTxResult write_part(const struct transfer *t, const FlatRange *range,
-                              hwaddr addr, const char *buf, hwaddr length)
+/* @buf is the bytes, or, for a FILL, the one byte. */
+static MemTxResult write_ram_part(const struct transfer *t,
+                                  const struct flatview_target *at,
+                                  const char *buf)
 {
+    void *host = host_of(at->range, at->addr);
+
+    if (t->direction == FILL) {
+        flatview__ram_fill(host, (uint8_t)*buf, at->length);
+    } else {
+        flatview__ram_write(host, buf, at->length);
+    }
+    xbar_ram_wrote(at->view->space->engine, host, at->length);
+    return MEMTX_OK;
+}
+
+static MemTxResult fill_device(const struct flatview_target *at,
+                               MemTxAttrs attrs, uint8_t byte)
+{
+    MemTxResult result = MEMTX_OK;
+    hwaddr addr = at->addr;
+    hwaddr left = at->length;
+    char bytes[64];
+
+    memset(bytes, byte, sizeof(bytes));
+    while (left != 0) {
+        hwaddr part = left < sizeof(bytes) ? left : sizeof(bytes);
+
+        result |= write_device(at->range, addr, attrs, bytes, part);
+        addr += part;
+        left -= part;
+    }
+    return result;
+}
+
+static MemTxResult write_part(const struct transfer *t,
+                              const struct flatview_target *at, const char *buf)
+{
+    const FlatRange *range = at->range;
     bool is_ram = (range->flags & FLAT_RANGE_RAM) != 0;
     MemTxResult result;
 
     if ((range->flags & FLAT_RANGE_WRITABLE) ||
         (is_ram && t->direction == WRITE_ROM)) {
-        flatview__ram_write(host_of(range, addr), buf, length);
-        xbar_ram_wrote(t->view->space->engine, host_of(range, addr), length);
-        return MEMTX_OK;
+        return write_ram_part(t, at, buf);
     }
     if (is_ram && (range->flags & FLAT_RANGE_READONLY)) {
         return MEMTX_OK;
     }
-    result = refusal(range, t->attrs);
+    result = refusal(at, t->attrs);
     if (result != MEMTX_OK || (range->flags & FLAT_RANGE_READONLY) ||
         t->direction == WRITE_ROM) {
         return result;
     }
-    return write_device(range, addr, t->attrs, buf, length);
+    return t->direction == FILL
+               ? fill_device(at, t->attrs, (uint8_t)*buf)
+               : write_device(range, at->addr, t->attrs, buf, at->length);
 }
 
 /* ---- All parts --------------------------------------------------------- */
 
-/* How many of @length bytes at @addr one section answers, or none does. */
-static hwaddr part_length(const FlatView *view, const FlatRange *range,
-                          hwaddr addr, hwaddr length)
+static inline unsigned need_of(const struct transfer *t)
 {
-    hwaddr last = range->last;
+    return t->direction == READ ? IOMMU_RO : IOMMU_WO;
+}
 
-    if (range->flags & FLAT_RANGE_UNASSIGNED) {
-        const FlatRange *next = flatview__trie_next(&view->trie, addr);
-
-        last = next != NULL ? next->first - 1 : UINT64_MAX;
-    }
-    return length - 1 > last - addr ? last - addr + 1 : length;
+static MemTxResult transfer_part(const struct transfer *t,
+                                 const struct flatview_target *at, char *buf)
+{
+    return t->direction == READ ? read_part(t, at, buf)
+                                : write_part(t, at, buf);
 }
 
 /* @length bytes that do not wrap. */
@@ -163,14 +205,18 @@ static MemTxResult transfer_parts(const struct transfer *t, hwaddr addr,
     MemTxResult result = MEMTX_OK;
 
     while (length != 0) {
-        const FlatRange *range = flatview__find_again(t->view, addr);
-        hwaddr part = part_length(t->view, range, addr, length);
+        struct flatview_target at;
 
-        result |= t->direction == READ ? read_part(t, range, addr, buf, part)
-                                       : write_part(t, range, addr, buf, part);
-        addr += part;
-        buf += part;
-        length -= part;
+        if (t->through == NULL) {
+            flatview__resolve(t->view, addr, length, need_of(t), t->attrs, &at);
+        } else {
+            flatview__resolve_through(t->through, addr, length, need_of(t),
+                                      t->attrs, &at);
+        }
+        result |= transfer_part(t, &at, buf);
+        addr += at.length;
+        buf += t->direction == FILL ? 0 : at.length;
+        length -= at.length;
     }
     return result;
 }
@@ -189,7 +235,7 @@ static MemTxResult transfer_all(const struct transfer *t, hwaddr addr,
         if (t->direction == READ) {
             memset(buf + room + 1, 0, length - room - 1);
         }
-        result = refusal(&flatview__unassigned, t->attrs);
+        result = t->attrs.memory ? MEMTX_ACCESS_ERROR : MEMTX_DECODE_ERROR;
         length = room + 1;
     }
     return result | transfer_parts(t, addr, buf, length);
@@ -357,38 +403,116 @@ MemTxResult address_space_write_rom(AddressSpace *as, hwaddr addr,
     return transfer_as(as, addr, attrs, (void *)buf, len, WRITE_ROM);
 }
 
+MemTxResult address_space_set(AddressSpace *as, hwaddr addr, uint8_t c,
+                              hwaddr len, MemTxAttrs attrs)
+{
+    return transfer_as(as, addr, attrs, &c, len, FILL);
+}
+
+MemTxResult flatview__read(const FlatView *view, hwaddr addr, MemTxAttrs attrs,
+                           void *buf, hwaddr length)
+{
+    struct transfer t = { .view = view, .attrs = attrs, .direction = READ };
+
+    return transfer_all(&t, addr, buf, length);
+}
+
 /* ---- Fixed widths ------------------------------------------------------ */
+
+/*
+ * A device that all of it reaches sees one access, of this width. Everything
+ * else is like a bulk transfer.
+ */
+static MemTxResult load_at(const struct transfer *t, hwaddr addr,
+                           const struct flatview_target *at, uint64_t *value,
+                           unsigned size_log2)
+{
+    hwaddr size = (hwaddr)1 << size_log2;
+    char bytes[8];
+    MemTxResult result;
+
+    if (at->length == size && !(at->range->flags & FLAT_RANGE_NO_READS)) {
+        return xbar_plan_read(at->range->plan, at->range->mr,
+                              at->addr + at->range->mr_delta, value, size_log2,
+                              t->attrs);
+    }
+    result = transfer_all(t, addr, bytes, size);
+    *value = flatview__ram_pack(bytes, size_log2);
+    return result;
+}
+
+static MemTxResult store_at(const struct transfer *t, hwaddr addr,
+                            const struct flatview_target *at, uint64_t value,
+                            unsigned size_log2)
+{
+    hwaddr size = (hwaddr)1 << size_log2;
+    char bytes[8];
+
+    if (at->length == size && !(at->range->flags & FLAT_RANGE_NO_WRITES)) {
+        return xbar_plan_write(at->range->plan, at->range->mr,
+                               at->addr + at->range->mr_delta, value, size_log2,
+                               t->attrs);
+    }
+    flatview__ram_unpack(bytes, value, size_log2);
+    return transfer_all(t, addr, bytes, size);
+}
+
+/* How many of a width's bytes lie before the end of the address space. */
+static hwaddr clip_width(hwaddr addr, unsigned size_log2)
+{
+    hwaddr size = (hwaddr)1 << size_log2;
+
+    return size - 1 > UINT64_MAX - addr ? UINT64_MAX - addr + 1 : size;
+}
 
 MemTxResult flatview__load(const FlatView *view, hwaddr addr, MemTxAttrs attrs,
                            uint64_t *value, unsigned size_log2)
 {
     struct transfer t = { .view = view, .attrs = attrs, .direction = READ };
-    const FlatRange *range = flatview__find_again(view, addr);
-    char bytes[8];
-    MemTxResult result;
+    struct flatview_target at;
 
-    if (flatview__holds(range, addr, size_log2) &&
-        !(range->flags & FLAT_RANGE_NO_READS)) {
-        return xbar_plan_read(range->plan, range->mr, addr + range->mr_delta,
-                              value, size_log2, attrs);
-    }
-    result = transfer_all(&t, addr, bytes, (hwaddr)1 << size_log2);
-    *value = flatview__ram_pack(bytes, size_log2);
-    return result;
+    flatview__resolve(view, addr, clip_width(addr, size_log2), IOMMU_RO, attrs,
+                      &at);
+    return load_at(&t, addr, &at, value, size_log2);
 }
 
 MemTxResult flatview__store(const FlatView *view, hwaddr addr, MemTxAttrs attrs,
                             uint64_t value, unsigned size_log2)
 {
     struct transfer t = { .view = view, .attrs = attrs, .direction = WRITE };
-    const FlatRange *range = flatview__find_again(view, addr);
-    char bytes[8];
+    struct flatview_target at;
 
-    if (flatview__holds(range, addr, size_log2) &&
-        !(range->flags & FLAT_RANGE_NO_WRITES)) {
-        return xbar_plan_write(range->plan, range->mr, addr + range->mr_delta,
-                               value, size_log2, attrs);
-    }
-    flatview__ram_unpack(bytes, value, size_log2);
-    return transfer_all(&t, addr, bytes, (hwaddr)1 << size_log2);
+    flatview__resolve(view, addr, clip_width(addr, size_log2), IOMMU_WO, attrs,
+                      &at);
+    return store_at(&t, addr, &at, value, size_log2);
+}
+
+MemTxResult flatview__iommu_read(MemoryRegion *mr, hwaddr offset,
+                                 MemTxAttrs attrs, uint64_t *value,
+                                 unsigned size)
+{
+    struct transfer t = { .through = mr, .attrs = attrs, .direction = READ };
+    struct flatview_target at;
+    MemTxResult result;
+
+    xbar_rcu_read_lock();
+    flatview__resolve_through(mr, offset, size, IOMMU_RO, attrs, &at);
+    result = load_at(&t, offset, &at, value, (unsigned)__builtin_ctz(size));
+    xbar_rcu_read_unlock();
+    return result;
+}
+
+MemTxResult flatview__iommu_write(MemoryRegion *mr, hwaddr offset,
+                                  MemTxAttrs attrs, uint64_t value,
+                                  unsigned size)
+{
+    struct transfer t = { .through = mr, .attrs = attrs, .direction = WRITE };
+    struct flatview_target at;
+    MemTxResult result;
+
+    xbar_rcu_read_lock();
+    flatview__resolve_through(mr, offset, size, IOMMU_WO, attrs, &at);
+    result = store_at(&t, offset, &at, value, (unsigned)__builtin_ctz(size));
+    xbar_rcu_read_unlock();
+    return result;
 }

@@ -122,6 +122,9 @@ static uint32_t leaf_flags(const struct visit *visit, bool has_memory)
     bool is_romd = (visit->flags & XBAR_REGION_ROMD) != 0;
     uint32_t flags = visit->inherited;
 
+    if (visit->flags & XBAR_REGION_IOMMU) {
+        flags |= FLAT_RANGE_IOMMU;
+    }
     if (has_memory && (is_ram || is_romd)) {
         flags |= FLAT_RANGE_RAM;
         if (is_ram && !is_romd && (flags & FLAT_RANGE_READONLY) == 0) {

@@ -183,6 +183,31 @@ static void test_one_view(void **state)
     assert_int_equal(xbar_region_destroy(&mover, NULL, NULL), 0);
 }
 
+/* RAM, ROM, a device, nothing: as a write of so many bytes. */
+static void test_set(void **state)
+{
+    struct board *b = *state;
+
+    assert_int_equal(address_space_set(&b->as, 0x11, 0xab, 0x30, plain),
+                     MEMTX_OK);
+    for (unsigned i = 0; i < 0x60; i++) {
+        assert_int_equal(b->ram_bytes[i], i >= 0x11 && i < 0x41 ? 0xab : i);
+    }
+    assert_int_equal(address_space_set(&b->as, 0x10, 1, 0, plain), MEMTX_OK);
+    assert_int_equal(address_space_set(&b->as, 0x1ffc, 0x12, 0x4c, plain),
+                     MEMTX_OK);
+    assert_int_equal(b->rom_bytes[0xfff], 0xff);
+    assert_int_equal(b->log_count, 0x12);
+    assert_int_equal(b->log[0x11].addr, 0x44);
+    assert_int_equal(b->log[0x11].value, 0x12121212);
+    assert_int_equal(
+        address_space_set(&b->as, 0x3100, 0, UINT64_MAX - 0x3200, plain),
+        MEMTX_DECODE_ERROR);
+    assert_int_equal(address_space_set(&b->as, UINT64_MAX - 3, 9, 8, plain),
+                     MEMTX_DECODE_ERROR);
+    assert_int_equal(b->log_count, 0x13);
+}
+
 #define BOARD_TEST(name) \
     cmocka_unit_test_setup_teardown(name, board_set_up, board_tear_down)
 
@@ -197,6 +222,7 @@ int main(void)
         BOARD_TEST(test_memory_only),
         BOARD_TEST(test_ends_at_the_top),
         BOARD_TEST(test_one_view),
+        BOARD_TEST(test_set),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
