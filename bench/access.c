@@ -203,22 +203,32 @@ static void run_read4_mmio(void *context, uint64_t operations)
     transfer_many(context, DEV_AT, 8, operations);
 }
 
-/* One of the extra devices each time, at offset 4, in no order. */
-static void run_read4_random(void *context, uint64_t operations)
+/* One of @count extra devices each time, at offset 4, in no order. */
+static inline void read_random(struct world *world, size_t count,
+                               uint64_t operations)
 {
-    struct world *world = context;
     uint64_t seed = BENCH_SEED;
     uint64_t sum = 0;
     uint32_t value = 0;
 
     for (uint64_t i = 0; i < operations; i++) {
-        const size_t region = bench_random(&seed) % 8192;
+        const size_t region = bench_random(&seed) % count;
 
         address_space_read(&world->as, world_extra_at(region) + 4, ATTRS,
                            &value, sizeof(value));
         sum += value;
     }
     tally(world, sum, operations, 4);
+}
+
+static void run_read4_random_8192(void *context, uint64_t operations)
+{
+    read_random(context, 8192, operations);
+}
+
+static void run_read4_random_1024(void *context, uint64_t operations)
+{
+    read_random(context, 1024, operations);
 }
 
 static void run_write4_ram(void *context, uint64_t operations)
@@ -232,6 +242,49 @@ static void run_write4_ram(void *context, uint64_t operations)
     }
     tally(world, address_space_ldl(&world->as, RAM_AT, ATTRS, NULL), 1,
           operations - 1);
+}
+
+/* 64 bytes as a host pointer, and given back. */
+static inline void map_many(struct world *world, bool is_write,
+                            uint64_t operations)
+{
+    uint64_t mapped = 0;
+
+    for (uint64_t i = 0; i < operations; i++) {
+        hwaddr len = 64;
+        void *host =
+            address_space_map(&world->as, RAM_AT, &len, is_write, ATTRS);
+
+        address_space_unmap(&world->as, host, len, is_write, len);
+        mapped += len;
+    }
+    tally(world, mapped, operations, 64);
+}
+
+static void run_map_to_read(void *context, uint64_t operations)
+{
+    map_many(context, false, operations);
+}
+
+static void run_map_to_write(void *context, uint64_t operations)
+{
+    map_many(context, true, operations);
+}
+
+/* The cache is made once a call, for thousands of loads. */
+static void run_cache_ldl(void *context, uint64_t operations)
+{
+    struct world *world = context;
+    MemoryRegionCache cache;
+    uint64_t sum = 0;
+
+    address_space_cache_init(&cache, &world->as, RAM_AT, 64, false);
+    for (uint64_t i = 0; i < operations; i++) {
+        sum += bench_hide(ldl_le_phys_cached(&cache, 0));
+    }
+    address_space_cache_destroy(&cache);
+    tally(world, sum, operations,
+          address_space_ldl_le(&world->as, RAM_AT, ATTRS, NULL));
 }
 
 static void run_read_page(void *context, uint64_t operations)
@@ -297,8 +350,12 @@ static const struct bench rows[] = {
     ROW("access/rw4_mmio", run_rw_mmio),
     ROW_AMONG("access/read4_ram/10000", run_read4_ram, 10000),
     ROW_AMONG("access/read4_mmio/10000", run_read4_mmio, 10000),
-    ROW_AMONG("access/read4_mmio_random/10000", run_read4_random, 10000),
+    ROW_AMONG("access/read4_mmio_random/1024", run_read4_random_1024, 1024),
+    ROW_AMONG("access/read4_mmio_random/10000", run_read4_random_8192, 10000),
     ROW_AMONG("access/write4_ram/10000", run_write4_ram, 10000),
+    ROW_AMONG("access/map_to_read/10000", run_map_to_read, 10000),
+    ROW_AMONG("access/map_to_write/10000", run_map_to_write, 10000),
+    ROW("access/cache_ldl", run_cache_ldl),
     ROW("access/read_4096_ram", run_read_page),
     ROW("access/write_4096_ram", run_write_page),
     ROW("access/read_64_mmio", run_read_mmio_64),
