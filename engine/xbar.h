@@ -17,6 +17,7 @@
 #include "flatview/flatview.h"
 #include "flatview/iommu.h"
 #include "flatview/listener.h"
+#include "flatview/phys.h"
 #include "flatview/region_cache.h"
 #include "flatview/section.h"
 #include "jit/emit.h"

@@ -19,8 +19,8 @@ extern "C" {
  *
  * The first piece of the range that decodes, cut to the range; its offset
  * counts in the region that was found. Call again for what comes after it.
- * The region is referenced: memory_region_section_unref() ends that. fv is
- * NULL.
+ * The region is referenced: memory_region_section_unref() ends that, or
+ * memory_region_unref(). fv is NULL.
  *
  * Context: any thread; takes the engine's writer lock. Aliases are not climbed:
  * a region shown through an alias only is found through the alias.
