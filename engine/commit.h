@@ -116,6 +116,12 @@ bool xbar_region_peek(const MemoryRegion *mr, struct xbar_shown *shown)
 uint8_t *xbar_region_host(const MemoryRegion *mr);
 const struct xbar_access_plan *xbar_region_plan(const MemoryRegion *mr);
 
+/*
+ * Is nothing held, or looked at, around its callbacks? Then who has a plan may
+ * call them with @opaque. Constant while a view has the region.
+ */
+bool xbar_region_is_bare(const MemoryRegion *mr, void **opaque);
+
 /* Decode order of two siblings: negative if @a wins over @b. */
 int xbar_region_compare(const MemoryRegion *a, const MemoryRegion *b);
 

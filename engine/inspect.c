@@ -52,6 +52,12 @@ const struct xbar_access_plan *xbar_region_plan(const MemoryRegion *mr)
     return mr->plan;
 }
 
+bool xbar_region_is_bare(const MemoryRegion *mr, void **opaque)
+{
+    *opaque = mr->opaque;
+    return mr->ops && !mr->lock;
+}
+
 struct xbar_engine *xbar_region_engine(const MemoryRegion *mr)
 {
     return mr->engine;

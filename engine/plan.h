@@ -61,45 +61,42 @@ MemTxResult xbar_plan_write(const struct xbar_access_plan *plan,
                             unsigned size_log2, MemTxAttrs attrs);
 
 /*
- * The plain case of the two above, for callers whose own path is short: a
- * callback of this size, aligned, and no lock to take. False: nothing was
- * done, ask them. The fields of a region are engine/'s; so is this header.
+ * The plain case of the two above, for callers whose own path is short and who
+ * know that nothing is held around the region's callbacks, whose @opaque they
+ * have: a callback of this size, aligned. False: nothing was done, ask them.
  */
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
-static inline bool xbar_plan_read_plain(const struct xbar_access_plan *plan,
-                                        const MemoryRegion *mr, hwaddr offset,
-                                        uint64_t *value, unsigned size_log2,
-                                        MemTxAttrs attrs)
+static inline bool xbar_plan_read_bare(const struct xbar_access_plan *plan,
+                                       void *opaque, hwaddr offset,
+                                       uint64_t *value, unsigned size_log2,
+                                       MemTxAttrs attrs)
 {
     const struct xbar_read_step *step = &plan->read[size_log2];
 
     if (step->read == NULL || (offset & step->align_mask) != 0 ||
-        mr->lock != NULL || attrs.memory) {
+        attrs.memory) {
         return false;
     }
-    *value = step->read(mr->opaque, offset, 1u << size_log2) &
+    *value = step->read(opaque, offset, 1u << size_log2) &
              (UINT64_MAX >> (64 - (8u << size_log2)));
     return true;
 }
 
-static inline bool xbar_plan_write_plain(const struct xbar_access_plan *plan,
-                                         const MemoryRegion *mr, hwaddr offset,
-                                         uint64_t value, unsigned size_log2,
-                                         MemTxAttrs attrs)
+static inline bool xbar_plan_write_bare(const struct xbar_access_plan *plan,
+                                        void *opaque, hwaddr offset,
+                                        uint64_t value, unsigned size_log2,
+                                        MemTxAttrs attrs)
 {
     const struct xbar_write_step *step = &plan->write[size_log2];
 
     if (step->write == NULL || (offset & step->align_mask) != 0 ||
-        mr->lock != NULL || attrs.memory) {
+        attrs.memory) {
         return false;
     }
-    step->write(mr->opaque, offset,
+    step->write(opaque, offset,
                 value & (UINT64_MAX >> (64 - (8u << size_log2))),
                 1u << size_log2);
     return true;
 }
-#pragma GCC diagnostic pop
 
 /*
  * How many bytes of a bulk transfer the next access to @mr at @offset may

@@ -31,14 +31,16 @@ enum flat_range_flags {
     FLAT_RANGE_READONLY = 1 << 2,
     FLAT_RANGE_NONVOLATILE = 1 << 3,
     FLAT_RANGE_UNASSIGNED = 1 << 4, /* nothing decodes here */
-    FLAT_RANGE_IOMMU = 1 << 5,      /* mr says where the access goes: iommu.h */
+    FLAT_RANGE_BARE = 1 << 6,  /* callbacks with nothing held: see FlatRange */
+    FLAT_RANGE_IOMMU = 1 << 5, /* mr says where the access goes: iommu.h */
 };
 
 /**
  * One section: a range of addresses that one region answers in one way.
  *
  *   addresses first .. last (inclusive); region offset = addr + mr_delta
- *   host address = addr + host_delta, if RAM
+ *   host address = addr + host_delta, if RAM; else, if BARE, host_delta is
+ *   the callbacks' opaque pointer
  *
  * Immutable once published, and exactly one cache line. Public because TLB
  * entries and generated code hold pointers to it.

@@ -2,16 +2,17 @@
 /*
  * Fixed widths, by the cost of what is at the address:
  *
- *     aligned RAM, in the section that the thread accessed last
- *                                  inline: a read section, an access
- *     a device there, whole        one call more, and the device's plan
- *     another section              a lookup more
+ *     in the section that the thread accessed last,
+ *       aligned RAM                inline: a read section, an access
+ *       a device without a lock    inline: a read section, a callback
+ *     another section              one call and a lookup more
  *     anything else                in parts, like a bulk transfer
  */
 #include "flatview/address_space.h"
 
 #include "engine/plan.h"
 #include "engine/ram_writes.h"
+#include "flatview/bare.h"
 #include "flatview/flatview_internal.h"
 #include "flatview/ram_access.h"
 
@@ -90,61 +91,6 @@ static NOINLINE void store_section(AddressSpace *as, hwaddr addr,
     set_result(result, r);
 }
 
-/* @range answers the whole access, and is no memory, or not aligned. */
-static FORCE_INLINE uint64_t load_device(const FlatRange *range, hwaddr addr,
-                                         MemTxAttrs attrs, MemTxResult *result,
-                                         MemOp op, unsigned long before)
-{
-    struct xbar_rcu_quick section = xbar_rcu_quick_of(before);
-    unsigned size_log2 = op & MO_SIZE;
-    uint64_t value = 0;
-    MemTxResult r = MEMTX_OK;
-
-    if (unlikely(!xbar_plan_read_plain(range->plan, range->mr,
-                                       addr + range->mr_delta, &value,
-                                       size_log2, attrs))) {
-        r = xbar_plan_read(range->plan, range->mr, addr + range->mr_delta,
-                           &value, size_log2, attrs);
-    }
-    xbar_rcu_quick_end(&section);
-    set_result(result, r);
-    return order(value, size_log2, op);
-}
-
-static NOINLINE uint64_t load_device_any(const FlatRange *range, hwaddr addr,
-                                         MemTxAttrs attrs, MemTxResult *result,
-                                         MemOp op, unsigned long before)
-{
-    return load_device(range, addr, attrs, result, op, before);
-}
-
-/* Most registers of most devices. */
-static NOINLINE uint64_t load_device_32(const FlatRange *range, hwaddr addr,
-                                        MemTxAttrs attrs, MemTxResult *result,
-                                        MemOp swap, unsigned long before)
-{
-    return load_device(range, addr, attrs, result,
-                       (MemOp)(MO_32 | (swap & MO_BSWAP)), before);
-}
-
-static NOINLINE void store_device(const FlatRange *range, hwaddr addr,
-                                  uint64_t value, MemTxAttrs attrs,
-                                  MemTxResult *result, unsigned size_log2,
-                                  unsigned long before)
-{
-    struct xbar_rcu_quick section = xbar_rcu_quick_of(before);
-    MemTxResult r = MEMTX_OK;
-
-    if (unlikely(!xbar_plan_write_plain(range->plan, range->mr,
-                                        addr + range->mr_delta, value,
-                                        size_log2, attrs))) {
-        r = xbar_plan_write(range->plan, range->mr, addr + range->mr_delta,
-                            value, size_log2, attrs);
-    }
-    xbar_rcu_quick_end(&section);
-    set_result(result, r);
-}
-
 /* Where the quick section cannot be had: a thread's first access. */
 static NOINLINE uint64_t load_first(AddressSpace *as, hwaddr addr,
                                     MemTxAttrs attrs, MemTxResult *result,
@@ -191,15 +137,12 @@ static FORCE_INLINE uint64_t load(AddressSpace *as, hwaddr addr,
     if (range == NULL) {
         return load_section(as, addr, attrs, result, op, section.before);
     }
-    if (!is_plain(range, addr, FLAT_RANGE_RAM, size_log2)) {
-        if (range->flags & FLAT_RANGE_NO_READS) {
-            return load_section(as, addr, attrs, result, op, section.before);
-        }
-        return (size_log2 == MO_32 ? load_device_32 : load_device_any)(
-            range, addr, attrs, result, op, section.before);
+    if (is_plain(range, addr, FLAT_RANGE_RAM, size_log2)) {
+        value = flatview__ram_load(
+            (void *)(uintptr_t)(addr + range->host_delta), size_log2);
+    } else if (!flatview_read_bare(range, addr, &value, size_log2, attrs)) {
+        return load_section(as, addr, attrs, result, op, section.before);
     }
-    value = flatview__ram_load((void *)(uintptr_t)(addr + range->host_delta),
-                               size_log2);
     xbar_rcu_quick_end(&section);
     set_result(result, MEMTX_OK);
     return order(value, size_log2, swap);
@@ -224,23 +167,20 @@ static FORCE_INLINE void store(AddressSpace *as, hwaddr addr, uint64_t value,
                       section.before);
         return;
     }
-    if (!is_plain(range, addr, FLAT_RANGE_WRITABLE, size_log2)) {
-        if (range->flags & FLAT_RANGE_NO_WRITES) {
-            store_section(as, addr, value, attrs, result, size_log2,
-                          section.before);
-        } else {
-            store_device(range, addr, value, attrs, result, size_log2,
-                         section.before);
+    if (is_plain(range, addr, FLAT_RANGE_WRITABLE, size_log2)) {
+        host = (void *)(uintptr_t)(addr + range->host_delta);
+        flatview__ram_store(host, value, size_log2);
+        if (unlikely(xbar_ram_writes_wanted(as->space->ram_watchers))) {
+            xbar_ram_wrote(as->space->engine, host, (uint64_t)1 << size_log2);
         }
+    } else if ((range->flags & FLAT_RANGE_NO_WRITES) ||
+               !flatview_write_bare(range, addr, value, size_log2, attrs)) {
+        store_section(as, addr, value, attrs, result, size_log2,
+                      section.before);
         return;
     }
-    host = (void *)(uintptr_t)(addr + range->host_delta);
-    flatview__ram_store(host, value, size_log2);
     xbar_rcu_quick_end(&section);
     set_result(result, MEMTX_OK);
-    if (unlikely(xbar_ram_writes_wanted(as->space->ram_watchers))) {
-        xbar_ram_wrote(as->space->engine, host, (uint64_t)1 << size_log2);
-    }
 }
 
 /* ---- The public functions ---------------------------------------------- */

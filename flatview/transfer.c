@@ -13,6 +13,7 @@
  */
 #include "engine/plan.h"
 #include "engine/ram_writes.h"
+#include "flatview/bare.h"
 #include "flatview/flatview_internal.h"
 #include "flatview/iommu.h"
 #include "flatview/ram_access.h"
@@ -289,11 +290,9 @@ static FORCE_INLINE bool read_short(AddressSpace *as, hwaddr addr,
             value = flatview__ram_load(host_of(range, addr), size_log2);
         }
     } else {
-        is_done =
-            !(range->flags & FLAT_RANGE_NO_READS) &&
-            flatview__holds(range, addr, size_log2) &&
-            xbar_plan_read_plain(range->plan, range->mr, addr + range->mr_delta,
-                                 &value, size_log2, attrs);
+        is_done = !(range->flags & FLAT_RANGE_NO_READS) &&
+                  flatview__holds(range, addr, size_log2) &&
+                  flatview_read_bare(range, addr, &value, size_log2, attrs);
     }
     xbar_rcu_quick_end(&section);
     if (likely(is_done)) {
@@ -330,9 +329,7 @@ static FORCE_INLINE bool write_short(AddressSpace *as, hwaddr addr,
     } else {
         is_done = !(range->flags & FLAT_RANGE_NO_WRITES) &&
                   flatview__holds(range, addr, size_log2) &&
-                  xbar_plan_write_plain(range->plan, range->mr,
-                                        addr + range->mr_delta, value,
-                                        size_log2, attrs);
+                  flatview_write_bare(range, addr, value, size_log2, attrs);
     }
     xbar_rcu_quick_end(&section);
     return is_done;

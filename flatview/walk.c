@@ -139,6 +139,7 @@ static int emit_leaf(struct walk *walk, const struct visit *visit)
     struct flatview_piece *piece =
         flatview__pieces_add(walk->engine, walk->leaves);
     uint8_t *host = xbar_region_host(visit->mr);
+    void *opaque;
 
     if (piece == NULL) {
         return -ENOMEM;
@@ -151,6 +152,10 @@ static int emit_leaf(struct walk *walk, const struct visit *visit)
     piece->flags = leaf_flags(visit, host != NULL);
     if (piece->flags & FLAT_RANGE_RAM) {
         piece->host_delta = (uint64_t)(uintptr_t)host + piece->mr_delta;
+    } else if (!(piece->flags & FLAT_RANGE_IOMMU) &&
+               xbar_region_is_bare(visit->mr, &opaque)) {
+        piece->flags |= FLAT_RANGE_BARE;
+        piece->host_delta = (uint64_t)(uintptr_t)opaque;
     }
     piece->ordinal = (uint32_t)(walk->leaves->count - 1);
     return 0;

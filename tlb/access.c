@@ -23,6 +23,7 @@
  * does.
  */
 #include "engine/plan.h"
+#include "flatview/bare.h"
 #include "tlb/tlb_internal.h"
 
 /* 8 bytes that alternate between sections make 8 pieces, never more. */
@@ -319,9 +320,8 @@ XBAR_HOT int tlb_load_slow(SoftTLB *tlb, unsigned context, uint64_t va,
     }
     tlb->stats.slow++;
     tlb->stats.mmio_reads++;
-    if (likely(xbar_plan_read_plain(run.section->plan, run.section->mr,
-                                    run.phys + run.section->mr_delta, value,
-                                    size_log2, (MemTxAttrs){ 0 }))) {
+    if (likely(flatview_read_bare(run.section, run.phys, value, size_log2,
+                                  (MemTxAttrs){ 0 }))) {
         return 0;
     }
     result = xbar_plan_read(run.section->plan, run.section->mr,
@@ -464,9 +464,8 @@ XBAR_HOT int tlb_store_slow(SoftTLB *tlb, unsigned context, uint64_t va,
     }
     tlb->stats.slow++;
     tlb->stats.mmio_writes++;
-    if (likely(xbar_plan_write_plain(run.section->plan, run.section->mr,
-                                     run.phys + run.section->mr_delta, value,
-                                     size_log2, (MemTxAttrs){ 0 }))) {
+    if (likely(flatview_write_bare(run.section, run.phys, value, size_log2,
+                                   (MemTxAttrs){ 0 }))) {
         return 0;
     }
     result = xbar_plan_write(

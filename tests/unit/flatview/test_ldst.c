@@ -156,15 +156,95 @@ static void test_big_endian_guest(void **state)
     assert_int_equal(xbar_engine_free(engine), 0);
 }
 
+/* ---- Devices without a lock -------------------------------------------- */
+
+static uint64_t read_bare(void *opaque, hwaddr addr, unsigned size)
+{
+    return *(uint64_t *)opaque + addr + size * 0x10000;
+}
+
+static void write_bare(void *opaque, hwaddr addr, uint64_t data, unsigned size)
+{
+    *(uint64_t *)opaque = addr + data + size * 0x10000;
+}
+
+static const MemoryRegionOps bare_ops = {
+    .read = read_bare,
+    .write = write_bare,
+    .endianness = DEVICE_LITTLE_ENDIAN,
+    .valid = { .min_access_size = 2, .max_access_size = 4 },
+    .impl = { .min_access_size = 1, .max_access_size = 4 },
+};
+
+static void check_bare(AddressSpace *as, uint64_t *reg)
+{
+    const MemTxAttrs memory = { .memory = 1 };
+    MemTxResult r = MEMTX_ERROR;
+    uint32_t value = 0;
+
+    *reg = 0x100;
+    assert_int_equal(address_space_ldl_le(as, 0x6004, plain, &r), 0x40104);
+    assert_int_equal(r, MEMTX_OK);
+    assert_int_equal(address_space_lduw_be(as, 0x6004, plain, &r), 0x0401);
+    assert_int_equal(address_space_read(as, 0x6004, plain, &value, 4),
+                     MEMTX_OK);
+    assert_int_equal(value, 0x40104);
+    address_space_stl_le(as, 0x6008, 0x200, plain, &r);
+    assert_int_equal(*reg, 0x40208);
+    assert_int_equal(address_space_write(as, 0x600c, plain, &value, 2),
+                     MEMTX_OK);
+    assert_int_equal(*reg, 0x20110);
+    /* What the plain callback is not for. */
+    assert_int_equal(address_space_ldub(as, 0x6004, plain, &r), 0);
+    assert_int_equal(r, MEMTX_DECODE_ERROR);
+    assert_int_equal(address_space_ldl_le(as, 0x6002, plain, &r), 0);
+    assert_int_equal(r, MEMTX_DECODE_ERROR);
+    assert_int_equal(address_space_ldl_le(as, 0x6004, memory, &r), 0);
+    assert_int_equal(r, MEMTX_ACCESS_ERROR);
+    *reg = 0x100;
+    address_space_stl_le(as, 0x6004, 1, memory, &r);
+    assert_int_equal(r, MEMTX_ACCESS_ERROR);
+    assert_int_equal(*reg, 0x100);
+}
+
+/* The same device again and again, without a lock and with one: the sections
+ * of the one before must not answer for it. */
+static void test_bare_devices(void **state)
+{
+    struct board *b = *state;
+    uint64_t reg[4];
+    MemoryRegion mr;
+    MemTxResult r = MEMTX_ERROR;
+
+    for (unsigned i = 0; i < 4; i++) {
+        assert_int_equal(
+            memory_region_init_io(&mr, NULL, &bare_ops, &reg[i], "bare", 0x100),
+            0);
+        assert_int_equal(
+            xbar_region_set_lock_policy(&mr, i % 2 == 0 ? XBAR_LOCK_NONE
+                                                        : XBAR_LOCK_MACHINE),
+            0);
+        assert_int_equal(memory_region_add_subregion(&b->root, 0x6000, &mr), 0);
+        check_bare(&b->as, &reg[i]);
+        assert_int_equal(memory_region_set_readonly(&mr, true), 0);
+        (void)address_space_ldl_le(&b->as, 0x6004, plain, &r);
+        address_space_stl_le(&b->as, 0x6004, 1, plain, &r);
+        assert_int_equal(r, MEMTX_OK);
+        assert_int_equal(reg[i], 0x100); /* dropped */
+        assert_int_equal(xbar_region_destroy(&mr, NULL, NULL), 0);
+    }
+}
+
 #define BOARD_TEST(name) \
     cmocka_unit_test_setup_teardown(name, board_set_up, board_tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        BOARD_TEST(test_loads_of_ram), BOARD_TEST(test_stores_to_ram),
-        BOARD_TEST(test_devices),      BOARD_TEST(test_across_sections),
-        BOARD_TEST(test_refusals),     cmocka_unit_test(test_big_endian_guest),
+        BOARD_TEST(test_bare_devices),           BOARD_TEST(test_loads_of_ram),
+        BOARD_TEST(test_stores_to_ram),          BOARD_TEST(test_devices),
+        BOARD_TEST(test_across_sections),        BOARD_TEST(test_refusals),
+        cmocka_unit_test(test_big_endian_guest),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

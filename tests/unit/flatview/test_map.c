@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "engine/ram_writes.h"
+#include "flatview/dirty_bitmap.h"
 #include "tests/unit/flatview/board.h"
 
 static const MemTxAttrs plain = { .unspecified = 1 };
@@ -325,6 +326,27 @@ static void test_writes_are_told_all_the_time(void **state)
     xbar_ram_writes_watch(b->engine, false);
 }
 
+/* Both ends: a log that is cleared in between hears of it again. */
+static void test_dirty_logs_hear_of_both_ends(void **state)
+{
+    struct board *b = *state;
+    void *host;
+
+    assert_int_equal(memory_region_set_log(&b->ram, true, 0), 0);
+    memory_region_reset_dirty(&b->ram, 0, 0x1000, 0);
+    unmap(b, map(b, 0x10, 4, 4, false), 4, false);
+    assert_false(memory_region_get_dirty(&b->ram, 0, 0x1000, 0));
+    host = map(b, 0x10, 4, 4, true);
+    assert_true(memory_region_test_and_clear_dirty(&b->ram, 0, 0x1000, 0));
+    assert_int_equal(address_space_unmap(&b->as, host, 4, true, 0), 0);
+    assert_false(memory_region_get_dirty(&b->ram, 0, 0x1000, 0));
+    host = map(b, 0x10, 4, 4, true);
+    memory_region_reset_dirty(&b->ram, 0, 0x1000, 0);
+    assert_int_equal(address_space_unmap(&b->as, host, 4, true, 1), 0);
+    assert_true(memory_region_get_dirty(&b->ram, 0, 0x1000, 0));
+    assert_int_equal(memory_region_set_log(&b->ram, false, 0), 0);
+}
+
 /* ---- Who waits --------------------------------------------------------- */
 
 struct waiter {
@@ -559,6 +581,7 @@ int main(void)
         BOARD_TEST(test_a_map_pins_its_region),
         BOARD_TEST(test_a_million_cycles_without_growth),
         BOARD_TEST(test_writes_are_told_all_the_time),
+        BOARD_TEST(test_dirty_logs_hear_of_both_ends),
         BOARD_TEST(test_waiters_are_called_in_order),
         BOARD_TEST(test_nobody_overtakes),
         BOARD_TEST(test_waiting_for_what_is_free),

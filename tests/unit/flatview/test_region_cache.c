@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include "engine/ram_writes.h"
+#include "flatview/dirty_bitmap.h"
 #include "flatview/region_cache.h"
 #include "tests/unit/flatview/board.h"
 
@@ -208,6 +209,26 @@ static void test_stores_are_told(void **state)
     xbar_ram_writes_watch(b->engine, false);
 }
 
+static void test_stores_are_logged(void **state)
+{
+    struct board *b = *state;
+    MemoryRegionCache c;
+
+    assert_int_equal(memory_region_set_log(&b->ram, true, 0), 0);
+    open_cache(&c, b, 0x40, 0x20, true);
+    memory_region_reset_dirty(&b->ram, 0, 0x1000, 0);
+    (void)ldl_phys_cached(&c, 0);
+    assert_false(memory_region_get_dirty(&b->ram, 0, 0x1000, 0));
+    stl_phys_cached(&c, 0, 1);
+    assert_true(memory_region_test_and_clear_dirty(&b->ram, 0, 0x1000, 0));
+    address_space_cache_invalidate(&c, 0x20, 1); /* not in the cache */
+    assert_false(memory_region_get_dirty(&b->ram, 0, 0x1000, 0));
+    address_space_cache_invalidate(&c, 0x1f, 1);
+    assert_true(memory_region_get_dirty(&b->ram, 0, 0x1000, 0));
+    address_space_cache_destroy(&c);
+    assert_int_equal(memory_region_set_log(&b->ram, false, 0), 0);
+}
+
 /* ---- Beside commits ---------------------------------------------------- */
 
 struct reader {
@@ -270,6 +291,7 @@ int main(void)
         BOARD_TEST(test_a_commit_makes_it_slow_and_right),
         BOARD_TEST(test_it_keeps_the_region),
         BOARD_TEST(test_stores_are_told),
+        BOARD_TEST(test_stores_are_logged),
         BOARD_TEST(test_beside_commits),
     };
 
