@@ -142,4 +142,6 @@ def run(selected, calibrator, rounds, limit):
             context = {**about, **context}
         number += 1
     progress.end()
+    for suite, _ in selected:
+        rows += suite.rest()
     return rows, {**context, "xbar_rounds": number}

@@ -71,6 +71,10 @@ class Program:
     def prepare(self, names):
         """What need not be done in a round."""
 
+    def rest(self):
+        """Rows that are known only after the last round."""
+        return []
+
     def part(self, name):
         """What of a round's figures is measured by one call."""
         del name
@@ -138,6 +142,9 @@ class Script:
 
     def prepare(self, names):
         pass
+
+    def rest(self):
+        return []
 
     def part(self, name):
         del name
@@ -215,21 +222,27 @@ class Guests:
                        for name in names})
 
     def measure(self, names, number):
+        """Nothing yet: start-up is a median over all rounds."""
         machines = self.machines()
         order = machines if number % 2 == 0 else machines[::-1]
-        rows = []
         with tempfile.TemporaryDirectory() as scratch:
             for case in map(self.cases.get, self._wanted(names)):
-                case.samples = {}
                 guests.measure_pair(case, order, Path(scratch))
-                rows += self._rows(case)
-        return (list(results.tidy_rows(rows, number)),
-                {"xbar_guest_hash": guests.build.frozen_hash()})
+        return [], {"xbar_guest_hash": guests.build.frozen_hash()}
+
+    def rest(self):
+        return [row for case in self.cases.values()
+                for row in self._rows(case)]
 
     @staticmethod
     def _rows(case):
+        case.settle()
         if case.failed is None:
-            return list(guests.benchmark_rows(case))
+            for row in guests.benchmark_rows(case):
+                yield from results.tidy_rows(
+                    [row], row.get("repetition_index", 0))
+            return
         name = f"guest/{case.name}/xbar"
-        return [{"name": name, "run_name": name, "run_type": "iteration",
-                 "error_occurred": True, "error_message": case.failed}]
+        yield {"name": name, "run_name": name, "run_type": "iteration",
+               "repetition_index": 0, "xbar_clock": "cpu",
+               "error_occurred": True, "error_message": case.failed}

@@ -110,6 +110,9 @@ class Fake:
     def prepare(self, names):
         assert not self.calls, "something was measured before"
 
+    def rest(self):
+        return [row(f"rest/{self.name}", 0, 1.0)]
+
     def part(self, name):
         return name.split("/")[1] if self.name == "guests" else ""
 
@@ -130,7 +133,8 @@ def run_rounds(limit):
                 (peer, ["unicorn/read/repeat/1", "unicorn/load"]),
                 (guests, ["guest/calls/fib/bare/xbar",
                           "guest/smc/load/bare/xbar"])]
-    _, context = rounds.run(selected, ours, 5, limit)
+    rows, context = rounds.run(selected, ours, 5, limit)
+    assert rows[-1]["name"] == "rest/guests", "what comes last is missing"
     return calls, context
 
 
