@@ -34,8 +34,7 @@ def arguments():
                         help="regular expression on names")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--minutes", type=float, default=11, metavar="N",
-                        help="fewer rounds, if they would take longer"
-                        " (but three)")
+                        help="fewer rounds, if they would take longer")
     parser.add_argument("--min-time", type=float, default=0.1,
                         metavar="SECONDS", help="of one figure in one round")
     parser.add_argument("--peers", default="auto", metavar="LIST",

@@ -97,13 +97,9 @@ def plan(selected):
             for (suite, _), names in by_area[area].items()]
 
 
-LEAST_ROUNDS = 3  # fewer have no median to speak of
-
-
 def is_over(progress, number, limit):
     """Would round @number end later than @limit seconds after the start?"""
-    return (number >= LEAST_ROUNDS
-            and progress.spent() + progress.round(number) > limit)
+    return number > 0 and progress.spent() + progress.round(number) > limit
 
 
 def is_dropped(progress, step, number, at, limit):
@@ -144,4 +140,5 @@ def run(selected, calibrator, rounds, limit):
     progress.end()
     for suite, _ in selected:
         rows += suite.rest()
-    return rows, {**context, "xbar_rounds": number}
+    return rows, {**context, "xbar_rounds": number,
+                  "xbar_rounds_wanted": rounds}

@@ -92,6 +92,10 @@ def notes(document, found):
         yield f"FAILED {name}: {why}"
     for peer, why in document["context"].get("xbar_skipped", {}).items():
         yield f"skipped: {peer}: {why}"
+    done = document["context"].get("xbar_rounds", 0)
+    wanted = document["context"].get("xbar_rounds_wanted", done)
+    if done < wanted:
+        yield f"slow machine: time for {done} of {wanted} rounds only"
     yield from results.noise_lines(found)
     spreads = results.calibration_spread(found)
     if spreads and not results.noise_lines(found):
