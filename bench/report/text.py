@@ -36,13 +36,28 @@ def peer_cell(found, name):
     return "" if best is None else f"{ratio(best[0])} {best[1]}"
 
 
+def counter_line(counters):
+    """What a row counted beside its time; "" if it is nothing to show."""
+    if "p50" in counters:
+        tail = ", ".join(f"{name} {duration(counters[name])}"
+                         for name in ("p50", "p99", "p99.9", "max"))
+        return (f"      {tail} (reading the counter:"
+                f" {duration(counters['counter_cost'])}, taken out)")
+    if "memory_mib" in counters:
+        return f"      {counters['memory_mib']:.1f} MiB beyond guest RAM"
+    return ""
+
+
 def lines_of(found, names):
     for name in names:
         figure = found[name]
+        extra = counter_line(figure.counters)
         yield (f"  {name:42}{duration(figure.median):>10}"
                f"{figure.spread:>7.0%}"
                f"{ratio(ratios.against_floor(found, name)):>9}"
                f"  {peer_cell(found, name)}").rstrip()
+        if extra:
+            yield extra
 
 
 def by_area(found):

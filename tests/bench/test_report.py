@@ -52,6 +52,13 @@ def check_figures(tap):
     tap.case("the table shows all three",
              (w for w in ("5.00 ns", "5.00x", "8.00x unicorn/read/repeat/1")
               if w not in shown))
+    tail = {"p50": 5.0, "p99": 9.0, "p99.9": 20.0, "max": 4e5,
+            "counter_cost": 19.0}
+    latency = results.make({}, [row("latency/ldl_ram", 0, 6.0, **tail)])
+    shown = "\n".join(text.table(latency))
+    tap.case("the table shows percentiles, and what the counter cost",
+             (w for w in ("p50 5.00 ns", "p99.9 20.0 ns", "max 400 us",
+                          "19.0 ns, taken out") if w not in shown))
     units = [(0.5, "0.50 ns"), (999.4, "999 ns"), (999.6, "1.00 us"),
              (12345, "12.3 us"), (4.5e9, "4.50 s")]
     tap.case("durations have three digits and a unit",
