@@ -67,6 +67,11 @@ def block(document):
             yield from class_rows(found)
             yield ""
         yield from area_rows(found, names)
+        for name in names:
+            if "memory_mib" in found[name].counters:
+                yield ""
+                yield (f"`{name}`: {found[name].counters['memory_mib']:.1f} MiB"
+                       " resident beyond guest RAM, at the prompt.")
     costs = [f.counters["counter_cost"] for f in found.values()
              if "counter_cost" in f.counters]
     if costs:
