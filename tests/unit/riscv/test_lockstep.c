@@ -157,13 +157,15 @@ static void test_another_way_is_named(void **state)
 static void test_engines_change_in_place(void **state)
 {
     static const enum xbar_riscv_engine turns[] = {
-        XBAR_RISCV_JIT, XBAR_RISCV_LOCKSTEP, XBAR_RISCV_JIT, XBAR_RISCV_LOCKSTEP
+        XBAR_RISCV_INTERP, XBAR_RISCV_JIT, XBAR_RISCV_LOCKSTEP, XBAR_RISCV_JIT,
+        XBAR_RISCV_LOCKSTEP
     };
     struct rig *rig = *state;
 
     for (unsigned i = 0; i < sizeof(turns) / sizeof(turns[0]); i++) {
         assert_int_equal(xbar_riscv_set_engine(rig->hart, turns[i]), 0);
         start_loop(rig);
+        rig->hart->pc = RAM_ADDR + CODE;
         assert_int_equal(xbar_riscv_run(rig->hart, 601),
                          XBAR_RISCV_EXIT_BUDGET);
         assert_null(xbar_riscv_mismatch(rig->hart));
