@@ -9,6 +9,8 @@
  *
  * cc emit_block.c $(pkg-config --cflags --libs xbar) && ./a.out
  */
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
+
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
