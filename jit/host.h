@@ -65,6 +65,10 @@ struct jit_helpers {
     /* Execute one instruction out of line; nonzero: it trapped. */
     uint32_t (*execute)(void *vcpu, uint32_t bits, uint64_t pc,
                         const void *return_address);
+    /* Do the instruction that ends a block, whatever it changes. Return: the
+     * code to go on with, a block's or jit_host__leave_code(). */
+    const uint8_t *(*resume)(void *vcpu, uint32_t bits, uint64_t pc,
+                             const void *return_address);
 };
 
 /* State of the engine inside the vCPU structure. */
@@ -98,6 +102,7 @@ enum jit_exit_kind {
     JIT_EXIT_FAULT,     /* state.site: a load, store or helper failed there */
     JIT_EXIT_STEP,      /* state.site: have another engine do the instruction */
     JIT_EXIT_ATTENTION, /* state.site: the instruction before was the last */
+    JIT_EXIT_RESUME,    /* helpers.resume has settled everything */
 };
 
 struct jit_exit {
@@ -119,6 +124,9 @@ struct jit_stubs *jit_host__make_stubs(struct xbar_engine *engine,
                                        const struct jit_guest *guest,
                                        bool baseline);
 void jit_host__free_stubs(struct xbar_engine *engine, struct jit_stubs *stubs);
+
+/* Code that only leaves, with JIT_EXIT_RESUME. */
+const uint8_t *jit_host__leave_code(const struct jit_stubs *stubs);
 
 /* Run from the block at @code until something leaves. */
 struct jit_exit jit_host__enter(const struct jit_stubs *stubs, void *vcpu,
@@ -300,6 +308,24 @@ void jit_host__store_conditional(struct jit_emit *e, unsigned size_log2,
 void jit_host__execute(struct jit_emit *e, uint32_t bits, unsigned reads,
                        unsigned writes);
 
+enum jit_field_op {
+    JIT_FIELD_READ,
+    JIT_FIELD_WRITE,
+    JIT_FIELD_SET,   /* old | value */
+    JIT_FIELD_CLEAR, /* old & ~value */
+};
+
+/* A 64-bit field of the vCPU, of which a change touches the bits in mask. */
+struct jit_field {
+    size_t offset;
+    int32_t mask; /* sign-extended */
+};
+
+/* regs[rd] = the field, which is changed by @op and @value. */
+void jit_host__field(struct jit_emit *e, enum jit_field_op op,
+                     const struct jit_field *field, unsigned rd,
+                     struct jit_operand value);
+
 /* ---- Ends of a block --------------------------------------------------- */
 
 /* Go on at @pc through link @link; within the page if @same_page. */
@@ -322,6 +348,9 @@ void jit_host__push_return(struct jit_emit *e, uint64_t pc);
 void jit_host__forget_returns(struct jit_state *state);
 /* Leave so that another engine does the instruction at hand. */
 void jit_host__step(struct jit_emit *e);
+/* Call helpers.resume for the instruction at hand, all registers in memory,
+ * and go on where it says. */
+void jit_host__resume(struct jit_emit *e, uint32_t bits);
 
 /* ---- Patching ---------------------------------------------------------- */
 

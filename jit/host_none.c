@@ -94,6 +94,11 @@ void jit_host__free_stubs(struct xbar_engine *engine, struct jit_stubs *stubs)
     no_host();
 }
 
+const uint8_t *jit_host__leave_code(const struct jit_stubs *stubs)
+{
+    no_host();
+}
+
 struct jit_exit jit_host__enter(const struct jit_stubs *stubs, void *vcpu,
                                 const uint8_t *code)
 {
@@ -172,6 +177,13 @@ void jit_host__execute(struct jit_emit *e, uint32_t bits, unsigned reads,
     no_host();
 }
 
+void jit_host__field(struct jit_emit *e, enum jit_field_op op,
+                     const struct jit_field *field, unsigned rd,
+                     struct jit_operand value)
+{
+    no_host();
+}
+
 void jit_host__goto(struct jit_emit *e, unsigned link, uint64_t pc,
                     bool same_page)
 {
@@ -201,6 +213,11 @@ void jit_host__forget_returns(struct jit_state *state)
 }
 
 void jit_host__step(struct jit_emit *e)
+{
+    no_host();
+}
+
+void jit_host__resume(struct jit_emit *e, uint32_t bits)
 {
     no_host();
 }

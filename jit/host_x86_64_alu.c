@@ -400,3 +400,49 @@ void jit_host__alu(struct jit_emit *e, enum jit_alu op, unsigned rd,
         emit_plain_op(e, op, rd, rs1, b);
     }
 }
+
+/* ---- Fields of the vCPU ------------------------------------------------ */
+
+/* rcx = the field's new value, from the old one in rax. */
+static void change_field(struct jit_emit *e, enum jit_field_op op, int32_t mask,
+                         struct jit_operand value)
+{
+    if (value.is_imm) {
+        x86_load_imm(e->b, RCX, (uint64_t)value.imm);
+    } else {
+        x86__get(e, RCX, value.reg);
+    }
+    if (mask != -1) {
+        x86_alu_imm(e->b, X86_ALU_AND, 8, x86_r(RCX), mask);
+    }
+    switch (op) {
+    case JIT_FIELD_SET:
+        x86_rr(e->b, X86_OR_MR, 8, RCX, RAX);
+        break;
+    case JIT_FIELD_CLEAR:
+        x86_m(e->b, X86_NOT_M, 8, x86_r(RCX));
+        x86_rr(e->b, X86_AND_MR, 8, RCX, RAX);
+        break;
+    default:
+        if (mask != -1) {
+            x86_rr(e->b, X86_MOV_MR, 8, RDX, RAX);
+            x86_alu_imm(e->b, X86_ALU_AND, 8, x86_r(RDX), ~mask);
+            x86_rr(e->b, X86_OR_MR, 8, RCX, RDX);
+        }
+        break;
+    }
+}
+
+void jit_host__field(struct jit_emit *e, enum jit_field_op op,
+                     const struct jit_field *field, unsigned rd,
+                     struct jit_operand value)
+{
+    struct x86_rm at = x86__field(e->stubs, field->offset);
+
+    x86_rm(e->b, X86_MOV_RM, 8, RAX, at);
+    if (op != JIT_FIELD_READ) {
+        change_field(e, op, field->mask, value);
+        x86_mr(e->b, X86_MOV_MR, 8, at, RCX);
+    }
+    x86__put(e, rd, RAX);
+}

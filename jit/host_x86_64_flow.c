@@ -405,6 +405,18 @@ void jit_host__step(struct jit_emit *e)
     x86__site(e, &here, false);
 }
 
+void jit_host__resume(struct jit_emit *e, uint32_t bits)
+{
+    struct jit_cold here = { .insn = e->insn,
+                             .pc_offset = e->pc_offset,
+                             .length = e->length };
+
+    x86_load_imm(e->b, RAX, bits);
+    x86_load_imm(e->b, RDX, e->block->key.pc + e->pc_offset);
+    x86__call_stub(e, e->stubs->resume);
+    x86__site(e, &here, false);
+}
+
 /* ---- Out-of-line execution --------------------------------------------- */
 
 void jit_host__execute(struct jit_emit *e, uint32_t bits, unsigned reads,

@@ -56,6 +56,8 @@ struct jit_stubs {
     uint32_t load[4];
     uint32_t store[4];
     uint32_t execute;
+    uint32_t resume;
+    const uint8_t *leave; /* address of the exit that resume may name */
     struct jit_exit (*run)(void *anchor, const uint8_t *code);
 };
 

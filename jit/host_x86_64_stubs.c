@@ -7,6 +7,8 @@
  *     load, store, execute
  *                  call C in the middle of a block: save the homes that a
  *                  call may change, come back, or leave as a fault
+ *     resume       call C at the end of a block: save all homes, and go on
+ *                  with the code that C names
  *
  * Stack while a block runs (rsp is 16-byte aligned there):
  *
@@ -26,6 +28,7 @@ struct stub_writer {
     const struct jit_guest *guest;
     struct jit_stubs *stubs;
     uint32_t exit_common;
+    uint32_t leave;
 };
 
 bool jit_host__supported(void)
@@ -203,6 +206,26 @@ static void write_execute(struct stub_writer *w, uint32_t fault)
     end_call(w, offsetof(struct jit_helpers, execute), fault);
 }
 
+/*
+ * In: eax = bits, rdx = pc; reached by a call that is not returned to, because
+ * the block may be gone by then.
+ */
+static void write_resume(struct stub_writer *w)
+{
+    w->stubs->resume = start_stub(w);
+    push_pop(w, X86_POP, RCX);
+    store_homes(w, 0);
+    x86_mr(&w->b, X86_MOV_MR, 8, budget_field(w), BUDGET);
+    x86_rm(&w->b, X86_LEA, 8, RDI, x86_mem(RBP, (int32_t)-w->stubs->anchor));
+    x86_rr(&w->b, X86_MOV_MR, 8, RSI, RAX);
+    x86_m(&w->b, X86_CALL_M, 8,
+          state_field(w, offsetof(struct jit_state, helpers) +
+                             offsetof(struct jit_helpers, resume)));
+    load_homes(w, 0);
+    x86_rm(&w->b, X86_MOV_RM, 8, BUDGET, budget_field(w));
+    x86_m(&w->b, X86_JMP_M, 8, x86_r(RAX));
+}
+
 /* ---- All of them ------------------------------------------------------- */
 
 static void write_all(struct stub_writer *w)
@@ -223,6 +246,8 @@ static void write_all(struct stub_writer *w)
         s->store[i] = write_store(w, i, fault);
     }
     write_execute(w, fault);
+    write_resume(w);
+    w->leave = write_exit(w, JIT_EXIT_RESUME);
 }
 
 static unsigned host_features(void)
@@ -257,6 +282,7 @@ struct jit_stubs *jit_host__make_stubs(struct xbar_engine *engine,
     code_memory__fixed(cm, &w.b);
     write_all(&w);
     xbar_assert(!w.b.full);
+    stubs->leave = code_memory__rx(cm, w.leave);
     enter = code_memory__rx(cm, stubs->enter);
     memcpy(&stubs->run, &enter, sizeof(enter));
     return stubs;
@@ -265,6 +291,11 @@ struct jit_stubs *jit_host__make_stubs(struct xbar_engine *engine,
 void jit_host__free_stubs(struct xbar_engine *engine, struct jit_stubs *stubs)
 {
     xbar_free(engine, stubs, sizeof(*stubs));
+}
+
+const uint8_t *jit_host__leave_code(const struct jit_stubs *stubs)
+{
+    return stubs->leave;
 }
 
 struct jit_exit jit_host__enter(const struct jit_stubs *stubs, void *vcpu,

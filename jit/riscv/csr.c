@@ -237,6 +237,23 @@ bool riscv__csr_poke(struct xbar_riscv_hart *hart, unsigned csr, uint64_t value)
     return true;
 }
 
+bool riscv__csr_is_plain(unsigned csr, unsigned priv, bool writes,
+                         struct jit_field *field)
+{
+    const struct csr_row *row = find_row(csr);
+
+    if (!row || row->when != CSR_ANY || row->read || priv < (csr >> 8 & 3)) {
+        return false;
+    }
+    if (writes && (row->write || is_read_only(csr) ||
+                   (int64_t)row->mask != (int32_t)row->mask)) {
+        return false;
+    }
+    field->offset = row->field;
+    field->mask = (int32_t)row->mask;
+    return true;
+}
+
 bool riscv__csr_name(unsigned csr, char name[CSR_NAME_MAX])
 {
     const struct csr_row *row = find_row(csr);

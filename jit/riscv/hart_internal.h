@@ -377,6 +377,13 @@ bool riscv__csr_modify(struct xbar_riscv_hart *hart, unsigned csr,
                        uint64_t clear, uint64_t set, uint64_t *old)
     XBAR_MUST_CHECK;
 
+/*
+ * Is @csr, in mode @priv, nothing but a word of the hart, of which a write
+ * changes the bits in @field->mask and nothing else? For the translator.
+ */
+bool riscv__csr_is_plain(unsigned csr, unsigned priv, bool writes,
+                         struct jit_field *field);
+
 #define CSR_NAME_MAX 16
 
 /* Is there such a CSR? Its name, terminated, goes to @name if not NULL. */

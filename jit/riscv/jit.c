@@ -60,6 +60,12 @@ static bool may_chain(const struct xbar_riscv_hart *hart)
            hart->lockstep == NULL;
 }
 
+/* Evicting happens between stays in emitted code. */
+static bool may_resume(const struct xbar_riscv_hart *hart)
+{
+    return may_chain(hart) && !(hart->config.stress & XBAR_RISCV_STRESS_EVICT);
+}
+
 static struct jit_jump *jump_slot(struct xbar_riscv_hart *hart, uint64_t pc)
 {
     return &hart->jit_state.jumps[jit_jump_index(pc)];
@@ -204,6 +210,89 @@ static uint32_t help_execute(void *vcpu, uint32_t bits, uint64_t pc,
     return riscv__execute(hart, bits) == EXEC_TRAP;
 }
 
+/* ---- Going on without leaving ------------------------------------------ */
+
+/* The code at hart->pc if the jump cache has it, checked as emitted code does:
+ * it was made for this mode, and the page shows the same memory. */
+static const uint8_t *remembered_code(struct xbar_riscv_hart *hart,
+                                      uint32_t mode)
+{
+    uint64_t pc = hart->pc;
+    const struct jit_jump *jump = jump_slot(hart, pc);
+    const TLBEntry *entry = &hart->tlb.l1[hart->fetch_context][tlb_index(pc)];
+
+    if (jump->pc == pc && jump->mode == mode &&
+        (pc ^ entry->tag[TLB_EXEC]) < TLB_PAGE_SIZE &&
+        jump->addend == entry->addend) {
+        return jump->code;
+    }
+    return NULL;
+}
+
+static const uint8_t *code_at_pc(struct xbar_riscv_hart *hart)
+{
+    uint32_t mode = riscv__jit_mode(hart);
+    const uint8_t *code = remembered_code(hart, mode);
+    const struct jit_block *block;
+
+    if (code == NULL) {
+        block = riscv__block(hart);
+        if (block == NULL) {
+            return jit_host__leave_code(hart->jit->stubs);
+        }
+        remember_jump(hart, block);
+        code =
+            code_memory__rx(jit_cache__memory(hart->jit->cache), block->code);
+    }
+    if (mode != hart->jit->mode) {
+        jit_host__forget_returns(&hart->jit_state);
+        hart->jit->mode = mode;
+    }
+    return code;
+}
+
+static bool has_attention(const struct xbar_riscv_hart *hart)
+{
+    return atomic_load_explicit(&hart->attention, memory_order_relaxed) != 0;
+}
+
+/*
+ * The last instruction of a block, of a kind that may change mode, contexts,
+ * what is fetched, or trap. It is counted like the others, at the block's
+ * entry, and given back if it does not retire.
+ */
+static const uint8_t *help_resume(void *vcpu, uint32_t bits, uint64_t pc,
+                                  const void *return_address)
+{
+    struct xbar_riscv_hart *hart = vcpu;
+    uint64_t fences = hart->stats.fence_i;
+    enum riscv_exec result;
+
+    hart->pc = pc;
+    settle(hart, 1);
+    result = riscv__execute(hart, bits);
+    if (result == EXEC_TRAP) {
+        if (unlikely(hart->config.count_blocks)) {
+            const struct jit_site *site;
+
+            riscv__block_left(
+                jit_cache__recover(hart->jit->cache, return_address, &site), 1);
+        }
+    } else {
+        hart->pc +=
+            result == EXEC_NEXT ? riscv__is_compressed(bits) ? 2 : 4 : 0;
+        hart->jit_state.budget--;
+        settle(hart, 0);
+    }
+    if (hart->stats.fence_i != fences) {
+        riscv__code_synchronize(hart);
+    }
+    if (has_attention(hart) || !may_resume(hart)) {
+        return jit_host__leave_code(hart->jit->stubs);
+    }
+    return code_at_pc(hart);
+}
+
 /* ---- Leaving ----------------------------------------------------------- */
 
 /* One instruction (or what is left of the slice) in the interpreter. */
@@ -310,6 +399,8 @@ static enum riscv_stop leave(struct xbar_riscv_hart *hart, struct jit_exit exit)
         hart->pc = block->key.pc + site->pc_offset;
         compare(hart, site->insn, false);
         return RISCV_STOP_ATTENTION;
+    case JIT_EXIT_RESUME:
+        return RISCV_STOP_BUDGET;
     }
     return RISCV_STOP_ATTENTION;
 }
@@ -352,7 +443,7 @@ enum riscv_stop riscv__jit_run(struct xbar_riscv_hart *hart, uint64_t budget)
     while (hart->jit_state.budget > 0) {
         enum riscv_stop stop;
 
-        if (atomic_load_explicit(&hart->attention, memory_order_relaxed)) {
+        if (has_attention(hart)) {
             return RISCV_STOP_ATTENTION;
         }
         stop = run_once(hart);
@@ -431,6 +522,7 @@ void riscv__jit_choose_helpers(struct xbar_riscv_hart *hart)
         .load = is_watched ? help_load_watched : help_load,
         .store = is_watched ? help_store_watched : help_store,
         .execute = help_execute,
+        .resume = help_resume,
     };
 }
 

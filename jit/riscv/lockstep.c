@@ -117,11 +117,14 @@ static const struct state_field {
 #field, offsetof(struct xbar_riscv_hart, field), \
             sizeof(((struct xbar_riscv_hart *)0)->field) \
     }
-    FIELD(pc),           FIELD(mstatus), FIELD(mepc),    FIELD(mcause),
-    FIELD(mtval),        FIELD(mtvec),   FIELD(medeleg), FIELD(mideleg),
-    FIELD(stvec),        FIELD(sepc),    FIELD(scause),  FIELD(stval),
-    FIELD(frm),          FIELD(fflags),  FIELD(priv),    FIELD(fetch_context),
-    FIELD(data_context),
+    FIELD(pc),       FIELD(mstatus),       FIELD(mie),
+    FIELD(mideleg),  FIELD(medeleg),       FIELD(mtvec),
+    FIELD(mscratch), FIELD(mepc),          FIELD(mcause),
+    FIELD(mtval),    FIELD(mcounteren),    FIELD(menvcfg),
+    FIELD(stvec),    FIELD(sscratch),      FIELD(sepc),
+    FIELD(scause),   FIELD(stval),         FIELD(scounteren),
+    FIELD(senvcfg),  FIELD(frm),           FIELD(fflags),
+    FIELD(priv),     FIELD(fetch_context), FIELD(data_context),
 #undef FIELD
 };
 #define STATE_FIELDS (sizeof(state_fields) / sizeof(state_fields[0]))

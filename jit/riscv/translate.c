@@ -5,26 +5,19 @@
  *   pc --exec TLB entry--> host bytes --riscv__decode--> struct riscv_insn
  *      --by class--> jit_host__alu, _load, _branch, ...
  *
- * A block ends at a jump or branch, before an instruction that the
- * interpreter does (CSRs, xRET, fences of instructions), at the end of its
- * page, or at RISCV_BLOCK_INSNS. An instruction that crosses pages is a block of its
- * own, keyed by both; nothing is chained to such a block, because a chain
- * checks one page only.
+ * A block ends at a jump or branch, with an instruction that may change the
+ * mode or what is fetched (translate_system.c), before one that the interpreter
+ * does, at the end of its page, or at RISCV_BLOCK_INSNS. An instruction that
+ * crosses pages is a block of its own, keyed by both; nothing is chained to
+ * such a block, because a chain checks one page only.
  */
+#include "jit/riscv/translate.h"
 #include "jit/riscv/jit.h"
 #include "jit/riscv/source.h"
 
 /* Code that one block may take; a longer one is cut in half and tried again.
  */
 #define LEASE_SIZE 16384
-
-struct translation {
-    struct xbar_riscv_hart *hart;
-    struct jit_emit e;
-    const struct riscv_source *source;
-    uint64_t pc; /* of the instruction at hand */
-    unsigned max_insns;
-};
 
 /* ---- Tables ------------------------------------------------------------ */
 
@@ -299,7 +292,7 @@ static bool needs_step(const struct translation *t,
     case RISCV_CLASS_ILLEGAL:
     case RISCV_CLASS_CSR:
     case RISCV_CLASS_SYSTEM:
-        return true;
+        return riscv__system_needs_step(t, insn);
     case RISCV_CLASS_CBO:
         return t->hart->lockstep != NULL; /* it would write memory twice */
     default:
@@ -311,6 +304,10 @@ static bool needs_step(const struct translation *t,
 static bool translate_insn(struct translation *t, const struct riscv_insn *insn)
 {
     switch ((enum riscv_class)riscv__ops[insn->op].class) {
+    case RISCV_CLASS_ILLEGAL:
+    case RISCV_CLASS_CSR:
+    case RISCV_CLASS_SYSTEM:
+        return riscv__translate_system(t, insn);
     case RISCV_CLASS_LOAD:
         translate_load(t, insn);
         return false;
