@@ -147,8 +147,9 @@ class Case:
         self.name = f"{program.group}/{program.name}/{mode}"
         self.image = image
         self.native = native
-        self.whole = {}  # by machine: seconds of the long run, one a pair
-        self.start = {}  # the same of the short run
+        self.samples = {}  # by machine: seconds of the rounds, one a pair
+        self.whole = {}  # the same of the long run
+        self.start = {}  # and of the short one
         self.failed = None
 
     @property
@@ -168,32 +169,27 @@ class Case:
                                 self.short, scratch)
         self.start.setdefault(machine.name, []).append(start / times)
         self.whole.setdefault(machine.name, []).append(whole / times)
+        self.samples.setdefault(machine.name, []).append(
+            whole / times - self.start_of(machine.name))
 
-    @property
-    def samples(self):
-        """By machine: seconds of the rounds, one a pair.
-
-        Start-up touches memory for the first time, and varies more than
-        rounds do: of it, the median over all pairs is subtracted.
-        """
-        return {name: [each - statistics.median(self.start[name])
-                       for each in whole]
-                for name, whole in self.whole.items()}
+    def start_of(self, name):
+        """Start-up touches memory for the first time, and varies more than
+        rounds do: the median over the pairs so far."""
+        return statistics.median(self.start[name])
 
     def settle(self):
-        """After the last pair: no figure out of nothing."""
-        if self.failed:
-            return
-        for name, samples in self.samples.items():
-            if min(samples) <= 0:
+        """After the last pair: the same start-up for all of them."""
+        for name, whole in self.whole.items():
+            self.samples[name] = [each - self.start_of(name)
+                                  for each in whole]
+            if min(self.samples[name]) <= 0 and self.failed is None:
                 self.failed = f"{name}: rounds took no longer than start-up"
 
     def ratios(self, other="qemu"):
         """Of each pair: how much faster xbar was."""
-        samples = self.samples
-        ours = samples.get("xbar") or samples.get("interp") or []
+        ours = self.samples.get("xbar") or self.samples.get("interp") or []
         return [theirs / mine for mine, theirs
-                in zip(ours, samples.get(other, []))]
+                in zip(ours, self.samples.get(other, []))]
 
     def nanoseconds(self, seconds):
         rounds = self.program.rounds - self.short
@@ -457,14 +453,21 @@ def quick(cases, machines, scratch):
     return failed
 
 
-def open_output(path):
-    """Before anything is measured, so that nothing is measured in vain."""
-    if path is None:
-        return None
-    try:
-        return open(path, "w", encoding="utf-8")
-    except OSError as error:
-        raise Unusable(f"{path}: {error.strerror}") from None
+class Output:
+    """A file that appears when it is complete; tried before measuring."""
+
+    def __init__(self, path):
+        self.path = path
+        self.part = Path(f"{path}.part")
+        try:
+            self.part.touch()
+        except OSError as error:
+            raise Unusable(f"{path}: {error.strerror}") from None
+
+    def write(self, report):
+        self.part.write_text(json.dumps(report, indent=2) + "\n",
+                             encoding="utf-8")
+        os.replace(self.part, self.path)
 
 
 def run(options):
@@ -481,7 +484,7 @@ def run(options):
     else:
         print(f"{QEMU} is not installed: no ratios")
     machines.append(Host())
-    output = open_output(options.json)
+    output = Output(options.json) if options.json else None
     cases = find_cases(options.filter, options.images)
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
@@ -491,9 +494,7 @@ def run(options):
     context = context_of(machines, spread, options.pairs)
     print_report(cases, spread, context)
     if output:
-        with output:
-            json.dump(json_report(cases, context), output, indent=2)
-            output.write("\n")
+        output.write(json_report(cases, context))
     return 1 if any(case.failed for case in cases) else 0
 
 
@@ -503,6 +504,8 @@ def main():
     except (Unusable, build.BuildError) as error:
         print(f"guests: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == "__main__":
