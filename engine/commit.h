@@ -88,6 +88,10 @@ int xbar_mutation_log(struct xbar_engine *engine,
  */
 void xbar_mutation_stays(struct xbar_engine *engine);
 
+/* For the statistics: what a participant did in this round. */
+void xbar_engine_count_views(struct xbar_engine *engine, uint64_t views,
+                             uint64_t windows, uint64_t nodes);
+
 /* How many regions are initialised: a bound on what a render can visit. */
 uint64_t xbar_engine_regions(const struct xbar_engine *engine);
 

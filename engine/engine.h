@@ -204,6 +204,12 @@ struct xbar_engine_stats {
     uint64_t regions;       /* live */
     uint64_t bytes_live;    /* from the allocator, now */
     uint64_t bytes_retired; /* of those, awaiting a grace period */
+
+    /* What commits did to views: how many they published, how many windows of
+     * addresses they resolved anew, how many nodes of an index they made. */
+    uint64_t views;
+    uint64_t windows;
+    uint64_t nodes_copied;
 };
 
 XBAR_API void xbar_engine_get_stats(struct xbar_engine *engine,

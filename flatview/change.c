@@ -429,6 +429,8 @@ int flatview__change_begin(struct xbar_flatview_space *space)
     flatview__trie_begin(&change->edit, space->engine, &change->old_view->trie);
     change->edit.trie.generation = new_generation();
     err = build_view(change, &windows);
+    xbar_engine_count_views(space->engine, change->new_view != NULL,
+                            change->windows, change->edit.made);
     if (err != 0 || change->new_view == NULL) {
         flatview__change_cancel(space);
     }

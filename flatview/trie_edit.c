@@ -56,6 +56,7 @@ static struct flatview_trie_node *new_node(struct flatview_trie_edit *edit,
         node->prefix = prefix;
         node->generation = edit->trie.generation;
         node->capacity = capacity;
+        edit->made++;
     }
     return node;
 }
@@ -315,6 +316,7 @@ void flatview__trie_begin(struct flatview_trie_edit *edit,
     edit->trie = *base;
     edit->trie.generation++;
     edit->superseded = NULL;
+    edit->made = 0;
 }
 
 /* At most TRIE_LEVELS deep: levels decrease. */

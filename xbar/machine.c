@@ -237,6 +237,7 @@ int machine_run(struct machine *machine, struct machine_result *result,
     report_mismatch(machine);
     result->is_cut_short = machine->is_cut_short;
     xbar_riscv_get_stats(machine->board->hart, &result->stats);
+    xbar_engine_get_stats(machine->board->engine, &result->memory);
     return 0;
 }
 

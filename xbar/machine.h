@@ -39,6 +39,7 @@ struct machine_result {
     double seconds;     /* of wall time */
     double cpu_seconds; /* of the hart's thread, without what it slept */
     struct xbar_riscv_stats stats;
+    struct xbar_engine_stats memory; /* since the board was made */
 };
 
 /*

@@ -84,6 +84,7 @@ static int run_counted(const struct guest *guest, const struct options *options,
         report->status = result.status;
         report->counted = speed_of(&result);
         report->stats = result.stats;
+        report->memory = result.memory;
     }
     return ret;
 }

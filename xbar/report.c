@@ -286,6 +286,28 @@ static void make_traps(const struct report *report, struct table *table)
     }
 }
 
+static void add_count(struct table *table, const char *name, uint64_t value)
+{
+    set_cell(table, 0, "%s", name);
+    set_count(table, 1, value);
+    end_row(table);
+}
+
+/* Changes of the tree, those that made the board included. */
+static void make_memory(const struct report *report, struct table *table)
+{
+    const struct xbar_engine_stats *stats = &report->memory;
+
+    table->title = "Memory map";
+    table->num_columns = 2;
+    add_count(table, "commits", stats->commits);
+    add_count(table, "views published", stats->views);
+    add_count(table, "windows resolved anew", stats->windows);
+    add_count(table, "index nodes copied", stats->nodes_copied);
+    add_count(table, "bytes live", stats->bytes_live);
+    add_count(table, "bytes awaiting a grace period", stats->bytes_retired);
+}
+
 static void make_regions(const struct report *report, struct table *table)
 {
     static const char *const heads[] = { "region", "at",    "reads",
@@ -334,6 +356,9 @@ void report_make_table(const struct report *report, enum report_table which,
         break;
     case REPORT_REGIONS:
         make_regions(report, table);
+        break;
+    case REPORT_MEMORY:
+        make_memory(report, table);
         break;
     case REPORT_TABLES:
         break;

@@ -35,6 +35,7 @@ struct report {
     /* The run with counting on: all figures but the speed come from it. */
     struct run_speed counted;
     struct xbar_riscv_stats stats;
+    struct xbar_engine_stats memory; /* commits, views and their bytes */
     struct counts counts;
     bool translates;       /* there is an engine that does: */
     struct hot_blocks hot; /* what it made */
@@ -67,6 +68,7 @@ enum report_table {
     REPORT_BLOCKS,
     REPORT_TRAPS,
     REPORT_REGIONS,
+    REPORT_MEMORY,
     REPORT_TABLES,
 };
 

@@ -213,11 +213,21 @@ static json_t *make_speed(const struct run_speed *speed)
                      "cpu_seconds", speed->cpu_seconds);
 }
 
+static json_t *make_memory(const struct xbar_engine_stats *stats)
+{
+    return json_pack(
+        "{so so so so so so}", "commits", make_count(stats->commits), "views",
+        make_count(stats->views), "windows", make_count(stats->windows),
+        "nodes_copied", make_count(stats->nodes_copied), "bytes_live",
+        make_count(stats->bytes_live), "bytes_retired",
+        make_count(stats->bytes_retired));
+}
+
 static json_t *make_counted(const struct report *report)
 {
     const struct xbar_riscv_stats *stats = &report->stats;
     json_t *object = json_pack(
-        "{so so so so so so so so so so so}", "speed",
+        "{so so so so so so so so so so so so}", "speed",
         make_speed(&report->counted), "loads", make_count(stats->loads),
         "stores", make_count(stats->stores), "exceptions",
         make_count(stats->exceptions), "interrupts",
@@ -225,7 +235,7 @@ static json_t *make_counted(const struct report *report)
         make_count(stats->wfi_sleeps), "fence_i", make_count(stats->fence_i),
         "sfence_vma", make_count(stats->sfence_vma), "tlb",
         make_tlb(&stats->tlb), "traps", make_traps(stats), "regions",
-        make_regions(&report->counts));
+        make_regions(&report->counts), "memory", make_memory(&report->memory));
 
     if (object && report->translates &&
         json_object_set_new(object, "translated", make_translated(report))) {

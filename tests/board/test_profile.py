@@ -77,6 +77,11 @@ def test_json():
     check_equal(sorted(regions), sorted(DEVICES), "regions")
     check(report["engine"] in ("interp", "jit"), "engine")
     check_equal(report["status"], 0, "the guest's status")
+    memory = counted["memory"]
+    check(memory["commits"] >= memory["views"] >= 1, "commits and views")
+    check(memory["windows"] >= memory["views"], "windows")
+    check(memory["nodes_copied"] > 0, "nodes")
+    check(memory["bytes_live"] > memory["bytes_retired"] >= 0, "bytes")
     # Every load and store reached exactly one region.
     check_equal(sum(region["reads"] for region in regions.values()),
                 counted["loads"], "reads and loads")

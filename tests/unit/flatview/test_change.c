@@ -69,6 +69,26 @@ static void test_one_among_many(void **state)
     assert_int_equal(row->told_ranges, 1);
 }
 
+/* One window, one view, and the nodes on one way down. */
+static void test_statistics(void **state)
+{
+    struct row *row = *state;
+    struct xbar_engine_stats before;
+    struct xbar_engine_stats after;
+
+    xbar_engine_get_stats(row->engine, &before);
+    assert_int_equal(memory_region_set_enabled(&row->devices[7], false), 0);
+    xbar_engine_get_stats(row->engine, &after);
+    assert_int_equal(after.views, before.views + 1);
+    assert_int_equal(after.windows, before.windows + 1);
+    assert_in_range(after.nodes_copied - before.nodes_copied, 1, 4);
+    assert_int_equal(memory_region_set_readonly(&row->devices[7], true), 0);
+    xbar_engine_get_stats(row->engine, &before);
+    assert_int_equal(before.views, after.views);
+    assert_int_equal(before.windows, after.windows + 1);
+    assert_int_equal(before.nodes_copied, after.nodes_copied);
+}
+
 /* Two halves of one region stand apart, then meet: one section. */
 static void test_merged_across_the_window(void **state)
 {
@@ -203,8 +223,11 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        row_test(test_one_among_many), row_test(test_merged_across_the_window),
-        row_test(test_two_windows),    row_test(test_bulk),
+        row_test(test_one_among_many),
+        row_test(test_statistics),
+        row_test(test_merged_across_the_window),
+        row_test(test_two_windows),
+        row_test(test_bulk),
         row_test(test_nothing_to_see),
     };
 
