@@ -301,6 +301,9 @@ static void release_view(struct xbar_engine *engine,
     struct xbar_flatview_space *space = view->space;
 
     (void)engine;
+    if (flatview__kept_takes(view)) {
+        return;
+    }
     if (flatview__view_free(view)) {
         end_space(space);
     }
@@ -308,7 +311,7 @@ static void release_view(struct xbar_engine *engine,
 
 static int leave_engine(AddressSpace *as,
                         void (*done)(AddressSpace *as, void *opaque),
-                        void *opaque)
+                        void *opaque, bool waits)
 {
     struct xbar_flatview_space *space = as->space;
     FlatView *last;
@@ -317,7 +320,8 @@ static int leave_engine(AddressSpace *as,
     xbar_tree_hold(space->engine);
     if (space->first_subscriber == NULL && space->first_listener == NULL &&
         space->caches == NULL && space->done == NULL &&
-        !flatview__maps_are_used(&space->maps)) {
+        !flatview__maps_are_used(&space->maps) &&
+        (!waits || space->newest_kept == NULL)) {
         xbar_participant_remove(space->engine, &space->participant);
         xbar_region_root_remove(as->root);
         flatview__change_finish(space);
@@ -352,12 +356,12 @@ int xbar_address_space_destroy(AddressSpace *as,
         return -EINVAL;
     }
     if (done != NULL) {
-        return leave_engine(as, done, opaque);
+        return leave_engine(as, done, opaque, false);
     }
     /* Would waiting deadlock? Reclaim knows, and nothing has changed yet. */
     engine = as->space->engine;
     freed = xbar_engine_reclaim(engine);
-    err = freed < 0 ? (int)freed : leave_engine(as, set_flag, &is_done);
+    err = freed < 0 ? (int)freed : leave_engine(as, set_flag, &is_done, true);
     while (err == 0 && !__atomic_load_n(&is_done, __ATOMIC_ACQUIRE)) {
         freed = xbar_engine_reclaim(engine);
         xbar_assert(freed >= 0);

@@ -52,7 +52,8 @@ XBAR_API int address_space_init(AddressSpace *as, MemoryRegion *root,
  * where xbar_engine_reclaim() would be.
  *
  * From now on everything is unassigned. No transaction undoes it. Subscribers
- * (TLBs), listeners, maps and caches must have left: -EBUSY.
+ * (TLBs), listeners, maps and caches must have left, and if this waits no view
+ * may be kept: -EBUSY.
  */
 XBAR_API int xbar_address_space_destroy(AddressSpace *as,
                                         void (*done)(AddressSpace *as,

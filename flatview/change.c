@@ -111,7 +111,7 @@ static int drop_range(struct flatview_change *change, FlatRange *range,
 static int add_piece(struct flatview_change *change,
                      const struct flatview_piece *piece)
 {
-    FlatRange *range = flatview__range_new(engine_of(change), piece);
+    FlatRange *range = flatview__range_new(change->old_view->space, piece);
     int err;
 
     if (range == NULL) {

@@ -53,8 +53,8 @@ struct FlatRange {
     MemoryRegion *mr;    /* the leaf that answers; NULL where unassigned */
     const struct xbar_access_plan *plan;
     uint32_t flags; /* enum flat_range_flags */
-    uint32_t reserved;
-    void *retired; /* private: link of the retire queue */
+    uint32_t born;  /* private: see kept.c */
+    void *retired;  /* private: link of the retire queue */
 };
 
 /** A piece of an address space, as QEMU's callers know it. */
@@ -105,6 +105,44 @@ XBAR_API const FlatRange *flatview_next_range(const FlatView *view,
 
 /** flatview_num_ranges() - how many sections @view has */
 XBAR_API uint64_t flatview_num_ranges(const FlatView *view);
+
+/* ---- Kept views -------------------------------------------------------- */
+
+/**
+ * xbar_view_keep() / xbar_view_release() - a snapshot beyond a read section
+ *
+ * Keeps the current view of @as, its sections and their regions, until it was
+ * released as often as it was kept: to look up in, walk, dump and compare, on
+ * any thread. It does not follow the tree, and cannot be put back: an address
+ * space shows what the tree says. Its sections are not for accesses: memory
+ * behind them may be shown elsewhere, or not at all, by now.
+ *
+ * Meanwhile `done` callbacks of its regions and of @as wait. Memory that only
+ * kept views have is given back by reclaims after the release.
+ *
+ * Context: keep: @as has not ended; both: not from a view's own callbacks.
+ * They take the engine's writer lock.
+ * Return: the view; NULL if memory is short.
+ */
+XBAR_API FlatView *xbar_view_keep(AddressSpace *as) XBAR_MUST_CHECK;
+XBAR_API void xbar_view_release(FlatView *view);
+
+/**
+ * xbar_view_diff() - what differs between two views
+ * @cb: called in ascending order: @from and @to are the sections that start at
+ * one address, NULL where no section does; true stops
+ *
+ * Costs what differs if both are of one address space, whichever is older;
+ * else as much as both have sections. Sections that say the same are not told.
+ *
+ * Context: both views are kept, or found in the read section that is open.
+ * Return: was it stopped?
+ */
+typedef bool (*xbar_view_diff_cb)(const FlatRange *from, const FlatRange *to,
+                                  void *opaque);
+
+XBAR_API bool xbar_view_diff(const FlatView *from, const FlatView *to,
+                             xbar_view_diff_cb cb, void *opaque);
 
 /**
  * xbar_read_begin() / xbar_read_end() - a read section

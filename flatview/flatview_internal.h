@@ -99,6 +99,8 @@ struct xbar_flatview_space {
     const unsigned *ram_watchers;   /* see engine/ram_writes.h */
     struct flatview_change change;  /* of the commit under way */
     struct xbar_retire_queue queue; /* of FlatView */
+    struct flatview_kept *newest_kept; /* under the writer lock */
+    uint32_t kept_ever;
     uint64_t live_views; /* not freed yet, the current one included; atomic */
     struct xbar_view_subscriber *first_subscriber;
     struct xbar_view_subscriber *last_subscriber;
@@ -189,9 +191,18 @@ static inline const FlatRange *flatview__find_again(const FlatView *view,
 struct flatview_piece;
 
 /* A section that says what @piece does; NULL if memory is short. */
-FlatRange *flatview__range_new(struct xbar_engine *engine,
+FlatRange *flatview__range_new(struct xbar_flatview_space *space,
                                const struct flatview_piece *piece)
     XBAR_MUST_CHECK;
+
+/* Do two sections say the same? */
+static inline bool flatview__range_equals(const FlatRange *a,
+                                          const FlatRange *b)
+{
+    return a->first == b->first && a->last == b->last && a->mr == b->mr &&
+           a->mr_delta == b->mr_delta && a->host_delta == b->host_delta &&
+           a->plan == b->plan && a->flags == b->flags;
+}
 
 /* Lists of sections are linked through FlatRange.retired. */
 static inline void flatview__range_push(struct xbar_retired **list,
@@ -285,6 +296,14 @@ bool flatview__maps_are_used(const struct flatview_maps *maps);
 /* A commit published: caches of @ranges no longer hit. */
 void flatview__caches_drop(struct xbar_flatview_space *space,
                            const struct xbar_range *ranges, size_t count);
+
+/* ---- kept.c ------------------------------------------------------------ */
+
+/*
+ * @view is to be freed: no reader has it, but kept views may have it, or have
+ * what it let go of. The latter is taken from it. Return: is itself kept?
+ */
+bool flatview__kept_takes(FlatView *view);
 
 /* ---- transfer.c -------------------------------------------------------- */
 

@@ -85,6 +85,17 @@ void *flatview__trie_floor(const struct flatview_trie *trie, uint64_t key);
 /* The value with the smallest key >= @key, or NULL. */
 void *flatview__trie_next(const struct flatview_trie *trie, uint64_t key);
 
+/*
+ * What differs, in ascending order of keys: @from and @to are the values of
+ * one key, NULL where it is not there, and not the same. True stops. Costs
+ * what differs, if one trie was edited into the other.
+ */
+typedef bool flatview_trie_diff_fn(void *opaque, void *from, void *to);
+
+bool flatview__trie_diff(const struct flatview_trie *from,
+                         const struct flatview_trie *to,
+                         flatview_trie_diff_fn *tell, void *opaque);
+
 /* Bytes of all nodes, as asked from the allocator. O(n). */
 uint64_t flatview__trie_bytes(const struct flatview_trie *trie);
 
@@ -133,7 +144,8 @@ struct xbar_retired *flatview__trie_commit(struct flatview_trie_edit *edit,
 /* All nodes of a trie that is given up, linked, to be retired. */
 struct xbar_retired *flatview__trie_collect(const struct flatview_trie *trie);
 
-/* What freeing a node gives back, and doing so. */
+/* Which edit made a node; what freeing it gives back, and doing so. */
+uint64_t flatview__trie_node_generation(const struct xbar_retired *node);
 size_t flatview__trie_node_bytes(const struct xbar_retired *node);
 void flatview__trie_node_free(struct xbar_engine *engine,
                               struct xbar_retired *node);

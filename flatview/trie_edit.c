@@ -35,6 +35,11 @@ static struct flatview_trie_node *node_of(const struct xbar_retired *retired)
     return xbar_container_of(retired, struct flatview_trie_node, retired);
 }
 
+uint64_t flatview__trie_node_generation(const struct xbar_retired *node)
+{
+    return node_of(node)->generation;
+}
+
 size_t flatview__trie_node_bytes(const struct xbar_retired *node)
 {
     return node_size(node_of(node)->capacity);

@@ -8,11 +8,11 @@
 
 /* ---- Sections ---------------------------------------------------------- */
 
-FlatRange *flatview__range_new(struct xbar_engine *engine,
+FlatRange *flatview__range_new(struct xbar_flatview_space *space,
                                const struct flatview_piece *piece)
 {
     FlatRange *range =
-        xbar_alloc_aligned(engine, sizeof(*range), sizeof(*range));
+        xbar_alloc_aligned(space->engine, sizeof(*range), sizeof(*range));
 
     if (range == NULL) {
         return NULL;
@@ -24,6 +24,7 @@ FlatRange *flatview__range_new(struct xbar_engine *engine,
     range->mr = piece->mr;
     range->plan = piece->plan;
     range->flags = piece->flags;
+    range->born = space->kept_ever;
     xbar_region_get(range->mr);
     return range;
 }
