@@ -163,6 +163,38 @@ static void test_rewriting_by_dma(void **state)
     in_all(rewrite_by_dma);
 }
 
+/*
+ * A device that holds a map writes when it likes, and tells nobody: each
+ * fence.i sees what it wrote, before the unmap, too.
+ */
+static void rewrite_through_a_map(struct rig *rig)
+{
+    const uint32_t code[] = { li(10, 1), FENCE_I, jump(-8) };
+    hwaddr len = 4;
+    uint32_t *host;
+
+    rig_code(rig, CODE, code, 3);
+    run(rig, 30);
+    host = address_space_map(&rig->as, RAM_ADDR + CODE, &len, true,
+                             (MemTxAttrs){ 0 });
+    assert_int_equal(len, 4);
+    for (int i = 2; i < 6; i++) {
+        __atomic_store_n(host, li(10, i), __ATOMIC_RELAXED);
+        run(rig, 6);
+        assert_int_equal(rig->hart->x[10], i);
+    }
+    __atomic_store_n(host, li(10, 77), __ATOMIC_RELAXED);
+    assert_int_equal(address_space_unmap(&rig->as, host, len, true, len), 0);
+    run(rig, 6);
+    assert_int_equal(rig->hart->x[10], 77);
+}
+
+static void test_rewriting_through_a_map(void **state)
+{
+    (void)state;
+    in_all(rewrite_through_a_map);
+}
+
 /* Data beside code: one slow store, then none, and the code stays. */
 static void test_data_beside_code_is_fast(void **state)
 {
@@ -597,6 +629,7 @@ int main(void)
         cmocka_unit_test(test_rewriting_ahead),
         cmocka_unit_test(test_rewriting_a_chained_block),
         cmocka_unit_test(test_rewriting_by_dma),
+        cmocka_unit_test(test_rewriting_through_a_map),
         cmocka_unit_test(test_data_beside_code_is_fast),
         cmocka_unit_test(test_neighbours_differ),
         cmocka_unit_test(test_returning_into_another_page),
