@@ -17,6 +17,7 @@
 #define XBAR_FLATVIEW_IOMMU_H
 
 #include "../engine/error.h"
+#include "../engine/memory_ram.h"
 #include "address_space.h"
 
 #ifdef __cplusplus
@@ -202,6 +203,21 @@ XBAR_API int memory_region_iommu_set_page_size_mask(IOMMUMemoryRegion *iommu,
 XBAR_API IOMMUTLBEntry address_space_get_iotlb_entry(AddressSpace *as,
                                                      hwaddr addr, bool is_write,
                                                      MemTxAttrs attrs);
+
+/**
+ * memory_get_xlat_addr() - the memory behind a translation. Row M-65.
+ * @iotlb: as a MAP event has it
+ * @vaddr, @ram_addr, @read_only, @mr_has_discard_manager: get the host address,
+ * the block's offset, whether writes are not granted, and false; each may be
+ * NULL
+ *
+ * Context: a read section, for as long as @vaddr is used; a notifier that
+ * keeps it takes a reference to the region.
+ * Return: false if it is no RAM, or not all of the page is one piece of it.
+ */
+XBAR_API bool memory_get_xlat_addr(IOMMUTLBEntry *iotlb, void **vaddr,
+                                   ram_addr_t *ram_addr, bool *read_only,
+                                   bool *mr_has_discard_manager);
 
 /* ---- Notifiers. Rows M-63, M-64 ---------------------------------------- */
 

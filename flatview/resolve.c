@@ -229,3 +229,39 @@ IOMMUTLBEntry address_space_get_iotlb_entry(AddressSpace *as, hwaddr addr,
     }
     return entry;
 }
+
+bool memory_get_xlat_addr(IOMMUTLBEntry *iotlb, void **vaddr,
+                          ram_addr_t *ram_addr, bool *read_only,
+                          bool *mr_has_discard_manager)
+{
+    bool is_write = (iotlb->perm & IOMMU_WO) != 0;
+    hwaddr len = iotlb->addr_mask + 1;
+    struct flatview_target t;
+
+    xbar_assert_slow(xbar_rcu_read_held());
+    if (iotlb->target_as == NULL || len == 0 ||
+        iotlb->addr_mask > UINT64_MAX - iotlb->translated_addr) {
+        return false;
+    }
+    flatview__resolve(flatview__current(iotlb->target_as),
+                      iotlb->translated_addr, len, need_of(is_write),
+                      MEMTXATTRS_UNSPECIFIED, &t);
+    if (!(t.range->flags & FLAT_RANGE_RAM) || t.length != len ||
+        !memory_region_is_ram(t.range->mr)) {
+        return false;
+    }
+    if (vaddr != NULL) {
+        *vaddr = (void *)(uintptr_t)(t.addr + t.range->host_delta);
+    }
+    if (ram_addr != NULL) {
+        *ram_addr = memory_region_get_ram_addr(t.range->mr) + t.addr +
+                    t.range->mr_delta;
+    }
+    if (read_only != NULL) {
+        *read_only = !is_write || !(t.range->flags & FLAT_RANGE_WRITABLE);
+    }
+    if (mr_has_discard_manager != NULL) {
+        *mr_has_discard_manager = false;
+    }
+    return true;
+}

@@ -1,131 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* IOMMU regions: where accesses go, what refuses them, who is told. */
+/* IOMMU regions: where accesses go, and what refuses them. */
 #include <errno.h>
 
-#include "engine/check.h"
 #include "engine/dispatch.h"
-#include "flatview/iommu.h"
 #include "flatview/region_cache.h"
-#include "tests/unit/flatview/board.h"
-
-/*
- * The board, behind an IOMMU of 16 pages of 256 bytes at 0x4000 of another
- * address space; entry i of @to is where page i leads, @perm what it grants.
- */
-#define PAGES 16
-#define PAGE  0x100
-
-struct rig {
-    struct board *b;
-    IOMMUMemoryRegion iommu;
-    MemoryRegion root;
-    AddressSpace as;
-    AddressSpace *target[2]; /* by index */
-    hwaddr to[PAGES];
-    IOMMUAccessFlags perm[PAGES];
-    MemTxResult fault;
-    IOMMUNotifierFlag flags;
-    bool refuses;
-    unsigned asked;
-};
-
-static const MemTxAttrs plain = { .unspecified = 1 };
-
-static struct rig *rig_of(IOMMUMemoryRegion *iommu)
-{
-    return xbar_container_of(iommu, struct rig, iommu);
-}
-
-static IOMMUTLBEntry translate(IOMMUMemoryRegion *iommu, hwaddr addr,
-                               IOMMUAccessFlags flag, int iommu_idx)
-{
-    struct rig *rig = rig_of(iommu);
-    unsigned page = (unsigned)(addr / PAGE) % PAGES;
-
-    (void)flag;
-    rig->asked++;
-    return (IOMMUTLBEntry){
-        .target_as = rig->target[iommu_idx],
-        .iova = addr & ~(hwaddr)(PAGE - 1),
-        .translated_addr = rig->to[page],
-        .addr_mask = PAGE - 1,
-        .perm = rig->perm[page],
-        .fault = rig->fault,
-    };
-}
-
-static uint64_t min_page_size(IOMMUMemoryRegion *iommu)
-{
-    (void)iommu;
-    return PAGE;
-}
-
-static int flags_changed(IOMMUMemoryRegion *iommu, IOMMUNotifierFlag old_flags,
-                         IOMMUNotifierFlag new_flags, Error **errp)
-{
-    struct rig *rig = rig_of(iommu);
-
-    assert_int_equal(old_flags, rig->flags);
-    if (rig->refuses) {
-        error_setg(errp, "no notifiers here");
-        return -EPERM;
-    }
-    rig->flags = new_flags;
-    return 0;
-}
-
-static int index_of(IOMMUMemoryRegion *iommu, MemTxAttrs attrs)
-{
-    (void)iommu;
-    return attrs.secure;
-}
-
-static int two(IOMMUMemoryRegion *iommu)
-{
-    (void)iommu;
-    return 2;
-}
-
-static const IOMMUMemoryRegionClass rig_class = {
-    .translate = translate,
-    .get_min_page_size = min_page_size,
-    .notify_flag_changed = flags_changed,
-    .attrs_to_index = index_of,
-    .num_indexes = two,
-};
-
-static int rig_set_up(void **state)
-{
-    struct rig *rig = calloc(1, sizeof(*rig));
-    int err = board_set_up(state);
-
-    rig->b = *state;
-    *state = rig;
-    rig->target[0] = &rig->b->as;
-    for (unsigned i = 0; i < PAGES; i++) {
-        rig->to[i] = i * PAGE;
-        rig->perm[i] = IOMMU_RW;
-    }
-    err |= memory_region_init(&rig->root, NULL, "bus", UINT64_MAX);
-    err |= memory_region_init_iommu(&rig->iommu, &rig_class, NULL, "iommu",
-                                    PAGES * PAGE);
-    err |=
-        memory_region_add_subregion(&rig->root, 0x4000, &rig->iommu.parent_obj);
-    err |= address_space_init(&rig->as, &rig->root, "bus");
-    return err;
-}
-
-static int rig_tear_down(void **state)
-{
-    struct rig *rig = *state;
-    int err = xbar_address_space_destroy(&rig->as, NULL, NULL);
-
-    err |= xbar_region_destroy(&rig->iommu.parent_obj, NULL, NULL);
-    err |= xbar_region_destroy(&rig->root, NULL, NULL);
-    *state = rig->b;
-    free(rig);
-    return err | board_tear_down(state);
-}
+#include "tests/unit/flatview/iommu_rig.h"
 
 /* ---- Accesses ---------------------------------------------------------- */
 
@@ -402,6 +281,44 @@ static void test_maps_end_at_pages_or_go_on(void **state)
     assert_int_equal(address_space_unmap(&rig->as, host, len, true, len), 0);
 }
 
+static void test_xlat_addr(void **state)
+{
+    struct rig *rig = *state;
+    IOMMUTLBEntry entry = {
+        .target_as = &rig->b->as,
+        .translated_addr = 0x300,
+        .addr_mask = 0xff,
+        .perm = IOMMU_RW,
+    };
+    void *host = NULL;
+    ram_addr_t at = 0;
+    bool read_only = true;
+    bool discards = true;
+
+    xbar_read_begin();
+    assert_true(
+        memory_get_xlat_addr(&entry, &host, &at, &read_only, &discards));
+    assert_ptr_equal(host, rig->b->ram_bytes + 0x300);
+    assert_int_equal(at, memory_region_get_ram_addr(&rig->b->ram) + 0x300);
+    assert_false(read_only);
+    assert_false(discards);
+    entry.perm = IOMMU_RO;
+    assert_true(memory_get_xlat_addr(&entry, NULL, NULL, &read_only, NULL));
+    assert_true(read_only);
+    entry.perm = IOMMU_RW;
+    entry.translated_addr = 0x3000; /* RAM by a path that is not */
+    assert_true(memory_get_xlat_addr(&entry, &host, NULL, &read_only, NULL));
+    assert_ptr_equal(host, rig->b->ram_bytes);
+    assert_true(read_only);
+    entry.translated_addr = 0xf80; /* reaches out of the RAM */
+    assert_false(memory_get_xlat_addr(&entry, &host, NULL, NULL, NULL));
+    entry.translated_addr = 0x2000;
+    assert_false(memory_get_xlat_addr(&entry, &host, NULL, NULL, NULL));
+    entry.target_as = NULL;
+    assert_false(memory_get_xlat_addr(&entry, &host, NULL, NULL, NULL));
+    xbar_read_end();
+}
+
 /* A cache asks each time: what the IOMMU says may change without a commit. */
 static void test_caches_follow_it(void **state)
 {
@@ -419,192 +336,6 @@ static void test_caches_follow_it(void **state)
     address_space_cache_destroy(&cache);
 }
 
-/* ---- Notifiers --------------------------------------------------------- */
-
-struct listener {
-    IOMMUNotifier n;
-    struct rig *rig;
-    IOMMUTLBEntry last;
-    unsigned told;
-    int answer;
-    struct listener *takes_off; /* in the callback */
-};
-
-static int listen(IOMMUNotifier *n, IOMMUTLBEntry *data)
-{
-    struct listener *l = xbar_container_of(n, struct listener, n);
-
-    l->last = *data;
-    l->told++;
-    if (l->takes_off != NULL) {
-        assert_int_equal(memory_region_unregister_iommu_notifier(
-                             &l->rig->iommu.parent_obj, &l->takes_off->n),
-                         0);
-    }
-    return l->answer;
-}
-
-static void add_listener(struct listener *l, struct rig *rig,
-                         IOMMUNotifierFlag flags, hwaddr start, hwaddr end,
-                         int idx)
-{
-    memset(l, 0, sizeof(*l));
-    l->rig = rig;
-    iommu_notifier_init(&l->n, listen, flags, start, end, idx);
-    assert_int_equal(memory_region_register_iommu_notifier(
-                         &rig->iommu.parent_obj, &l->n, NULL),
-                     0);
-}
-
-static void remove_listener(struct listener *l)
-{
-    assert_int_equal(memory_region_unregister_iommu_notifier(
-                         &l->rig->iommu.parent_obj, &l->n),
-                     0);
-}
-
-static int tell(struct rig *rig, IOMMUNotifierFlag type, hwaddr iova,
-                hwaddr mask, int idx)
-{
-    IOMMUTLBEvent event = {
-        .type = type,
-        .entry = { .iova = iova,
-                   .addr_mask = mask,
-                   .translated_addr = iova + 0x10000,
-                   .perm = type == IOMMU_NOTIFIER_MAP ? IOMMU_RW : IOMMU_NONE },
-    };
-
-    return memory_region_notify_iommu(&rig->iommu, idx, event);
-}
-
-static void test_notifiers_hear_what_they_asked_for(void **state)
-{
-    struct rig *rig = *state;
-    struct listener low;
-    struct listener high;
-    struct listener other;
-
-    add_listener(&low, rig, IOMMU_NOTIFIER_UNMAP, 0, 0x2ff, 0);
-    add_listener(&high, rig, IOMMU_NOTIFIER_IOTLB_EVENTS, 0x300, 0xfff, 0);
-    add_listener(&other, rig, IOMMU_NOTIFIER_ALL, 0, UINT64_MAX, 1);
-    assert_int_equal(rig->flags, IOMMU_NOTIFIER_ALL);
-    assert_int_equal(tell(rig, IOMMU_NOTIFIER_UNMAP, 0x200, 0x1ff, 0), 0);
-    assert_int_equal(low.told, 1);
-    assert_int_equal(low.last.iova, 0x200);
-    assert_int_equal(low.last.addr_mask, 0xff); /* cropped */
-    assert_int_equal(high.told, 1);
-    assert_int_equal(high.last.iova, 0x300);
-    assert_int_equal(other.told, 0);
-    assert_int_equal(tell(rig, IOMMU_NOTIFIER_MAP, 0, UINT64_MAX, 0), 0);
-    assert_int_equal(low.told, 1);
-    assert_int_equal(high.told, 2);
-    assert_int_equal(high.last.translated_addr, 0x10300);
-    assert_int_equal(high.last.addr_mask, 0xcff);
-    assert_int_equal(tell(rig, IOMMU_NOTIFIER_DEVIOTLB_UNMAP, 0, 0xff, 1), 0);
-    assert_int_equal(other.told, 1);
-    assert_int_equal(memory_region_unmap_iommu_notifier_range(&low.n), 0);
-    assert_int_equal(low.last.addr_mask, 0x2ff);
-    remove_listener(&low);
-    remove_listener(&other);
-    assert_int_equal(rig->flags, IOMMU_NOTIFIER_IOTLB_EVENTS);
-    remove_listener(&high);
-    assert_int_equal(rig->flags, IOMMU_NOTIFIER_NONE);
-    assert_int_equal(memory_region_unregister_iommu_notifier(
-                         &rig->iommu.parent_obj, &high.n),
-                     -ENOENT);
-}
-
-static void test_notifiers_answer(void **state)
-{
-    struct rig *rig = *state;
-    struct listener first;
-    struct listener second;
-    struct listener third;
-
-    add_listener(&first, rig, IOMMU_NOTIFIER_UNMAP, 0, 0xfff, 0);
-    add_listener(&second, rig, IOMMU_NOTIFIER_UNMAP, 0, 0xfff, 0);
-    add_listener(&third, rig, IOMMU_NOTIFIER_UNMAP, 0, 0xfff, 0);
-    first.answer = -EIO;
-    third.answer = -ENOMEM;
-    assert_int_equal(tell(rig, IOMMU_NOTIFIER_UNMAP, 0, 0xff, 0), -EIO);
-    assert_int_equal(third.told, 1);
-    first.takes_off = &second; /* the one that would be told next */
-    third.takes_off = &third;
-    assert_int_equal(tell(rig, IOMMU_NOTIFIER_UNMAP, 0, 0xff, 0), -EIO);
-    assert_int_equal(first.told, 2);
-    assert_int_equal(second.told, 1);
-    assert_int_equal(third.told, 2);
-    remove_listener(&first);
-}
-
-static void test_mistakes(void **state)
-{
-    struct rig *rig = *state;
-    struct listener l = { .rig = rig };
-    IOMMUTLBEvent no_event = { .type = IOMMU_NOTIFIER_MAP };
-    MemoryRegion *mr = &rig->iommu.parent_obj;
-    IOMMUMemoryRegion none;
-    Error *err = NULL;
-
-    iommu_notifier_init(&l.n, listen, IOMMU_NOTIFIER_UNMAP, 8, 7, 0);
-    assert_int_equal(memory_region_register_iommu_notifier(mr, &l.n, &err),
-                     -EINVAL);
-    error_free(err);
-    iommu_notifier_init(&l.n, listen, IOMMU_NOTIFIER_UNMAP, 0, 7, 2);
-    assert_int_equal(memory_region_register_iommu_notifier(mr, &l.n, NULL),
-                     -EINVAL);
-    iommu_notifier_init(&l.n, listen, IOMMU_NOTIFIER_UNMAP, 0, 7, 0);
-    assert_int_equal(
-        memory_region_register_iommu_notifier(&rig->root, &l.n, NULL), -EINVAL);
-    rig->refuses = true;
-    assert_int_equal(memory_region_register_iommu_notifier(mr, &l.n, NULL),
-                     -EPERM);
-    rig->refuses = false;
-    assert_int_equal(memory_region_unregister_iommu_notifier(mr, &l.n),
-                     -ENOENT);
-    assert_int_equal(memory_region_register_iommu_notifier(mr, &l.n, NULL), 0);
-    assert_int_equal(memory_region_register_iommu_notifier(mr, &l.n, NULL),
-                     -EEXIST);
-    assert_int_equal(memory_region_notify_iommu(&rig->iommu, 0, no_event),
-                     -EINVAL);
-    assert_int_equal(l.told, 0);
-    assert_int_equal(memory_region_unregister_iommu_notifier(mr, &l.n), 0);
-    assert_int_equal(
-        memory_region_init_iommu(&none, &(const IOMMUMemoryRegionClass){ NULL },
-                                 NULL, "none", 0x1000),
-        -EINVAL);
-    assert_int_equal(memory_region_iommu_get_attr(
-                         &rig->iommu, IOMMU_ATTR_SPAPR_TCE_FD, NULL),
-                     -EINVAL);
-    assert_int_equal(
-        memory_region_iommu_set_page_size_mask(&rig->iommu, 0x1000, NULL), 0);
-}
-
-static void test_replay(void **state)
-{
-    struct rig *rig = *state;
-    struct listener l;
-
-    add_listener(&l, rig, IOMMU_NOTIFIER_MAP, 0x180, 0xfff, 0);
-    for (unsigned i = 0; i < PAGES; i++) {
-        rig->perm[i] = i % 4 == 1 ? IOMMU_RO : IOMMU_NONE;
-    }
-    assert_int_equal(memory_region_iommu_replay(&rig->iommu, &l.n), 0);
-    assert_int_equal(l.told, 4); /* pages 1, 5, 9, 13 */
-    assert_int_equal(l.last.iova, 0xd00);
-    assert_int_equal(l.last.translated_addr, 0xd00);
-    assert_int_equal(l.last.perm, IOMMU_RO);
-    l.answer = -EFAULT;
-    assert_int_equal(memory_region_iommu_replay(&rig->iommu, &l.n), -EFAULT);
-    assert_int_equal(l.told, 5);
-    assert_int_equal(l.last.iova, 0x180);
-    assert_int_equal(l.last.translated_addr, 0x180);
-    remove_listener(&l);
-}
-
-#define RIG_TEST(name) \
-    cmocka_unit_test_setup_teardown(name, rig_set_up, rig_tear_down)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -620,10 +351,7 @@ int main(void)
         RIG_TEST(test_translate_and_iotlb_entry),
         RIG_TEST(test_maps_end_at_pages_or_go_on),
         RIG_TEST(test_caches_follow_it),
-        RIG_TEST(test_notifiers_hear_what_they_asked_for),
-        RIG_TEST(test_notifiers_answer),
-        RIG_TEST(test_mistakes),
-        RIG_TEST(test_replay),
+        RIG_TEST(test_xlat_addr),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
