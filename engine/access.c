@@ -297,11 +297,37 @@ static MemTxResult call(const struct access *a, uint64_t *value)
     return a->is_write ? write_pieces(a, *value) : read_pieces(a, value);
 }
 
+bool access__enter(const struct access *a)
+{
+    return enter(a);
+}
+
+void access__leave(const struct access *a)
+{
+    leave(a);
+}
+
+MemTxResult access__inside(const struct access *a, uint64_t *value)
+{
+    return is_valid(a) ? call(a, value) : MEMTX_DECODE_ERROR;
+}
+
+void access__observe(const struct access *a, uint64_t value, MemTxResult result)
+{
+    if (is_observed(a)) {
+        observe(a, value, result);
+    }
+}
+
 MemTxResult access__device(const struct access *a, uint64_t *value)
 {
     MemTxResult result = MEMTX_DECODE_ERROR;
     bool reached;
 
+    if (unlikely(region__plan(a->mr)->is_deferred) &&
+        deferred__access(a, value)) {
+        return MEMTX_OK;
+    }
     if (!enter(a)) {
         return MEMTX_ACCESS_ERROR;
     }

@@ -40,6 +40,22 @@ MemTxResult access__device(const struct access *a, uint64_t *value);
  */
 MemTxResult access__device_bytes(const struct access *a, uint8_t *bytes);
 
+/*
+ * The same in steps, for accesses that waited: enter, which may be refused,
+ * inside, leave, observe.
+ */
+bool access__enter(const struct access *a);
+MemTxResult access__inside(const struct access *a, uint64_t *value);
+void access__leave(const struct access *a);
+void access__observe(const struct access *a, uint64_t value,
+                     MemTxResult result);
+
+/*
+ * deferred.c: is the access done? If not, what waited for the device has been
+ * delivered. For regions with a deferred plan.
+ */
+bool deferred__access(const struct access *a, const uint64_t *value);
+
 /* Tell the engine's log that @a would re-enter a device. */
 void access__log_reentry(const struct access *a);
 

@@ -63,6 +63,9 @@ void xbar_participant_remove(struct xbar_engine *engine,
 struct xbar_participant *
 xbar_participant_first(const struct xbar_engine *engine);
 
+/* flatview/discard.c's list, for it to keep; under the writer lock. */
+struct RamDiscardManager **xbar_discard_managers(struct xbar_engine *engine);
+
 /*
  * Join the open transaction as a mutator of something that is not the tree
  * (an AddressSpace's root): raises the depth, takes the writer lock, enlists

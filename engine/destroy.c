@@ -138,6 +138,12 @@ static int detach_aliases(MemoryRegion *mr)
     return 0;
 }
 
+static void undo_unlink(void *opaque, uintptr_t old)
+{
+    (void)old;
+    deferred__relink(opaque);
+}
+
 static int detach_region(MemoryRegion *mr)
 {
     int rc = mr->container ? tree__detach(mr) : 0;
@@ -153,6 +159,13 @@ static int detach_region(MemoryRegion *mr)
     }
     if (!rc) {
         rc = tree__set_flags(mr, mr->flags | REGION_ENDING);
+    }
+    if (!rc) {
+        rc = transaction__reserve(mr->engine, 1);
+    }
+    if (!rc) {
+        transaction__log(mr->engine, undo_unlink, mr, 0);
+        deferred__unlink(mr);
     }
     return rc;
 }

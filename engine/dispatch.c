@@ -63,7 +63,7 @@ static MemTxResult access_device(struct access *a, uint64_t *value, bool swap)
     if (!a->mr->ops) {
         return MEMTX_DECODE_ERROR;
     }
-    a->is_big = a->mr->plan->is_big_endian;
+    a->is_big = region__plan(a->mr)->is_big_endian;
     swap ^= a->is_big != HOST_IS_BIG_ENDIAN;
     if (swap && a->is_write) {
         *value = access__swap(*value, a->size);
@@ -280,7 +280,7 @@ static MemoryRegion *resolve(MemoryRegion *mr, hwaddr *offset, unsigned size)
 {
     while (mr && region__holds(mr, *offset, size)) {
         if (!(region__flags(mr) & REGION_ALIAS)) {
-            return mr->plan ? mr : NULL;
+            return region__plan(mr) ? mr : NULL;
         }
         if (__builtin_add_overflow(*offset, region__alias_offset(mr), offset)) {
             return NULL;
@@ -315,7 +315,7 @@ static NOINLINE MemTxResult read_resolved(MemoryRegion *mr, hwaddr addr,
     if ((op & MO_BSWAP) || is_memory(mr, false)) {
         return read_general(mr, addr, pval, op, attrs);
     }
-    return read_by_plan(mr->plan, mr, addr, pval, op & MO_SIZE, attrs);
+    return read_by_plan(region__plan(mr), mr, addr, pval, op & MO_SIZE, attrs);
 }
 
 static NOINLINE MemTxResult write_resolved(MemoryRegion *mr, hwaddr addr,
@@ -329,7 +329,7 @@ static NOINLINE MemTxResult write_resolved(MemoryRegion *mr, hwaddr addr,
     if (op & MO_BSWAP) {
         return write_general(mr, addr, data, op, attrs);
     }
-    return write_by_plan(mr->plan, mr, addr, data, op & MO_SIZE, attrs);
+    return write_by_plan(region__plan(mr), mr, addr, data, op & MO_SIZE, attrs);
 }
 
 XBAR_HOT MemTxResult memory_region_dispatch_read(MemoryRegion *mr, hwaddr addr,
@@ -339,7 +339,7 @@ XBAR_HOT MemTxResult memory_region_dispatch_read(MemoryRegion *mr, hwaddr addr,
     if (unlikely(!is_simple(mr, addr, op))) {
         return read_resolved(mr, addr, pval, op, attrs);
     }
-    return read_by_plan(mr->plan, mr, addr, pval, op & MO_SIZE, attrs);
+    return read_by_plan(region__plan(mr), mr, addr, pval, op & MO_SIZE, attrs);
 }
 
 XBAR_HOT MemTxResult memory_region_dispatch_write(MemoryRegion *mr, hwaddr addr,
@@ -349,7 +349,7 @@ XBAR_HOT MemTxResult memory_region_dispatch_write(MemoryRegion *mr, hwaddr addr,
     if (unlikely(!is_simple(mr, addr, op))) {
         return write_resolved(mr, addr, data, op, attrs);
     }
-    return write_by_plan(mr->plan, mr, addr, data, op & MO_SIZE, attrs);
+    return write_by_plan(region__plan(mr), mr, addr, data, op & MO_SIZE, attrs);
 }
 
 bool memory_region_access_valid(MemoryRegion *mr, hwaddr addr, unsigned size,
@@ -414,7 +414,7 @@ static MemTxResult access_bytes(struct access *a, uint8_t *bytes)
     if (!a->mr->ops) {
         return MEMTX_DECODE_ERROR;
     }
-    a->is_big = a->mr->plan->is_big_endian;
+    a->is_big = region__plan(a->mr)->is_big_endian;
     return access__device_bytes(a, bytes);
 }
 

@@ -312,6 +312,12 @@ void xbar_tree_release(struct xbar_engine *engine)
     engine__unlock_writer(engine);
 }
 
+struct RamDiscardManager **xbar_discard_managers(struct xbar_engine *engine)
+{
+    xbar_assert(engine__writer_is_mine(engine));
+    return &engine->discard_managers;
+}
+
 /* ---- The rest ---------------------------------------------------------- */
 
 uint32_t engine__random(struct xbar_engine *engine)

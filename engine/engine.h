@@ -106,6 +106,15 @@ struct xbar_engine_config {
     unsigned log_mask;
 
     /*
+     * Writes to coalesced ranges (memory_region_add_coalescing) are queued, and
+     * some wait now, where none did in their region: call
+     * xbar_engine_flush_coalesced() soon. On the thread that wrote; must not
+     * block. NULL: nothing is ever queued.
+     */
+    void (*coalesced)(void *opaque);
+    void *coalesced_opaque;
+
+    /*
      * Keep a region's owner alive: once for each reference that a view takes
      * to a region, and the opposite when it lets go. Any thread, maybe under
      * the writer lock: must not change the tree. NULL: owners are not counted.
@@ -196,6 +205,17 @@ XBAR_API void xbar_log(unsigned mask, const char *fmt, ...) XBAR_PRINTF(2, 3);
 
 /** xbar_log_is_wanted() - would xbar_log() with @mask tell anybody? */
 XBAR_API bool xbar_log_is_wanted(unsigned mask);
+
+/**
+ * xbar_engine_flush_coalesced() - make the writes that wait in queues
+ *
+ * Calls devices, under their regions' locks. What waits for a device that this
+ * thread is inside of goes on waiting. Row M-68.
+ *
+ * Context: any thread that may call devices. Return: 0; -EDEADLK where a
+ * listener is told or a transaction is open, as there it may not.
+ */
+XBAR_API int xbar_engine_flush_coalesced(struct xbar_engine *engine);
 
 /** Counters since the engine was made; live values where named so. */
 struct xbar_engine_stats {

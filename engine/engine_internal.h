@@ -164,6 +164,7 @@ struct xbar_engine {
     struct xbar_participant *last_participant;
     struct xbar_participant *next_told; /* where a walk that tells them is */
     struct xbar_access_plan *plans[PLAN_BUCKETS];
+    struct RamDiscardManager *discard_managers;
     uint64_t next_sequence;
     struct xbar_ram_block *ram_blocks; /* newest first */
     uint64_t next_ram_addr;            /* ram_addr_t; never used again */
@@ -181,6 +182,11 @@ struct xbar_engine {
 
     struct code_pages code_pages;
     struct dirty_logs dirty_logs;
+
+    /* deferred.c: written under the writer lock */
+    struct deferred *deferred;
+    struct xbar_retire_queue ioevents;
+    struct xbar_retire_queue coalesced;
 
     struct xbar_engine_stats stats; /* relaxed atomics */
 };
@@ -289,6 +295,11 @@ int dirty_log__init(struct dirty_logs *logs) XBAR_MUST_CHECK;
 void dirty_log__finish(struct dirty_logs *logs);
 void dirty_log__forget(const MemoryRegion *mr);
 
+/* deferred.c: what the end of a region and its undo do with its plan */
+void deferred__unlink(MemoryRegion *mr);
+void deferred__relink(MemoryRegion *mr);
+void deferred__finish(MemoryRegion *mr);
+
 /* code_pages.c */
 int code_pages__init(struct code_pages *pages) XBAR_MUST_CHECK;
 void code_pages__finish(struct xbar_engine *engine);
@@ -304,6 +315,13 @@ void plan__put(struct xbar_engine *engine, const struct xbar_access_plan *plan);
 static inline uint32_t region__flags(const MemoryRegion *mr)
 {
     return __atomic_load_n(&mr->flags, __ATOMIC_RELAXED);
+}
+
+/* It changes when the region gets its first eventfd: deferred.c. */
+static inline const struct xbar_access_plan *
+region__plan(const MemoryRegion *mr)
+{
+    return __atomic_load_n(&mr->plan, __ATOMIC_ACQUIRE);
 }
 
 static inline uint64_t region__last(const MemoryRegion *mr)

@@ -23,7 +23,7 @@ void xbar_region_inspect(const MemoryRegion *mr, struct xbar_region_info *info)
         .alias = mr->alias,
         .alias_offset = mr->alias_offset,
         .host = mr->ram_block ? mr->ram_block->host : NULL,
-        .plan = mr->plan,
+        .plan = region__plan(mr),
     };
 }
 
@@ -49,7 +49,7 @@ uint8_t *xbar_region_host(const MemoryRegion *mr)
 
 const struct xbar_access_plan *xbar_region_plan(const MemoryRegion *mr)
 {
-    return mr->plan;
+    return region__plan(mr);
 }
 
 bool xbar_region_is_bare(const MemoryRegion *mr, void **opaque)

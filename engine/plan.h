@@ -37,6 +37,7 @@ struct xbar_access_plan {
     /* private to engine/: the key, and the engine's hash chain */
     const MemoryRegionOps *ops;
     bool is_big_endian; /* the device's registers */
+    bool is_deferred;   /* one region's own: deferred.c */
     struct xbar_access_plan *next;
     uint64_t users; /* regions; the last one frees the plan */
 };

@@ -73,6 +73,7 @@ const FlatRange *flatview__after(const FlatView *view, const FlatRange *range)
 static void delete_all(struct xbar_flatview_space *space, MemoryListener *l,
                        bool is_replaying)
 {
+    const struct flatview_telling telling = { .who = l };
     FlatView *view = flatview__current(space->as);
     const FlatRange *range = flatview_next_range(view, 0);
 
@@ -84,6 +85,7 @@ static void delete_all(struct xbar_flatview_space *space, MemoryListener *l,
             return;
         }
         flatview__tell_log(l, &section, false);
+        flatview__tell_deferred(&telling, &section, false);
         if (l->region_del != NULL) {
             l->region_del(l, &section);
         }
@@ -169,6 +171,7 @@ static void replay(struct xbar_flatview_space *space, MemoryListener *l)
         }
         if (telling.who != NULL) {
             flatview__tell_log(l, &section, true);
+            flatview__tell_deferred(&telling, &section, true);
         }
     }
     end_telling(space, &telling);

@@ -44,6 +44,7 @@
 #ifndef XBAR_FLATVIEW_LISTENER_H
 #define XBAR_FLATVIEW_LISTENER_H
 
+#include "../engine/event_notifier.h"
 #include "address_space.h"
 
 #ifdef __cplusplus
@@ -51,7 +52,6 @@ extern "C" {
 #endif
 
 typedef struct MemoryListener MemoryListener;
-typedef struct EventNotifier EventNotifier;
 
 /**
  * Callbacks, in the caller's storage, which is zero where it is not set and

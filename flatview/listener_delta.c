@@ -140,12 +140,14 @@ static void tell(const struct pass *pass, const FlatRange *range, hwaddr first,
     }
     if (!is_same && pass->stage == STAGE_DEL) {
         flatview__tell_log(l, &section, false);
+        flatview__tell_deferred(pass->telling, &section, false);
     }
     if (fn != NULL && pass->telling->who != NULL) {
         fn(l, &section);
     }
     if (!is_same && pass->stage == STAGE_ADD && pass->telling->who != NULL) {
         flatview__tell_log(l, &section, true);
+        flatview__tell_deferred(pass->telling, &section, true);
     }
 }
 

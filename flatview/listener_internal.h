@@ -86,6 +86,12 @@ static inline bool listener__advance(MemoryListener *l, hwaddr first,
  */
 void flatview__catch_up(struct xbar_flatview_space *space, MemoryListener *l);
 
+/* ---- deferred_writes.c ------------------------------------------------- */
+
+/* The eventfds and coalesced ranges of a section that comes or goes. */
+void flatview__tell_deferred(const struct flatview_telling *telling,
+                             const MemoryRegionSection *section, bool starts);
+
 /* ---- dirty_bitmap.c ----------------------------------------------------------- */
 
 /* @section was added, or is about to be deleted: is it logged? */
