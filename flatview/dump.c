@@ -11,14 +11,7 @@
 #include <string.h>
 
 #include "engine/tree.h"
-#include "flatview/flatview_internal.h"
-
-struct dump {
-    FILE *out;
-    struct xbar_engine *engine;
-    struct xbar_region_list targets; /* of aliases, in the order met */
-    struct flatview_trie_edit seen;  /* the same, by address */
-};
+#include "flatview/dump_internal.h"
 
 /* A sub-region in the order of printing. */
 struct child {
@@ -66,6 +59,9 @@ static int add_target(struct dump *dump, MemoryRegion *mr)
 
 static const char *type_of(uint32_t flags)
 {
+    if (flags & XBAR_REGION_RAM_DEVICE) {
+        return "ramd";
+    }
     if (flags & XBAR_REGION_ROMD) {
         return "romd";
     }
@@ -84,9 +80,15 @@ static void print_span(FILE *out, Int128 first, Int128 size)
     fprintf(out, "%016" PRIx64 "-%016" PRIx64, (uint64_t)first, (uint64_t)last);
 }
 
-static void print_marks(FILE *out, const struct xbar_region_info *info,
-                        Int128 first)
+static void print_marks(const struct dump *dump, const MemoryRegion *mr,
+                        const struct xbar_region_info *info, Int128 first)
 {
+    const void *owner = memory_region_owner((MemoryRegion *)mr);
+    FILE *out = dump->out;
+
+    if ((dump->flags & XBAR_MTREE_OWNER) && owner != NULL) {
+        fprintf(out, " owner:{%p}", owner);
+    }
     if (info->size == 0) {
         fputs(" [empty]", out);
     }
@@ -99,10 +101,12 @@ static void print_marks(FILE *out, const struct xbar_region_info *info,
     fputc('\n', out);
 }
 
-static void print_line(FILE *out, const MemoryRegion *mr,
+static void print_line(const struct dump *dump, const MemoryRegion *mr,
                        const struct xbar_region_info *info, Int128 first,
                        unsigned level)
 {
+    FILE *out = dump->out;
+
     fprintf(out, "%*s", 2 * (int)level, "");
     print_span(out, first, info->size);
     fprintf(out, " (prio %" PRId32 ", %s%s): ", info->priority,
@@ -115,7 +119,7 @@ static void print_line(FILE *out, const MemoryRegion *mr,
     } else {
         fputs(memory_region_name(mr), out);
     }
-    print_marks(out, info, first);
+    print_marks(dump, mr, info, first);
 }
 
 /* ---- The tree ---------------------------------------------------------- */
@@ -163,8 +167,7 @@ static int get_children(struct dump *dump, const MemoryRegion *mr,
     return err;
 }
 
-static int print_tree(struct dump *dump, MemoryRegion *mr, Int128 base,
-                      unsigned level)
+int dump__tree(struct dump *dump, MemoryRegion *mr, Int128 base, unsigned level)
 {
     struct xbar_region_info info;
     struct child *children;
@@ -172,20 +175,24 @@ static int print_tree(struct dump *dump, MemoryRegion *mr, Int128 base,
     int err;
 
     xbar_region_inspect(mr, &info);
-    print_line(dump->out, mr, &info, base + info.addr, level);
+    if (!(info.flags & XBAR_REGION_ENABLED) &&
+        !(dump->flags & XBAR_MTREE_DISABLED)) {
+        return 0;
+    }
+    print_line(dump, mr, &info, base + info.addr, level);
     if (info.alias != NULL) {
         return add_target(dump, info.alias);
     }
     err = get_children(dump, mr, &children, &count);
     for (size_t i = 0; err == 0 && i < count; i++) {
-        err = print_tree(dump, children[i].mr, base + info.addr, level + 1);
+        err = dump__tree(dump, children[i].mr, base + info.addr, level + 1);
     }
     xbar_free(dump->engine, children, count * sizeof(*children));
     return err;
 }
 
 /* Targets may hold aliases themselves: the list grows on the way. */
-static int print_targets(struct dump *dump)
+int dump__targets(struct dump *dump)
 {
     int err = 0;
 
@@ -193,29 +200,42 @@ static int print_targets(struct dump *dump)
         MemoryRegion *mr = dump->targets.items[i];
 
         fprintf(dump->out, "\nmemory-region: %s\n", memory_region_name(mr));
-        err = print_tree(dump, mr, 0, 1);
+        err = dump__tree(dump, mr, 0, 1);
     }
     return err;
 }
 
-int xbar_mtree_print(AddressSpace *as, FILE *out)
+void dump__begin(struct dump *dump, struct xbar_engine *engine, FILE *out,
+                 unsigned flags)
 {
     static const struct flatview_trie empty;
-    struct dump dump = { .out = out, .engine = xbar_address_space_engine(as) };
+
+    *dump = (struct dump){ .out = out, .engine = engine, .flags = flags };
+    xbar_tree_hold(engine);
+    flatview__trie_begin(&dump->seen, engine, &empty);
+}
+
+int dump__end(struct dump *dump, int err)
+{
+    flatview__trie_cancel(&dump->seen);
+    xbar_free(dump->engine, dump->targets.items,
+              dump->targets.capacity * sizeof(dump->targets.items[0]));
+    xbar_tree_release(dump->engine);
+    return err == 0 && ferror(dump->out) ? -EIO : err;
+}
+
+int xbar_mtree_print(AddressSpace *as, FILE *out)
+{
+    struct dump dump;
     int err;
 
-    xbar_tree_hold(dump.engine);
-    flatview__trie_begin(&dump.seen, dump.engine, &empty);
+    dump__begin(&dump, xbar_address_space_engine(as), out, XBAR_MTREE_DISABLED);
     fprintf(out, "address-space: %s\n", as->name);
-    err = print_tree(&dump, as->root, 0, 1);
+    err = dump__tree(&dump, as->root, 0, 1);
     if (err == 0) {
-        err = print_targets(&dump);
+        err = dump__targets(&dump);
     }
-    flatview__trie_cancel(&dump.seen);
-    xbar_free(dump.engine, dump.targets.items,
-              dump.targets.capacity * sizeof(dump.targets.items[0]));
-    xbar_tree_release(dump.engine);
-    return err == 0 && ferror(out) ? -EIO : err;
+    return dump__end(&dump, err);
 }
 
 /* ---- The flat view ----------------------------------------------------- */
@@ -231,7 +251,7 @@ static const char *range_type(const FlatRange *range)
     return range->flags & FLAT_RANGE_READONLY ? "rom" : "romd";
 }
 
-static void print_range(FILE *out, const FlatRange *range)
+void dump__range(FILE *out, const FlatRange *range)
 {
     uint64_t offset = range->first + range->mr_delta;
     struct xbar_region_info info;
@@ -260,7 +280,7 @@ int xbar_flatview_print(AddressSpace *as, FILE *out)
             memory_region_name(as->root), flatview_num_ranges(view));
     range = flatview__trie_next(&view->trie, 0);
     while (range != NULL) {
-        print_range(out, range);
+        dump__range(out, range);
         range = range->last == UINT64_MAX
                     ? NULL
                     : flatview__trie_next(&view->trie, range->last + 1);

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "board.h"
+#include "mtree_dtb.h"
 
 static void drop_byte(void *opaque, uint8_t byte)
 {
@@ -27,19 +28,23 @@ static int print_text(AddressSpace *as, FILE *out)
     return ret;
 }
 
-static int print_board(struct board *board, const struct options *options)
+static int print_memory(AddressSpace *as, const struct options *options)
 {
     if (options->json) {
-        return mtree_print_json(&board->memory, stdout);
+        return mtree_print_json(as, stdout);
     }
     if (options->dot) {
-        return mtree_print_dot(&board->memory, stdout);
+        return mtree_print_dot(as, stdout);
     }
-    return print_text(&board->memory, stdout);
+    if (options->mtree) {
+        return xbar_mtree_info(xbar_address_space_engine(as), stdout,
+                               options->mtree);
+    }
+    return print_text(as, stdout);
 }
 
 /* The hart never runs, so the devices' far ends are never reached. */
-int mtree_command(const struct options *options, Error **errp)
+static int print_board(const struct options *options, Error **errp)
 {
     const struct board_config config = {
         .ram_size = options->memory,
@@ -51,11 +56,34 @@ int mtree_command(const struct options *options, Error **errp)
     if (!board) {
         return -EINVAL;
     }
-    ret = print_board(board, options);
+    ret = print_memory(&board->memory, options);
     board_free(board);
     if (ret == -ENOMEM) {
         error_setg(errp, "no memory for the listing");
+    }
+    return ret;
+}
+
+static int print_dtb(const struct options *options, Error **errp)
+{
+    struct mtree_dtb *tree;
+    int ret = mtree_dtb_load(options->dtb, &tree, errp);
+
+    if (ret) {
         return ret;
     }
-    return 0; /* main() looks at stdout */
+    ret = print_memory(mtree_dtb_memory(tree), options);
+    mtree_dtb_free(tree);
+    if (ret == -ENOMEM) {
+        error_setg(errp, "no memory for the listing");
+    }
+    return ret;
+}
+
+int mtree_command(const struct options *options, Error **errp)
+{
+    int ret =
+        options->dtb ? print_dtb(options, errp) : print_board(options, errp);
+
+    return ret == -EIO ? 0 : ret; /* main() looks at stdout */
 }

@@ -169,6 +169,18 @@ static int take_option(struct options *options, int id, Error **errp)
     case OPT_OUTPUT:
         options->output = optarg;
         return 0;
+    case OPT_FLAT:
+        options->mtree |= XBAR_MTREE_FLAT;
+        return 0;
+    case OPT_DISPATCH:
+        options->mtree |= XBAR_MTREE_FLAT | XBAR_MTREE_DISPATCH;
+        return 0;
+    case OPT_OWNER:
+        options->mtree |= XBAR_MTREE_OWNER;
+        return 0;
+    case OPT_DISABLED:
+        options->mtree |= XBAR_MTREE_DISABLED;
+        return 0;
     case OPT_JSON:
         options->json = true;
         return 0;
@@ -320,6 +332,11 @@ static int check_together(const struct options *options, Error **errp)
         error_setg(errp, "--json and --dot: choose one");
         return -EINVAL;
     }
+    if (options->mtree && (options->json || options->dot)) {
+        error_setg(errp, "--json and --dot show all there is: they go without "
+                         "--flat, --dispatch, --owner, --disabled");
+        return -EINVAL;
+    }
     if (options->bios || options->dump_dtb ||
         options->command > COMMAND_PROFILE) {
         return 0;
@@ -382,7 +399,7 @@ void options_print_help(FILE *out)
           "commands:\n"
           "  run      run a guest; the console is on stdin and stdout\n"
           "  profile  run a guest (none named: the built-in demo) and count\n"
-          "  mtree    print the board's region tree and flat view\n",
+          "  mtree    print a board's region tree and flat view\n",
           out);
     print_rows(out, FOR_GUEST, "run, profile");
     print_rows(out, FOR_BOARD, "run, profile, mtree");

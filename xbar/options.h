@@ -27,6 +27,7 @@ struct options {
     const char *output; /* NULL: the default folder */
     uint64_t memory;    /* bytes */
     struct execution execution;
+    unsigned mtree; /* enum xbar_mtree_flags */
     bool json;
     bool dot;
 };

@@ -3,6 +3,7 @@
 stderr that names it and says why, nothing on stdout, nothing written."""
 
 import os
+import random
 import struct
 
 import noexec
@@ -83,6 +84,10 @@ BAD_LINES = [
     (["run", "--json"], "--json: not an option of run"),
     (["mtree", "--bios", "x"], "not an option of mtree"),
     (["mtree", "--json", "--dot"], "choose one"),
+    (["mtree", "--json", "--flat"], "go without"),
+    (["run", "--flat"], "--flat: not an option of run"),
+    (["mtree", "--dtb", "missing"], "missing"),
+    (["mtree", "--dtb", "/dev/null"], "/dev/null"),
     (["run", "--smp", "0"], "--smp 0"),
     (["run", "--smp", "2"], "--smp 2: more than 1"),
     (["run", "--smp", "x"], "--smp x"),
@@ -218,6 +223,33 @@ def test_elf_noise(folder):
 
 
 @in_folder
+def test_mtree_trees(folder):
+    """mtree --dtb refuses what a tree cannot mean, whatever is in the file"""
+    path = os.path.join(folder, "board.dtb")
+    run(["run", "-m", "64", "--dump-dtb", path])
+    with open(path, "rb") as file:
+        good = file.read()
+    memory = struct.pack(">QQ", 0x80000000, 64 << 20)
+    check_equal(good.count(memory), 1, "the memory's reg")
+    for size, word in ((1 << 50, "more memory"),
+                       ((1 << 64) - 1, "beyond 2^64")):
+        bad = put(folder, "bad", good.replace(
+            memory, struct.pack(">QQ", 0x80000000, size)))
+        expect_refusal(["mtree", "--dtb", bad], "bad: ", word)
+    noise = random.Random(1)
+    for _ in range(100):
+        blob = bytearray(good)
+        for _ in range(noise.randint(1, 6)):
+            blob[noise.randrange(len(blob))] = noise.randrange(256)
+        bad = put(folder, "bad", blob[:noise.choice(
+            (len(blob), noise.randrange(1, len(blob))))])
+        result = run(["mtree", "--dtb", bad])
+        check(result.returncode in (0, 2), str(result.stderr))
+        check_equal(len(result.stderr.splitlines()), result.returncode // 2,
+                    "lines on stderr")
+
+
+@in_folder
 def test_no_executable_memory(folder):
     """A host that refuses executable memory is named, the interpreter runs"""
     need(noexec.is_known(), "another machine's system calls")
@@ -234,4 +266,4 @@ def test_no_executable_memory(folder):
 if __name__ == "__main__":
     main([test_command_lines, test_sizes, test_files, test_good_file,
           test_places, test_room, test_trees, test_elf_noise,
-          test_no_executable_memory])
+          test_mtree_trees, test_no_executable_memory])

@@ -293,6 +293,36 @@ def test_mtree_dot():
         check_equal(text.count(f'label="{device}\\n'), 1, device)
 
 
+def test_mtree_flags():
+    """mtree --flat, --dispatch, --owner and --disabled"""
+    flat = run(["mtree", "--flat"]).stdout.decode()
+    check(flat.startswith('FlatView #0\n AS "memory"'), flat)
+    dispatch = run(["mtree", "--dispatch"]).stdout.decode()
+    check("  Dispatch\n    Physical sections\n      #0 @" in dispatch, dispatch)
+    check("Dispatch" not in flat, flat)
+    for flag in ("--owner", "--disabled"):
+        tree = run(["mtree", flag]).stdout.decode()
+        check(tree.startswith("address-space: memory\n") and
+              "FlatView" not in tree, tree)
+
+
+@in_folder
+def test_mtree_dtb(folder):
+    """mtree --dtb lists what the board's own device tree describes"""
+    blob = os.path.join(folder, "board.dtb")
+    run(["run", "-m", "64", "--dump-dtb", blob])
+    text = run(["mtree", "--dtb", blob]).stdout.decode()
+    check("0000000080000000-0000000083ffffff (prio 0, ram): memory@80000000"
+          in text, text)
+    check("0000000010000000-00000000100000ff (prio 0, i/o): serial@10000000"
+          in text, text)
+    listing = json.loads(run(["mtree", "--json", "--dtb", blob]).stdout)
+    names = [region["name"] for region in listing["tree"]["children"]]
+    check("memory@80000000" in names, str(names))
+    graph = run(["mtree", "--dot", "--dtb", blob]).stdout.decode()
+    check("memory@80000000" in graph, graph)
+
+
 def test_help():
     """--help and --version go to stdout, with status 0"""
     for arguments in (["--help"], ["-h"], ["run", "--help"]):
@@ -343,6 +373,6 @@ if __name__ == "__main__":
         main([test_demo, test_json, test_html, test_translated, test_listing,
               test_evicted, test_interpreted, test_deterministic, test_status,
               test_demo_bytes, test_mtree, test_mtree_json, test_mtree_dot,
-              test_help, test_full_disk, test_closed_pipe, test_cut_short])
+              test_mtree_flags, test_mtree_dtb, test_help, test_full_disk, test_closed_pipe, test_cut_short])
     finally:
         DEMO.close()
