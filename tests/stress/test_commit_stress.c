@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Readers access while writers move, switch, destroy and make regions, end
- * address spaces, and reclaim. Every word that a reader gets must be one that
- * some live region could have given; memory is overwritten before it is
- * freed. XBAR_STRESS_SECONDS sets how long; best under a sanitizer.
+ * address spaces, keep and compare views, and reclaim. Every word that a
+ * reader gets must be one that some live region could have given; memory is
+ * overwritten before it is freed. XBAR_STRESS_SECONDS sets how long; best
+ * under a sanitizer.
  *
  *     readers   R R R     any address, any width, lookups, bulk
  *     writers   W W       each owns half of the regions
@@ -60,6 +61,7 @@ struct worker {
     unsigned index;
     uint64_t seed;
     pthread_t thread;
+    FlatView *kept; /* by a writer, or NULL */
 };
 
 static uint64_t next_random(uint64_t *seed)
@@ -199,6 +201,45 @@ static void visit_space(struct worker *w)
     expect(s, xbar_address_space_destroy(&as, NULL, NULL) == 0);
 }
 
+struct comparison {
+    struct stress *s;
+    uint64_t next; /* differences come in this order */
+};
+
+static bool check_difference(const FlatRange *from, const FlatRange *to,
+                             void *opaque)
+{
+    struct comparison *c = opaque;
+    const FlatRange *range = from != NULL ? from : to;
+
+    expect(c->s, range->first >= c->next && range->first <= range->last &&
+                     range->mr != NULL);
+    expect(c->s, memory_region_name(range->mr)[0] != '\0');
+    c->next = range->first + 1;
+    return false;
+}
+
+/* A view that outlives commits and reclaims, its own and the others'. */
+static void keep_view(struct worker *w)
+{
+    struct comparison comparison = { .s = w->s };
+    FlatView *now;
+
+    if (w->kept == NULL) {
+        w->kept = xbar_view_keep(&w->s->as);
+        expect(w->s, w->kept != NULL);
+        return;
+    }
+    now = xbar_view_keep(&w->s->as);
+    expect(w->s, now != NULL);
+    (void)xbar_view_diff(w->kept, now, check_difference, &comparison);
+    comparison.next = 0;
+    (void)xbar_view_diff(now, w->kept, check_difference, &comparison);
+    xbar_view_release(now);
+    xbar_view_release(w->kept);
+    w->kept = NULL;
+}
+
 static void write_once(struct worker *w)
 {
     struct stress *s = w->s;
@@ -229,6 +270,12 @@ static void *run_writer(void *opaque)
         if (next_random(&w->seed) % 64 == 0) {
             visit_space(w);
         }
+        if (next_random(&w->seed) % 16 == 0) {
+            keep_view(w);
+        }
+    }
+    if (w->kept != NULL) {
+        xbar_view_release(w->kept);
     }
     expect(w->s, xbar_engine_leave(w->s->engine) == 0);
     return NULL;
