@@ -208,12 +208,13 @@ XBAR_API IOMMUTLBEntry address_space_get_iotlb_entry(AddressSpace *as,
  * memory_get_xlat_addr() - the memory behind a translation. Row M-65.
  * @iotlb: as a MAP event has it
  * @vaddr, @ram_addr, @read_only, @mr_has_discard_manager: get the host address,
- * the block's offset, whether writes are not granted, and false; each may be
- * NULL
+ * the block's offset, whether writes are not granted, and whether the region has
+ * a discard manager; each may be NULL
  *
  * Context: a read section, for as long as @vaddr is used; a notifier that
  * keeps it takes a reference to the region.
- * Return: false if it is no RAM, or not all of the page is one piece of it.
+ * Return: false if it is no RAM, or not all of the page is one piece of it that
+ * is populated.
  */
 XBAR_API bool memory_get_xlat_addr(IOMMUTLBEntry *iotlb, void **vaddr,
                                    ram_addr_t *ram_addr, bool *read_only,

@@ -10,6 +10,7 @@
  * and there are at most XBAR_IOMMU_MAX_DEPTH.
  */
 #include "engine/plan.h"
+#include "flatview/discard.h"
 #include "flatview/flatview_internal.h"
 #include "flatview/iommu.h"
 
@@ -230,12 +231,27 @@ IOMMUTLBEntry address_space_get_iotlb_entry(AddressSpace *as, hwaddr addr,
     return entry;
 }
 
+/* May all of @t be pinned? */
+static bool is_populated(const RamDiscardManager *rdm,
+                         const struct flatview_target *t, hwaddr len)
+{
+    MemoryRegionSection section = {
+        .mr = t->range->mr,
+        .size = len,
+        .offset_within_region = t->addr + t->range->mr_delta,
+        .offset_within_address_space = t->addr,
+    };
+
+    return ram_discard_manager_is_populated(rdm, &section);
+}
+
 bool memory_get_xlat_addr(IOMMUTLBEntry *iotlb, void **vaddr,
                           ram_addr_t *ram_addr, bool *read_only,
                           bool *mr_has_discard_manager)
 {
     bool is_write = (iotlb->perm & IOMMU_WO) != 0;
     hwaddr len = iotlb->addr_mask + 1;
+    RamDiscardManager *rdm;
     struct flatview_target t;
 
     xbar_assert_slow(xbar_rcu_read_held());
@@ -250,6 +266,10 @@ bool memory_get_xlat_addr(IOMMUTLBEntry *iotlb, void **vaddr,
         !memory_region_is_ram(t.range->mr)) {
         return false;
     }
+    rdm = memory_region_get_ram_discard_manager(t.range->mr);
+    if (rdm != NULL && !is_populated(rdm, &t, len)) {
+        return false;
+    }
     if (vaddr != NULL) {
         *vaddr = (void *)(uintptr_t)(t.addr + t.range->host_delta);
     }
@@ -261,7 +281,7 @@ bool memory_get_xlat_addr(IOMMUTLBEntry *iotlb, void **vaddr,
         *read_only = !is_write || !(t.range->flags & FLAT_RANGE_WRITABLE);
     }
     if (mr_has_discard_manager != NULL) {
-        *mr_has_discard_manager = false;
+        *mr_has_discard_manager = rdm != NULL;
     }
     return true;
 }

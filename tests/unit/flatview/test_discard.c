@@ -8,6 +8,7 @@
 
 #include "engine/engine.h"
 #include "engine/error.h"
+#include "flatview/iommu.h"
 #include "tests/unit/flatview/board.h"
 
 #define G    ((uint64_t)8192) /* granule */
@@ -250,6 +251,29 @@ static void test_replay(void **state)
     expect("r-64+1f9c@100064 r-6000+4000@106000 r-c000+3000@10c000 ");
 }
 
+/* What an IOMMU's translation may hand out to be pinned. */
+static void test_translations(void **state)
+{
+    struct board *b = *state;
+    IOMMUTLBEntry entry = { .target_as = &b->as,
+                            .translated_addr = 0x10000 + G,
+                            .addr_mask = G - 1,
+                            .perm = IOMMU_RW };
+    bool managed = false;
+    void *host;
+
+    assert_int_equal(memory_region_add_subregion(&b->root, 0x10000, &f.mr), 0);
+    xbar_read_begin();
+    assert_false(memory_get_xlat_addr(&entry, &host, NULL, NULL, &managed));
+    assert_int_equal(populate(1, 1), 0);
+    assert_true(memory_get_xlat_addr(&entry, &host, NULL, NULL, &managed));
+    assert_true(managed);
+    assert_ptr_equal(host, (char *)memory_region_get_ram_ptr(&f.mr) + G);
+    entry.addr_mask = 2 * G - 1; /* one more, that is discarded */
+    assert_false(memory_get_xlat_addr(&entry, &host, NULL, NULL, &managed));
+    xbar_read_end();
+}
+
 static void test_attaching(void **state)
 {
     struct board *b = *state;
@@ -301,7 +325,8 @@ int main(void)
         TEST(test_map),       TEST(test_bad_ranges),
         TEST(test_listeners), TEST(test_double_discard),
         TEST(test_veto),      TEST(test_veto_of_one_that_comes),
-        TEST(test_replay),    TEST(test_attaching),
+        TEST(test_replay),    TEST(test_translations),
+        TEST(test_attaching),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
