@@ -212,7 +212,7 @@ static int walk(void *opaque, unsigned context, uint64_t va,
     (void)access;
     memset(out, 0, sizeof(*out));
     out->phys = va & ~(uint64_t)4095;
-    out->prot = TLB_READ | TLB_WRITE;
+    out->prot = TLB_PROT_READ | TLB_PROT_WRITE;
     return 0;
 }
 
