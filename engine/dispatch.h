@@ -35,12 +35,15 @@ extern "C" {
  * Context: any thread; the region must be kept alive (a read section, or
  * being its owner). The region's lock is taken here.
  * Return: MEMTX_OK or the OR of what went wrong.
+ *
+ * Rows M-35 to M-42.
  */
 XBAR_API MemTxResult memory_region_dispatch_read(MemoryRegion *mr, hwaddr addr,
                                                  uint64_t *pval, MemOp op,
                                                  MemTxAttrs attrs);
 
-/** memory_region_dispatch_write() - the counterpart; ROM ignores writes */
+/** memory_region_dispatch_write() - the counterpart; ROM ignores writes;
+ * rows M-35 to M-42 */
 XBAR_API MemTxResult memory_region_dispatch_write(MemoryRegion *mr, hwaddr addr,
                                                   uint64_t data, MemOp op,
                                                   MemTxAttrs attrs);
@@ -66,6 +69,8 @@ XBAR_API MemTxResult xbar_region_write_bytes(MemoryRegion *mr, hwaddr addr,
 /**
  * memory_region_access_valid() - would @mr take this access?
  * @size: bytes, a power of two
+ *
+ * Row M-34.
  */
 XBAR_API bool memory_region_access_valid(MemoryRegion *mr, hwaddr addr,
                                          unsigned size, bool is_write,

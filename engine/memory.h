@@ -158,7 +158,7 @@ struct MemoryRegion {
  * be initialised again.
  */
 
-/** memory_region_init() - a container, without contents of its own */
+/** memory_region_init() - a container, without contents of its own; row M-01 */
 XBAR_API int memory_region_init(MemoryRegion *mr, Object *owner,
                                 const char *name, uint64_t size);
 
@@ -170,6 +170,8 @@ XBAR_API int memory_region_init(MemoryRegion *mr, Object *owner,
  * Return: 0; -EINVAL if @ops contradicts itself (sizes not powers of two,
  * min above max, unaligned impl without unaligned valid, no callback for a
  * direction that `valid.accepts` does not rule out); -ENOMEM.
+ *
+ * Rows M-27, M-34 to M-39.
  */
 XBAR_API int memory_region_init_io(MemoryRegion *mr, Object *owner,
                                    const MemoryRegionOps *ops, void *opaque,
@@ -180,6 +182,8 @@ XBAR_API int memory_region_init_io(MemoryRegion *mr, Object *owner,
  *
  * Private anonymous memory, advised to use huge pages, released when the
  * region ends.
+ *
+ * Row M-20.
  */
 XBAR_API int memory_region_init_ram(MemoryRegion *mr, Object *owner,
                                     const char *name, uint64_t size,
@@ -191,12 +195,14 @@ XBAR_API int memory_region_init_ram(MemoryRegion *mr, Object *owner,
  * region's `done` callback (see xbar_region_destroy). Any address will do, but
  * a guest's aligned accesses are single, and its atomics possible, only where
  * the host address is aligned to their size, too: better a page's.
+ *
+ * Row M-21.
  */
 XBAR_API int memory_region_init_ram_ptr(MemoryRegion *mr, Object *owner,
                                         const char *name, uint64_t size,
                                         void *ptr);
 
-/** memory_region_init_rom() - memory that a guest cannot write */
+/** memory_region_init_rom() - memory that a guest cannot write; row M-25 */
 XBAR_API int memory_region_init_rom(MemoryRegion *mr, Object *owner,
                                     const char *name, uint64_t size,
                                     Error **errp);
@@ -208,6 +214,8 @@ XBAR_API int memory_region_init_rom(MemoryRegion *mr, Object *owner,
  *
  * Return: 0; -ELOOP if @orig is @mr, or nests too deep; -EINVAL if @orig is
  * not initialised, ends, or is another engine's; -ENOMEM.
+ *
+ * Row M-05.
  */
 XBAR_API int memory_region_init_alias(MemoryRegion *mr, Object *owner,
                                       const char *name, MemoryRegion *orig,
@@ -219,6 +227,8 @@ XBAR_API int memory_region_init_alias(MemoryRegion *mr, Object *owner,
  * Only for regions with callbacks, and only while @mr is not mapped and no
  * view has it. Return: 0; -EBUSY; -EINVAL (no callbacks, or narrow writes
  * without a lock, see MemoryRegionOps.impl); -ENOMEM.
+ *
+ * Row M-96.
  */
 XBAR_API int xbar_region_set_lock_policy(MemoryRegion *mr,
                                          enum xbar_lock_policy policy);
@@ -285,6 +295,8 @@ XBAR_API MemoryRegion *xbar_access_origin(unsigned n);
  * that has not been destroyed: the wait would have no end; -EDEADLK if @done is
  * NULL where xbar_engine_reclaim() would be; -EINVAL if @mr is not initialised
  * or was destroyed before; -ENOMEM (nothing changed).
+ *
+ * Row M-94.
  */
 XBAR_API int xbar_region_destroy(MemoryRegion *mr,
                                  void (*done)(MemoryRegion *mr, void *opaque),
@@ -312,6 +324,8 @@ XBAR_API int xbar_region_destroy(MemoryRegion *mr,
  * Edits that subscribers make while they are told follow as rounds of their
  * own; if one of those is void, the result is that of the first round all the
  * same. The engine's transaction_void hook is told of every one.
+ *
+ * Row M-69.
  */
 XBAR_API void memory_region_transaction_begin(void);
 XBAR_API int memory_region_transaction_commit(void);
@@ -330,60 +344,75 @@ XBAR_API int xbar_transaction_abort(void);
  * Return: 0; -EBUSY if @subregion has a container already; -ELOOP if that
  * would make a cycle, or nest too deep (XBAR_TREE_MAX_DEPTH); -EINVAL for an
  * alias as @mr, or another engine.
+ *
+ * Row M-02.
  */
 XBAR_API int memory_region_add_subregion(MemoryRegion *mr, hwaddr offset,
                                          MemoryRegion *subregion);
 
-/** memory_region_add_subregion_overlap() - the same, with a @priority */
+/** memory_region_add_subregion_overlap() - the same, with a @priority;
+ * row M-02 */
 XBAR_API int memory_region_add_subregion_overlap(MemoryRegion *mr,
                                                  hwaddr offset,
                                                  MemoryRegion *subregion,
                                                  int priority);
 
-/** memory_region_del_subregion() - take it out; -EINVAL if it is not in @mr */
+/** memory_region_del_subregion() - take it out; -EINVAL if it is not in @mr;
+ * row M-03 */
 XBAR_API int memory_region_del_subregion(MemoryRegion *mr,
                                          MemoryRegion *subregion);
 
-/** memory_region_set_enabled() - a disabled region is as if detached */
+/** memory_region_set_enabled() - a disabled region is as if detached;
+ * row M-07 */
 XBAR_API int memory_region_set_enabled(MemoryRegion *mr, bool enabled);
 
-/** memory_region_set_address() - move it; its order among siblings stays */
+/** memory_region_set_address() - move it; its order among siblings stays;
+ * row M-08 */
 XBAR_API int memory_region_set_address(MemoryRegion *mr, hwaddr addr);
 
 /**
  * memory_region_set_size() - show more or less; RAM behind it stays
  *
  * Return: 0; -EINVAL beyond the memory of a RAM region.
+ *
+ * Rows M-09, M-10.
  */
 XBAR_API int memory_region_set_size(MemoryRegion *mr, uint64_t size);
 
-/** memory_region_set_alias_offset() - move the window; -EINVAL if no alias */
+/** memory_region_set_alias_offset() - move the window; -EINVAL if no alias;
+ * row M-05 */
 XBAR_API int memory_region_set_alias_offset(MemoryRegion *mr, hwaddr offset);
 
 /**
  * memory_region_set_readonly() - allow or forbid writes through @mr
  *
  * On a container or alias it holds for that path only.
+ *
+ * Row M-29.
  */
 XBAR_API int memory_region_set_readonly(MemoryRegion *mr, bool readonly);
 
 /* ---- Asking ------------------------------------------------------------ */
 
-/** memory_region_size() - bytes; UINT64_MAX for 2^64 */
+/** memory_region_size() - bytes; UINT64_MAX for 2^64; rows M-10, M-105 */
 XBAR_API uint64_t memory_region_size(MemoryRegion *mr);
-/** memory_region_name() - lives as long as @mr is initialised */
+/** memory_region_name() - lives as long as @mr is initialised; row M-105 */
 XBAR_API const char *memory_region_name(const MemoryRegion *mr);
 XBAR_API Object *memory_region_owner(MemoryRegion *mr);
-/** memory_region_is_ram() - RAM or ROM, from the allocator or a pointer */
+/** memory_region_is_ram() - RAM or ROM, from the allocator or a pointer;
+ * row M-105 */
 XBAR_API bool memory_region_is_ram(MemoryRegion *mr);
-/** memory_region_is_rom() - RAM that is read-only */
+/** memory_region_is_rom() - RAM that is read-only; row M-105 */
 XBAR_API bool memory_region_is_rom(MemoryRegion *mr);
-/** memory_region_is_mapped() - in a container, or an alias of it is */
+/** memory_region_is_mapped() - in a container, or an alias of it is;
+ * row M-06 */
 XBAR_API bool memory_region_is_mapped(MemoryRegion *mr);
 /**
  * memory_region_get_ram_ptr() - host address of byte 0, through aliases
  *
  * Return: NULL if there is no memory behind @mr. Lives as long as @mr.
+ *
+ * Row M-105.
  */
 XBAR_API void *memory_region_get_ram_ptr(MemoryRegion *mr);
 
