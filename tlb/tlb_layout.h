@@ -30,7 +30,7 @@ extern "C" {
 #define TLB_PAGE_MASK (~(TLB_PAGE_SIZE - 1))
 #define TLB_L1_BITS   8 /* 256 entries x 32 bytes: a context fits in L1D */
 #define TLB_L1_SIZE   (1 << TLB_L1_BITS)
-#define TLB_CONTEXTS  8 /* translation regimes that exist side by side */
+#define TLB_CONTEXTS  12 /* translation regimes that exist side by side */
 
 /** Kinds of access; the index of an entry's tags. */
 enum xbar_tlb_access {

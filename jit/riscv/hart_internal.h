@@ -52,15 +52,21 @@ enum riscv_priv {
 
 /*
  * TLB contexts. MXR matters in U-mode, too; M-mode is never translated. MPRV
- * only changes which context data accesses use.
+ * only changes which context data accesses use. Fetches have contexts of their
+ * own, so that data whose pages share a slot with the code's does not take it
+ * away: each return and each indirect jump looks there.
  */
 enum riscv_context {
     CTX_M = 0,
     CTX_U = 1,
     CTX_U_MXR = 2,
     CTX_S = 3, /* + 1 if SUM, + 2 if MXR */
-    CTX_COUNT = 7,
-    CTX_TRANSLATED = ((1u << CTX_COUNT) - 1) & ~1u, /* all but M */
+    CTX_FETCH_M = 7,
+    CTX_FETCH_U = 8,
+    CTX_FETCH_S = 9,
+    CTX_COUNT = 10,
+    CTX_TRANSLATED = ((1u << CTX_COUNT) - 1) & /* all but M's */
+                     ~(1u << CTX_M | 1u << CTX_FETCH_M),
 };
 
 /* Why the engine must look up from the guest's code; see hart->attention. */

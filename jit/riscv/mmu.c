@@ -65,6 +65,9 @@ static const struct regime regimes[CTX_COUNT] = {
     [CTX_S + 1] = { PRIV_S, true, false },
     [CTX_S + 2] = { PRIV_S, false, true },
     [CTX_S + 3] = { PRIV_S, true, true },
+    [CTX_FETCH_M] = { PRIV_M, false, false },
+    [CTX_FETCH_U] = { PRIV_U, false, false },
+    [CTX_FETCH_S] = { PRIV_S, false, false },
 };
 
 /* How a walk, or a step of one, ends. */
@@ -361,7 +364,7 @@ int riscv__walk(void *opaque, unsigned context, uint64_t va,
     enum outcome outcome;
 
     xbar_assert(context < CTX_COUNT);
-    if (context == CTX_M || walk.levels == 0) {
+    if (walk.levels == 0 || regime->priv == PRIV_M) {
         outcome = walk_bare(hart, regime->priv, va, access, result);
     } else {
         outcome = walk_tables(&walk, result);

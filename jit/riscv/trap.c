@@ -29,10 +29,7 @@ static unsigned previous_mode(const struct xbar_riscv_hart *hart)
 
 /* ---- Contexts ---------------------------------------------------------- */
 
-/*
- * The context of data accesses of mode @priv. Fetches look at neither SUM nor
- * MXR, so they use the context of the mode with both off.
- */
+/* The context of data accesses of mode @priv. */
 static uint8_t context_of(const struct xbar_riscv_hart *hart, unsigned priv)
 {
     bool mxr = has_status(hart, MSTATUS_MXR);
@@ -49,7 +46,8 @@ static uint8_t context_of(const struct xbar_riscv_hart *hart, unsigned priv)
 
 void riscv__update_contexts(struct xbar_riscv_hart *hart)
 {
-    static const uint8_t fetch[] = { CTX_U, CTX_S, CTX_S, CTX_M };
+    static const uint8_t fetch[] = { CTX_FETCH_U, CTX_FETCH_S, CTX_FETCH_S,
+                                     CTX_FETCH_M };
     unsigned data_priv = hart->priv;
 
     if (hart->priv == PRIV_M && has_status(hart, MSTATUS_MPRV)) {

@@ -61,7 +61,8 @@ static unsigned expected_data_context(unsigned priv, uint64_t status)
 /* The contexts fit mode and mstatus. */
 static void check_contexts(void)
 {
-    static const unsigned fetch[] = { 1, 3, 99, 0 };
+    static const unsigned fetch[] = { CTX_FETCH_U, CTX_FETCH_S, 0,
+                                      CTX_FETCH_M };
     const struct xbar_riscv_hart *hart = rig.hart;
 
     assert_int_equal(hart->fetch_context, fetch[hart->priv]);
