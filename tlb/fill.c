@@ -121,6 +121,24 @@ static void set_entry(TLBEntry *entry, const TLBInfo *info, unsigned hits)
         hits ? info->phys + info->section->host_delta - info->page : 0;
 }
 
+/* What the walker says of @va, or would. Return: 0, or its fault code. */
+static int find_page(SoftTLB *tlb, unsigned context, uint64_t va,
+                     enum xbar_tlb_access access, struct xbar_tlb_walk *walk)
+{
+    int code;
+
+    if (tlb__l2_find(tlb, context, va, access, walk)) {
+        tlb->stats.l2_hits++;
+        return 0;
+    }
+    tlb->stats.walks++;
+    code = tlb->config.walk(tlb->config.walk_opaque, context, va, access, walk);
+    if (code == 0) {
+        tlb__l2_put(tlb, context, va, walk);
+    }
+    return code;
+}
+
 int tlb__fill(SoftTLB *tlb, unsigned context, uint64_t va,
               enum xbar_tlb_access access)
 {
@@ -130,9 +148,7 @@ int tlb__fill(SoftTLB *tlb, unsigned context, uint64_t va,
     int code;
 
     xbar_assert(xbar_rcu_read_held());
-    tlb->stats.walks++;
-    code =
-        tlb->config.walk(tlb->config.walk_opaque, context, va, access, &walk);
+    code = find_page(tlb, context, va, access, &walk);
     if (code) {
         return tlb__fault(tlb, va, code, MEMTX_OK);
     }

@@ -72,8 +72,19 @@ void tlb_flush(SoftTLB *tlb, unsigned contexts)
     for (unsigned context = 0; context < TLB_CONTEXTS; context++) {
         if (contexts & (1u << context)) {
             clear_context(tlb, context);
+            tlb__l2_flush(tlb, context);
         }
     }
+}
+
+void tlb_switch_asid(SoftTLB *tlb, unsigned contexts, uint16_t asid)
+{
+    for (unsigned context = 0; context < TLB_CONTEXTS; context++) {
+        if (contexts & (1u << context)) {
+            clear_context(tlb, context);
+        }
+    }
+    tlb->asid = asid;
 }
 
 void tlb_flush_page(SoftTLB *tlb, unsigned contexts, uint64_t va)
@@ -84,10 +95,14 @@ void tlb_flush_page(SoftTLB *tlb, unsigned contexts, uint64_t va)
     for (unsigned context = 0; context < TLB_CONTEXTS; context++) {
         const TLBInfo *info = &tlb->info[context][index];
 
-        if ((contexts & (1u << context)) && (info->flags & TLB_INFO_VALID) &&
+        if (!(contexts & (1u << context))) {
+            continue;
+        }
+        if ((info->flags & TLB_INFO_VALID) &&
             info->page == (va & TLB_PAGE_MASK)) {
             clear_slot(tlb, context, index);
         }
+        tlb__l2_flush_page(tlb, context, va);
     }
 }
 
@@ -126,6 +141,7 @@ void tlb_flush_asid(SoftTLB *tlb, unsigned contexts, uint16_t asid)
     for (unsigned context = 0; context < TLB_CONTEXTS; context++) {
         if (contexts & (1u << context)) {
             sweep(tlb, context, belongs_to_asid, &asid);
+            tlb__l2_flush(tlb, context); /* of all ids: it has no lists */
         }
     }
 }

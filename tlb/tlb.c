@@ -39,6 +39,8 @@
 
 int tlb_init(SoftTLB *tlb, const struct xbar_tlb_config *config)
 {
+    int err;
+
     if (!config->as || !config->walk) {
         return -EINVAL;
     }
@@ -51,13 +53,21 @@ int tlb_init(SoftTLB *tlb, const struct xbar_tlb_config *config)
     tlb->asid = 0;
     tlb->lent = NULL;
     tlb->entered = false;
-    return tlb__inbox_open(tlb);
+    err = tlb__l2_open(tlb);
+    if (err == 0) {
+        err = tlb__inbox_open(tlb);
+        if (err != 0) {
+            tlb__l2_close(tlb);
+        }
+    }
+    return err;
 }
 
 void tlb_destroy(SoftTLB *tlb)
 {
     xbar_assert(!tlb->entered);
     tlb__inbox_close(tlb);
+    tlb__l2_close(tlb);
 }
 
 void tlb_enter(SoftTLB *tlb)

@@ -109,6 +109,7 @@ struct xbar_tlb_config {
 
 struct xbar_tlb_stats {
     uint64_t walks;      /* fills that called the walker */
+    uint64_t l2_hits;    /* fills that knew what it would say */
     uint64_t slow;       /* accesses that left the inline path, MMIO included */
     uint64_t mmio_reads; /* that reached dispatch; a split access is several */
     uint64_t mmio_writes;
@@ -124,6 +125,7 @@ struct xbar_tlb_fault {
     MemTxResult result; /* the bus's, or MEMTX_OK */
 };
 
+struct xbar_tlb_l2;    /* what walks found; private to tlb/ */
 struct xbar_tlb_inbox; /* what other threads posted; private to tlb/ */
 
 /**
@@ -137,6 +139,7 @@ typedef struct SoftTLB {
     struct xbar_tlb_stats stats;
     struct xbar_tlb_config config;
     struct xbar_tlb_inbox *inbox;
+    struct xbar_tlb_l2 *l2; /* NULL: none */
     /* Slots filled since a context was last cleared: clearing walks the list
      * while it is short, and the whole table once it has overflowed. */
     uint16_t filled[TLB_CONTEXTS];
@@ -194,6 +197,16 @@ XBAR_API void tlb_protect_code(SoftTLB *tlb, uint64_t host);
 
 /** A set of contexts: bit n is context n. */
 #define TLB_ALL_CONTEXTS ((1u << TLB_CONTEXTS) - 1)
+
+/**
+ * tlb_switch_asid() - go on with another address-space id
+ * @contexts: those in which it matters
+ *
+ * Their entries leave the first level, which does not tell ids apart. What is
+ * known of other ids and of this one stays in the second, so a caller that
+ * gives an id to another address space flushes it with tlb_flush_asid().
+ */
+XBAR_API void tlb_switch_asid(SoftTLB *tlb, unsigned contexts, uint16_t asid);
 
 /** tlb_flush() - drop all of @contexts; a device callback may call it, too */
 XBAR_API void tlb_flush(SoftTLB *tlb, unsigned contexts);

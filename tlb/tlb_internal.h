@@ -5,6 +5,7 @@
  *   tlb.c      life cycle; enter, leave, safe point
  *   access.c   accesses that did not hit inline
  *   fill.c     walk, view lookup, which tags may hit
+ *   l2.c       what walks found, for longer than the entries last
  *   flush.c    dropping entries (owner thread)
  *   inbox.c    what other threads ask to be dropped
  */
@@ -56,6 +57,21 @@ void tlb__stored_by_host(SoftTLB *tlb);
 
 /* Record a fault. Return: nonzero, the walker's code if there is one. */
 int tlb__fault(SoftTLB *tlb, uint64_t va, int code, MemTxResult result);
+
+/* ---- l2.c -------------------------------------------------------------- */
+
+/* Without one while an entry at a time is all there may be. -ENOMEM. */
+int tlb__l2_open(SoftTLB *tlb) XBAR_MUST_CHECK;
+void tlb__l2_close(SoftTLB *tlb);
+
+/* What a walk of the page of @va found, if that grants @access. */
+bool tlb__l2_find(SoftTLB *tlb, unsigned context, uint64_t va,
+                  enum xbar_tlb_access access, struct xbar_tlb_walk *walk);
+void tlb__l2_put(SoftTLB *tlb, unsigned context, uint64_t va,
+                 const struct xbar_tlb_walk *walk);
+
+void tlb__l2_flush(SoftTLB *tlb, unsigned context);
+void tlb__l2_flush_page(SoftTLB *tlb, unsigned context, uint64_t va);
 
 /* ---- flush.c ----------------------------------------------------------- */
 

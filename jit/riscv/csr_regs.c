@@ -278,14 +278,16 @@ void riscv__csr_set_satp(struct xbar_riscv_hart *hart, unsigned csr,
                          uint64_t value)
 {
     uint64_t mode = value >> SATP_MODE_SHIFT;
+    uint64_t old;
 
     (void)csr;
     if ((mode != 0 && mode != SATP_SV39 && mode != SATP_SV48) ||
         value == hart->satp) {
         return;
     }
+    old = hart->satp;
     hart->satp = value;
-    riscv__satp_changed(hart);
+    riscv__satp_changed(hart, old);
 }
 
 uint64_t riscv__csr_pmpcfg(struct xbar_riscv_hart *hart, unsigned csr)

@@ -185,6 +185,8 @@ struct riscv_superpages {
     uint64_t set[(1 << SUPERPAGE_HASH_BITS) / 64];
 };
 
+#define SATPS_KNOWN 64 /* address-space ids told apart; others flush */
+
 /* The host clock as ticks; see clock.c. */
 struct riscv_clock {
     uint64_t base_ns; /* host time when the source was 0 */
@@ -245,6 +247,7 @@ struct xbar_riscv_hart {
     uint8_t retiring;
     struct riscv_pmp pmp;
     struct riscv_superpages superpages;
+    uint64_t satp_of_asid[SATPS_KNOWN]; /* by id: what the TLB may hold */
 
     /* Time: see clock.c. */
     struct riscv_clock clock;
@@ -423,7 +426,7 @@ bool riscv__sfence_vma(struct xbar_riscv_hart *hart, unsigned rs1, unsigned rs2)
     XBAR_MUST_CHECK;
 
 /* satp changed: drop what the old one translated. */
-void riscv__satp_changed(struct xbar_riscv_hart *hart);
+void riscv__satp_changed(struct xbar_riscv_hart *hart, uint64_t old);
 
 /* Drop everything, M-mode's entries as well. */
 void riscv__flush_tlb(struct xbar_riscv_hart *hart);

@@ -395,11 +395,25 @@ bool riscv__sfence_vma(struct xbar_riscv_hart *hart, unsigned rs1, unsigned rs2)
     return true;
 }
 
-/* The TLB's probe compares no address-space id, so a new one starts empty. */
-void riscv__satp_changed(struct xbar_riscv_hart *hart)
+/*
+ * What was cached under the address-space id that is current now is good if it
+ * was of these tables: with another root under the same id, software owes an
+ * sfence.vma that not all of it pays. Going to bare and back owes none.
+ */
+void riscv__satp_changed(struct xbar_riscv_hart *hart, uint64_t old)
 {
-    flush_contexts(hart, CTX_TRANSLATED);
-    tlb_set_asid(&hart->tlb, hart->satp >> SATP_ASID_SHIFT & SATP_ASID_MASK);
+    uint16_t asid = hart->satp >> SATP_ASID_SHIFT & SATP_ASID_MASK;
+    uint64_t *known = &hart->satp_of_asid[asid % SATPS_KNOWN];
+    bool is_known = *known == hart->satp && old != hart->satp &&
+                    (old ^ hart->satp) >> SATP_MODE_SHIFT == 0;
+
+    *known = hart->satp;
+    if (is_known) {
+        tlb_switch_asid(&hart->tlb, CTX_TRANSLATED, asid);
+    } else {
+        flush_contexts(hart, CTX_TRANSLATED);
+        tlb_set_asid(&hart->tlb, asid);
+    }
 }
 
 void riscv__flush_tlb(struct xbar_riscv_hart *hart)
