@@ -50,6 +50,10 @@ RULES = [(re.compile(pattern + "$"), floor, peers) for pattern, floor, peers in 
     (r"lookup/.*", LOAD, []),
     (r"commit/enable/(\d{1,4})", MUTEX, [r"unicorn/map_mmio/\1", r"kvm/slot/\1"]),
     (r"commit/.*", MUTEX, []),
+    (r"flatview/lookup/random/.*", "flatview/floor/64MiB", []),
+    (r"flatview/lookup/.*", LOAD, []),
+    (r"flatview/floor/.*", None, []),
+    (r"flatview/.*", MUTEX, []),
 
     (r"latency/.*mmio.*", CALL, []),
     (r"latency/(nothing|commit.*)", None, []),
@@ -109,6 +113,13 @@ BARS = {
     "lookup/hot/1000000": 25,
     "commit/enable/1000000": 3000,
     "code/translate_alu": 200,
+    "flatview/commit/10": 300,
+    "flatview/commit/10000": 600,
+    "flatview/commit/1000000": 3000,
+    "flatview/build/each/4000": 1000,
+    "flatview/build/bulk/1000000": 2000,
+    "flatview/lookup/hot/64": 5,
+    "flatview/lookup/hot/1000000": 25,
 }
 
 # The same for guests, as the ratio of a class to QEMU.
@@ -122,6 +133,7 @@ AREAS = {
     "regions": "Among many regions",
     "lookup": "FlatView: lookup",
     "commit": "FlatView: one change",
+    "flatview": "FlatView: against its bars",
     "latency": "Single operations",
     "tlb": "Soft-TLB",
     "emit": "Accesses from emitted code",
