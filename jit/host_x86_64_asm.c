@@ -50,7 +50,30 @@ static bool fits_int8(int64_t value)
     return value == (int8_t)value;
 }
 
-static void put_memory(struct code_buf *b, unsigned reg, struct x86_rm m)
+/*
+ * The functions below write at @p and return where the next byte goes: a
+ * cursor inside *b would be stored and loaded again around each byte, as a byte
+ * may lie anywhere.
+ */
+static inline uint8_t *put8(uint8_t *p, unsigned byte)
+{
+    *p = (uint8_t)byte;
+    return p + 1;
+}
+
+static inline uint8_t *put32(uint8_t *p, uint32_t value)
+{
+    memcpy(p, &value, sizeof(value));
+    return p + sizeof(value);
+}
+
+static inline uint8_t *put64(uint8_t *p, uint64_t value)
+{
+    memcpy(p, &value, sizeof(value));
+    return p + sizeof(value);
+}
+
+static uint8_t *put_memory(uint8_t *p, unsigned reg, struct x86_rm m)
 {
     bool needs_sib = m.index != X86_NO_INDEX || (m.base & 7) == RSP;
     unsigned mod = 2;
@@ -60,28 +83,28 @@ static void put_memory(struct code_buf *b, unsigned reg, struct x86_rm m)
     } else if (fits_int8(m.disp)) {
         mod = 1;
     }
-    code_buf__put8(b, (uint8_t)(mod << 6 | (reg & 7) << 3 |
-                                (needs_sib ? RSP : m.base & 7)));
+    p = put8(p, (mod << 6 | (reg & 7) << 3 | (needs_sib ? RSP : m.base & 7)));
     if (needs_sib) {
         unsigned index = m.index == X86_NO_INDEX ? RSP : m.index & 7;
 
-        code_buf__put8(
-            b, (uint8_t)(m.scale_log2 << 6 | index << 3 | (m.base & 7)));
+        p = put8(p, (m.scale_log2 << 6 | index << 3 | (m.base & 7)));
     }
     if (mod == 1) {
-        code_buf__put8(b, (uint8_t)m.disp);
+        p = put8(p, (unsigned)m.disp);
     } else if (mod == 2) {
-        code_buf__put32(b, (uint32_t)m.disp);
+        p = put32(p, (uint32_t)m.disp);
     }
+    return p;
 }
 
-static void put_modrm(struct code_buf *b, unsigned reg, struct x86_rm rm)
+static uint8_t *put_modrm(uint8_t *p, unsigned reg, struct x86_rm rm)
 {
     if (rm.is_reg) {
-        code_buf__put8(b, (uint8_t)(3 << 6 | (reg & 7) << 3 | (rm.base & 7)));
+        p = put8(p, (3 << 6 | (reg & 7) << 3 | (rm.base & 7)));
     } else {
-        put_memory(b, reg, rm);
+        p = put_memory(p, reg, rm);
     }
+    return p;
 }
 
 /* spl, bpl, sil and dil are only byte registers under a REX prefix. */
@@ -126,76 +149,78 @@ static unsigned vex_prefix(const struct x86_row *row)
     }
 }
 
-static void put_vex(struct code_buf *b, const struct x86_row *row,
-                    const struct x86_operands *o, unsigned reg)
+static uint8_t *put_vex(uint8_t *p, const struct x86_row *row,
+                        const struct x86_operands *o, unsigned reg)
 {
     unsigned w = o->width == 8;
     unsigned reg2 = row->form == X86_FORM_RMV ? 0 : o->reg2;
 
-    code_buf__put8(b, 0xc4);
-    code_buf__put8(b, (uint8_t)((~rex_bits(o, reg) & 7) << 5 | vex_map(row)));
-    code_buf__put8(b, (uint8_t)(w << 7 | (~reg2 & 15) << 3 | vex_prefix(row)));
+    p = put8(p, 0xc4);
+    p = put8(p, ((~rex_bits(o, reg) & 7) << 5 | vex_map(row)));
+    p = put8(p, (w << 7 | (~reg2 & 15) << 3 | vex_prefix(row)));
+    return p;
 }
 
-static void put_prefixes(struct code_buf *b, const struct x86_row *row,
-                         const struct x86_operands *o, unsigned reg)
+static uint8_t *put_prefixes(uint8_t *p, const struct x86_row *row,
+                             const struct x86_operands *o, unsigned reg)
 {
     unsigned rex = rex_bits(o, reg);
 
     if (row->flags & X86_VEX) {
-        put_vex(b, row, o, reg);
-        return;
+        return put_vex(p, row, o, reg);
     }
     if (row->flags & X86_LOCK) {
-        code_buf__put8(b, 0xf0);
+        p = put8(p, 0xf0);
     }
     if (o->width == 2) {
-        code_buf__put8(b, 0x66);
+        p = put8(p, 0x66);
     }
     if (row->opcode > 0xffff) {
-        code_buf__put8(b, (uint8_t)(row->opcode >> 16));
+        p = put8(p, (row->opcode >> 16));
     }
     rex |= o->width == 8 && !(row->flags & X86_D64) ? 8 : 0;
     if (rex || byte_needs_rex(row, o)) {
-        code_buf__put8(b, (uint8_t)(0x40 | rex));
+        p = put8(p, (0x40 | rex));
     }
+    return p;
 }
 
-static void put_opcode(struct code_buf *b, const struct x86_row *row,
-                       unsigned add)
+static uint8_t *put_opcode(uint8_t *p, const struct x86_row *row, unsigned add)
 {
     if (row->opcode > 0xff && !(row->flags & X86_VEX)) {
-        code_buf__put8(b, (uint8_t)(row->opcode >> 8));
+        p = put8(p, (row->opcode >> 8));
     }
-    code_buf__put8(b, (uint8_t)(row->opcode + add));
+    p = put8(p, (row->opcode + add));
+    return p;
 }
 
-static void put_immediate(struct code_buf *b, const struct x86_row *row,
-                          const struct x86_operands *o)
+static uint8_t *put_immediate(uint8_t *p, const struct x86_row *row,
+                              const struct x86_operands *o)
 {
     switch ((enum x86_form)row->form) {
     case X86_FORM_MI8:
     case X86_FORM_RMV:
         xbar_assert(row->flags & X86_UIMM ? o->imm >= 0 && o->imm < 64
                                           : fits_int8(o->imm));
-        code_buf__put8(b, (uint8_t)o->imm);
+        p = put8(p, (unsigned)o->imm);
         break;
     case X86_FORM_OI:
         if (o->width == 8) {
-            code_buf__put64(b, (uint64_t)o->imm);
+            p = put64(p, (uint64_t)o->imm);
             break;
         }
-        code_buf__put32(b, (uint32_t)o->imm);
+        p = put32(p, (uint32_t)o->imm);
         break;
     case X86_FORM_MI:
     case X86_FORM_RMI:
     case X86_FORM_REL:
         xbar_assert(o->imm == (int32_t)o->imm);
-        code_buf__put32(b, (uint32_t)o->imm);
+        p = put32(p, (uint32_t)o->imm);
         break;
     default:
         break;
     }
+    return p;
 }
 
 static bool form_has_modrm(enum x86_form form)
@@ -216,6 +241,7 @@ void x86__emit(struct code_buf *b, enum x86_op op,
     struct x86_operands o = *operands;
     unsigned reg = form_has_digit(row->form) ? row->digit : o.reg;
     unsigned add = row->flags & X86_CC ? o.cc : 0;
+    uint8_t *p;
 
     xbar_assert(row->widths & o.width);
     xbar_assert(!(row->flags & X86_MEMONLY && o.rm.is_reg));
@@ -232,12 +258,12 @@ void x86__emit(struct code_buf *b, enum x86_op op,
         o.rm = x86_r(0);
         reg = 0;
     }
-    put_prefixes(b, row, &o, reg);
-    put_opcode(b, row, add);
+    p = put_prefixes(b->cur, row, &o, reg);
+    p = put_opcode(p, row, add);
     if (form_has_modrm(row->form)) {
-        put_modrm(b, reg, o.rm);
+        p = put_modrm(p, reg, o.rm);
     }
-    put_immediate(b, row, &o);
+    b->cur = put_immediate(p, row, &o);
 }
 
 /* ---- Shorthands -------------------------------------------------------- */

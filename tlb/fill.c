@@ -110,8 +110,12 @@ static unsigned inline_prot(const SoftTLB *tlb, const TLBInfo *info)
     return prot;
 }
 
-static void set_entry(TLBEntry *entry, const TLBInfo *info, unsigned hits)
+/* Make the tags of a slot say what its info allows. */
+static void set_entry(SoftTLB *tlb, unsigned context, unsigned index)
 {
+    const TLBInfo *info = &tlb->info[context][index];
+    TLBEntry *entry = &tlb->l1[context][index];
+    unsigned hits = inline_prot(tlb, info);
     uint64_t miss = info->page ^ TLB_PAGE_SIZE;
 
     entry->tag[TLB_READ] = hits & TLB_PROT_READ ? info->page : miss;
@@ -119,6 +123,9 @@ static void set_entry(TLBEntry *entry, const TLBInfo *info, unsigned hits)
     entry->tag[TLB_EXEC] = hits & TLB_PROT_EXEC ? info->page : miss;
     entry->addend =
         hits ? info->phys + info->section->host_delta - info->page : 0;
+    if (hits & TLB_PROT_WRITE) {
+        tlb__note_granted(tlb, context, index);
+    }
 }
 
 /* What the walker says of @va, or would. Return: 0, or its fault code. */
@@ -165,7 +172,7 @@ int tlb__fill(SoftTLB *tlb, unsigned context, uint64_t va,
     info->flags =
         (uint8_t)(TLB_INFO_VALID | (walk.global ? TLB_INFO_GLOBAL : 0) |
                   (info->section ? 0 : TLB_INFO_SUBPAGE));
-    set_entry(&tlb->l1[context][index], info, inline_prot(tlb, info));
+    set_entry(tlb, context, index);
     return 0;
 }
 
@@ -190,8 +197,7 @@ bool tlb__begin_store(SoftTLB *tlb, unsigned context, uint64_t va, hwaddr phys,
     /* What was told may have flushed, and filling a store's second page may
      * have dropped its first: an entry that is gone stays gone. */
     if (tlb__grants(info, va, TLB_WRITE)) {
-        set_entry(&tlb->l1[context][tlb_index(va)], info,
-                  inline_prot(tlb, info));
+        set_entry(tlb, context, tlb_index(va));
     }
     return is_logged;
 }

@@ -204,6 +204,17 @@ static bool lies_anywhere(const TLBEntry *entry, const TLBInfo *info,
     return true;
 }
 
+static void protect_slot(SoftTLB *tlb, unsigned context, unsigned index,
+                         protect_fn *named, uint64_t host)
+{
+    const TLBInfo *info = &tlb->info[context][index];
+    TLBEntry *entry = &tlb->l1[context][index];
+
+    if (stores_inline(entry, info) && named(entry, info, host)) {
+        entry->tag[TLB_WRITE] = info->page ^ TLB_PAGE_SIZE;
+    }
+}
+
 static void protect_context(SoftTLB *tlb, unsigned context, protect_fn *named,
                             uint64_t host)
 {
@@ -211,13 +222,8 @@ static void protect_context(SoftTLB *tlb, unsigned context, protect_fn *named,
     unsigned count = listed ? tlb->filled[context] : TLB_L1_SIZE;
 
     for (unsigned i = 0; i < count; i++) {
-        unsigned index = listed ? tlb->fill_list[context][i] : i;
-        const TLBInfo *info = &tlb->info[context][index];
-        TLBEntry *entry = &tlb->l1[context][index];
-
-        if (stores_inline(entry, info) && named(entry, info, host)) {
-            entry->tag[TLB_WRITE] = info->page ^ TLB_PAGE_SIZE;
-        }
+        protect_slot(tlb, context, listed ? tlb->fill_list[context][i] : i,
+                     named, host);
     }
 }
 
@@ -273,11 +279,53 @@ void tlb__recheck_dirty(SoftTLB *tlb, bool marks)
     }
 }
 
+/*
+ * A guest that patches code takes and loses the write tag of one page again
+ * and again. After a page was cleared of tags, only those given since can be of
+ * it, and while these are few, looking at their slots is enough:
+ *
+ *   cleared   | host, count of grants |  ...      one place a page, by its
+ *                        |                        number
+ *   slot      . . . . . .x y z|                   since: y, z
+ */
+static bool protect_lately_given(SoftTLB *tlb, uint64_t host, uint64_t since)
+{
+    struct xbar_tlb_grants *grants = &tlb->grants;
+
+    if (grants->count - since > TLB_GRANTS) {
+        return false;
+    }
+    for (uint64_t i = since; i < grants->count; i++) {
+        unsigned context = grants->slot[i % TLB_GRANTS].context;
+        unsigned index = grants->slot[i % TLB_GRANTS].index;
+
+        protect_slot(tlb, context, index, lies_at, host);
+    }
+    return true;
+}
+
 void tlb_protect_code(SoftTLB *tlb, uint64_t host)
 {
-    for (unsigned context = 0; context < TLB_CONTEXTS; context++) {
-        protect_context(tlb, context, lies_at, host);
+    struct xbar_tlb_grants *grants = &tlb->grants;
+    unsigned place = (unsigned)(host >> TLB_PAGE_BITS) % TLB_PROTECTED;
+
+    if (grants->cleared[place].host != host ||
+        !protect_lately_given(tlb, host, grants->cleared[place].count)) {
+        for (unsigned context = 0; context < TLB_CONTEXTS; context++) {
+            protect_context(tlb, context, lies_at, host);
+        }
     }
+    grants->cleared[place].host = host;
+    grants->cleared[place].count = grants->count;
+}
+
+void tlb__note_granted(SoftTLB *tlb, unsigned context, unsigned index)
+{
+    struct xbar_tlb_grants *grants = &tlb->grants;
+    uint64_t place = grants->count++ % TLB_GRANTS;
+
+    grants->slot[place].context = (uint8_t)context;
+    grants->slot[place].index = (uint8_t)index;
 }
 
 void tlb__protect_all(SoftTLB *tlb)

@@ -52,6 +52,7 @@ int tlb_init(SoftTLB *tlb, const struct xbar_tlb_config *config)
     tlb->config = *config;
     tlb->asid = 0;
     tlb->lent = NULL;
+    tlb->grants = (struct xbar_tlb_grants){ 0 };
     tlb->entered = false;
     err = tlb__l2_open(tlb);
     if (err == 0) {

@@ -125,6 +125,22 @@ struct xbar_tlb_fault {
     MemTxResult result; /* the bus's, or MEMTX_OK */
 };
 
+/* Write tags given lately, and pages that were cleared of them: see flush.c. */
+#define TLB_GRANTS    16
+#define TLB_PROTECTED 16
+
+struct xbar_tlb_grants {
+    uint64_t count; /* ever */
+    struct {
+        uint8_t context;
+        uint8_t index;
+    } slot[TLB_GRANTS]; /* of the last that many, a ring */
+    struct {
+        uint64_t host;  /* 0: none */
+        uint64_t count; /* when no tag was left of it */
+    } cleared[TLB_PROTECTED];
+};
+
 struct xbar_tlb_l2;    /* what walks found; private to tlb/ */
 struct xbar_tlb_inbox; /* what other threads posted; private to tlb/ */
 
@@ -140,6 +156,7 @@ typedef struct SoftTLB {
     struct xbar_tlb_config config;
     struct xbar_tlb_inbox *inbox;
     struct xbar_tlb_l2 *l2; /* NULL: none */
+    struct xbar_tlb_grants grants;
     /* Slots filled since a context was last cleared: clearing walks the list
      * while it is short, and the whole table once it has overflowed. */
     uint16_t filled[TLB_CONTEXTS];

@@ -84,6 +84,9 @@ void tlb__clear_table(SoftTLB *tlb, unsigned context);
 /* A slot is about to be filled: remember it for the next clearing. */
 void tlb__note_filled(SoftTLB *tlb, unsigned context, unsigned index);
 
+/* A slot got a write tag that hits. */
+void tlb__note_granted(SoftTLB *tlb, unsigned context, unsigned index);
+
 /* tlb_protect_code() of everything. */
 void tlb__protect_all(SoftTLB *tlb);
 

@@ -57,16 +57,40 @@ bool riscv__find_source(struct xbar_riscv_hart *hart, struct riscv_source *s)
     return true;
 }
 
+static void copy_parcel(const uint8_t *host, uint8_t *to)
+{
+    uint16_t next = (uint16_t)parcel(host);
+
+    memcpy(to, &next, sizeof(next));
+}
+
+/* No parcel is torn: aligned words hold whole ones. */
+static void copy_parcels(const uint8_t *host, unsigned size, uint8_t *bytes)
+{
+    unsigned i = 0;
+
+    for (; i < size && (uintptr_t)(host + i) % sizeof(uint64_t) != 0; i += 2) {
+        copy_parcel(host + i, bytes + i);
+    }
+    for (; i + sizeof(uint64_t) <= size; i += sizeof(uint64_t)) {
+        uint64_t word = tlb_ram_load(host + i, 3);
+
+        memcpy(bytes + i, &word, sizeof(word));
+    }
+    for (; i < size; i += 2) {
+        copy_parcel(host + i, bytes + i);
+    }
+}
+
 /* The bytes of a block, taken together from its pages. */
 static void copy_bytes(const struct riscv_source *s, unsigned size,
                        uint8_t *bytes)
 {
-    for (unsigned i = 0; i < size; i += 2) {
-        uint16_t next =
-            (uint16_t)(i == 2 && s->host2 != NULL ? parcel(s->host2)
-                                                  : parcel(s->host + i));
+    unsigned first = s->host2 != NULL && size > 2 ? 2 : size;
 
-        memcpy(bytes + i, &next, sizeof(next));
+    copy_parcels(s->host, first, bytes);
+    if (first < size) {
+        copy_parcels(s->host2, size - first, bytes + first);
     }
 }
 

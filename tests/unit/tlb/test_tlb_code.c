@@ -276,6 +276,69 @@ static void entering_protects_first(void **state)
     world_free(world);
 }
 
+/* Does any entry take stores to RAM page @page inline? */
+static bool any_takes_stores(const struct world *world, unsigned page)
+{
+    uint64_t host = (uintptr_t)world->bytes[RAM] + page * PAGE;
+
+    for (unsigned context = 0; context < TLB_CONTEXTS; context++) {
+        for (unsigned index = 0; index < TLB_L1_SIZE; index++) {
+            const TLBEntry *entry = &world->tlb.l1[context][index];
+            uint64_t va = entry->tag[TLB_WRITE];
+
+            if (tlb_index(va) == index && va + entry->addend == host) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/*
+ * 16 pages of RAM, each at three addresses, stored to in three contexts in
+ * random order, with few stores or many between two times that one is
+ * protected: however little was looked at, no tag of it is left, and the
+ * others' stay.
+ */
+static void protecting_again_and_again(void **state)
+{
+    struct translator translator;
+    struct world *world = world_with(&translator, 0x80002000);
+    uint64_t seed = 20;
+
+    (void)state;
+    translator.has_code = false;
+    for (unsigned i = 0; i < 48; i++) {
+        world_map(world, (uint64_t)i << 20 | (uint64_t)i << 12,
+                  0x80000000 + i % 16 * PAGE, PROT_RWX);
+    }
+    for (unsigned round = 0; round < 20000; round++) {
+        unsigned stores = (unsigned)next_random(&seed) % 24;
+        unsigned page = (unsigned)(next_random(&seed) >> 8) % 4;
+        unsigned other = (unsigned)next_random(&seed) % 48;
+
+        for (unsigned i = 0; i < stores; i++) {
+            uint64_t at = (next_random(&seed) >> 8) % 48;
+
+            assert_int_equal(
+                world_store(world, (unsigned)at % 3, at << 20 | at << 12, 3, i),
+                0);
+        }
+        tlb_protect_code(&world->tlb,
+                         (uintptr_t)world->bytes[RAM] + page * PAGE);
+        assert_false(any_takes_stores(world, page));
+        if (other % 16 != page) {
+            uint64_t va = (uint64_t)other << 20 | (uint64_t)other << 12;
+
+            assert_int_equal(world_store(world, 0, va, 3, 1), 0);
+            tlb_protect_code(&world->tlb,
+                             (uintptr_t)world->bytes[RAM] + page * PAGE);
+            assert_true(any_takes_stores(world, other % 16));
+        }
+    }
+    world_free(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -289,6 +352,7 @@ int main(void)
         cmocka_unit_test(a_post_protects_at_the_safe_point),
         cmocka_unit_test(posts_beyond_the_room_protect_all),
         cmocka_unit_test(entering_protects_first),
+        cmocka_unit_test(protecting_again_and_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
