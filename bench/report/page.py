@@ -48,8 +48,9 @@ def ram_plot(found):
 
 def lookup_plot(found):
     series = {
-        "hot": by_count(found, "lookup/hot"),
-        "random": by_count(found, "lookup/random"),
+        pattern: sorted(by_count(found, f"lookup/{pattern}")
+                        + by_count(found, f"flatview/lookup/{pattern}"))
+        for pattern in ("hot", "random")
     }
     return plots.lines("lookup", "FlatView lookup, by number of regions",
                        "which section decodes an address", series, "regions")
@@ -57,7 +58,8 @@ def lookup_plot(found):
 
 def commit_plot(found):
     series = {
-        "xbar": by_count(found, "commit/enable"),
+        "xbar, any change": by_count(found, "flatview/commit"),
+        "xbar, one device": by_count(found, "commit/enable"),
         "Unicorn, devices": by_count(found, "unicorn/map_mmio"),
         "Unicorn, RAM": by_count(found, "unicorn/map_ram"),
         "KVM memory slots": by_count(found, "kvm/slot"),

@@ -43,6 +43,8 @@ def counter_line(counters):
                          for name in ("p50", "p99", "p99.9", "max"))
         return (f"      {tail} (reading the counter:"
                 f" {duration(counters['counter_cost'])}, taken out)")
+    if "bar" in counters:
+        return f"      promised: at most {duration(counters['bar'])}"
     if "memory_mib" in counters:
         return f"      {counters['memory_mib']:.1f} MiB beyond guest RAM"
     return ""
