@@ -220,7 +220,8 @@ def make(document):
     context = document["context"]
     about = "".join(f"<p>{escape(line)}</p>"
                     for line in machine.summary(context))
-    rounds = context.get("xbar_rounds", "?")
+    count = context.get("xbar_rounds", 0)
+    rounds = "1 round" if count == 1 else f"{count} rounds"
     return f"""<!DOCTYPE html>
 <!-- SPDX-License-Identifier: MIT -->
 <html lang="en">
@@ -237,7 +238,7 @@ def make(document):
 <h1>xbar benchmarks</h1>
 <button type="button" id="theme">light / dark</button>
 </header>
-<p>{escape(context.get("xbar_started", ""))}, {rounds} rounds; medians, and
+<p>{escape(context.get("xbar_started", ""))}, {rounds}; medians, and
 half the range of the middle half (&#177;).</p>
 {about}
 <ul class="notes">{notes(document, found)}</ul>

@@ -37,6 +37,10 @@ class LogScale:
     def ticks(self):
         return [10.0 ** e for e in range(self.first, self.last + 1)]
 
+    def few_ticks(self):
+        """Those that have room for long labels side by side."""
+        return self.ticks()[::2 if self.last - self.first > 4 else 1]
+
 
 class TailScale:
     """Shares of samples, the rarest stretched: 0.9, 0.99, 0.999 equidistant."""
@@ -142,10 +146,11 @@ def lines(key, title, note, series, x_title):
 
 
 def quantiles(pairs):
-    """(share within, ns) for each bucket of a histogram."""
+    """(share within, ns) where each bucket of a histogram begins and ends."""
     total = sum(count for _, count in pairs)
     seen = 0
     for ns, count in sorted(pairs):
+        yield seen / total, ns
         seen += count
         yield seen / total, ns
 
@@ -178,7 +183,7 @@ def tails(key, title, note, series):
 
 
 ROW = 22
-NAMES = 148  # units for the names of rows
+NAMES = 172  # units for the names of rows
 
 
 def dots(key, title, note, rows, names):
@@ -190,7 +195,7 @@ def dots(key, title, note, rows, names):
     values = [ns for _, each in rows for ns in each.values()]
     across = LogScale(values, NAMES, WIDTH - 20)
     body = []
-    for tick in across.ticks():
+    for tick in across.few_ticks():
         x = across.at(tick)
         body += [rule(x, TOP, x, height - BOTTOM),
                  label(x, height - BOTTOM + 15, short(tick))]
@@ -209,7 +214,7 @@ def bars(key, title, note, rows, names):
     rows = [(name, values) for name, values in rows if values]
     if not rows:
         return ""
-    thick = 9
+    thick = 12
     step = thick * len(names) + 10
     height = TOP + step * len(rows) + BOTTOM
     values = [v for _, each in rows for v in each.values()]
@@ -233,6 +238,6 @@ def bars(key, title, note, rows, names):
                 f' width="{max(abs(x - one), 1):.1f}" height="{thick - 1}"'
                 f' class="p s{k % SERIES}" data-tip="{escape(tip)}">'
                 f"<title>{escape(tip)}</title></rect>")
-            body.append(label(max(one, x) + 4, top + k * thick + thick - 1,
+            body.append(label(max(one, x) + 4, top + k * thick + thick - 2,
                               text.ratio(value), "value", "start"))
     return figure(key, title, note, body, names, len(values), height)

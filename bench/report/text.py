@@ -16,9 +16,11 @@ def duration(ns):
 
 
 def digits(value):
-    """Three significant digits, without an exponent."""
+    """Three significant digits, without an exponent; two of small ones."""
     if value >= 99.95:
         return f"{value:.0f}"
+    if value < 0.0995:
+        return f"{value:.2g}"
     return f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"
 
 
