@@ -11,7 +11,7 @@ import math
 from . import text
 
 WIDTH, HEIGHT = 480, 300
-LEFT, RIGHT, TOP, BOTTOM = 56, 32, 10, 40
+LEFT, RIGHT, TOP, BOTTOM = 62, 32, 10, 40
 SERIES = 6  # colours of the page: s0 .. s5
 
 
