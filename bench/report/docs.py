@@ -38,7 +38,7 @@ def area_rows(found, names):
         figure = found[name]
         floors = text.ratio(ratios.against_floor(found, name))
         row = (f"| `{name}` | {text.duration(figure.median)} |"
-               f" {figure.spread:.0%} | {floors} |"
+               f" {text.spread(figure)} | {floors} |"
                f" {text.peer_cell(found, name)} |")
         for counter in ("p50", "p99", "p99.9", "max") if tail else ():
             value = figure.counters.get(counter)
@@ -52,9 +52,10 @@ def block(document):
     yield BEGIN
     yield ""
     yield (f"Taken {context.get('xbar_started', '')}, in"
-           f" {context.get('xbar_rounds')} rounds. "
-           + " ".join(f"{line}." for line in machine.summary(context)))
+           f" {text.rounds(context.get('xbar_rounds', 0))}.")
     yield ""
+    for line in machine.summary(context):
+        yield f"- {line}"
     for line in text.notes(document, found):
         yield f"- {line}"
     yield ""
@@ -113,7 +114,13 @@ def best_peer_cell(found, name):
 
 def readme_block(document):
     found = results.measured(document)
+    context = document["context"]
     yield BEGIN
+    yield ""
+    yield (f"Taken {context.get('xbar_started', '')[:10]}, in"
+           f" {text.rounds(context.get('xbar_rounds', 0))}.")
+    for line in results.noise_lines(found):
+        yield f"{line[0].upper()}{line[1:]}."
     yield ""
     yield "| | xbar | best peer |"
     yield "|---|---|---|"

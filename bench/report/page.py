@@ -184,7 +184,7 @@ def row(found, name):
     tail = "".join(cell(text.duration(figure.counters[c]))
                    for c in COUNTERS if c in figure.counters)
     return (f"<tr>{cell(name)}{cell(text.duration(figure.median))}"
-            f"{cell(f'{figure.spread:.0%}')}"
+            f"{cell(text.spread(figure))}"
             f"{cell(text.ratio(ratios.against_floor(found, name)))}"
             f"{cell(text.peer_cell(found, name), 'note')}{tail}</tr>")
 
@@ -220,8 +220,7 @@ def make(document):
     context = document["context"]
     about = "".join(f"<p>{escape(line)}</p>"
                     for line in machine.summary(context))
-    count = context.get("xbar_rounds", 0)
-    rounds = "1 round" if count == 1 else f"{count} rounds"
+    rounds = text.rounds(context.get("xbar_rounds", 0))
     return f"""<!DOCTYPE html>
 <!-- SPDX-License-Identifier: MIT -->
 <html lang="en">

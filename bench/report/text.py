@@ -28,6 +28,15 @@ def ratio(value):
     return "" if value is None else f"{digits(value)}x"
 
 
+def spread(figure):
+    """Nothing where there are too few rounds to have one."""
+    return f"{figure.spread:.0%}" if len(figure.samples) >= 3 else ""
+
+
+def rounds(number):
+    return "1 round" if number == 1 else f"{number} rounds"
+
+
 def count(value):
     """10000 as 10 000."""
     return f"{value:,}".replace(",", " ")
@@ -57,7 +66,7 @@ def lines_of(found, names):
         figure = found[name]
         extra = counter_line(figure.counters)
         yield (f"  {name:42}{duration(figure.median):>10}"
-               f"{figure.spread:>7.0%}"
+               f"{spread(figure):>7}"
                f"{ratio(ratios.against_floor(found, name)):>9}"
                f"  {peer_cell(found, name)}").rstrip()
         if extra:
