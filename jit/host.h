@@ -71,6 +71,8 @@ struct jit_helpers {
                              const void *return_address);
 };
 
+#define JIT_FP_CONSTANTS 8
+
 /* State of the engine inside the vCPU structure. */
 struct jit_state {
     int64_t budget;   /* instructions left; counted at block entry */
@@ -81,6 +83,11 @@ struct jit_state {
     uint64_t ras_top; /* byte offset of the newest entry in ras */
     struct jit_return ras[JIT_RAS_SIZE]; /* a ring */
     struct jit_jump jumps[1 << JIT_JUMP_BITS];
+    /* The host's: see jit/host_fp.h. */
+    uint32_t fp_control; /* while FP is live, with the flags so far */
+    uint32_t fp_outside; /* the embedder's */
+    uint32_t fp_live;    /* in the code that helpers.resume names */
+    _Alignas(16) uint64_t fp_constants[JIT_FP_CONSTANTS][2];
 };
 
 /* What a guest's vCPU structure looks like, in byte offsets. */
@@ -91,6 +98,16 @@ struct jit_guest {
     size_t attention; /* uint32_t: nonzero means leave soon */
     bool reg0_is_zero;
     uint8_t hot[16]; /* registers by heat, hottest first */
+    size_t fp_regs;  /* uint64_t fp_regs[32] */
+    uint8_t hot_fp[16];
+};
+
+/* As RISC-V numbers them. */
+enum jit_fp_rounding {
+    JIT_FP_NEAREST,
+    JIT_FP_TO_ZERO,
+    JIT_FP_DOWN,
+    JIT_FP_UP,
 };
 
 /* ---- Entering and leaving ---------------------------------------------- */
@@ -125,12 +142,13 @@ struct jit_stubs *jit_host__make_stubs(struct xbar_engine *engine,
                                        bool baseline);
 void jit_host__free_stubs(struct xbar_engine *engine, struct jit_stubs *stubs);
 
-/* Code that only leaves, with JIT_EXIT_RESUME. */
+/* Code that only leaves, with JIT_EXIT_RESUME; FP is not live in it. */
 const uint8_t *jit_host__leave_code(const struct jit_stubs *stubs);
 
-/* Run from the block at @code until something leaves. */
+/* Run from the block at @code until something leaves. @fp: it was emitted with
+ * that. */
 struct jit_exit jit_host__enter(const struct jit_stubs *stubs, void *vcpu,
-                                const uint8_t *code);
+                                const uint8_t *code, bool fp);
 
 /* ---- Emitting ---------------------------------------------------------- */
 
@@ -238,10 +256,7 @@ struct jit_access {
     uint8_t size_log2;
     bool sign_extend;
     int32_t offset;
-    /* Instead of a register: a field of the vCPU (an FP register), with the
-     * upper half of a 4-byte load set to ones if box. */
-    size_t field; /* 0: no field, use reg */
-    bool box;
+    bool fp; /* reg is an FP register; a single is boxed */
 };
 
 #define JIT_COLD_MAX 512
@@ -257,11 +272,14 @@ struct jit_emit {
     const struct jit_stubs *stubs;
     unsigned data_context; /* of the TLB, for loads and stores */
     unsigned fetch_context;
+    bool fp; /* is live: jit/host_fp.h */
+    enum jit_fp_rounding rounding;
 
     /* The instruction at hand: updated before each. */
     uint16_t insn;
     uint16_t pc_offset;
     uint16_t length;
+    uint32_t bits; /* what helpers.execute does for it */
 
     bool failed; /* sticky: too many sites or cold paths */
     unsigned cold_count;

@@ -8,6 +8,7 @@
 
 #include "jit/emit.h"
 #include "jit/host.h"
+#include "jit/host_fp.h"
 
 bool jit_host__supported(void)
 {
@@ -100,7 +101,7 @@ const uint8_t *jit_host__leave_code(const struct jit_stubs *stubs)
 }
 
 struct jit_exit jit_host__enter(const struct jit_stubs *stubs, void *vcpu,
-                                const uint8_t *code)
+                                const uint8_t *code, bool fp)
 {
     no_host();
 }
@@ -228,6 +229,71 @@ void jit_host__patch_jump(uint8_t *rw, uint32_t at, uint32_t target)
 }
 
 void jit_host__patch_value(uint8_t *rw, uint64_t value)
+{
+    no_host();
+}
+
+void jit_host__fp_init(struct jit_state *state)
+{
+    no_host();
+}
+
+void jit_host__fp_begin(struct jit_state *state, enum jit_fp_rounding rounding)
+{
+    no_host();
+}
+
+unsigned jit_host__fp_end(struct jit_state *state)
+{
+    no_host();
+}
+
+void jit_host__fp_guard(struct jit_emit *e, uint32_t set)
+{
+    no_host();
+}
+
+void jit_host__fp_alu(struct jit_emit *e, enum jit_fp_op op,
+                      const struct jit_fp_insn *insn)
+{
+    no_host();
+}
+
+void jit_host__fp_fused(struct jit_emit *e, enum jit_fp_fused op,
+                        const struct jit_fp_insn *insn)
+{
+    no_host();
+}
+
+void jit_host__fp_compare(struct jit_emit *e, enum jit_fp_compare op,
+                          const struct jit_fp_insn *insn)
+{
+    no_host();
+}
+
+void jit_host__fp_to_integer(struct jit_emit *e, enum jit_fp_integer to,
+                             bool truncate, const struct jit_fp_insn *insn)
+{
+    no_host();
+}
+
+void jit_host__fp_from_integer(struct jit_emit *e, enum jit_fp_integer from,
+                               const struct jit_fp_insn *insn)
+{
+    no_host();
+}
+
+void jit_host__fp_convert(struct jit_emit *e, const struct jit_fp_insn *insn)
+{
+    no_host();
+}
+
+void jit_host__fp_to_bits(struct jit_emit *e, const struct jit_fp_insn *insn)
+{
+    no_host();
+}
+
+void jit_host__fp_from_bits(struct jit_emit *e, const struct jit_fp_insn *insn)
 {
     no_host();
 }

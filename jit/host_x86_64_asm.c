@@ -32,6 +32,8 @@
 #define UIMM    X86_UIMM
 #define VEX     X86_VEX
 #define REGONLY X86_REGONLY
+#define XREG    X86_XREG
+#define XRM     X86_XRM
 
 const struct x86_row x86__rows[X86_OP_COUNT] = {
 #define X86(id, text, shape, code, ext, sizes, bits) \

@@ -32,6 +32,13 @@ enum x86_reg_number {
     R15,
 };
 
+/* In their own roles, as the rows say. */
+enum x86_xmm_number {
+    XMM0,
+    XMM1,
+    XMM2,
+};
+
 enum x86_condition {
     CC_O,
     CC_NO,
@@ -79,7 +86,9 @@ enum x86_flags {
     X86_MEMONLY = 1 << 7,
     X86_UIMM = 1 << 8,
     X86_VEX = 1 << 9,
-    X86_REGONLY = 1 << 10, /* memory would be addressed by bit */
+    X86_REGONLY = 1 << 10,
+    X86_XREG = 1 << 11,
+    X86_XRM = 1 << 12,
 };
 
 enum x86_op {

@@ -157,7 +157,7 @@ static void cold_link(struct jit_emit *e, const struct jit_cold *cold)
     link->stub = code_buf__offset(e->b);
     x86_patch_here(e->b, link->jump_at);
     x86_load_imm(e->b, RCX, e->block->id * 2 + cold->link);
-    x86__jump_stub(e, e->stubs->exit_link);
+    x86__jump_stub(e, x86__stubs(e)->exit_link);
 }
 
 void jit_host__goto(struct jit_emit *e, unsigned which, uint64_t pc,
@@ -392,7 +392,7 @@ void jit_host__jump_indirect(struct jit_emit *e, unsigned base, int32_t offset,
     }
     x86_mr(e->b, X86_MOV_MR, 8, x86__field(e->stubs, pc), RAX);
     jump_through_cache(e);
-    x86__jump_stub(e, e->stubs->exit_indirect);
+    x86__jump_stub(e, x86__stubs(e)->exit_indirect);
 }
 
 void jit_host__step(struct jit_emit *e)
@@ -401,7 +401,7 @@ void jit_host__step(struct jit_emit *e)
                              .pc_offset = e->pc_offset,
                              .length = e->length };
 
-    x86__call_stub(e, e->stubs->exit_step);
+    x86__call_stub(e, x86__stubs(e)->exit_step);
     x86__site(e, &here, false);
 }
 
@@ -413,32 +413,42 @@ void jit_host__resume(struct jit_emit *e, uint32_t bits)
 
     x86_load_imm(e->b, RAX, bits);
     x86_load_imm(e->b, RDX, e->block->key.pc + e->pc_offset);
-    x86__call_stub(e, e->stubs->resume);
+    x86__call_stub(e, x86__stubs(e)->resume);
     x86__site(e, &here, false);
 }
 
 /* ---- Out-of-line execution --------------------------------------------- */
+
+void x86__execute(struct jit_emit *e, const struct jit_cold *at)
+{
+    const uint8_t *home = e->stubs->home;
+
+    if (at->reads && home[at->reads] != NO_HOME) {
+        x86_mr(e->b, X86_MOV_MR, 8,
+               x86__field(e->stubs, e->guest->regs + 8 * at->reads),
+               home[at->reads]);
+    }
+    x86_load_imm(e->b, RAX, at->bits);
+    x86_load_imm(e->b, RDX, e->block->key.pc + at->pc_offset);
+    x86__call_stub(e, x86__stubs(e)->execute);
+    x86__site(e, at, false);
+    if (at->writes && home[at->writes] != NO_HOME) {
+        x86_rm(e->b, X86_MOV_RM, 8, home[at->writes],
+               x86__field(e->stubs, e->guest->regs + 8 * at->writes));
+    }
+}
 
 void jit_host__execute(struct jit_emit *e, uint32_t bits, unsigned reads,
                        unsigned writes)
 {
     struct jit_cold here = { .insn = e->insn,
                              .pc_offset = e->pc_offset,
-                             .length = e->length };
-    const uint8_t *home = e->stubs->home;
+                             .length = e->length,
+                             .bits = bits,
+                             .reads = (uint8_t)reads,
+                             .writes = (uint8_t)writes };
 
-    if (reads && home[reads] != NO_HOME) {
-        x86_mr(e->b, X86_MOV_MR, 8,
-               x86__field(e->stubs, e->guest->regs + 8 * reads), home[reads]);
-    }
-    x86_load_imm(e->b, RAX, bits);
-    x86_load_imm(e->b, RDX, e->block->key.pc + e->pc_offset);
-    x86__call_stub(e, e->stubs->execute);
-    x86__site(e, &here, false);
-    if (writes && home[writes] != NO_HOME) {
-        x86_rm(e->b, X86_MOV_RM, 8, home[writes],
-               x86__field(e->stubs, e->guest->regs + 8 * writes));
-    }
+    x86__execute(e, &here);
 }
 
 /* ---- The end ----------------------------------------------------------- */
@@ -453,7 +463,7 @@ static void cold_budget(struct jit_emit *e, const struct jit_cold *cold)
     }
     x86_patch_here(e->b, cold->jump_at);
     x86_load_imm(e->b, RCX, e->block->id);
-    x86__jump_stub(e, e->stubs->exit_budget);
+    x86__jump_stub(e, x86__stubs(e)->exit_budget);
 }
 
 static void emit_cold(struct jit_emit *e, struct jit_cold *cold)
@@ -466,8 +476,10 @@ static void emit_cold(struct jit_emit *e, struct jit_cold *cold)
         break;
     case COLD_STEP:
         x86_patch_here(e->b, cold->jump_at);
-        x86_patch_here(e->b, cold->jump2_at);
-        x86__call_stub(e, e->stubs->exit_step);
+        if (cold->jump2_at != 0) {
+            x86_patch_here(e->b, cold->jump2_at);
+        }
+        x86__call_stub(e, x86__stubs(e)->exit_step);
         x86__site(e, cold, false);
         break;
     case COLD_LINK:
@@ -485,6 +497,10 @@ static void emit_cold(struct jit_emit *e, struct jit_cold *cold)
         break;
     case COLD_BUDGET:
         cold_budget(e, cold);
+        break;
+    case COLD_NAN:
+    case COLD_EXECUTE:
+        x86__cold_fp(e, cold);
         break;
     }
 }

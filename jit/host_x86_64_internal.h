@@ -6,6 +6,7 @@
  *   host_x86_64_stubs.c   entering, leaving, calling C: written once
  *   host_x86_64_alu.c     register arithmetic
  *   host_x86_64_bits.c    the same, of bit manipulation
+ *   host_x86_64_fp.c      floating point
  *   host_x86_64_mem.c     loads, stores, the probe, atomics
  *   host_x86_64_flow.c    prologue, links, branches, cold paths
  *
@@ -18,6 +19,12 @@
  *   rsi rdi r8 - r11  homes that a call to C must save
  *   r15            the budget: in memory it would be the longest chain of
  *                  dependent operations in a short loop
+ *
+ * and where FP is live:
+ *
+ *   xmm0 - xmm2    scratch
+ *   xmm3 - xmm15   homes; C preserves none of them
+ *   mxcsr          the guest's rounding mode, and flags since it was entered
  */
 #ifndef XBAR_JIT_HOST_X86_64_INTERNAL_H
 #define XBAR_JIT_HOST_X86_64_INTERNAL_H
@@ -29,6 +36,8 @@
 #define HOME_COUNT  10
 #define HOME_SAVED  4 /* the first that many survive a call */
 #define NO_HOME     0xff
+#define FIRST_XHOME 3 /* xmm3 and up: homes of FP registers */
+#define XHOME_COUNT 13
 #define BUDGET      R15
 #define ANCHOR_BIAS 128
 
@@ -40,14 +49,14 @@ enum x86_feature {
     X86_HAS_BMI2 = 1 << 1,
     X86_HAS_LZCNT = 1 << 2,
     X86_HAS_POPCNT = 1 << 3,
+    X86_HAS_FMA = 1 << 4,
 };
 
-struct jit_stubs {
-    uint8_t home[32];  /* host register of each guest register, or NO_HOME */
-    int64_t anchor;    /* rbp - vCPU */
-    unsigned features; /* enum x86_feature */
-    /* Offsets of the shared stubs in code memory. */
+/* Offsets of shared stubs in code memory: those of blocks where FP is live save
+ * and restore more. */
+struct x86_stub_set {
     uint32_t enter;
+    uint32_t exit_common;
     uint32_t exit_link;
     uint32_t exit_budget;
     uint32_t exit_indirect;
@@ -57,8 +66,16 @@ struct jit_stubs {
     uint32_t store[4];
     uint32_t execute;
     uint32_t resume;
-    const uint8_t *leave; /* address of the exit that resume may name */
-    struct jit_exit (*run)(void *anchor, const uint8_t *code);
+};
+
+struct jit_stubs {
+    uint8_t home[32];  /* host register of each guest register, or NO_HOME */
+    uint8_t xhome[32]; /* the same of FP registers */
+    int64_t anchor;    /* rbp - vCPU */
+    unsigned features; /* enum x86_feature */
+    struct x86_stub_set set[2]; /* [FP is live] */
+    const uint8_t *leave;       /* address of the exit that resume may name */
+    struct jit_exit (*run[2])(void *anchor, const uint8_t *code);
 };
 
 /* A cold path: where the hot one leaves, and what is to be done there. */
@@ -70,6 +87,8 @@ enum cold_kind {
     COLD_BUDGET,
     COLD_FAR_LINK,
     COLD_LANDING,
+    COLD_NAN,     /* xmm register `va` becomes the canonical NaN */
+    COLD_EXECUTE, /* helpers.execute does it */
 };
 
 struct jit_cold {
@@ -80,7 +99,10 @@ struct jit_cold {
     uint8_t va;      /* register of the address, of an access */
     uint32_t resume; /* where the hot path goes on */
     struct jit_access access;
-    uint64_t pc; /* of a far link */
+    uint64_t pc;   /* of a far link */
+    uint32_t bits; /* to be executed, with the registers it touches */
+    uint8_t reads;
+    uint8_t writes;
     /* The instruction, as in struct jit_emit. */
     uint16_t insn;
     uint16_t pc_offset;
@@ -160,6 +182,29 @@ void x86__address(struct jit_emit *e, unsigned base, int32_t offset);
 struct jit_cold *x86__cold(struct jit_emit *e, enum cold_kind kind);
 /* Write the cold paths of host_x86_64_mem.c. */
 void x86__cold_access(struct jit_emit *e, const struct jit_cold *cold);
+
+/* ---- Floating point (host_x86_64_fp.c) --------------------------------- */
+
+/* xmm register @dst = FP register @reg, all 64 bits; and back. */
+void x86__fget(struct jit_emit *e, unsigned dst, unsigned reg);
+void x86__fput(struct jit_emit *e, unsigned reg, unsigned src);
+/* @reg in an xmm register: its home, or @scratch after a load. */
+unsigned x86__fread(struct jit_emit *e, unsigned reg, unsigned scratch);
+/* Where a result for @reg is to be computed: its home, or @scratch. */
+unsigned x86__ftarget(const struct jit_emit *e, unsigned reg, unsigned scratch);
+/* Box the single in xmm register @reg, whose upper half is 0. */
+void x86__box(struct jit_emit *e, unsigned reg);
+/* Write the cold paths of host_x86_64_fp.c. */
+void x86__cold_fp(struct jit_emit *e, const struct jit_cold *cold);
+
+/* Call helpers.execute in place: at->bits, reads and writes. */
+void x86__execute(struct jit_emit *e, const struct jit_cold *at);
+
+/* The stubs that the block at hand uses. */
+static inline const struct x86_stub_set *x86__stubs(const struct jit_emit *e)
+{
+    return &e->stubs->set[e->fp];
+}
 
 /* Remember the return address that was just emitted as a site. */
 void x86__site(struct jit_emit *e, const struct jit_cold *at, bool after);

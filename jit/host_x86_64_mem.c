@@ -117,40 +117,48 @@ static void load_value(struct jit_emit *e, const struct jit_access *a,
     }
 }
 
-/* Put what was loaded into @reg where the access wants it. */
-static void deliver(struct jit_emit *e, const struct jit_access *a,
-                    unsigned reg)
-{
-    if (a->field == 0) {
-        x86__put(e, a->reg, reg);
-        return;
-    }
-    if (a->box) {
-        x86_load_imm(e->b, RDX, UINT64_C(0xffffffff00000000));
-        x86_rr(e->b, X86_OR_MR, 8, reg, RDX);
-    }
-    x86_mr(e->b, X86_MOV_MR, 8, x86__field(e->stubs, a->field), reg);
-}
-
-/* Where a load is computed; rax for a field or a wired zero. */
+/* Where a load is computed; rax for a wired zero. */
 static unsigned load_target(const struct jit_emit *e,
                             const struct jit_access *a)
 {
-    if (a->field != 0 || x86__is_zero(e, a->reg)) {
+    if (x86__is_zero(e, a->reg)) {
         return RAX;
     }
     return x86__target(e, a->reg, RAX);
 }
 
-/* The value to be stored, in a register; @scratch if it must be fetched. */
-static unsigned store_source(struct jit_emit *e, const struct jit_access *a,
-                             unsigned scratch)
+/* What is at @from becomes the register's value: memory, or rax. */
+static void load_fp(struct jit_emit *e, const struct jit_access *a,
+                    struct x86_rm from)
 {
-    if (a->field == 0) {
-        return x86__read(e, a->reg, scratch);
+    unsigned d = x86__ftarget(e, a->reg, XMM0);
+    bool is_double = a->size_log2 == 3;
+
+    if (from.is_reg) {
+        x86_rm(e->b, is_double ? X86_MOVQ_XR : X86_MOVD_XR, is_double ? 8 : 4,
+               d, from);
+    } else {
+        x86_rm(e->b, is_double ? X86_MOVSD_RM : X86_MOVSS_RM, is_double ? 8 : 4,
+               d, from);
     }
-    x86_rm(e->b, X86_MOV_RM, 8, scratch, x86__field(e->stubs, a->field));
-    return scratch;
+    if (!is_double) {
+        x86__box(e, d);
+    }
+    x86__fput(e, a->reg, d);
+}
+
+static void load_from(struct jit_emit *e, const struct jit_access *a,
+                      struct x86_rm from)
+{
+    unsigned d;
+
+    if (a->fp) {
+        load_fp(e, a, from);
+        return;
+    }
+    d = load_target(e, a);
+    load_value(e, a, d, from);
+    x86__put(e, a->reg, d);
 }
 
 static void store_value(struct jit_emit *e, unsigned size_log2,
@@ -162,12 +170,43 @@ static void store_value(struct jit_emit *e, unsigned size_log2,
     x86_mr(e->b, (enum x86_op)ops[size_log2], 1u << size_log2, to, reg);
 }
 
+static void store_fp(struct jit_emit *e, const struct jit_access *a,
+                     struct x86_rm to)
+{
+    unsigned source = x86__fread(e, a->reg, XMM0);
+
+    if (a->size_log2 == 3) {
+        x86_mr(e->b, X86_MOVSD_MR, 8, to, source);
+    } else {
+        x86_mr(e->b, X86_MOVSS_MR, 4, to, source);
+    }
+}
+
+static void store_to(struct jit_emit *e, const struct jit_access *a,
+                     struct x86_rm to)
+{
+    if (a->fp) {
+        store_fp(e, a, to);
+    } else {
+        store_value(e, a->size_log2, to, x86__read(e, a->reg, RCX));
+    }
+}
+
+/* rdx = the value to be stored. */
+static void fetch_stored(struct jit_emit *e, const struct jit_access *a)
+{
+    if (a->fp) {
+        x86_mr(e->b, X86_MOVQ_RX, 8, x86_r(RDX), x86__fread(e, a->reg, XMM0));
+    } else {
+        x86__get(e, RDX, a->reg);
+    }
+}
+
 /* ---- Plain accesses ---------------------------------------------------- */
 
 void jit_host__load(struct jit_emit *e, const struct jit_access *a)
 {
     struct jit_cold *cold = x86__cold(e, COLD_LOAD);
-    unsigned d = load_target(e, a);
 
     if (cold == NULL) {
         return;
@@ -176,8 +215,7 @@ void jit_host__load(struct jit_emit *e, const struct jit_access *a)
     cold->va = (uint8_t)address_register(e, a);
     cold->jump_at =
         x86__probe(e, e->data_context, TLB_READ, 1u << a->size_log2, cold->va);
-    load_value(e, a, d, x86_mem_index(RDX, cold->va, 0, 0));
-    deliver(e, a, d);
+    load_from(e, a, x86_mem_index(RDX, cold->va, 0, 0));
     cold->resume = code_buf__offset(e->b);
 }
 
@@ -192,8 +230,7 @@ void jit_host__store(struct jit_emit *e, const struct jit_access *a)
     cold->va = (uint8_t)address_register(e, a);
     cold->jump_at =
         x86__probe(e, e->data_context, TLB_WRITE, 1u << a->size_log2, cold->va);
-    store_value(e, a->size_log2, x86_mem_index(RDX, cold->va, 0, 0),
-                store_source(e, a, RCX));
+    store_to(e, a, x86_mem_index(RDX, cold->va, 0, 0));
     cold->resume = code_buf__offset(e->b);
 }
 
@@ -205,29 +242,22 @@ void jit_host__store(struct jit_emit *e, const struct jit_access *a)
 void x86__cold_access(struct jit_emit *e, const struct jit_cold *cold)
 {
     const struct jit_access *a = &cold->access;
-    const struct jit_stubs *stubs = e->stubs;
+    const struct x86_stub_set *stubs = x86__stubs(e);
     uint32_t calm;
 
     if (cold->va != RAX) {
         x86_rr(e->b, X86_MOV_MR, 8, RAX, cold->va);
     }
     if (cold->kind == COLD_STORE) {
-        unsigned reg = store_source(e, a, RDX);
-
-        if (reg != RDX) {
-            x86_rr(e->b, X86_MOV_MR, 8, RDX, reg);
-        }
+        fetch_stored(e, a);
         x86__call_stub(e, stubs->store[a->size_log2]);
         x86__site(e, cold, false);
     } else {
-        unsigned d = load_target(e, a);
-
         x86__call_stub(e, stubs->load[a->size_log2]);
         x86__site(e, cold, false);
-        load_value(e, a, d, x86_r(RAX));
-        deliver(e, a, d);
+        load_from(e, a, x86_r(RAX));
     }
-    x86_alu_imm(e->b, X86_ALU_CMP, 4, x86__field(stubs, e->guest->attention),
+    x86_alu_imm(e->b, X86_ALU_CMP, 4, x86__field(e->stubs, e->guest->attention),
                 0);
     calm = x86_jcc(e->b, CC_E, NULL);
     x86_patch(e->b, calm, e->b->start + cold->resume);

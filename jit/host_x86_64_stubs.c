@@ -10,6 +10,8 @@
  *     resume       call C at the end of a block: save all homes, and go on
  *                  with the code that C names
  *
+ * All of them twice: blocks where FP is live have more to save, and swap mxcsr.
+ *
  * Stack while a block runs (rsp is 16-byte aligned there):
  *
  *     | return to C | rbx rbp r12 r13 r14 r15 | pad |  <- rsp
@@ -27,7 +29,10 @@ struct stub_writer {
     struct code_buf b;
     const struct jit_guest *guest;
     struct jit_stubs *stubs;
-    uint32_t exit_common;
+    struct x86_stub_set *set; /* being written */
+    bool fp;                  /* it is the one of live FP */
+    uint32_t enter_fp;        /* subroutines: enter what is live, and leave */
+    uint32_t leave_fp;
     uint32_t leave;
 };
 
@@ -38,7 +43,7 @@ bool jit_host__supported(void)
 
 size_t jit_host__stubs_size(void)
 {
-    return 4096;
+    return 8192;
 }
 
 static struct x86_rm state_field(const struct stub_writer *w, size_t offset)
@@ -84,11 +89,53 @@ static void push_pop(struct stub_writer *w, enum x86_op op, unsigned reg)
     x86__emit(&w->b, op, &(struct x86_operands){ .width = 8, .reg = reg });
 }
 
+/* ---- Floating point ---------------------------------------------------- */
+
+static void move_xhomes(struct stub_writer *w, enum x86_op op)
+{
+    for (unsigned i = 0; i < XHOME_COUNT; i++) {
+        x86_mr(
+            &w->b, op, 8,
+            x86__field(w->stubs, w->guest->fp_regs + 8 * w->guest->hot_fp[i]),
+            FIRST_XHOME + i);
+    }
+}
+
+/*
+ * From outside to where FP is live: the embedder's mxcsr for the guest's, and
+ * the homes; and the way back. Subroutines that keep registers and flags.
+ */
+static void write_fp_switches(struct stub_writer *w)
+{
+    struct x86_rm control =
+        state_field(w, offsetof(struct jit_state, fp_control));
+    struct x86_rm outside =
+        state_field(w, offsetof(struct jit_state, fp_outside));
+
+    w->enter_fp = start_stub(w);
+    x86_m(&w->b, X86_STMXCSR, 4, outside);
+    x86_m(&w->b, X86_LDMXCSR, 4, control);
+    move_xhomes(w, X86_MOVSD_RM);
+    x86_m(&w->b, X86_RET, 8, x86_r(RAX));
+    w->leave_fp = start_stub(w);
+    move_xhomes(w, X86_MOVSD_MR);
+    x86_m(&w->b, X86_STMXCSR, 4, control);
+    x86_m(&w->b, X86_LDMXCSR, 4, outside);
+    x86_m(&w->b, X86_RET, 8, x86_r(RAX));
+}
+
+static void call_if_live(struct stub_writer *w, uint32_t subroutine)
+{
+    if (w->fp) {
+        x86_call(&w->b, w->b.start + subroutine);
+    }
+}
+
 /* ---- Entering and leaving ---------------------------------------------- */
 
 static void write_enter(struct stub_writer *w)
 {
-    w->stubs->enter = start_stub(w);
+    w->set->enter = start_stub(w);
     for (unsigned i = 0; i < SAVED_COUNT; i++) {
         push_pop(w, X86_PUSH, saved_by_c[i]);
     }
@@ -97,13 +144,15 @@ static void write_enter(struct stub_writer *w)
     x86_rr(&w->b, X86_MOV_MR, 8, RAX, RSI);
     load_homes(w, 0);
     x86_rm(&w->b, X86_MOV_RM, 8, BUDGET, budget_field(w));
+    call_if_live(w, w->enter_fp);
     x86_m(&w->b, X86_JMP_M, 8, x86_r(RAX));
 }
 
 /* eax = kind, ecx = data: returned as a struct jit_exit, in rax. */
 static void write_exit_common(struct stub_writer *w)
 {
-    w->exit_common = start_stub(w);
+    w->set->exit_common = start_stub(w);
+    call_if_live(w, w->leave_fp);
     store_homes(w, 0);
     x86_mr(&w->b, X86_MOV_MR, 8, budget_field(w), BUDGET);
     x86_mi(&w->b, X86_SHL_MI8, 8, x86_r(RCX), 32);
@@ -125,7 +174,7 @@ static uint32_t write_exit(struct stub_writer *w, enum jit_exit_kind kind)
     uint32_t at = start_stub(w);
 
     x86_load_imm(&w->b, RAX, kind);
-    jump_to(w, w->exit_common);
+    jump_to(w, w->set->exit_common);
     return at;
 }
 
@@ -138,7 +187,7 @@ static uint32_t write_site_exit(struct stub_writer *w, enum jit_exit_kind kind)
     x86_mr(&w->b, X86_MOV_MR, 8,
            state_field(w, offsetof(struct jit_state, site)), RCX);
     x86_load_imm(&w->b, RAX, kind);
-    jump_to(w, w->exit_common);
+    jump_to(w, w->set->exit_common);
     return at;
 }
 
@@ -148,6 +197,7 @@ static uint32_t write_site_exit(struct stub_writer *w, enum jit_exit_kind kind)
 static void begin_call(struct stub_writer *w)
 {
     x86_alu_imm(&w->b, X86_ALU_SUB, 8, x86_r(RSP), 8);
+    call_if_live(w, w->leave_fp);
     store_homes(w, HOME_SAVED);
     x86_mr(&w->b, X86_MOV_MR, 8, budget_field(w), BUDGET);
     x86_rm(&w->b, X86_LEA, 8, RDI, x86_mem(RBP, (int32_t)-w->stubs->anchor));
@@ -162,6 +212,7 @@ static void end_call(struct stub_writer *w, size_t helper, uint32_t fault)
           state_field(w, offsetof(struct jit_state, helpers) + helper));
     x86_rr(&w->b, X86_TEST_MR, 4, RAX, RAX);
     load_homes(w, HOME_SAVED); /* moves leave the flags alone */
+    call_if_live(w, w->enter_fp);
     x86_rm(&w->b, X86_LEA, 8, RSP, x86_mem(RSP, 8));
     failed = x86_jcc(&w->b, CC_NE, NULL);
     x86_patch(&w->b, failed, w->b.start + fault);
@@ -200,7 +251,7 @@ static uint32_t write_store(struct stub_writer *w, unsigned size_log2,
 /* In: eax = bits, rdx = pc. */
 static void write_execute(struct stub_writer *w, uint32_t fault)
 {
-    w->stubs->execute = start_stub(w);
+    w->set->execute = start_stub(w);
     begin_call(w);
     x86_rr(&w->b, X86_MOV_MR, 8, RSI, RAX);
     end_call(w, offsetof(struct jit_helpers, execute), fault);
@@ -208,12 +259,16 @@ static void write_execute(struct stub_writer *w, uint32_t fault)
 
 /*
  * In: eax = bits, rdx = pc; reached by a call that is not returned to, because
- * the block may be gone by then.
+ * the block may be gone by then. What is gone on with says itself whether FP is
+ * live in it.
  */
 static void write_resume(struct stub_writer *w)
 {
-    w->stubs->resume = start_stub(w);
+    uint32_t plain;
+
+    w->set->resume = start_stub(w);
     push_pop(w, X86_POP, RCX);
+    call_if_live(w, w->leave_fp);
     store_homes(w, 0);
     x86_mr(&w->b, X86_MOV_MR, 8, budget_field(w), BUDGET);
     x86_rm(&w->b, X86_LEA, 8, RDI, x86_mem(RBP, (int32_t)-w->stubs->anchor));
@@ -223,16 +278,23 @@ static void write_resume(struct stub_writer *w)
                              offsetof(struct jit_helpers, resume)));
     load_homes(w, 0);
     x86_rm(&w->b, X86_MOV_RM, 8, BUDGET, budget_field(w));
+    x86_alu_imm(&w->b, X86_ALU_CMP, 4,
+                state_field(w, offsetof(struct jit_state, fp_live)), 0);
+    plain = x86_jcc(&w->b, CC_E, NULL);
+    x86_call(&w->b, w->b.start + w->enter_fp);
+    x86_patch_here(&w->b, plain);
     x86_m(&w->b, X86_JMP_M, 8, x86_r(RAX));
 }
 
 /* ---- All of them ------------------------------------------------------- */
 
-static void write_all(struct stub_writer *w)
+static void write_set(struct stub_writer *w, bool fp)
 {
-    struct jit_stubs *s = w->stubs;
+    struct x86_stub_set *s = &w->stubs->set[fp];
     uint32_t fault;
 
+    w->set = s;
+    w->fp = fp;
     write_enter(w);
     write_exit_common(w);
     s->exit_link = write_exit(w, JIT_EXIT_LINK);
@@ -247,7 +309,9 @@ static void write_all(struct stub_writer *w)
     }
     write_execute(w, fault);
     write_resume(w);
-    w->leave = write_exit(w, JIT_EXIT_RESUME);
+    if (!fp) {
+        w->leave = write_exit(w, JIT_EXIT_RESUME);
+    }
 }
 
 static unsigned host_features(void)
@@ -258,6 +322,7 @@ static unsigned host_features(void)
     features |= __builtin_cpu_supports("bmi2") ? X86_HAS_BMI2 : 0;
     features |= __builtin_cpu_supports("lzcnt") ? X86_HAS_LZCNT : 0;
     features |= __builtin_cpu_supports("popcnt") ? X86_HAS_POPCNT : 0;
+    features |= __builtin_cpu_supports("fma") ? X86_HAS_FMA : 0;
     return features;
 }
 
@@ -268,7 +333,6 @@ struct jit_stubs *jit_host__make_stubs(struct xbar_engine *engine,
 {
     struct jit_stubs *stubs = xbar_alloc(engine, sizeof(*stubs));
     struct stub_writer w = { .guest = guest, .stubs = stubs };
-    const uint8_t *enter;
 
     if (stubs == NULL) {
         return NULL;
@@ -279,12 +343,21 @@ struct jit_stubs *jit_host__make_stubs(struct xbar_engine *engine,
     for (unsigned i = 0; i < HOME_COUNT; i++) {
         stubs->home[guest->hot[i]] = x86__homes[i];
     }
+    memset(stubs->xhome, NO_HOME, sizeof(stubs->xhome));
+    for (unsigned i = 0; i < XHOME_COUNT; i++) {
+        stubs->xhome[guest->hot_fp[i]] = (uint8_t)(FIRST_XHOME + i);
+    }
     code_memory__fixed(cm, &w.b);
-    write_all(&w);
+    write_fp_switches(&w);
+    for (unsigned fp = 0; fp < 2; fp++) {
+        const uint8_t *enter;
+
+        write_set(&w, fp);
+        enter = code_memory__rx(cm, stubs->set[fp].enter);
+        memcpy(&stubs->run[fp], &enter, sizeof(enter));
+    }
     xbar_assert(!w.b.full);
     stubs->leave = code_memory__rx(cm, w.leave);
-    enter = code_memory__rx(cm, stubs->enter);
-    memcpy(&stubs->run, &enter, sizeof(enter));
     return stubs;
 }
 
@@ -299,7 +372,7 @@ const uint8_t *jit_host__leave_code(const struct jit_stubs *stubs)
 }
 
 struct jit_exit jit_host__enter(const struct jit_stubs *stubs, void *vcpu,
-                                const uint8_t *code)
+                                const uint8_t *code, bool fp)
 {
-    return stubs->run((uint8_t *)vcpu + stubs->anchor, code);
+    return stubs->run[fp]((uint8_t *)vcpu + stubs->anchor, code);
 }

@@ -23,6 +23,7 @@
 #include <errno.h>
 
 #include "engine/alloc.h"
+#include "jit/host_fp.h"
 #include "jit/riscv/interp.h"
 
 /* A slice bounds how late a request from another thread is seen: about 20 us.
@@ -37,6 +38,8 @@ const struct jit_guest riscv__jit_guest = {
     .attention = offsetof(struct xbar_riscv_hart, attention),
     .reg0_is_zero = true,
     .hot = { 15, 14, 10, 2, 8, 11, 12, 13, 9, 16, 17 },
+    .fp_regs = offsetof(struct xbar_riscv_hart, f),
+    .hot_fp = { 15, 14, 13, 12, 11, 10, 0, 1, 2, 8, 9, 16, 17 },
 };
 
 static struct xbar_engine *engine_of(const struct xbar_riscv_hart *hart)
@@ -229,6 +232,31 @@ static const uint8_t *remembered_code(struct xbar_riscv_hart *hart,
     return NULL;
 }
 
+/* Translated code was left, or may be about to be: what its flags are worth. */
+static void take_fp_flags(struct xbar_riscv_hart *hart)
+{
+    hart->fflags |= (uint8_t)jit_host__fp_end(&hart->jit_state);
+}
+
+/* A block of @mode is about to run: its contexts, its FPU. */
+static void begin_mode(struct xbar_riscv_hart *hart, uint32_t mode)
+{
+    if (mode != hart->jit->mode) {
+        jit_host__forget_returns(&hart->jit_state);
+        hart->jit->mode = mode;
+    }
+    hart->jit_state.fp_live = (mode & MODE_FP) != 0;
+    if (mode & MODE_FP) {
+        jit_host__fp_begin(&hart->jit_state, riscv__host_rounding(mode));
+    }
+}
+
+static const uint8_t *leave_code(struct xbar_riscv_hart *hart)
+{
+    hart->jit_state.fp_live = false;
+    return jit_host__leave_code(hart->jit->stubs);
+}
+
 static const uint8_t *code_at_pc(struct xbar_riscv_hart *hart)
 {
     uint32_t mode = riscv__jit_mode(hart);
@@ -238,16 +266,14 @@ static const uint8_t *code_at_pc(struct xbar_riscv_hart *hart)
     if (code == NULL) {
         block = riscv__block(hart);
         if (block == NULL) {
-            return jit_host__leave_code(hart->jit->stubs);
+            return leave_code(hart);
         }
+        mode = block->key.mode; /* FP may just have become live */
         remember_jump(hart, block);
         code =
             code_memory__rx(jit_cache__memory(hart->jit->cache), block->code);
     }
-    if (mode != hart->jit->mode) {
-        jit_host__forget_returns(&hart->jit_state);
-        hart->jit->mode = mode;
-    }
+    begin_mode(hart, mode);
     return code;
 }
 
@@ -269,6 +295,7 @@ static const uint8_t *help_resume(void *vcpu, uint32_t bits, uint64_t pc,
     enum riscv_exec result;
 
     hart->pc = pc;
+    take_fp_flags(hart);
     settle(hart, 1);
     result = riscv__execute(hart, bits);
     if (result == EXEC_TRAP) {
@@ -288,7 +315,7 @@ static const uint8_t *help_resume(void *vcpu, uint32_t bits, uint64_t pc,
         riscv__code_synchronize(hart);
     }
     if (has_attention(hart) || !may_resume(hart)) {
-        return jit_host__leave_code(hart->jit->stubs);
+        return leave_code(hart);
     }
     return code_at_pc(hart);
 }
@@ -405,6 +432,19 @@ static enum riscv_stop leave(struct xbar_riscv_hart *hart, struct jit_exit exit)
     return RISCV_STOP_ATTENTION;
 }
 
+static struct jit_exit enter(struct xbar_riscv_hart *hart,
+                             const struct jit_block *block)
+{
+    struct riscv_jit *jit = hart->jit;
+    struct jit_exit exit = jit_host__enter(
+        jit->stubs, hart,
+        code_memory__rx(jit_cache__memory(jit->cache), block->code),
+        (block->key.mode & MODE_FP) != 0);
+
+    take_fp_flags(hart);
+    return exit;
+}
+
 static enum riscv_stop run_once(struct xbar_riscv_hart *hart)
 {
     struct jit_block *block;
@@ -418,17 +458,12 @@ static enum riscv_stop run_once(struct xbar_riscv_hart *hart)
     if (block == NULL) {
         return step(hart, 1);
     }
-    if (block->key.mode != hart->jit->mode) {
-        jit_host__forget_returns(&hart->jit_state);
-        hart->jit->mode = block->key.mode;
-    }
+    begin_mode(hart, block->key.mode);
     hart->jit->running = block;
     if (unlikely(hart->lockstep != NULL)) {
         riscv__lockstep_begin(hart);
     }
-    exit = jit_host__enter(
-        hart->jit->stubs, hart,
-        code_memory__rx(jit_cache__memory(hart->jit->cache), block->code));
+    exit = enter(hart, block);
     hart->jit->stats.exits++;
     return leave(hart, exit);
 }
@@ -510,6 +545,8 @@ int riscv__jit_new(struct xbar_riscv_hart *hart)
         hart->jit_state.jumps[i].pc = 1;
     }
     jit_host__forget_returns(&hart->jit_state);
+    jit_host__fp_init(&hart->jit_state);
+    hart->jit->fp_contexts = MODE_NO_CONTEXTS;
     return 0;
 }
 

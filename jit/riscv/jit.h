@@ -21,6 +21,7 @@ struct riscv_jit {
 
     const struct jit_block *running; /* entered last */
     uint32_t mode;                   /* of what the return stack holds */
+    uint32_t fp_contexts; /* where FP is live: the contexts of a mode */
     unsigned fault_cause; /* of the access that failed; 0: was raised */
 
     /* What the last fence.i knew; see jit_code.c. */
@@ -34,15 +35,35 @@ struct riscv_jit {
  * What a block is made for, beside its address. Everything that changes how
  * an instruction is translated is in it.
  *
- *    8    7       4 3       0
- *   +----+---------+---------+
- *   | fp |  data   |  fetch  |  contexts of the TLB
- *   +----+---------+---------+
+ *   11  9  8    7       4 3       0
+ *   +-----+----+---------+---------+
+ *   | frm | fp |  data   |  fetch  |  contexts of the TLB
+ *   +-----+----+---------+---------+
+ *
+ * FP is live (jit/host_fp.h) from the first FP instruction that is met in these
+ * contexts while FS is Dirty: a kernel that never touches f registers does not
+ * pay for a user that does, and neither does a guest without any.
  */
 enum riscv_mode {
     MODE_DATA_SHIFT = 4,
-    MODE_FP = 1 << 8, /* FS is Dirty: FP instructions need no checks */
+    MODE_FP = 1 << 8, /* is live, and FS is Dirty: nothing to check */
+    MODE_FRM_SHIFT = 9,
 };
+
+#define MODE_NO_CONTEXTS UINT32_MAX
+
+static inline unsigned riscv__mode_frm(uint32_t mode)
+{
+    return mode >> MODE_FRM_SHIFT & 7;
+}
+
+/* How the host rounds in a block of @mode: as frm says, if it can. */
+static inline enum jit_fp_rounding riscv__host_rounding(uint32_t mode)
+{
+    unsigned frm = riscv__mode_frm(mode);
+
+    return frm <= JIT_FP_UP ? (enum jit_fp_rounding)frm : JIT_FP_NEAREST;
+}
 
 extern const struct jit_guest riscv__jit_guest;
 

@@ -3,10 +3,14 @@
 
 uint32_t riscv__jit_mode(const struct xbar_riscv_hart *hart)
 {
-    bool fp = (hart->mstatus & MSTATUS_FS) == MSTATUS_FS;
+    uint32_t contexts = hart->fetch_context | (uint32_t)hart->data_context
+                                                  << MODE_DATA_SHIFT;
 
-    return hart->fetch_context |
-           (uint32_t)hart->data_context << MODE_DATA_SHIFT | (fp ? MODE_FP : 0);
+    if (contexts != hart->jit->fp_contexts ||
+        (hart->mstatus & MSTATUS_FS) != MSTATUS_FS) {
+        return contexts;
+    }
+    return contexts | MODE_FP | (uint32_t)hart->frm << MODE_FRM_SHIFT;
 }
 
 /* The exec entry of @va's page, filled if need be, whole-page RAM only. */

@@ -12,8 +12,6 @@
  * such a block, because a chain checks one page only.
  */
 #include "jit/riscv/translate.h"
-#include "jit/riscv/jit.h"
-#include "jit/riscv/source.h"
 
 /* Code that one block may take; a longer one is cut in half and tried again.
  */
@@ -145,13 +143,14 @@ static bool field_is_fp(const struct riscv_insn *insn, unsigned field)
     return riscv__formats[riscv__ops[insn->op].format].fp & field;
 }
 
-static bool in_page(const struct translation *t, uint64_t target)
+static bool in_page(const struct riscv_translation *t, uint64_t target)
 {
     return t->source->key.page2 == JIT_NO_PAGE &&
            ((target ^ t->source->pc) & TLB_PAGE_MASK) == 0;
 }
 
-static void translate_alu(struct translation *t, const struct riscv_insn *insn)
+static void translate_alu(struct riscv_translation *t,
+                          const struct riscv_insn *insn)
 {
     struct jit_operand b = { .is_imm = !has_field(insn, RISCV_RS2),
                              .reg = insn->rs2,
@@ -172,12 +171,8 @@ static unsigned access_log2(const struct riscv_insn *insn)
     return (unsigned)__builtin_ctz((unsigned)(access < 0 ? -access : access));
 }
 
-static size_t fp_field(unsigned reg)
-{
-    return offsetof(struct xbar_riscv_hart, f) + reg * sizeof(uint64_t);
-}
-
-static void translate_load(struct translation *t, const struct riscv_insn *insn)
+static void translate_load(struct riscv_translation *t,
+                           const struct riscv_insn *insn)
 {
     struct jit_access access = {
         .reg = insn->rd,
@@ -187,14 +182,11 @@ static void translate_load(struct translation *t, const struct riscv_insn *insn)
         .offset = insn->imm,
     };
 
-    if (field_is_fp(insn, RISCV_RD)) {
-        access.field = fp_field(insn->rd);
-        access.box = access.size_log2 == 2;
-    }
+    access.fp = field_is_fp(insn, RISCV_RD);
     jit_host__load(&t->e, &access);
 }
 
-static void translate_store(struct translation *t,
+static void translate_store(struct riscv_translation *t,
                             const struct riscv_insn *insn)
 {
     struct jit_access access = {
@@ -204,13 +196,12 @@ static void translate_store(struct translation *t,
         .offset = insn->imm,
     };
 
-    if (field_is_fp(insn, RISCV_RS2)) {
-        access.field = fp_field(insn->rs2);
-    }
+    access.fp = field_is_fp(insn, RISCV_RS2);
     jit_host__store(&t->e, &access);
 }
 
-static void translate_amo(struct translation *t, const struct riscv_insn *insn)
+static void translate_amo(struct riscv_translation *t,
+                          const struct riscv_insn *insn)
 {
     unsigned size_log2 = access_log2(insn);
 
@@ -232,15 +223,7 @@ static void translate_amo(struct translation *t, const struct riscv_insn *insn)
     }
 }
 
-static void translate_fp(struct translation *t, const struct riscv_insn *insn)
-{
-    unsigned reads = field_is_fp(insn, RISCV_RS1) ? 0 : insn->rs1;
-    unsigned writes = field_is_fp(insn, RISCV_RD) ? 0 : insn->rd;
-
-    jit_host__execute(&t->e, insn->bits, reads, writes);
-}
-
-static void go_on(struct translation *t, uint64_t target)
+static void go_on(struct riscv_translation *t, uint64_t target)
 {
     jit_host__goto(&t->e, 0, target, in_page(t, target));
 }
@@ -250,7 +233,8 @@ static bool is_link(unsigned reg)
     return reg == 1 || reg == 5;
 }
 
-static void translate_jump(struct translation *t, const struct riscv_insn *insn)
+static void translate_jump(struct riscv_translation *t,
+                           const struct riscv_insn *insn)
 {
     uint64_t next = t->pc + insn->length;
 
@@ -272,7 +256,7 @@ static void translate_jump(struct translation *t, const struct riscv_insn *insn)
     go_on(t, t->pc + (uint64_t)(int64_t)insn->imm);
 }
 
-static void translate_branch(struct translation *t,
+static void translate_branch(struct riscv_translation *t,
                              const struct riscv_insn *insn)
 {
     uint64_t taken = t->pc + (uint64_t)(int64_t)insn->imm;
@@ -283,11 +267,9 @@ static void translate_branch(struct translation *t,
 }
 
 /* Is it the interpreter's? */
-static bool needs_step(const struct translation *t,
+bool riscv__needs_step(const struct riscv_translation *t,
                        const struct riscv_insn *insn)
 {
-    unsigned fp = riscv__formats[riscv__ops[insn->op].format].fp;
-
     switch ((enum riscv_class)riscv__ops[insn->op].class) {
     case RISCV_CLASS_ILLEGAL:
     case RISCV_CLASS_CSR:
@@ -296,12 +278,13 @@ static bool needs_step(const struct translation *t,
     case RISCV_CLASS_CBO:
         return t->hart->lockstep != NULL; /* it would write memory twice */
     default:
-        return fp != 0 && !(t->source->key.mode & MODE_FP);
+        return false;
     }
 }
 
 /* Emit one instruction; true if the block ends with it. */
-static bool translate_insn(struct translation *t, const struct riscv_insn *insn)
+static bool translate_insn(struct riscv_translation *t,
+                           const struct riscv_insn *insn)
 {
     switch ((enum riscv_class)riscv__ops[insn->op].class) {
     case RISCV_CLASS_ILLEGAL:
@@ -321,7 +304,7 @@ static bool translate_insn(struct translation *t, const struct riscv_insn *insn)
         jit_host__fence(&t->e);
         return false;
     case RISCV_CLASS_FP:
-        translate_fp(t, insn);
+        riscv__translate_fp(t, insn);
         return false;
     case RISCV_CLASS_CBO:
         jit_host__execute(&t->e, insn->bits, insn->rs1, 0);
@@ -341,7 +324,7 @@ static bool translate_insn(struct translation *t, const struct riscv_insn *insn)
 /* ---- Blocks ------------------------------------------------------------ */
 
 /* Where the code of the next instruction begins, and that of this one ends. */
-static void note_start(const struct translation *t)
+static void note_start(const struct riscv_translation *t)
 {
     const struct jit_block *block = t->e.block;
 
@@ -352,7 +335,7 @@ static void note_start(const struct translation *t)
 }
 
 /* False: memory is short. */
-static bool start_counting(struct translation *t)
+static bool start_counting(struct riscv_translation *t)
 {
     struct jit_block *block = t->e.block;
 
@@ -367,7 +350,7 @@ static bool start_counting(struct translation *t)
 }
 
 /* Emit the body. The count of instructions in the block is final then. */
-static void translate_body(struct translation *t)
+static void translate_body(struct riscv_translation *t)
 {
     struct jit_block *block = t->e.block;
     unsigned offset = 0;
@@ -385,11 +368,20 @@ static void translate_body(struct translation *t)
         t->e.insn = block->insns;
         t->e.pc_offset = (uint16_t)offset;
         t->e.length = insn.length;
-        if (needs_step(t, &insn)) {
+        t->e.bits = insn.bits;
+        if (riscv__needs_step(t, &insn)) {
             jit_host__step(&t->e);
             break;
         }
+        if (!t->e.fp && riscv__is_fp(&insn)) {
+            go_on(t, t->pc); /* FP becomes live there, if it is on */
+            break;
+        }
+        if (offset == 0) {
+            riscv__translate_fp_guard(t);
+        }
         ended = translate_insn(t, &insn);
+        riscv__translate_fp_note(t, &insn);
         offset += insn.length;
         block->insns++;
         note_start(t);
@@ -407,7 +399,7 @@ static struct jit_block *try_translate(struct xbar_riscv_hart *hart,
 {
     struct riscv_jit *jit = hart->jit;
     struct code_buf b;
-    struct translation t = {
+    struct riscv_translation t = {
         .hart = hart,
         .source = source,
         .max_insns = max_insns,
@@ -417,7 +409,8 @@ static struct jit_block *try_translate(struct xbar_riscv_hart *hart,
                .stubs = jit->stubs,
                .cold = jit->cold,
                .fetch_context = hart->fetch_context,
-               .data_context = hart->data_context },
+               .data_context = hart->data_context,
+               .fp = (source->key.mode & MODE_FP) != 0 },
     };
     struct jit_block *block =
         jit_cache__begin(jit->cache, &source->key, lease, &b);
@@ -428,6 +421,7 @@ static struct jit_block *try_translate(struct xbar_riscv_hart *hart,
     t.e.block = block;
     block->home[0] = source->home[0];
     block->home[1] = source->home[1];
+    riscv__translate_fp_begin(&t);
     jit_host__prologue(&t.e);
     t.e.failed |= !start_counting(&t);
     translate_body(&t);
@@ -457,10 +451,36 @@ static struct jit_block *translate(struct xbar_riscv_hart *hart,
 static bool starts_with_step(struct xbar_riscv_hart *hart,
                              const struct riscv_source *source)
 {
-    const struct translation t = { .hart = hart, .source = source };
+    const struct riscv_translation t = { .hart = hart, .source = source };
     struct riscv_insn insn;
 
-    return !riscv__read_insn(source, 0, &insn) || needs_step(&t, &insn);
+    return !riscv__read_insn(source, 0, &insn) ||
+           riscv__needs_step(&t, &insn) ||
+           (riscv__is_fp(&insn) && !(source->key.mode & MODE_FP));
+}
+
+/* Does FP become live here? */
+static bool starts_with_fp(const struct xbar_riscv_hart *hart,
+                           const struct riscv_source *source)
+{
+    struct riscv_insn insn;
+
+    return (hart->mstatus & MSTATUS_FS) == MSTATUS_FS &&
+           !(source->key.mode & MODE_FP) &&
+           riscv__read_insn(source, 0, &insn) && riscv__is_fp(&insn);
+}
+
+/* The block that there is of @source, if it is still of that memory. */
+static struct jit_block *find_block(struct xbar_riscv_hart *hart,
+                                    const struct riscv_source *source)
+{
+    struct jit_block *block = jit_cache__find(hart->jit->cache, &source->key);
+
+    if (block != NULL && unlikely(riscv__source_moved(block, source))) {
+        jit_cache__drop(hart->jit->cache, block);
+        block = NULL;
+    }
+    return block;
 }
 
 /* Watch first, then copy: what is stored in between is told. */
@@ -480,14 +500,18 @@ struct jit_block *riscv__block(struct xbar_riscv_hart *hart)
     if (!riscv__find_source(hart, &source)) {
         return NULL;
     }
-    block = jit_cache__find(hart->jit->cache, &source.key);
-    if (block != NULL && unlikely(riscv__source_moved(block, &source))) {
-        jit_cache__drop(hart->jit->cache, block);
-        block = NULL;
-    }
+    block = find_block(hart, &source);
     if (block != NULL) {
         return block;
     }
     riscv__copy_source(&source, 4);
+    if (starts_with_fp(hart, &source)) {
+        hart->jit->fp_contexts = source.key.mode;
+        source.key.mode = riscv__jit_mode(hart);
+        block = find_block(hart, &source);
+        if (block != NULL) {
+            return block;
+        }
+    }
     return starts_with_step(hart, &source) ? NULL : make_block(hart, &source);
 }

@@ -6,25 +6,48 @@
 #ifndef XBAR_JIT_RISCV_TRANSLATE_H
 #define XBAR_JIT_RISCV_TRANSLATE_H
 
-#include "jit/riscv/jit.h"
 #include "jit/riscv/source.h"
 
-struct translation {
+struct riscv_translation {
     struct xbar_riscv_hart *hart;
     struct jit_emit e;
     const struct riscv_source *source;
     uint64_t pc; /* of the instruction at hand */
     unsigned max_insns;
+    uint32_t boxed; /* f registers that hold a boxed single, surely */
 };
+
+/* Does it name an f register? */
+static inline bool riscv__is_fp(const struct riscv_insn *insn)
+{
+    return riscv__formats[riscv__ops[insn->op].format].fp != 0;
+}
+
+/* Is it the interpreter's? */
+bool riscv__needs_step(const struct riscv_translation *t,
+                       const struct riscv_insn *insn);
+
+/* ---- translate_fp.c ---------------------------------------------------- */
+
+/* Before the first instruction: how the block rounds. */
+void riscv__translate_fp_begin(struct riscv_translation *t);
+/* Behind the entry, with the first instruction at hand: what it asks of f. */
+void riscv__translate_fp_guard(struct riscv_translation *t);
+/* One of class FP; FP is live. */
+void riscv__translate_fp(struct riscv_translation *t,
+                         const struct riscv_insn *insn);
+/* Any instruction was translated: what is known of f registers behind it. */
+void riscv__translate_fp_note(struct riscv_translation *t,
+                              const struct riscv_insn *insn);
 
 /* ---- translate_system.c: CSRs, fences, xRET, what is illegal ----------- */
 
 /* Does the block have to end before @insn, which the interpreter does? */
-bool riscv__system_needs_step(const struct translation *t,
+bool riscv__system_needs_step(const struct riscv_translation *t,
                               const struct riscv_insn *insn);
 
 /* Emit @insn; true: the block ends with it. */
-bool riscv__translate_system(struct translation *t,
+bool riscv__translate_system(struct riscv_translation *t,
                              const struct riscv_insn *insn);
 
 #endif

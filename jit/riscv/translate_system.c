@@ -50,15 +50,15 @@ static struct csr_access access_of(const struct riscv_insn *insn)
     return access;
 }
 
-static bool is_plain(const struct translation *t, const struct riscv_insn *insn,
-                     struct jit_field *field)
+static bool is_plain(const struct riscv_translation *t,
+                     const struct riscv_insn *insn, struct jit_field *field)
 {
     return riscv__ops[insn->op].class == RISCV_CLASS_CSR &&
            riscv__csr_is_plain((unsigned)insn->imm, t->hart->priv,
                                access_of(insn).op != JIT_FIELD_READ, field);
 }
 
-bool riscv__system_needs_step(const struct translation *t,
+bool riscv__system_needs_step(const struct riscv_translation *t,
                               const struct riscv_insn *insn)
 {
     struct jit_field field;
@@ -69,7 +69,7 @@ bool riscv__system_needs_step(const struct translation *t,
     return t->hart->lockstep != NULL && !is_plain(t, insn, &field);
 }
 
-bool riscv__translate_system(struct translation *t,
+bool riscv__translate_system(struct riscv_translation *t,
                              const struct riscv_insn *insn)
 {
     struct csr_access access;

@@ -57,6 +57,13 @@ static const char *reg_name(unsigned reg, unsigned width)
     }
 }
 
+/* Of a register that is xmm by the row's flag, or by the width. */
+static const char *operand_name(const struct x86_row *row, unsigned reg,
+                                unsigned width, unsigned flag)
+{
+    return reg_name(reg, row->flags & flag ? 16 : width);
+}
+
 static unsigned rm_width(const struct x86_row *row, unsigned width)
 {
     if (row->flags & (X86_SRC8 | X86_BYTE)) {
@@ -87,7 +94,7 @@ static void print_rm(char *buf, size_t size, const struct x86_row *row,
     int n;
 
     if (m.is_reg) {
-        snprintf(buf, size, "%s", reg_name(m.base, width));
+        snprintf(buf, size, "%s", operand_name(row, m.base, width, X86_XRM));
         return;
     }
     n = 0;
@@ -137,7 +144,9 @@ static void expected_text(char *buf, size_t size, const struct x86_row *row,
                           const struct x86_operands *o)
 {
     char rm[64];
-    const char *reg = reg_name(o->reg, row->flags & X86_BYTE ? 1 : o->width);
+    const char *reg = operand_name(
+        row, o->reg, row->flags & X86_BYTE ? 1 : o->width, X86_XREG);
+    const char *reg2 = operand_name(row, o->reg2, o->width, X86_XREG);
     int n = snprintf(buf, size, "%s%s", row->mnemonic,
                      row->flags & X86_CC ? conditions[o->cc] : "");
 
@@ -161,12 +170,10 @@ static void expected_text(char *buf, size_t size, const struct x86_row *row,
         snprintf(buf + n, size - n, " %s, %s", reg, rm);
         break;
     case X86_FORM_RVM:
-        snprintf(buf + n, size - n, " %s, %s, %s", reg,
-                 reg_name(o->reg2, o->width), rm);
+        snprintf(buf + n, size - n, " %s, %s, %s", reg, reg2, rm);
         break;
     case X86_FORM_RMS:
-        snprintf(buf + n, size - n, " %s, %s, %s", reg, rm,
-                 reg_name(o->reg2, o->width));
+        snprintf(buf + n, size - n, " %s, %s, %s", reg, rm, reg2);
         break;
     case X86_FORM_MC:
         snprintf(buf + n, size - n, " %s, cl", rm);
@@ -319,7 +326,7 @@ static void for_operands(enum x86_op op, struct x86_operands *o)
         o->reg2 = (o->reg + 7 * base) % 16;
         for_immediates(op, o);
     }
-    if (o->reg % 5 == 0 && !(row->flags & X86_REGONLY)) {
+    if (o->reg % 8 == 2 && !(row->flags & X86_REGONLY)) {
         for_memory(op, o);
     }
 }

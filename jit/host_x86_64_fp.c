@@ -1,0 +1,623 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Floating point on SSE2, and FMA3 where the host has it.
+ *
+ * Where both agree the guest's instruction is the host's. Where they do not:
+ *
+ *   NaN results     the host's have a sign and a payload: each result is
+ *                   compared with itself, and a cold path puts the canonical
+ *                   one
+ *   fused           infinity * 0 + quiet NaN is invalid for the guest alone:
+ *                   a NaN result is thrown away and the instruction executed
+ *   minimum         the host's gives its second operand if equal or NaN
+ *   to integer      the host's result out of range says so; the unsigned ones
+ *                   are looked at before, as the host has none of them
+ *
+ * Flags are the host's sticky ones. An instruction that is executed after all
+ * may have raised some on the host: only such as it raises for the guest, too.
+ *
+ * Denormals are not flushed, tininess is found after rounding, and so does the
+ * guest. Singles lie boxed in their registers: scalar operations on the low
+ * half leave the upper half of the target alone.
+ */
+#include "jit/host_fp.h"
+#include "jit/host_x86_64_internal.h"
+
+/* ---- Control and flags ------------------------------------------------- */
+
+#define MXCSR_MASKED   0x1f80u /* all exceptions; round to nearest */
+#define MXCSR_ROUNDING 13
+
+enum mxcsr_flag {
+    MXCSR_INVALID = 1 << 0,
+    MXCSR_DENORMAL = 1 << 1, /* an operand was: nobody asked */
+    MXCSR_DIVIDE = 1 << 2,
+    MXCSR_OVERFLOW = 1 << 3,
+    MXCSR_UNDERFLOW = 1 << 4,
+    MXCSR_INEXACT = 1 << 5,
+};
+
+/* Operands in memory, 16 bytes each: struct jit_state's fp_constants. */
+enum constant {
+    SIGN_D,
+    REST_D, /* all but the sign */
+    SIGN_S,
+    REST_S,
+    BOX,
+    NAN_D,
+    NAN_S,
+};
+
+void jit_host__fp_init(struct jit_state *state)
+{
+    static const uint64_t constants[] = {
+        [SIGN_D] = UINT64_C(1) << 63,
+        [REST_D] = UINT64_MAX >> 1,
+        [SIGN_S] = UINT64_C(1) << 31,
+        [REST_S] = ~(UINT64_C(1) << 31),
+        [BOX] = UINT64_C(0xffffffff00000000),
+        [NAN_D] = UINT64_C(0x7ff8000000000000),
+        [NAN_S] = UINT64_C(0xffffffff7fc00000),
+    };
+
+    _Static_assert(sizeof(constants) / 8 <= JIT_FP_CONSTANTS, "they fit");
+    state->fp_control = MXCSR_MASKED;
+    for (unsigned i = 0; i < sizeof(constants) / 8; i++) {
+        state->fp_constants[i][0] = constants[i];
+        state->fp_constants[i][1] = 0;
+    }
+}
+
+void jit_host__fp_begin(struct jit_state *state, enum jit_fp_rounding rounding)
+{
+    static const uint8_t modes[] = { [JIT_FP_NEAREST] = 0,
+                                     [JIT_FP_DOWN] = 1,
+                                     [JIT_FP_UP] = 2,
+                                     [JIT_FP_TO_ZERO] = 3 };
+
+    state->fp_control = MXCSR_MASKED | (uint32_t)modes[rounding]
+                                           << MXCSR_ROUNDING;
+}
+
+unsigned jit_host__fp_end(struct jit_state *state)
+{
+    uint32_t mxcsr = state->fp_control;
+
+    state->fp_control = MXCSR_MASKED;
+    return (mxcsr & MXCSR_INVALID ? JIT_FP_INVALID : 0) |
+           (mxcsr & MXCSR_DIVIDE ? JIT_FP_DIVIDE : 0) |
+           (mxcsr & MXCSR_OVERFLOW ? JIT_FP_OVERFLOW : 0) |
+           (mxcsr & MXCSR_UNDERFLOW ? JIT_FP_UNDERFLOW : 0) |
+           (mxcsr & MXCSR_INEXACT ? JIT_FP_INEXACT : 0);
+}
+
+/* ---- Registers --------------------------------------------------------- */
+
+static struct x86_rm in_memory(const struct jit_emit *e, unsigned reg)
+{
+    return x86__field(e->stubs, e->guest->fp_regs + 8 * reg);
+}
+
+/* FP register @reg as the operand of a scalar instruction. */
+static struct x86_rm operand(const struct jit_emit *e, unsigned reg)
+{
+    return e->stubs->xhome[reg] != NO_HOME ? x86_r(e->stubs->xhome[reg])
+                                           : in_memory(e, reg);
+}
+
+static struct x86_rm constant(const struct jit_emit *e, enum constant which)
+{
+    size_t at = offsetof(struct jit_state, fp_constants) + 16 * which;
+
+    return x86__field(e->stubs, e->guest->state + at);
+}
+
+static void move(struct jit_emit *e, unsigned dst, unsigned src)
+{
+    if (dst != src) {
+        x86_rm(e->b, X86_MOVAPS, 16, dst, x86_r(src));
+    }
+}
+
+void x86__fget(struct jit_emit *e, unsigned dst, unsigned reg)
+{
+    if (e->stubs->xhome[reg] != NO_HOME) {
+        move(e, dst, e->stubs->xhome[reg]);
+    } else {
+        x86_rm(e->b, X86_MOVSD_RM, 8, dst, in_memory(e, reg));
+    }
+}
+
+void x86__fput(struct jit_emit *e, unsigned reg, unsigned src)
+{
+    if (e->stubs->xhome[reg] != NO_HOME) {
+        move(e, e->stubs->xhome[reg], src);
+    } else {
+        x86_mr(e->b, X86_MOVSD_MR, 8, in_memory(e, reg), src);
+    }
+}
+
+unsigned x86__fread(struct jit_emit *e, unsigned reg, unsigned scratch)
+{
+    if (e->stubs->xhome[reg] != NO_HOME) {
+        return e->stubs->xhome[reg];
+    }
+    x86__fget(e, scratch, reg);
+    return scratch;
+}
+
+unsigned x86__ftarget(const struct jit_emit *e, unsigned reg, unsigned scratch)
+{
+    return e->stubs->xhome[reg] != NO_HOME ? e->stubs->xhome[reg] : scratch;
+}
+
+void x86__box(struct jit_emit *e, unsigned reg)
+{
+    x86_rm(e->b, X86_ORPS, 16, reg, constant(e, BOX));
+}
+
+/* A pair of rows: single, double. */
+struct scalar {
+    uint8_t single;
+    uint8_t dbl;
+};
+
+static void put_scalar(struct jit_emit *e, struct scalar op, bool is_double,
+                       unsigned reg, struct x86_rm rm)
+{
+    x86_rm(e->b, (enum x86_op)(is_double ? op.dbl : op.single),
+           is_double ? 8 : 4, reg, rm);
+}
+
+static const struct scalar unordered = { X86_UCOMISS, X86_UCOMISD };
+
+static void bit_op(struct jit_emit *e, enum x86_op op, unsigned reg,
+                   struct x86_rm rm)
+{
+    x86_rm(e->b, op, 16, reg, rm);
+}
+
+/* ---- Cold paths -------------------------------------------------------- */
+
+/* Where the instruction at hand is executed, with the integer registers that
+ * it reads and writes. NULL: the block failed. */
+static struct jit_cold *cold_execute(struct jit_emit *e, unsigned reads,
+                                     unsigned writes)
+{
+    struct jit_cold *cold = x86__cold(e, COLD_EXECUTE);
+
+    if (cold != NULL) {
+        cold->bits = e->bits;
+        cold->reads = (uint8_t)reads;
+        cold->writes = (uint8_t)writes;
+    }
+    return cold;
+}
+
+void x86__cold_fp(struct jit_emit *e, const struct jit_cold *cold)
+{
+    uint32_t back;
+
+    x86_patch_here(e->b, cold->jump_at);
+    if (cold->jump2_at) {
+        x86_patch_here(e->b, cold->jump2_at);
+    }
+    if (cold->kind == COLD_NAN) {
+        x86_rm(e->b, X86_MOVSD_RM, 8, cold->va,
+               constant(e, cold->access.size_log2 == 3 ? NAN_D : NAN_S));
+    } else {
+        x86__execute(e, cold);
+    }
+    back = x86_jmp(e->b, NULL);
+    x86_patch(e->b, back, e->b->start + cold->resume);
+}
+
+/* The result in @reg, if it is NaN, becomes the canonical one. */
+static void check_nan(struct jit_emit *e, bool is_double, unsigned reg)
+{
+    struct jit_cold *cold = x86__cold(e, COLD_NAN);
+
+    if (cold == NULL) {
+        return;
+    }
+    cold->va = (uint8_t)reg;
+    cold->access.size_log2 = is_double ? 3 : 2;
+    put_scalar(e, unordered, is_double, reg, x86_r(reg));
+    cold->jump_at = x86_jcc(e->b, CC_P, NULL);
+    cold->resume = code_buf__offset(e->b);
+}
+
+/* ---- The guard --------------------------------------------------------- */
+
+/*
+ *     movaps xmm0, home; andps xmm0, ...    all of them
+ *     movq   rax, xmm0
+ *     shr    rax, 32
+ *     cmp    eax, -1
+ *     jne    cold
+ */
+void jit_host__fp_guard(struct jit_emit *e, uint32_t set)
+{
+    struct jit_cold *cold;
+    bool first = true;
+
+    if (set == 0) {
+        return;
+    }
+    cold = x86__cold(e, COLD_STEP);
+    if (cold == NULL) {
+        return;
+    }
+    for (unsigned reg = 0; reg < 32; reg++) {
+        if (!(set >> reg & 1)) {
+            continue;
+        }
+        if (first) {
+            x86__fget(e, XMM0, reg);
+        } else {
+            bit_op(e, X86_ANDPS, XMM0, x86_r(x86__fread(e, reg, XMM1)));
+        }
+        first = false;
+    }
+    x86_mr(e->b, X86_MOVQ_RX, 8, x86_r(RAX), XMM0);
+    x86_mi(e->b, X86_SHR_MI8, 8, x86_r(RAX), 32);
+    x86_alu_imm(e->b, X86_ALU_CMP, 4, x86_r(RAX), -1);
+    cold->jump_at = x86_jcc(e->b, CC_NE, NULL);
+}
+
+/* ---- Arithmetic -------------------------------------------------------- */
+
+static const struct scalar arithmetic[] = {
+    [JIT_FADD] = { X86_ADDSS, X86_ADDSD },
+    [JIT_FSUB] = { X86_SUBSS, X86_SUBSD },
+    [JIT_FMUL] = { X86_MULSS, X86_MULSD },
+    [JIT_FDIV] = { X86_DIVSS, X86_DIVSD },
+};
+
+static void emit_arithmetic(struct jit_emit *e, enum jit_fp_op op,
+                            const struct jit_fp_insn *i)
+{
+    bool commutes = op == JIT_FADD || op == JIT_FMUL;
+    unsigned d = x86__ftarget(e, i->rd, XMM0);
+    unsigned a = i->rs1, b = i->rs2;
+
+    if (b == i->rd && commutes) {
+        a = i->rs2;
+        b = i->rs1;
+    }
+    if (b == i->rd && a != b) {
+        d = XMM0; /* the second operand is still to be read */
+    }
+    x86__fget(e, d, a);
+    put_scalar(e, arithmetic[op], i->is_double, d, operand(e, b));
+    check_nan(e, i->is_double, d);
+    x86__fput(e, i->rd, d);
+}
+
+/* The target's upper half is the operand's, a box. */
+static void emit_sqrt(struct jit_emit *e, const struct jit_fp_insn *i)
+{
+    static const struct scalar op = { X86_SQRTSS, X86_SQRTSD };
+    unsigned d = x86__ftarget(e, i->rd, XMM0);
+
+    x86__fget(e, d, i->rs1);
+    put_scalar(e, op, i->is_double, d, x86_r(d));
+    check_nan(e, i->is_double, d);
+    x86__fput(e, i->rd, d);
+}
+
+/*
+ * Both orders of the operands: they differ only where these are equal, and
+ * then in the sign of zeros, of which "or" takes the minimum, "and" the
+ * maximum. NaNs were sent away before; that comparison is invalid for
+ * signaling ones alone, as the guest's operation is.
+ */
+static void emit_extreme(struct jit_emit *e, enum jit_fp_op op,
+                         const struct jit_fp_insn *i)
+{
+    static const struct scalar min = { X86_MINSS, X86_MINSD };
+    static const struct scalar max = { X86_MAXSS, X86_MAXSD };
+    struct scalar row = op == JIT_FMIN ? min : max;
+    struct jit_cold *cold = cold_execute(e, 0, 0);
+
+    if (cold == NULL) {
+        return;
+    }
+    x86__fget(e, XMM0, i->rs1);
+    x86__fget(e, XMM1, i->rs2);
+    put_scalar(e, unordered, i->is_double, XMM0, x86_r(XMM1));
+    cold->jump_at = x86_jcc(e->b, CC_P, NULL);
+    move(e, XMM2, XMM0);
+    put_scalar(e, row, i->is_double, XMM0, x86_r(XMM1));
+    put_scalar(e, row, i->is_double, XMM1, x86_r(XMM2));
+    bit_op(e, op == JIT_FMIN ? X86_ORPS : X86_ANDPS, XMM0, x86_r(XMM1));
+    x86__fput(e, i->rd, XMM0);
+    cold->resume = code_buf__offset(e->b);
+}
+
+/* One register twice: a move, a negation, an absolute value. */
+static void emit_own_sign(struct jit_emit *e, enum jit_fp_op op,
+                          const struct jit_fp_insn *i)
+{
+    unsigned d = x86__ftarget(e, i->rd, XMM0);
+
+    x86__fget(e, d, i->rs1);
+    if (op == JIT_FSGNJN) {
+        bit_op(e, X86_XORPS, d, constant(e, i->is_double ? SIGN_D : SIGN_S));
+    } else if (op == JIT_FSGNJX) {
+        bit_op(e, X86_ANDPS, d, constant(e, i->is_double ? REST_D : REST_S));
+    }
+    x86__fput(e, i->rd, d);
+}
+
+static void emit_sign(struct jit_emit *e, enum jit_fp_op op,
+                      const struct jit_fp_insn *i)
+{
+    struct x86_rm sign = constant(e, i->is_double ? SIGN_D : SIGN_S);
+    struct x86_rm rest = constant(e, i->is_double ? REST_D : REST_S);
+
+    if (i->rs1 == i->rs2) {
+        emit_own_sign(e, op, i);
+        return;
+    }
+    x86__fget(e, XMM0, i->rs2);
+    x86__fget(e, XMM1, i->rs1);
+    if (op == JIT_FSGNJN) {
+        bit_op(e, X86_XORPS, XMM0, sign);
+    }
+    bit_op(e, X86_ANDPS, XMM0, sign);
+    if (op == JIT_FSGNJX) {
+        bit_op(e, X86_XORPS, XMM0, x86_r(XMM1));
+    } else {
+        bit_op(e, X86_ANDPS, XMM1, rest);
+        bit_op(e, X86_ORPS, XMM0, x86_r(XMM1));
+    }
+    x86__fput(e, i->rd, XMM0);
+}
+
+void jit_host__fp_alu(struct jit_emit *e, enum jit_fp_op op,
+                      const struct jit_fp_insn *insn)
+{
+    switch (op) {
+    case JIT_FSQRT:
+        emit_sqrt(e, insn);
+        break;
+    case JIT_FMIN:
+    case JIT_FMAX:
+        emit_extreme(e, op, insn);
+        break;
+    case JIT_FSGNJ:
+    case JIT_FSGNJN:
+    case JIT_FSGNJX:
+        emit_sign(e, op, insn);
+        break;
+    default:
+        emit_arithmetic(e, op, insn);
+        break;
+    }
+}
+
+/* Into a scratch register, as the operands may be needed once more. */
+void jit_host__fp_fused(struct jit_emit *e, enum jit_fp_fused op,
+                        const struct jit_fp_insn *i)
+{
+    static const struct scalar rows[] = {
+        [JIT_FMADD] = { X86_VFMADD_SS, X86_VFMADD_SD },
+        [JIT_FMSUB] = { X86_VFMSUB_SS, X86_VFMSUB_SD },
+        [JIT_FNMSUB] = { X86_VFNMADD_SS, X86_VFNMADD_SD },
+        [JIT_FNMADD] = { X86_VFNMSUB_SS, X86_VFNMSUB_SD },
+    };
+    struct jit_cold *cold;
+
+    if (!x86__has(e, X86_HAS_FMA)) {
+        jit_host__execute(e, e->bits, 0, 0);
+        return;
+    }
+    cold = cold_execute(e, 0, 0);
+    if (cold == NULL) {
+        return;
+    }
+    x86__fget(e, XMM0, i->rs3);
+    x86_rvm(e->b, (enum x86_op)(i->is_double ? rows[op].dbl : rows[op].single),
+            i->is_double ? 8 : 4, XMM0, x86__fread(e, i->rs1, XMM1),
+            operand(e, i->rs2));
+    put_scalar(e, unordered, i->is_double, XMM0, x86_r(XMM0));
+    cold->jump_at = x86_jcc(e->b, CC_P, NULL);
+    x86__fput(e, i->rd, XMM0);
+    cold->resume = code_buf__offset(e->b);
+}
+
+/* ---- Comparisons ------------------------------------------------------- */
+
+/* Equal and not unordered. */
+static void emit_equal(struct jit_emit *e, const struct jit_fp_insn *i)
+{
+    put_scalar(e, unordered, i->is_double, x86__fread(e, i->rs1, XMM0),
+               operand(e, i->rs2));
+    x86_set(e->b, CC_NP, RAX);
+    x86_mi(e->b, X86_MOV_MI, 4, x86_r(RCX), 0);
+    x86__emit(e->b, X86_CMOVCC,
+              &(struct x86_operands){
+                  .width = 4, .reg = RAX, .rm = x86_r(RCX), .cc = CC_NE });
+}
+
+/* From above, which unordered operands are not. */
+static void emit_order(struct jit_emit *e, enum x86_condition cc,
+                       const struct jit_fp_insn *i)
+{
+    static const struct scalar op = { X86_COMISS, X86_COMISD };
+
+    put_scalar(e, op, i->is_double, x86__fread(e, i->rs2, XMM0),
+               x86_r(x86__fread(e, i->rs1, XMM1)));
+    x86_set(e->b, cc, RAX);
+}
+
+void jit_host__fp_compare(struct jit_emit *e, enum jit_fp_compare op,
+                          const struct jit_fp_insn *insn)
+{
+    if (op == JIT_FEQ) {
+        emit_equal(e, insn);
+    } else {
+        emit_order(e, op == JIT_FLT ? CC_A : CC_AE, insn);
+    }
+    x86__put(e, insn->rd, RAX);
+}
+
+/* ---- Integers ---------------------------------------------------------- */
+
+static const struct scalar truncating = { X86_CVTTSS2SI, X86_CVTTSD2SI };
+static const struct scalar rounding = { X86_CVTSS2SI, X86_CVTSD2SI };
+
+static void put_to_integer(struct jit_emit *e, bool truncate, unsigned width,
+                           const struct jit_fp_insn *i)
+{
+    struct scalar op = truncate ? truncating : rounding;
+
+    x86_rm(e->b, (enum x86_op)(i->is_double ? op.dbl : op.single), width, RAX,
+           x86_r(x86__fread(e, i->rs1, XMM0)));
+}
+
+/* Out of range is the least integer: which subtracting 1 from tells. */
+static void emit_to_signed(struct jit_emit *e, struct jit_cold *cold,
+                           unsigned width, bool truncate,
+                           const struct jit_fp_insn *i)
+{
+    put_to_integer(e, truncate, width, i);
+    x86_alu_imm(e->b, X86_ALU_CMP, width, x86_r(RAX), 1);
+    cold->jump_at = x86_jcc(e->b, CC_O, NULL);
+    if (width == 4) {
+        x86_rm(e->b, X86_MOVSXD, 8, RAX, x86_r(RAX));
+    }
+}
+
+/*
+ * From +0 to the bound, which 64 signed bits hold, and the type, however it is
+ * rounded: bits of floats are ordered like integers, and negative ones are
+ * above them all.
+ */
+static void emit_to_unsigned(struct jit_emit *e, struct jit_cold *cold,
+                             bool is_word, bool truncate,
+                             const struct jit_fp_insn *i)
+{
+    static const uint64_t bounds[2][2] = {
+        { 0x5effffff, UINT64_C(0x43dfffffffffffff) }, /* below 2^63 */
+        { 0x4f7fffff, UINT64_C(0x41efffffffe00000) }, /* up to 2^32 - 1 */
+    };
+    unsigned width = i->is_double ? 8 : 4;
+    unsigned s = x86__fread(e, i->rs1, XMM0);
+
+    x86_mr(e->b, i->is_double ? X86_MOVQ_RX : X86_MOVD_RX, width, x86_r(RAX),
+           s);
+    x86_load_imm(e->b, RCX, bounds[is_word][i->is_double]);
+    x86_rr(e->b, X86_CMP_MR, width, RAX, RCX);
+    cold->jump_at = x86_jcc(e->b, CC_A, NULL);
+    put_to_integer(e, truncate, 8, i);
+    if (is_word) {
+        x86_rm(e->b, X86_MOVSXD, 8, RAX, x86_r(RAX));
+    }
+}
+
+void jit_host__fp_to_integer(struct jit_emit *e, enum jit_fp_integer to,
+                             bool truncate, const struct jit_fp_insn *insn)
+{
+    struct jit_cold *cold = cold_execute(e, 0, insn->rd);
+
+    if (cold == NULL) {
+        return;
+    }
+    if (to == JIT_FP_W || to == JIT_FP_L) {
+        emit_to_signed(e, cold, to == JIT_FP_W ? 4 : 8, truncate, insn);
+    } else {
+        emit_to_unsigned(e, cold, to == JIT_FP_WU, truncate, insn);
+    }
+    x86__put(e, insn->rd, RAX);
+    cold->resume = code_buf__offset(e->b);
+}
+
+/* An xmm register for a single to come: its box, or nothing; neither waits
+ * for what the register held. */
+static void clear_target(struct jit_emit *e, bool is_double, unsigned reg)
+{
+    bit_op(e, is_double ? X86_XORPS : X86_PCMPEQD, reg, x86_r(reg));
+}
+
+static void put_from_integer(struct jit_emit *e, unsigned width, unsigned src,
+                             const struct jit_fp_insn *i)
+{
+    unsigned d = x86__ftarget(e, i->rd, XMM0);
+
+    clear_target(e, i->is_double, d);
+    x86_rm(e->b, i->is_double ? X86_CVTSI2SD : X86_CVTSI2SS, width, d,
+           x86_r(src));
+    x86__fput(e, i->rd, d);
+}
+
+void jit_host__fp_from_integer(struct jit_emit *e, enum jit_fp_integer from,
+                               const struct jit_fp_insn *insn)
+{
+    struct jit_cold *cold;
+
+    switch (from) {
+    case JIT_FP_W:
+        put_from_integer(e, 4, x86__read(e, insn->rs1, RAX), insn);
+        break;
+    case JIT_FP_WU:
+        x86_rm(e->b, X86_MOV_RM, 4, RAX, x86__guest(e, insn->rs1));
+        put_from_integer(e, 8, RAX, insn);
+        break;
+    case JIT_FP_L:
+        put_from_integer(e, 8, x86__read(e, insn->rs1, RAX), insn);
+        break;
+    case JIT_FP_LU:
+        cold = cold_execute(e, insn->rs1, 0);
+        if (cold != NULL) {
+            x86__get(e, RAX, insn->rs1);
+            x86_rr(e->b, X86_TEST_MR, 8, RAX, RAX);
+            cold->jump_at = x86_jcc(e->b, CC_S, NULL);
+            put_from_integer(e, 8, RAX, insn);
+            cold->resume = code_buf__offset(e->b);
+        }
+        break;
+    }
+}
+
+/* ---- Singles, doubles, bits -------------------------------------------- */
+
+void jit_host__fp_convert(struct jit_emit *e, const struct jit_fp_insn *i)
+{
+    clear_target(e, i->is_double, XMM0);
+    x86_rm(e->b, i->is_double ? X86_CVTSS2SD : X86_CVTSD2SS,
+           i->is_double ? 4 : 8, XMM0, operand(e, i->rs1));
+    check_nan(e, i->is_double, XMM0);
+    x86__fput(e, i->rd, XMM0);
+}
+
+void jit_host__fp_to_bits(struct jit_emit *e, const struct jit_fp_insn *i)
+{
+    unsigned d = x86__target(e, i->rd, RAX);
+    unsigned s = x86__fread(e, i->rs1, XMM0);
+
+    if (x86__is_zero(e, i->rd)) {
+        return;
+    }
+    if (i->is_double) {
+        x86_mr(e->b, X86_MOVQ_RX, 8, x86_r(d), s);
+    } else {
+        x86_mr(e->b, X86_MOVD_RX, 4, x86_r(d), s);
+        x86_rm(e->b, X86_MOVSXD, 8, d, x86_r(d));
+    }
+    x86__put(e, i->rd, d);
+}
+
+void jit_host__fp_from_bits(struct jit_emit *e, const struct jit_fp_insn *i)
+{
+    unsigned d = x86__ftarget(e, i->rd, XMM0);
+    unsigned s = x86__read(e, i->rs1, RAX);
+
+    x86_rm(e->b, i->is_double ? X86_MOVQ_XR : X86_MOVD_XR, i->is_double ? 8 : 4,
+           d, x86_r(s));
+    if (!i->is_double) {
+        x86__box(e, d);
+    }
+    x86__fput(e, i->rd, d);
+}
