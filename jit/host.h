@@ -274,6 +274,7 @@ struct jit_emit {
     unsigned fetch_context;
     bool fp; /* is live: jit/host_fp.h */
     enum jit_fp_rounding rounding;
+    bool inexact; /* the guest's flag is up already: raising it is harmless */
 
     /* The instruction at hand: updated before each. */
     uint16_t insn;

@@ -79,6 +79,8 @@ struct jit_fp_insn {
 
 /* Once, before the first block that is live is entered. */
 void jit_host__fp_init(struct jit_state *state);
+/* Does emit->inexact make a difference? */
+bool jit_host__fp_asks_inexact(const struct jit_stubs *stubs);
 /* FP is about to be live, without flags. */
 void jit_host__fp_begin(struct jit_state *state, enum jit_fp_rounding rounding);
 /* The flags since then, enum jit_fp_flag; they are off now. */

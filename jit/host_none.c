@@ -238,6 +238,11 @@ void jit_host__fp_init(struct jit_state *state)
     no_host();
 }
 
+bool jit_host__fp_asks_inexact(const struct jit_stubs *stubs)
+{
+    no_host();
+}
+
 void jit_host__fp_begin(struct jit_state *state, enum jit_fp_rounding rounding)
 {
     no_host();

@@ -37,27 +37,17 @@ enum mxcsr_flag {
     MXCSR_INEXACT = 1 << 5,
 };
 
-/* Operands in memory, 16 bytes each: struct jit_state's fp_constants. */
-enum constant {
-    SIGN_D,
-    REST_D, /* all but the sign */
-    SIGN_S,
-    REST_S,
-    BOX,
-    NAN_D,
-    NAN_S,
-};
-
 void jit_host__fp_init(struct jit_state *state)
 {
     static const uint64_t constants[] = {
-        [SIGN_D] = UINT64_C(1) << 63,
-        [REST_D] = UINT64_MAX >> 1,
-        [SIGN_S] = UINT64_C(1) << 31,
-        [REST_S] = ~(UINT64_C(1) << 31),
-        [BOX] = UINT64_C(0xffffffff00000000),
-        [NAN_D] = UINT64_C(0x7ff8000000000000),
-        [NAN_S] = UINT64_C(0xffffffff7fc00000),
+        [X86_FP_SIGN_D] = UINT64_C(1) << 63,
+        [X86_FP_REST_D] = UINT64_MAX >> 1,
+        [X86_FP_SIGN_S] = UINT64_C(1) << 31,
+        [X86_FP_REST_S] = ~(UINT64_C(1) << 31),
+        [X86_FP_BOX] = UINT64_C(0xffffffff00000000),
+        [X86_FP_NAN_D] = UINT64_C(0x7ff8000000000000),
+        [X86_FP_NAN_S] = UINT64_C(0xffffffff7fc00000),
+        [X86_FP_SPLIT] = UINT64_C(0x41a0000002000000),
     };
 
     _Static_assert(sizeof(constants) / 8 <= JIT_FP_CONSTANTS, "they fit");
@@ -66,6 +56,11 @@ void jit_host__fp_init(struct jit_state *state)
         state->fp_constants[i][0] = constants[i];
         state->fp_constants[i][1] = 0;
     }
+}
+
+bool jit_host__fp_asks_inexact(const struct jit_stubs *stubs)
+{
+    return !(stubs->features & X86_HAS_FMA);
 }
 
 void jit_host__fp_begin(struct jit_state *state, enum jit_fp_rounding rounding)
@@ -105,7 +100,8 @@ static struct x86_rm operand(const struct jit_emit *e, unsigned reg)
                                            : in_memory(e, reg);
 }
 
-static struct x86_rm constant(const struct jit_emit *e, enum constant which)
+static struct x86_rm constant(const struct jit_emit *e,
+                              enum x86_fp_constant which)
 {
     size_t at = offsetof(struct jit_state, fp_constants) + 16 * which;
 
@@ -153,7 +149,7 @@ unsigned x86__ftarget(const struct jit_emit *e, unsigned reg, unsigned scratch)
 
 void x86__box(struct jit_emit *e, unsigned reg)
 {
-    x86_rm(e->b, X86_ORPS, 16, reg, constant(e, BOX));
+    x86_rm(e->b, X86_ORPS, 16, reg, constant(e, X86_FP_BOX));
 }
 
 /* A pair of rows: single, double. */
@@ -204,7 +200,8 @@ void x86__cold_fp(struct jit_emit *e, const struct jit_cold *cold)
     }
     if (cold->kind == COLD_NAN) {
         x86_rm(e->b, X86_MOVSD_RM, 8, cold->va,
-               constant(e, cold->access.size_log2 == 3 ? NAN_D : NAN_S));
+               constant(e, cold->access.size_log2 == 3 ? X86_FP_NAN_D
+                                                       : X86_FP_NAN_S));
     } else {
         x86__execute(e, cold);
     }
@@ -343,9 +340,11 @@ static void emit_own_sign(struct jit_emit *e, enum jit_fp_op op,
 
     x86__fget(e, d, i->rs1);
     if (op == JIT_FSGNJN) {
-        bit_op(e, X86_XORPS, d, constant(e, i->is_double ? SIGN_D : SIGN_S));
+        bit_op(e, X86_XORPS, d,
+               constant(e, i->is_double ? X86_FP_SIGN_D : X86_FP_SIGN_S));
     } else if (op == JIT_FSGNJX) {
-        bit_op(e, X86_ANDPS, d, constant(e, i->is_double ? REST_D : REST_S));
+        bit_op(e, X86_ANDPS, d,
+               constant(e, i->is_double ? X86_FP_REST_D : X86_FP_REST_S));
     }
     x86__fput(e, i->rd, d);
 }
@@ -353,8 +352,10 @@ static void emit_own_sign(struct jit_emit *e, enum jit_fp_op op,
 static void emit_sign(struct jit_emit *e, enum jit_fp_op op,
                       const struct jit_fp_insn *i)
 {
-    struct x86_rm sign = constant(e, i->is_double ? SIGN_D : SIGN_S);
-    struct x86_rm rest = constant(e, i->is_double ? REST_D : REST_S);
+    struct x86_rm sign =
+        constant(e, i->is_double ? X86_FP_SIGN_D : X86_FP_SIGN_S);
+    struct x86_rm rest =
+        constant(e, i->is_double ? X86_FP_REST_D : X86_FP_REST_S);
 
     if (i->rs1 == i->rs2) {
         emit_own_sign(e, op, i);
@@ -397,6 +398,37 @@ void jit_host__fp_alu(struct jit_emit *e, enum jit_fp_op op,
     }
 }
 
+/* By a subroutine, which has its limits. */
+static void emit_split_fused(struct jit_emit *e, enum jit_fp_fused op,
+                             const struct jit_fp_insn *i)
+{
+    struct x86_rm sign =
+        constant(e, i->is_double ? X86_FP_SIGN_D : X86_FP_SIGN_S);
+    struct jit_cold *cold;
+
+    if (e->rounding != JIT_FP_NEAREST || (i->is_double && !e->inexact)) {
+        jit_host__execute(e, e->bits, 0, 0);
+        return;
+    }
+    cold = cold_execute(e, 0, 0);
+    if (cold == NULL) {
+        return;
+    }
+    x86__fget(e, XMM0, i->rs3);
+    x86__fget(e, XMM1, i->rs1);
+    x86__fget(e, XMM2, i->rs2);
+    if (op == JIT_FMSUB || op == JIT_FNMADD) {
+        bit_op(e, X86_XORPS, XMM0, sign);
+    }
+    if (op == JIT_FNMSUB || op == JIT_FNMADD) {
+        bit_op(e, X86_XORPS, XMM1, sign);
+    }
+    x86__call_stub(e, e->stubs->fused[i->is_double]);
+    cold->jump_at = x86_jcc(e->b, CC_NE, NULL);
+    x86__fput(e, i->rd, XMM0);
+    cold->resume = code_buf__offset(e->b);
+}
+
 /* Into a scratch register, as the operands may be needed once more. */
 void jit_host__fp_fused(struct jit_emit *e, enum jit_fp_fused op,
                         const struct jit_fp_insn *i)
@@ -410,7 +442,7 @@ void jit_host__fp_fused(struct jit_emit *e, enum jit_fp_fused op,
     struct jit_cold *cold;
 
     if (!x86__has(e, X86_HAS_FMA)) {
-        jit_host__execute(e, e->bits, 0, 0);
+        emit_split_fused(e, op, i);
         return;
     }
     cold = cold_execute(e, 0, 0);

@@ -7,6 +7,7 @@
  *   host_x86_64_alu.c     register arithmetic
  *   host_x86_64_bits.c    the same, of bit manipulation
  *   host_x86_64_fp.c      floating point
+ *   host_x86_64_fma.c     fused multiply-add where the host has none
  *   host_x86_64_mem.c     loads, stores, the probe, atomics
  *   host_x86_64_flow.c    prologue, links, branches, cold paths
  *
@@ -74,7 +75,8 @@ struct jit_stubs {
     int64_t anchor;    /* rbp - vCPU */
     unsigned features; /* enum x86_feature */
     struct x86_stub_set set[2]; /* [FP is live] */
-    const uint8_t *leave;       /* address of the exit that resume may name */
+    uint32_t fused[2];    /* subroutines, [is_double]: host_x86_64_fma.c */
+    const uint8_t *leave; /* address of the exit that resume may name */
     struct jit_exit (*run[2])(void *anchor, const uint8_t *code);
 };
 
@@ -196,6 +198,22 @@ unsigned x86__ftarget(const struct jit_emit *e, unsigned reg, unsigned scratch);
 void x86__box(struct jit_emit *e, unsigned reg);
 /* Write the cold paths of host_x86_64_fp.c. */
 void x86__cold_fp(struct jit_emit *e, const struct jit_cold *cold);
+
+/* Operands in memory, 16 bytes each: struct jit_state's fp_constants. */
+enum x86_fp_constant {
+    X86_FP_SIGN_D,
+    X86_FP_REST_D, /* all but the sign */
+    X86_FP_SIGN_S,
+    X86_FP_REST_S,
+    X86_FP_BOX,
+    X86_FP_NAN_D,
+    X86_FP_NAN_S,
+    X86_FP_SPLIT, /* 2^27 + 1 */
+};
+
+/* Write the subroutines of host_x86_64_fma.c. */
+void x86__write_fused(struct code_buf *b, const struct jit_guest *guest,
+                      struct jit_stubs *stubs);
 
 /* Call helpers.execute in place: at->bits, reads and writes. */
 void x86__execute(struct jit_emit *e, const struct jit_cold *at);

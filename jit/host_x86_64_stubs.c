@@ -349,6 +349,7 @@ struct jit_stubs *jit_host__make_stubs(struct xbar_engine *engine,
     }
     code_memory__fixed(cm, &w.b);
     write_fp_switches(&w);
+    x86__write_fused(&w.b, guest, stubs);
     for (unsigned fp = 0; fp < 2; fp++) {
         const uint8_t *enter;
 

@@ -547,6 +547,7 @@ int riscv__jit_new(struct xbar_riscv_hart *hart)
     jit_host__forget_returns(&hart->jit_state);
     jit_host__fp_init(&hart->jit_state);
     hart->jit->fp_contexts = MODE_NO_CONTEXTS;
+    hart->jit->asks_inexact = jit_host__fp_asks_inexact(hart->jit->stubs);
     return 0;
 }
 

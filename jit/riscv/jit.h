@@ -22,6 +22,7 @@ struct riscv_jit {
     const struct jit_block *running; /* entered last */
     uint32_t mode;                   /* of what the return stack holds */
     uint32_t fp_contexts; /* where FP is live: the contexts of a mode */
+    bool asks_inexact;    /* jit_host__fp_asks_inexact() */
     unsigned fault_cause; /* of the access that failed; 0: was raised */
 
     /* What the last fence.i knew; see jit_code.c. */
@@ -35,10 +36,10 @@ struct riscv_jit {
  * What a block is made for, beside its address. Everything that changes how
  * an instruction is translated is in it.
  *
- *   11  9  8    7       4 3       0
- *   +-----+----+---------+---------+
- *   | frm | fp |  data   |  fetch  |  contexts of the TLB
- *   +-----+----+---------+---------+
+ *   12  11  9  8    7       4 3       0
+ *   +---+-----+----+---------+---------+
+ *   |nx | frm | fp |  data   |  fetch  |  contexts of the TLB
+ *   +---+-----+----+---------+---------+
  *
  * FP is live (jit/host_fp.h) from the first FP instruction that is met in these
  * contexts while FS is Dirty: a kernel that never touches f registers does not
@@ -48,6 +49,7 @@ enum riscv_mode {
     MODE_DATA_SHIFT = 4,
     MODE_FP = 1 << 8, /* is live, and FS is Dirty: nothing to check */
     MODE_FRM_SHIFT = 9,
+    MODE_INEXACT = 1 << 12, /* fflags.NX is up, if that matters to the host */
 };
 
 #define MODE_NO_CONTEXTS UINT32_MAX

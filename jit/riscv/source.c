@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "jit/riscv/source.h"
 
+#include "jit/riscv/fp.h"
+
 uint32_t riscv__jit_mode(const struct xbar_riscv_hart *hart)
 {
     uint32_t contexts = hart->fetch_context | (uint32_t)hart->data_context
@@ -9,6 +11,9 @@ uint32_t riscv__jit_mode(const struct xbar_riscv_hart *hart)
     if (contexts != hart->jit->fp_contexts ||
         (hart->mstatus & MSTATUS_FS) != MSTATUS_FS) {
         return contexts;
+    }
+    if (hart->jit->asks_inexact && (hart->fflags & FP_FLAG_NX)) {
+        contexts |= MODE_INEXACT;
     }
     return contexts | MODE_FP | (uint32_t)hart->frm << MODE_FRM_SHIFT;
 }

@@ -172,6 +172,7 @@ static bool frm_is_hosts(const struct riscv_translation *t)
 void riscv__translate_fp_begin(struct riscv_translation *t)
 {
     t->e.rounding = riscv__host_rounding(t->source->key.mode);
+    t->e.inexact = (t->source->key.mode & MODE_INEXACT) != 0;
 }
 
 static bool is_towards_zero(const struct riscv_insn *insn)
