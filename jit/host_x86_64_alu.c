@@ -117,9 +117,11 @@ static void emit_binary(struct jit_emit *e, enum jit_alu op, unsigned width,
     const struct binary *bin = &binaries[op];
     unsigned d;
 
-    if (!b.is_imm && b.reg == rd && bin->commutes) {
+    if (!b.is_imm && bin->commutes && (b.reg == rd || x86__is_zero(e, rs1))) {
+        unsigned first = b.reg; /* c.mv adds zero first */
+
         b.reg = (uint8_t)rs1;
-        rs1 = rd;
+        rs1 = first;
     }
     d = x86__result(e, rd, rs1, b);
     if (b.is_imm) {
