@@ -90,6 +90,10 @@ unsigned jit_host__fp_end(struct jit_state *state);
  * instruction at hand, which another engine then does. */
 void jit_host__fp_guard(struct jit_emit *e, uint32_t set);
 
+/* From here on the block rounds in this way: changes emit->rounding. Whoever
+ * changes it changes it back before the block ends. */
+void jit_host__fp_round(struct jit_emit *e, enum jit_fp_rounding rounding);
+
 /* Operands that are singles are boxed. Rounding is emit->rounding. */
 void jit_host__fp_alu(struct jit_emit *e, enum jit_fp_op op,
                       const struct jit_fp_insn *insn);

@@ -258,6 +258,11 @@ void jit_host__fp_guard(struct jit_emit *e, uint32_t set)
     no_host();
 }
 
+void jit_host__fp_round(struct jit_emit *e, enum jit_fp_rounding rounding)
+{
+    no_host();
+}
+
 void jit_host__fp_alu(struct jit_emit *e, enum jit_fp_op op,
                       const struct jit_fp_insn *insn)
 {

@@ -63,15 +63,19 @@ bool jit_host__fp_asks_inexact(const struct jit_stubs *stubs)
     return !(stubs->features & X86_HAS_FMA);
 }
 
-void jit_host__fp_begin(struct jit_state *state, enum jit_fp_rounding rounding)
+static uint32_t rounding_bits(enum jit_fp_rounding rounding)
 {
     static const uint8_t modes[] = { [JIT_FP_NEAREST] = 0,
                                      [JIT_FP_DOWN] = 1,
                                      [JIT_FP_UP] = 2,
                                      [JIT_FP_TO_ZERO] = 3 };
 
-    state->fp_control = MXCSR_MASKED | (uint32_t)modes[rounding]
-                                           << MXCSR_ROUNDING;
+    return (uint32_t)modes[rounding] << MXCSR_ROUNDING;
+}
+
+void jit_host__fp_begin(struct jit_state *state, enum jit_fp_rounding rounding)
+{
+    state->fp_control = MXCSR_MASKED | rounding_bits(rounding);
 }
 
 unsigned jit_host__fp_end(struct jit_state *state)
@@ -260,6 +264,21 @@ void jit_host__fp_guard(struct jit_emit *e, uint32_t set)
     x86_mi(e->b, X86_SHR_MI8, 8, x86_r(RAX), 32);
     x86_alu_imm(e->b, X86_ALU_CMP, 4, x86_r(RAX), -1);
     cold->jump_at = x86_jcc(e->b, CC_NE, NULL);
+}
+
+/* ---- Rounding ---------------------------------------------------------- */
+
+/* The field is free while FP is live: it is written when that ends. */
+void jit_host__fp_round(struct jit_emit *e, enum jit_fp_rounding rounding)
+{
+    size_t at = e->guest->state + offsetof(struct jit_state, fp_control);
+    struct x86_rm control = x86__field(e->stubs, at);
+
+    x86_m(e->b, X86_STMXCSR, 4, control);
+    x86_alu_imm(e->b, X86_ALU_AND, 4, control, ~(3 << MXCSR_ROUNDING));
+    x86_alu_imm(e->b, X86_ALU_OR, 4, control, (int32_t)rounding_bits(rounding));
+    x86_m(e->b, X86_LDMXCSR, 4, control);
+    e->rounding = rounding;
 }
 
 /* ---- Arithmetic -------------------------------------------------------- */

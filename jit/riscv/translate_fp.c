@@ -4,8 +4,9 @@
  *
  * Rounding. A block is made for one value of frm (it is in the mode), which is
  * the host's rounding mode while the block runs. An instruction whose own mode
- * is another one, and all that round to nearest with ties away, which the host
- * cannot, are executed out of line; so are those that frm makes illegal.
+ * is another one is put between two changes of it. All that round to nearest
+ * with ties away, which the host cannot, are executed out of line; so are those
+ * that frm makes illegal.
  *
  * Boxes. An operation on singles takes a register that is not boxed for a NaN.
  * Which registers a block reads as singles before it writes them is found
@@ -245,12 +246,27 @@ static void translate_row(struct riscv_translation *t, const struct fp_row *row,
     }
 }
 
+/* With the mode in the instruction, which is one of the host's. */
+static void translate_rounded(struct riscv_translation *t,
+                              const struct riscv_insn *insn)
+{
+    enum jit_fp_rounding blocks = t->e.rounding;
+
+    jit_host__fp_round(&t->e, (enum jit_fp_rounding)insn->rm);
+    translate_row(t, &rows[insn->op], insn);
+    jit_host__fp_round(&t->e, blocks);
+}
+
 void riscv__translate_fp(struct riscv_translation *t,
                          const struct riscv_insn *insn)
 {
-    if (!rounds_as_host(t, insn) || (singles_read(insn) & ~t->boxed)) {
+    if (rows[insn->op].kind == KIND_NONE || (singles_read(insn) & ~t->boxed)) {
         execute(t, insn);
-    } else {
+    } else if (rounds_as_host(t, insn)) {
         translate_row(t, &rows[insn->op], insn);
+    } else if (insn->rm <= FP_RM_RUP) {
+        translate_rounded(t, insn);
+    } else {
+        execute(t, insn);
     }
 }
