@@ -345,6 +345,15 @@ static void compare(struct xbar_riscv_hart *hart, unsigned executed,
     }
 }
 
+/* The block that was entered last, to its end. Without lockstep it may be gone,
+ * as what was resumed since may have made others. */
+static void compare_whole(struct xbar_riscv_hart *hart)
+{
+    if (unlikely(hart->lockstep != NULL)) {
+        compare(hart, hart->jit->running->insns, false);
+    }
+}
+
 static struct jit_block *leave_site(struct xbar_riscv_hart *hart,
                                     const struct jit_site **site)
 {
@@ -368,7 +377,7 @@ static void follow_link(struct xbar_riscv_hart *hart, uint32_t data)
 
     settle(hart, 0);
     hart->pc = link->target_pc;
-    compare(hart, hart->jit->running->insns, false);
+    compare_whole(hart);
     to = riscv__block(hart);
     if (to == NULL || !may_chain(hart) ||
         dropped != jit_cache__dropped(cache) || to->key.page2 != JIT_NO_PAGE ||
@@ -396,7 +405,7 @@ static enum riscv_stop leave(struct xbar_riscv_hart *hart, struct jit_exit exit)
         settle(hart, 0);
         hart->pc = hart->jit_state.pc;
         hart->jit->stats.jump_misses++;
-        compare(hart, hart->jit->running->insns, false);
+        compare_whole(hart);
         block = riscv__block(hart);
         if (block != NULL) {
             remember_jump(hart, block);
