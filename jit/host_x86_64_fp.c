@@ -97,8 +97,7 @@ static struct x86_rm in_memory(const struct jit_emit *e, unsigned reg)
     return x86__field(e->stubs, e->guest->fp_regs + 8 * reg);
 }
 
-/* FP register @reg as the operand of a scalar instruction. */
-static struct x86_rm operand(const struct jit_emit *e, unsigned reg)
+struct x86_rm x86__foperand(const struct jit_emit *e, unsigned reg)
 {
     return e->stubs->xhome[reg] != NO_HOME ? x86_r(e->stubs->xhome[reg])
                                            : in_memory(e, reg);
@@ -156,33 +155,24 @@ void x86__box(struct jit_emit *e, unsigned reg)
     x86_rm(e->b, X86_ORPS, 16, reg, constant(e, X86_FP_BOX));
 }
 
-/* A pair of rows: single, double. */
-struct scalar {
-    uint8_t single;
-    uint8_t dbl;
-};
-
-static void put_scalar(struct jit_emit *e, struct scalar op, bool is_double,
-                       unsigned reg, struct x86_rm rm)
+void x86__fscalar(struct jit_emit *e, struct x86_scalar op, bool is_double,
+                  unsigned reg, struct x86_rm rm)
 {
     x86_rm(e->b, (enum x86_op)(is_double ? op.dbl : op.single),
            is_double ? 8 : 4, reg, rm);
 }
 
-static const struct scalar unordered = { X86_UCOMISS, X86_UCOMISD };
+static const struct x86_scalar unordered = { X86_UCOMISS, X86_UCOMISD };
 
-static void bit_op(struct jit_emit *e, enum x86_op op, unsigned reg,
-                   struct x86_rm rm)
+void x86__fbits(struct jit_emit *e, enum x86_op op, unsigned reg,
+                struct x86_rm rm)
 {
     x86_rm(e->b, op, 16, reg, rm);
 }
 
 /* ---- Cold paths -------------------------------------------------------- */
 
-/* Where the instruction at hand is executed, with the integer registers that
- * it reads and writes. NULL: the block failed. */
-static struct jit_cold *cold_execute(struct jit_emit *e, unsigned reads,
-                                     unsigned writes)
+struct jit_cold *x86__fcold(struct jit_emit *e, unsigned reads, unsigned writes)
 {
     struct jit_cold *cold = x86__cold(e, COLD_EXECUTE);
 
@@ -213,8 +203,7 @@ void x86__cold_fp(struct jit_emit *e, const struct jit_cold *cold)
     x86_patch(e->b, back, e->b->start + cold->resume);
 }
 
-/* The result in @reg, if it is NaN, becomes the canonical one. */
-static void check_nan(struct jit_emit *e, bool is_double, unsigned reg)
+void x86__fcheck_nan(struct jit_emit *e, bool is_double, unsigned reg)
 {
     struct jit_cold *cold = x86__cold(e, COLD_NAN);
 
@@ -223,7 +212,7 @@ static void check_nan(struct jit_emit *e, bool is_double, unsigned reg)
     }
     cold->va = (uint8_t)reg;
     cold->access.size_log2 = is_double ? 3 : 2;
-    put_scalar(e, unordered, is_double, reg, x86_r(reg));
+    x86__fscalar(e, unordered, is_double, reg, x86_r(reg));
     cold->jump_at = x86_jcc(e->b, CC_P, NULL);
     cold->resume = code_buf__offset(e->b);
 }
@@ -256,7 +245,7 @@ void jit_host__fp_guard(struct jit_emit *e, uint32_t set)
         if (first) {
             x86__fget(e, XMM0, reg);
         } else {
-            bit_op(e, X86_ANDPS, XMM0, x86_r(x86__fread(e, reg, XMM1)));
+            x86__fbits(e, X86_ANDPS, XMM0, x86_r(x86__fread(e, reg, XMM1)));
         }
         first = false;
     }
@@ -283,7 +272,7 @@ void jit_host__fp_round(struct jit_emit *e, enum jit_fp_rounding rounding)
 
 /* ---- Arithmetic -------------------------------------------------------- */
 
-static const struct scalar arithmetic[] = {
+static const struct x86_scalar arithmetic[] = {
     [JIT_FADD] = { X86_ADDSS, X86_ADDSD },
     [JIT_FSUB] = { X86_SUBSS, X86_SUBSD },
     [JIT_FMUL] = { X86_MULSS, X86_MULSD },
@@ -305,20 +294,20 @@ static void emit_arithmetic(struct jit_emit *e, enum jit_fp_op op,
         d = XMM0; /* the second operand is still to be read */
     }
     x86__fget(e, d, a);
-    put_scalar(e, arithmetic[op], i->is_double, d, operand(e, b));
-    check_nan(e, i->is_double, d);
+    x86__fscalar(e, arithmetic[op], i->is_double, d, x86__foperand(e, b));
+    x86__fcheck_nan(e, i->is_double, d);
     x86__fput(e, i->rd, d);
 }
 
 /* The target's upper half is the operand's, a box. */
 static void emit_sqrt(struct jit_emit *e, const struct jit_fp_insn *i)
 {
-    static const struct scalar op = { X86_SQRTSS, X86_SQRTSD };
+    static const struct x86_scalar op = { X86_SQRTSS, X86_SQRTSD };
     unsigned d = x86__ftarget(e, i->rd, XMM0);
 
     x86__fget(e, d, i->rs1);
-    put_scalar(e, op, i->is_double, d, x86_r(d));
-    check_nan(e, i->is_double, d);
+    x86__fscalar(e, op, i->is_double, d, x86_r(d));
+    x86__fcheck_nan(e, i->is_double, d);
     x86__fput(e, i->rd, d);
 }
 
@@ -331,22 +320,22 @@ static void emit_sqrt(struct jit_emit *e, const struct jit_fp_insn *i)
 static void emit_extreme(struct jit_emit *e, enum jit_fp_op op,
                          const struct jit_fp_insn *i)
 {
-    static const struct scalar min = { X86_MINSS, X86_MINSD };
-    static const struct scalar max = { X86_MAXSS, X86_MAXSD };
-    struct scalar row = op == JIT_FMIN ? min : max;
-    struct jit_cold *cold = cold_execute(e, 0, 0);
+    static const struct x86_scalar min = { X86_MINSS, X86_MINSD };
+    static const struct x86_scalar max = { X86_MAXSS, X86_MAXSD };
+    struct x86_scalar row = op == JIT_FMIN ? min : max;
+    struct jit_cold *cold = x86__fcold(e, 0, 0);
 
     if (cold == NULL) {
         return;
     }
     x86__fget(e, XMM0, i->rs1);
     x86__fget(e, XMM1, i->rs2);
-    put_scalar(e, unordered, i->is_double, XMM0, x86_r(XMM1));
+    x86__fscalar(e, unordered, i->is_double, XMM0, x86_r(XMM1));
     cold->jump_at = x86_jcc(e->b, CC_P, NULL);
     move(e, XMM2, XMM0);
-    put_scalar(e, row, i->is_double, XMM0, x86_r(XMM1));
-    put_scalar(e, row, i->is_double, XMM1, x86_r(XMM2));
-    bit_op(e, op == JIT_FMIN ? X86_ORPS : X86_ANDPS, XMM0, x86_r(XMM1));
+    x86__fscalar(e, row, i->is_double, XMM0, x86_r(XMM1));
+    x86__fscalar(e, row, i->is_double, XMM1, x86_r(XMM2));
+    x86__fbits(e, op == JIT_FMIN ? X86_ORPS : X86_ANDPS, XMM0, x86_r(XMM1));
     x86__fput(e, i->rd, XMM0);
     cold->resume = code_buf__offset(e->b);
 }
@@ -359,11 +348,11 @@ static void emit_own_sign(struct jit_emit *e, enum jit_fp_op op,
 
     x86__fget(e, d, i->rs1);
     if (op == JIT_FSGNJN) {
-        bit_op(e, X86_XORPS, d,
-               constant(e, i->is_double ? X86_FP_SIGN_D : X86_FP_SIGN_S));
+        x86__fbits(e, X86_XORPS, d,
+                   constant(e, i->is_double ? X86_FP_SIGN_D : X86_FP_SIGN_S));
     } else if (op == JIT_FSGNJX) {
-        bit_op(e, X86_ANDPS, d,
-               constant(e, i->is_double ? X86_FP_REST_D : X86_FP_REST_S));
+        x86__fbits(e, X86_ANDPS, d,
+                   constant(e, i->is_double ? X86_FP_REST_D : X86_FP_REST_S));
     }
     x86__fput(e, i->rd, d);
 }
@@ -383,14 +372,14 @@ static void emit_sign(struct jit_emit *e, enum jit_fp_op op,
     x86__fget(e, XMM0, i->rs2);
     x86__fget(e, XMM1, i->rs1);
     if (op == JIT_FSGNJN) {
-        bit_op(e, X86_XORPS, XMM0, sign);
+        x86__fbits(e, X86_XORPS, XMM0, sign);
     }
-    bit_op(e, X86_ANDPS, XMM0, sign);
+    x86__fbits(e, X86_ANDPS, XMM0, sign);
     if (op == JIT_FSGNJX) {
-        bit_op(e, X86_XORPS, XMM0, x86_r(XMM1));
+        x86__fbits(e, X86_XORPS, XMM0, x86_r(XMM1));
     } else {
-        bit_op(e, X86_ANDPS, XMM1, rest);
-        bit_op(e, X86_ORPS, XMM0, x86_r(XMM1));
+        x86__fbits(e, X86_ANDPS, XMM1, rest);
+        x86__fbits(e, X86_ORPS, XMM0, x86_r(XMM1));
     }
     x86__fput(e, i->rd, XMM0);
 }
@@ -429,7 +418,7 @@ static void emit_split_fused(struct jit_emit *e, enum jit_fp_fused op,
         jit_host__execute(e, e->bits, 0, 0);
         return;
     }
-    cold = cold_execute(e, 0, 0);
+    cold = x86__fcold(e, 0, 0);
     if (cold == NULL) {
         return;
     }
@@ -437,10 +426,10 @@ static void emit_split_fused(struct jit_emit *e, enum jit_fp_fused op,
     x86__fget(e, XMM1, i->rs1);
     x86__fget(e, XMM2, i->rs2);
     if (op == JIT_FMSUB || op == JIT_FNMADD) {
-        bit_op(e, X86_XORPS, XMM0, sign);
+        x86__fbits(e, X86_XORPS, XMM0, sign);
     }
     if (op == JIT_FNMSUB || op == JIT_FNMADD) {
-        bit_op(e, X86_XORPS, XMM1, sign);
+        x86__fbits(e, X86_XORPS, XMM1, sign);
     }
     x86__call_stub(e, e->stubs->fused[i->is_double]);
     cold->jump_at = x86_jcc(e->b, CC_NE, NULL);
@@ -452,7 +441,7 @@ static void emit_split_fused(struct jit_emit *e, enum jit_fp_fused op,
 void jit_host__fp_fused(struct jit_emit *e, enum jit_fp_fused op,
                         const struct jit_fp_insn *i)
 {
-    static const struct scalar rows[] = {
+    static const struct x86_scalar rows[] = {
         [JIT_FMADD] = { X86_VFMADD_SS, X86_VFMADD_SD },
         [JIT_FMSUB] = { X86_VFMSUB_SS, X86_VFMSUB_SD },
         [JIT_FNMSUB] = { X86_VFNMADD_SS, X86_VFNMADD_SD },
@@ -464,15 +453,15 @@ void jit_host__fp_fused(struct jit_emit *e, enum jit_fp_fused op,
         emit_split_fused(e, op, i);
         return;
     }
-    cold = cold_execute(e, 0, 0);
+    cold = x86__fcold(e, 0, 0);
     if (cold == NULL) {
         return;
     }
     x86__fget(e, XMM0, i->rs3);
     x86_rvm(e->b, (enum x86_op)(i->is_double ? rows[op].dbl : rows[op].single),
             i->is_double ? 8 : 4, XMM0, x86__fread(e, i->rs1, XMM1),
-            operand(e, i->rs2));
-    put_scalar(e, unordered, i->is_double, XMM0, x86_r(XMM0));
+            x86__foperand(e, i->rs2));
+    x86__fscalar(e, unordered, i->is_double, XMM0, x86_r(XMM0));
     cold->jump_at = x86_jcc(e->b, CC_P, NULL);
     x86__fput(e, i->rd, XMM0);
     cold->resume = code_buf__offset(e->b);
@@ -483,8 +472,8 @@ void jit_host__fp_fused(struct jit_emit *e, enum jit_fp_fused op,
 /* Equal and not unordered. */
 static void emit_equal(struct jit_emit *e, const struct jit_fp_insn *i)
 {
-    put_scalar(e, unordered, i->is_double, x86__fread(e, i->rs1, XMM0),
-               operand(e, i->rs2));
+    x86__fscalar(e, unordered, i->is_double, x86__fread(e, i->rs1, XMM0),
+                 x86__foperand(e, i->rs2));
     x86_set(e->b, CC_NP, RAX);
     x86_mi(e->b, X86_MOV_MI, 4, x86_r(RCX), 0);
     x86__emit(e->b, X86_CMOVCC,
@@ -496,10 +485,10 @@ static void emit_equal(struct jit_emit *e, const struct jit_fp_insn *i)
 static void emit_order(struct jit_emit *e, enum x86_condition cc,
                        const struct jit_fp_insn *i)
 {
-    static const struct scalar op = { X86_COMISS, X86_COMISD };
+    static const struct x86_scalar op = { X86_COMISS, X86_COMISD };
 
-    put_scalar(e, op, i->is_double, x86__fread(e, i->rs2, XMM0),
-               x86_r(x86__fread(e, i->rs1, XMM1)));
+    x86__fscalar(e, op, i->is_double, x86__fread(e, i->rs2, XMM0),
+                 x86_r(x86__fread(e, i->rs1, XMM1)));
     x86_set(e->b, cc, RAX);
 }
 
@@ -512,163 +501,4 @@ void jit_host__fp_compare(struct jit_emit *e, enum jit_fp_compare op,
         emit_order(e, op == JIT_FLT ? CC_A : CC_AE, insn);
     }
     x86__put(e, insn->rd, RAX);
-}
-
-/* ---- Integers ---------------------------------------------------------- */
-
-static const struct scalar truncating = { X86_CVTTSS2SI, X86_CVTTSD2SI };
-static const struct scalar rounding = { X86_CVTSS2SI, X86_CVTSD2SI };
-
-static void put_to_integer(struct jit_emit *e, bool truncate, unsigned width,
-                           const struct jit_fp_insn *i)
-{
-    struct scalar op = truncate ? truncating : rounding;
-
-    x86_rm(e->b, (enum x86_op)(i->is_double ? op.dbl : op.single), width, RAX,
-           x86_r(x86__fread(e, i->rs1, XMM0)));
-}
-
-/* Out of range is the least integer: which subtracting 1 from tells. */
-static void emit_to_signed(struct jit_emit *e, struct jit_cold *cold,
-                           unsigned width, bool truncate,
-                           const struct jit_fp_insn *i)
-{
-    put_to_integer(e, truncate, width, i);
-    x86_alu_imm(e->b, X86_ALU_CMP, width, x86_r(RAX), 1);
-    cold->jump_at = x86_jcc(e->b, CC_O, NULL);
-    if (width == 4) {
-        x86_rm(e->b, X86_MOVSXD, 8, RAX, x86_r(RAX));
-    }
-}
-
-/*
- * From +0 to the bound, which 64 signed bits hold, and the type, however it is
- * rounded: bits of floats are ordered like integers, and negative ones are
- * above them all.
- */
-static void emit_to_unsigned(struct jit_emit *e, struct jit_cold *cold,
-                             bool is_word, bool truncate,
-                             const struct jit_fp_insn *i)
-{
-    static const uint64_t bounds[2][2] = {
-        { 0x5effffff, UINT64_C(0x43dfffffffffffff) }, /* below 2^63 */
-        { 0x4f7fffff, UINT64_C(0x41efffffffe00000) }, /* up to 2^32 - 1 */
-    };
-    unsigned width = i->is_double ? 8 : 4;
-    unsigned s = x86__fread(e, i->rs1, XMM0);
-
-    x86_mr(e->b, i->is_double ? X86_MOVQ_RX : X86_MOVD_RX, width, x86_r(RAX),
-           s);
-    x86_load_imm(e->b, RCX, bounds[is_word][i->is_double]);
-    x86_rr(e->b, X86_CMP_MR, width, RAX, RCX);
-    cold->jump_at = x86_jcc(e->b, CC_A, NULL);
-    put_to_integer(e, truncate, 8, i);
-    if (is_word) {
-        x86_rm(e->b, X86_MOVSXD, 8, RAX, x86_r(RAX));
-    }
-}
-
-void jit_host__fp_to_integer(struct jit_emit *e, enum jit_fp_integer to,
-                             bool truncate, const struct jit_fp_insn *insn)
-{
-    struct jit_cold *cold = cold_execute(e, 0, insn->rd);
-
-    if (cold == NULL) {
-        return;
-    }
-    if (to == JIT_FP_W || to == JIT_FP_L) {
-        emit_to_signed(e, cold, to == JIT_FP_W ? 4 : 8, truncate, insn);
-    } else {
-        emit_to_unsigned(e, cold, to == JIT_FP_WU, truncate, insn);
-    }
-    x86__put(e, insn->rd, RAX);
-    cold->resume = code_buf__offset(e->b);
-}
-
-/* An xmm register for a single to come: its box, or nothing; neither waits
- * for what the register held. */
-static void clear_target(struct jit_emit *e, bool is_double, unsigned reg)
-{
-    bit_op(e, is_double ? X86_XORPS : X86_PCMPEQD, reg, x86_r(reg));
-}
-
-static void put_from_integer(struct jit_emit *e, unsigned width, unsigned src,
-                             const struct jit_fp_insn *i)
-{
-    unsigned d = x86__ftarget(e, i->rd, XMM0);
-
-    clear_target(e, i->is_double, d);
-    x86_rm(e->b, i->is_double ? X86_CVTSI2SD : X86_CVTSI2SS, width, d,
-           x86_r(src));
-    x86__fput(e, i->rd, d);
-}
-
-void jit_host__fp_from_integer(struct jit_emit *e, enum jit_fp_integer from,
-                               const struct jit_fp_insn *insn)
-{
-    struct jit_cold *cold;
-
-    switch (from) {
-    case JIT_FP_W:
-        put_from_integer(e, 4, x86__read(e, insn->rs1, RAX), insn);
-        break;
-    case JIT_FP_WU:
-        x86_rm(e->b, X86_MOV_RM, 4, RAX, x86__guest(e, insn->rs1));
-        put_from_integer(e, 8, RAX, insn);
-        break;
-    case JIT_FP_L:
-        put_from_integer(e, 8, x86__read(e, insn->rs1, RAX), insn);
-        break;
-    case JIT_FP_LU:
-        cold = cold_execute(e, insn->rs1, 0);
-        if (cold != NULL) {
-            x86__get(e, RAX, insn->rs1);
-            x86_rr(e->b, X86_TEST_MR, 8, RAX, RAX);
-            cold->jump_at = x86_jcc(e->b, CC_S, NULL);
-            put_from_integer(e, 8, RAX, insn);
-            cold->resume = code_buf__offset(e->b);
-        }
-        break;
-    }
-}
-
-/* ---- Singles, doubles, bits -------------------------------------------- */
-
-void jit_host__fp_convert(struct jit_emit *e, const struct jit_fp_insn *i)
-{
-    clear_target(e, i->is_double, XMM0);
-    x86_rm(e->b, i->is_double ? X86_CVTSS2SD : X86_CVTSD2SS,
-           i->is_double ? 4 : 8, XMM0, operand(e, i->rs1));
-    check_nan(e, i->is_double, XMM0);
-    x86__fput(e, i->rd, XMM0);
-}
-
-void jit_host__fp_to_bits(struct jit_emit *e, const struct jit_fp_insn *i)
-{
-    unsigned d = x86__target(e, i->rd, RAX);
-    unsigned s = x86__fread(e, i->rs1, XMM0);
-
-    if (x86__is_zero(e, i->rd)) {
-        return;
-    }
-    if (i->is_double) {
-        x86_mr(e->b, X86_MOVQ_RX, 8, x86_r(d), s);
-    } else {
-        x86_mr(e->b, X86_MOVD_RX, 4, x86_r(d), s);
-        x86_rm(e->b, X86_MOVSXD, 8, d, x86_r(d));
-    }
-    x86__put(e, i->rd, d);
-}
-
-void jit_host__fp_from_bits(struct jit_emit *e, const struct jit_fp_insn *i)
-{
-    unsigned d = x86__ftarget(e, i->rd, XMM0);
-    unsigned s = x86__read(e, i->rs1, RAX);
-
-    x86_rm(e->b, i->is_double ? X86_MOVQ_XR : X86_MOVD_XR, i->is_double ? 8 : 4,
-           d, x86_r(s));
-    if (!i->is_double) {
-        x86__box(e, d);
-    }
-    x86__fput(e, i->rd, d);
 }

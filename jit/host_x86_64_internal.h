@@ -7,6 +7,7 @@
  *   host_x86_64_alu.c     register arithmetic
  *   host_x86_64_bits.c    the same, of bit manipulation
  *   host_x86_64_fp.c      floating point
+ *   host_x86_64_fp_convert.c  its conversions
  *   host_x86_64_fma.c     fused multiply-add where the host has none
  *   host_x86_64_mem.c     loads, stores, the probe, atomics
  *   host_x86_64_flow.c    prologue, links, branches, cold paths
@@ -196,6 +197,24 @@ unsigned x86__fread(struct jit_emit *e, unsigned reg, unsigned scratch);
 unsigned x86__ftarget(const struct jit_emit *e, unsigned reg, unsigned scratch);
 /* Box the single in xmm register @reg, whose upper half is 0. */
 void x86__box(struct jit_emit *e, unsigned reg);
+/* FP register @reg as the operand of a scalar instruction. */
+struct x86_rm x86__foperand(const struct jit_emit *e, unsigned reg);
+/* A pair of rows: single, double. */
+struct x86_scalar {
+    uint8_t single;
+    uint8_t dbl;
+};
+void x86__fscalar(struct jit_emit *e, struct x86_scalar op, bool is_double,
+                  unsigned reg, struct x86_rm rm);
+/* @op of all 128 bits. */
+void x86__fbits(struct jit_emit *e, enum x86_op op, unsigned reg,
+                struct x86_rm rm);
+/* Where the instruction at hand is executed, with the integer registers that
+ * it reads and writes. NULL: the block failed. */
+struct jit_cold *x86__fcold(struct jit_emit *e, unsigned reads,
+                            unsigned writes);
+/* The result in @reg, if it is NaN, becomes the canonical one. */
+void x86__fcheck_nan(struct jit_emit *e, bool is_double, unsigned reg);
 /* Write the cold paths of host_x86_64_fp.c. */
 void x86__cold_fp(struct jit_emit *e, const struct jit_cold *cold);
 
