@@ -418,6 +418,10 @@ static MemTxResult call_part(const struct access *part, uint8_t *bytes)
     for (unsigned i = 0; part->is_write && i < part->size; i++) {
         value |= (uint64_t)bytes[i] << shift_of_byte(part, i);
     }
+    if (part->is_write && region__plan(part->mr)->is_deferred &&
+        deferred__signal(part, value)) {
+        return MEMTX_OK;
+    }
     result = call(part, &value);
     if (!part->is_write && result != MEMTX_OK) {
         value = 0;
@@ -435,6 +439,9 @@ MemTxResult access__device_bytes(const struct access *a, uint8_t *bytes)
 {
     MemTxResult result = MEMTX_OK;
 
+    if (unlikely(region__plan(a->mr)->is_deferred)) {
+        deferred__before(a);
+    }
     if (!enter(a)) {
         return MEMTX_ACCESS_ERROR;
     }

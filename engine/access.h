@@ -36,7 +36,8 @@ MemTxResult access__device(const struct access *a, uint64_t *value);
 
 /*
  * @size bytes, 1 to 16, in the order of their addresses, as one access: the
- * lock is held over all of it, and nothing happens if any part is refused.
+ * lock is held over all of it, and nothing happens if any part is refused. A
+ * part that an eventfd is signalled for does not call back.
  */
 MemTxResult access__device_bytes(const struct access *a, uint8_t *bytes);
 
@@ -55,6 +56,14 @@ void access__observe(const struct access *a, uint64_t value,
  * delivered. For regions with a deferred plan.
  */
 bool deferred__access(const struct access *a, const uint64_t *value);
+
+/*
+ * The same for an access in parts, which never waits: what waits is delivered
+ * before it is entered; then each part of a write asks for its eventfd. The
+ * part is one that `valid` takes, @value in the device's order.
+ */
+void deferred__before(const struct access *a);
+bool deferred__signal(const struct access *part, uint64_t value);
 
 /* Tell the engine's log that @a would re-enter a device. */
 void access__log_reentry(const struct access *a);

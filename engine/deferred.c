@@ -54,7 +54,8 @@ struct deferred {
     struct deferred *next; /* of the engine; in sections */
     struct xbar_ioevent *events;
     struct xbar_coalesced *ranges;
-    bool flushes; /* atomic */
+    bool flushes;   /* atomic */
+    bool is_hidden; /* views may have `direct` still; writer lock */
     struct engine_lock delivery;
     struct queue queue;
 };
@@ -95,21 +96,27 @@ static struct deferred *new_deferred(MemoryRegion *mr)
     return d;
 }
 
-static void keep_plan(void *opaque, uintptr_t old)
+/* The transaction is void, the plan stays: a round more shows it. */
+static void show_plan(void *opaque, uintptr_t old)
 {
-    (void)opaque;
+    MemoryRegion *mr = opaque;
+
     (void)old;
+    xbar_mutation_stays(mr->engine);
 }
 
 /*
- * The region gets its own plan, and views are to take it over. If that becomes
- * void, they keep the direct one until they are next rendered here: the device
- * itself gets the writes, which is never wrong.
+ * The region gets its own plan, and views are to take it over: the commit does
+ * not forget that before it has happened. Should memory be short until then,
+ * the device itself gets the writes, which is never wrong.
  */
 static struct deferred *make_deferred(MemoryRegion *mr)
 {
     struct deferred *d = deferred_of(mr);
 
+    if (d != NULL && !d->is_hidden) {
+        return d;
+    }
     if (transaction__reserve(mr->engine, 1) != 0) {
         return NULL;
     }
@@ -117,10 +124,36 @@ static struct deferred *make_deferred(MemoryRegion *mr)
     if (d == NULL) {
         return NULL;
     }
-    transaction__log(mr->engine, keep_plan, mr, 0);
+    transaction__log(mr->engine, show_plan, mr, 0);
     __atomic_store_n(&mr->plan, &d->plan, __ATOMIC_RELEASE);
-    dirty__mark(mr, 0, mr->last);
+    d->is_hidden = true;
+    mr->engine->has_hidden_plans = true;
     return d;
+}
+
+int deferred__mark(struct xbar_engine *engine)
+{
+    struct deferred *d = engine->has_hidden_plans ? engine->deferred : NULL;
+
+    for (; d != NULL; d = d->next) {
+        if (d->is_hidden && dirty__reserve(engine, 1) != 0) {
+            return -ENOMEM;
+        }
+        if (d->is_hidden) {
+            dirty__mark(d->mr, 0, d->mr->last);
+        }
+    }
+    return 0;
+}
+
+void deferred__settle(struct xbar_engine *engine)
+{
+    struct deferred *d = engine->has_hidden_plans ? engine->deferred : NULL;
+
+    for (; d != NULL; d = d->next) {
+        d->is_hidden = false;
+    }
+    engine->has_hidden_plans = false;
 }
 
 static void
@@ -261,23 +294,49 @@ static bool is_for(const struct xbar_ioevent *event, const struct access *a,
 }
 
 /* The first one that matches, as one bus has it. */
-static bool signal_event(const struct deferred *d, const struct access *a,
-                         uint64_t value)
+static const struct xbar_ioevent *
+find_event(const struct deferred *d, const struct access *a, uint64_t value)
 {
     const struct xbar_ioevent *event =
         __atomic_load_n(&d->events, __ATOMIC_ACQUIRE);
-    const uint64_t one = 1;
 
     while (event != NULL && !is_for(event, a, value)) {
         event = __atomic_load_n(&event->next, __ATOMIC_ACQUIRE);
     }
-    if (event == NULL || !access__is_valid(a)) {
-        return false;
-    }
+    return event;
+}
+
+static void signal_event(const struct xbar_ioevent *event)
+{
+    const uint64_t one = 1;
+
     /* A counter that is full is signalled already. */
     while (write(event->fd, &one, sizeof(one)) < 0 && errno == EINTR) {
     }
-    return true;
+}
+
+static bool signal_write(const struct deferred *d, const struct access *a,
+                         uint64_t value)
+{
+    const struct xbar_ioevent *event = find_event(d, a, value);
+    bool fires = event != NULL && access__is_valid(a);
+
+    if (fires) {
+        signal_event(event);
+    }
+    return fires;
+}
+
+bool deferred__signal(const struct access *part, uint64_t value)
+{
+    const struct deferred *d = deferred_of(part->mr);
+    const struct xbar_ioevent *event =
+        d != NULL ? find_event(d, part, value) : NULL;
+
+    if (event != NULL) {
+        signal_event(event);
+    }
+    return event != NULL;
 }
 
 /* ---- Coalesced ranges -------------------------------------------------- */
@@ -469,18 +528,34 @@ int xbar_engine_flush_coalesced(struct xbar_engine *engine)
 
 /* ---- One access -------------------------------------------------------- */
 
+/* A region that asks for it is behind what waits for any region. */
+static void deliver_others(const struct deferred *d)
+{
+    if (__atomic_load_n(&d->flushes, __ATOMIC_RELAXED)) {
+        deliver_all(d->mr->engine);
+    }
+}
+
+void deferred__before(const struct access *a)
+{
+    struct deferred *d = deferred_of(a->mr);
+
+    if (d != NULL) {
+        deliver_others(d);
+        deliver(d);
+    }
+}
+
 bool deferred__access(const struct access *a, const uint64_t *value)
 {
     const struct xbar_engine_config *config = &a->mr->engine->config;
     struct deferred *d = deferred_of(a->mr);
     bool was_empty;
 
-    if (d == NULL || (a->is_write && signal_event(d, a, *value))) {
+    if (d == NULL || (a->is_write && signal_write(d, a, *value))) {
         return d != NULL;
     }
-    if (__atomic_load_n(&d->flushes, __ATOMIC_RELAXED)) {
-        deliver_all(a->mr->engine);
-    }
+    deliver_others(d);
     if (may_wait(d, a) && append(&d->queue, a, *value, &was_empty)) {
         if (was_empty) {
             config->coalesced(config->coalesced_opaque);

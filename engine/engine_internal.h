@@ -185,6 +185,7 @@ struct xbar_engine {
 
     /* deferred.c: written under the writer lock */
     struct deferred *deferred;
+    bool has_hidden_plans; /* some view may show a region as it was before */
     struct xbar_retire_queue ioevents;
     struct xbar_retire_queue coalesced;
 
@@ -299,6 +300,9 @@ void dirty_log__forget(const MemoryRegion *mr);
 void deferred__unlink(MemoryRegion *mr);
 void deferred__relink(MemoryRegion *mr);
 void deferred__finish(MemoryRegion *mr);
+/* What a commit shows of plans: marks before it, and what it has done. */
+int deferred__mark(struct xbar_engine *engine);
+void deferred__settle(struct xbar_engine *engine);
 
 /* code_pages.c */
 int code_pages__init(struct code_pages *pages) XBAR_MUST_CHECK;

@@ -231,8 +231,11 @@ static int prepare_participants(struct xbar_engine *engine)
 
 static int prepare_engine(struct xbar_engine *engine)
 {
-    int rc = dirty__carry(engine);
+    int rc = deferred__mark(engine);
 
+    if (!rc) {
+        rc = dirty__carry(engine);
+    }
     if (!rc) {
         rc = prepare_participants(engine);
         dirty__drop(engine);
@@ -347,6 +350,9 @@ static void settle_all(void)
         e->has_news = has_changed(e);
         if (e->has_news || e->open_endings) {
             engine__stat_add(&e->stats.commits, 1);
+        }
+        if (e->has_news) {
+            deferred__settle(e);
         }
         clear_log(e);
         dirty__clear(e);

@@ -5,9 +5,9 @@
  *
  * Both are properties of a region with callbacks, wherever it is shown. They
  * take effect at once, for accesses that find the region by a commit that is
- * published after that; no transaction undoes them. Accesses to a region that
- * ever had either take the general path from then on, some nanoseconds more;
- * others pay nothing.
+ * published after that. No transaction undoes them: one that becomes void
+ * publishes just them. Accesses to a region that ever had either take the
+ * general path from then on, some nanoseconds more; others pay nothing.
  *
  * Context of everything here: any thread; takes the writer lock; @mr is kept
  * alive by the caller. Errors: -EINVAL if @mr has no callbacks; -ENOMEM; or why
@@ -35,7 +35,8 @@ extern "C" {
  * @e: is duplicated, so it may be closed once it was taken back
  *
  * A write that `valid` takes and that matches signals @e, is MEMTX_OK, and does
- * not reach the device or an observer. Where several match, the first one in
+ * not reach the device or an observer. So does a part of a longer write, if
+ * that is made of accesses of this size. Where several match, the first one in
  * the order of size (0 first), any value before a certain one, and registration
  * gets it. Listeners are told by eventfd_add for each section that shows all of
  * its bytes.
@@ -72,7 +73,8 @@ XBAR_API int memory_region_del_eventfd(MemoryRegion *mr, hwaddr addr,
  *   - when 128 wait; when ranges are cleared;
  *   - by xbar_engine_flush_coalesced().
  *
- * A region whose `valid` has `accepts` never queues. Row M-67.
+ * A region whose `valid` has `accepts` never queues, and
+ * xbar_region_write_bytes() does not wait. Row M-67.
  */
 XBAR_API int memory_region_add_coalescing(MemoryRegion *mr, hwaddr offset,
                                           uint64_t size);

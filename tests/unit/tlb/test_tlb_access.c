@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Slow loads and stores: crossing, refusing, reaching the device. */
+#include "flatview/deferred_writes.h"
 #include "tests/unit/tlb/world.h"
 
 /* Two neighbouring pages of guest addresses. */
@@ -416,6 +417,33 @@ static void an_atomic_needs_to_read_as_well(void **state)
     world_free(world);
 }
 
+/* Whether the page was in the TLB before, or was not. */
+static void a_store_may_signal_an_eventfd(void **state)
+{
+    struct world *world = world_new();
+    EventNotifier event;
+
+    (void)state;
+    world_map(world, LOW, 0x10000000, PROT_RWX);
+    assert_int_equal(event_notifier_init(&event, 0), 0);
+    assert_int_equal(tlb_store_slow(&world->tlb, 0, LOW + 8, 2, 7), 0);
+    assert_int_equal(world->call_count, 1);
+    assert_int_equal(
+        memory_region_add_eventfd(&world->mr[DEVICE], 8, 4, true, 7, &event),
+        0);
+    tlb_safepoint(&world->tlb);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(tlb_store_slow(&world->tlb, 0, LOW + 8, 2, 7), 0);
+        assert_true(event_notifier_test_and_clear(&event));
+        assert_int_equal(world->call_count, 1 + i);
+        assert_int_equal(tlb_store_slow(&world->tlb, 0, LOW + 8, 2, 8), 0);
+        assert_false(event_notifier_test_and_clear(&event));
+        assert_int_equal(world->call_count, 2 + i);
+    }
+    event_notifier_cleanup(&event);
+    world_free(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -440,6 +468,7 @@ int main(void)
         cmocka_unit_test(a_callback_may_flush_and_commit),
         cmocka_unit_test(host_addresses_are_for_plain_memory),
         cmocka_unit_test(an_atomic_needs_to_read_as_well),
+        cmocka_unit_test(a_store_may_signal_an_eventfd),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
