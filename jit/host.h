@@ -77,6 +77,7 @@ struct jit_helpers {
 struct jit_state {
     int64_t budget;   /* instructions left; counted at block entry */
     uint64_t value;   /* of the last slow load */
+    uint32_t span;    /* slot of spans that the slow access missed in */
     uint64_t pc;      /* target of an indirect jump that missed */
     const void *site; /* return address of the call that left a block */
     struct jit_helpers helpers;

@@ -193,7 +193,7 @@ void x86__cold_fp(struct jit_emit *e, const struct jit_cold *cold)
         x86_patch_here(e->b, cold->jump2_at);
     }
     if (cold->kind == COLD_NAN) {
-        x86_rm(e->b, X86_MOVSD_RM, 8, cold->va,
+        x86_rm(e->b, X86_MOVSD_RM, 8, cold->reg,
                constant(e, cold->access.size_log2 == 3 ? X86_FP_NAN_D
                                                        : X86_FP_NAN_S));
     } else {
@@ -210,7 +210,7 @@ void x86__fcheck_nan(struct jit_emit *e, bool is_double, unsigned reg)
     if (cold == NULL) {
         return;
     }
-    cold->va = (uint8_t)reg;
+    cold->reg = (uint8_t)reg;
     cold->access.size_log2 = is_double ? 3 : 2;
     x86__fscalar(e, unordered, is_double, reg, x86_r(reg));
     cold->jump_at = x86_jcc(e->b, CC_P, NULL);

@@ -99,7 +99,7 @@ struct jit_cold {
     uint8_t link;
     uint32_t jump_at; /* displacements that lead here; 0: unused */
     uint32_t jump2_at;
-    uint8_t va;      /* register of the address, of an access */
+    uint8_t reg;     /* xmm register, of FP */
     uint32_t resume; /* where the hot path goes on */
     struct jit_access access;
     uint64_t pc;   /* of a far link */

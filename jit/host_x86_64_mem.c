@@ -2,20 +2,29 @@
 /*
  * Loads, stores and atomics through the soft-TLB.
  *
- * The probe (tlb_layout.h says why one compare is enough); va is the home of
- * the base register, or rax if there is something to add to it:
+ * First the span of the base register (tlb_layout.h says what that is):
+ *
+ *     lea  rdx, [base + offset]         or mov; base is in rax if homeless
+ *     sub  rdx, [rbp + span.start]
+ *     cmp  rdx, [rbp + span.count]
+ *     jae  cold
+ *     mov  rdx, [rbp + span.addend]
+ *     mov  value, [rdx + base + offset]
+ *
+ * The addend does not wait for the address: a chain of loads is as long as the
+ * host's own. On the cold path, and for atomics, the probe of the entry:
  *
  *     rorx ecx, va, 7                   index * 32 = (va >> 7) & 0x1fe0
  *     and  ecx, 0x1fe0
  *     mov  rdx, [rbp + rcx + tag]
  *     xor  rdx, va
  *     cmp  rdx, 4096 - size
- *     ja   cold
+ *     ja   miss
  *     mov  rdx, [rbp + rcx + addend]
  *     mov  value, [rdx + va]
  *
  * Hosts without BMI2 take mov and shr for the first. On a miss va is as it
- * was: the cold path passes it to a shared stub, which reaches C.
+ * was: it is passed to a shared stub, which reaches C.
  */
 #include "jit/host_x86_64_internal.h"
 
@@ -41,18 +50,6 @@ void x86__address(struct jit_emit *e, unsigned base, int32_t offset)
     } else if (offset != 0) {
         x86_alu_imm(e->b, X86_ALU_ADD, 8, x86_r(RAX), offset);
     }
-}
-
-/* Where the address of an access is: its base's home if that is all of it. */
-static unsigned address_register(struct jit_emit *e, const struct jit_access *a)
-{
-    unsigned home = e->stubs->home[a->base];
-
-    if (a->offset == 0 && home != NO_HOME && !x86__is_zero(e, a->base)) {
-        return home;
-    }
-    x86__address(e, a->base, a->offset);
-    return RAX;
 }
 
 /* ecx = the index of @va's slot, times 32. */
@@ -202,6 +199,62 @@ static void fetch_stored(struct jit_emit *e, const struct jit_access *a)
     }
 }
 
+/* ---- Spans ------------------------------------------------------------- */
+
+/* Where @field of the span that an access asks lies in the vCPU: the slot is
+ * the base register. */
+static struct x86_rm span_field(const struct jit_emit *e,
+                                const struct jit_access *a,
+                                enum xbar_tlb_access access, size_t field)
+{
+    size_t span =
+        (e->data_context * 2 + access) * TLB_SPANS + a->base % TLB_SPANS;
+
+    return x86__field(e->stubs, e->guest->tlb + offsetof(SoftTLB, spans) +
+                                    span * sizeof(TLBSpan) + field);
+}
+
+/*
+ * Misses jump to the cold path; on a hit rdx is the addend, and the operand
+ * returned is the memory.
+ */
+static struct x86_rm ask_span(struct jit_emit *e, struct jit_cold *cold,
+                              enum xbar_tlb_access access)
+{
+    const struct jit_access *a = &cold->access;
+    unsigned base = x86__read(e, a->base, RAX);
+
+    if (a->offset != 0) {
+        x86_rm(e->b, X86_LEA, 8, RDX, x86_mem(base, a->offset));
+    } else {
+        x86_rr(e->b, X86_MOV_MR, 8, RDX, base);
+    }
+    x86_rm(e->b, X86_SUB_RM, 8, RDX,
+           span_field(e, a, access, offsetof(TLBSpan, start)));
+    x86_rm(e->b, X86_CMP_RM, 8, RDX,
+           span_field(e, a, access, offsetof(TLBSpan, count)));
+    cold->jump_at = x86_jcc(e->b, CC_AE, NULL);
+    x86_rm(e->b, X86_MOV_RM, 8, RDX,
+           span_field(e, a, access, offsetof(TLBSpan, addend)));
+    return x86_mem_index(RDX, base, 0, a->offset);
+}
+
+/*
+ * The span missed: the entry may hit. Every miss takes 1 off the span's credit;
+ * when that is used up, the way through C lets the span learn.
+ */
+static void ask_entry(struct jit_emit *e, const struct jit_cold *cold,
+                      enum xbar_tlb_access access, uint32_t misses[2])
+{
+    const struct jit_access *a = &cold->access;
+    struct x86_rm credit = span_field(e, a, access, offsetof(TLBSpan, credit));
+
+    x86__address(e, a->base, a->offset);
+    misses[0] = x86__probe(e, e->data_context, access, 1u << a->size_log2, RAX);
+    x86_alu_imm(e->b, X86_ALU_SUB, 4, credit, 1);
+    misses[1] = x86_jcc(e->b, CC_S, NULL);
+}
+
 /* ---- Plain accesses ---------------------------------------------------- */
 
 void jit_host__load(struct jit_emit *e, const struct jit_access *a)
@@ -212,10 +265,7 @@ void jit_host__load(struct jit_emit *e, const struct jit_access *a)
         return;
     }
     cold->access = *a;
-    cold->va = (uint8_t)address_register(e, a);
-    cold->jump_at =
-        x86__probe(e, e->data_context, TLB_READ, 1u << a->size_log2, cold->va);
-    load_from(e, a, x86_mem_index(RDX, cold->va, 0, 0));
+    load_from(e, a, ask_span(e, cold, TLB_READ));
     cold->resume = code_buf__offset(e->b);
 }
 
@@ -227,41 +277,73 @@ void jit_host__store(struct jit_emit *e, const struct jit_access *a)
         return;
     }
     cold->access = *a;
-    cold->va = (uint8_t)address_register(e, a);
-    cold->jump_at =
-        x86__probe(e, e->data_context, TLB_WRITE, 1u << a->size_log2, cold->va);
-    store_to(e, a, x86_mem_index(RDX, cold->va, 0, 0));
+    store_to(e, a, ask_span(e, cold, TLB_WRITE));
     cold->resume = code_buf__offset(e->b);
 }
 
+static void go_back(struct jit_emit *e, const struct jit_cold *cold)
+{
+    x86_jmp(e->b, e->b->start + cold->resume);
+}
+
+static void call_slow(struct jit_emit *e, const struct jit_cold *cold,
+                      uint32_t stub)
+{
+    size_t span = e->guest->state + offsetof(struct jit_state, span);
+
+    x86_mi(e->b, X86_MOV_MI, 4, x86__field(e->stubs, span),
+           cold->access.base % TLB_SPANS);
+    x86__call_stub(e, stub);
+    x86__site(e, cold, false);
+}
+
+static void cold_load(struct jit_emit *e, const struct jit_cold *cold)
+{
+    const struct jit_access *a = &cold->access;
+    uint32_t misses[2];
+
+    ask_entry(e, cold, TLB_READ, misses);
+    load_from(e, a, x86_mem_index(RDX, RAX, 0, 0));
+    go_back(e, cold);
+    x86_patch_here(e->b, misses[0]);
+    x86_patch_here(e->b, misses[1]);
+    call_slow(e, cold, x86__stubs(e)->load[a->size_log2]);
+    load_from(e, a, x86_r(RAX));
+}
+
+static void cold_store(struct jit_emit *e, const struct jit_cold *cold)
+{
+    const struct jit_access *a = &cold->access;
+    uint32_t misses[2];
+
+    ask_entry(e, cold, TLB_WRITE, misses);
+    store_to(e, a, x86_mem_index(RDX, RAX, 0, 0));
+    go_back(e, cold);
+    x86_patch_here(e->b, misses[0]);
+    x86_patch_here(e->b, misses[1]);
+    fetch_stored(e, a);
+    call_slow(e, cold, x86__stubs(e)->store[a->size_log2]);
+}
+
 /*
- * The cold side: va goes to rax. The stub comes back with a loaded value in
- * rax, or not at all. If something wants attention now (the device changed
- * the map, raised an interrupt), the block ends behind this instruction.
+ * The cold side. The stub comes back with a loaded value in rax, or not at
+ * all. If something wants attention now (the device changed the map, raised an
+ * interrupt), the block ends behind this instruction.
  */
 void x86__cold_access(struct jit_emit *e, const struct jit_cold *cold)
 {
-    const struct jit_access *a = &cold->access;
-    const struct x86_stub_set *stubs = x86__stubs(e);
     uint32_t calm;
 
-    if (cold->va != RAX) {
-        x86_rr(e->b, X86_MOV_MR, 8, RAX, cold->va);
-    }
     if (cold->kind == COLD_STORE) {
-        fetch_stored(e, a);
-        x86__call_stub(e, stubs->store[a->size_log2]);
-        x86__site(e, cold, false);
+        cold_store(e, cold);
     } else {
-        x86__call_stub(e, stubs->load[a->size_log2]);
-        x86__site(e, cold, false);
-        load_from(e, a, x86_r(RAX));
+        cold_load(e, cold);
     }
     x86_alu_imm(e->b, X86_ALU_CMP, 4, x86__field(e->stubs, e->guest->attention),
                 0);
     calm = x86_jcc(e->b, CC_E, NULL);
     x86_patch(e->b, calm, e->b->start + cold->resume);
-    x86__call_stub(e, stubs->exit_attention);
+    x86__call_stub(e, x86__stubs(e)->exit_attention);
     x86__site(e, cold, true);
 }
 

@@ -173,6 +173,7 @@ int tlb__fill(SoftTLB *tlb, unsigned context, uint64_t va,
         (uint8_t)(TLB_INFO_VALID | (walk.global ? TLB_INFO_GLOBAL : 0) |
                   (info->section ? 0 : TLB_INFO_SUBPAGE));
     set_entry(tlb, context, index);
+    tlb__check_spans(tlb, context, info->page);
     return 0;
 }
 

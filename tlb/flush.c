@@ -57,6 +57,7 @@ static void clear_context(SoftTLB *tlb, unsigned context)
     unsigned filled = tlb->filled[context];
 
     tlb->stats.flush_contexts++;
+    tlb__drop_spans(tlb, context);
     if (filled > TLB_FILL_LIST_SIZE) {
         tlb__clear_table(tlb, context);
         return;
@@ -103,6 +104,7 @@ void tlb_flush_page(SoftTLB *tlb, unsigned contexts, uint64_t va)
             clear_slot(tlb, context, index);
         }
         tlb__l2_flush_page(tlb, context, va);
+        tlb__drop_spans_of_page(tlb, context, va & TLB_PAGE_MASK);
     }
 }
 
@@ -118,6 +120,7 @@ static unsigned sweep(SoftTLB *tlb, unsigned context, drop_fn *drop,
     unsigned count = listed ? tlb->filled[context] : TLB_L1_SIZE;
     unsigned dropped = 0;
 
+    tlb__drop_spans(tlb, context);
     for (unsigned i = 0; i < count; i++) {
         unsigned index = listed ? tlb->fill_list[context][i] : i;
         const TLBInfo *info = &tlb->info[context][index];
@@ -276,6 +279,7 @@ void tlb__recheck_dirty(SoftTLB *tlb, bool marks)
     }
     for (unsigned context = 0; context < TLB_CONTEXTS; context++) {
         mark_dropped(tlb, engine, context, marks);
+        tlb__recheck_spans(tlb, context, marks);
     }
 }
 
@@ -317,6 +321,9 @@ void tlb_protect_code(SoftTLB *tlb, uint64_t host)
     }
     grants->cleared[place].host = host;
     grants->cleared[place].count = grants->count;
+    for (unsigned context = 0; context < TLB_CONTEXTS; context++) {
+        tlb__protect_spans(tlb, context, host);
+    }
 }
 
 void tlb__note_granted(SoftTLB *tlb, unsigned context, unsigned index)
@@ -332,5 +339,6 @@ void tlb__protect_all(SoftTLB *tlb)
 {
     for (unsigned context = 0; context < TLB_CONTEXTS; context++) {
         protect_context(tlb, context, lies_anywhere, 0);
+        tlb__protect_all_spans(tlb, context);
     }
 }

@@ -50,6 +50,7 @@ int tlb_init(SoftTLB *tlb, const struct xbar_tlb_config *config)
     tlb->fault = (struct xbar_tlb_fault){ 0 };
     tlb->stats = (struct xbar_tlb_stats){ 0 };
     tlb->config = *config;
+    tlb__init_spans(tlb);
     tlb->asid = 0;
     tlb->lent = NULL;
     tlb->grants = (struct xbar_tlb_grants){ 0 };

@@ -79,8 +79,9 @@ struct xbar_tlb_config {
      */
     xbar_tlb_observe_fn *observe;
     void *observe_opaque;
-    bool no_inline; /* no load or store hits inline, as if observed */
-    bool one_entry; /* for tests: filling one drops all others */
+    bool no_inline;   /* no load or store hits inline, as if observed */
+    bool one_entry;   /* for tests: filling one drops all others */
+    bool eager_spans; /* for tests: spans are learnt at the first miss */
     /*
      * Set: loads and stores are answered by this and nothing else, for a
      * vCPU that repeats what another did. 0, or nonzero with tlb->fault set.
@@ -146,7 +147,7 @@ struct xbar_tlb_inbox; /* what other threads posted; private to tlb/ */
 
 /**
  * The TLB itself, embedded in a vCPU so that its tables lie at constant
- * displacements. Only l1, info and fault are for others to read.
+ * displacements. Only l1, info, spans and fault are for others to read.
  */
 typedef struct SoftTLB {
     TLBEntry l1[TLB_CONTEXTS][TLB_L1_SIZE];
@@ -163,6 +164,8 @@ typedef struct SoftTLB {
     uint8_t fill_list[TLB_CONTEXTS][64];
     uint16_t asid;
     bool entered;
+    uint32_t spans_used[TLB_CONTEXTS][2];      /* those that are not empty */
+    TLBSpan spans[TLB_CONTEXTS][2][TLB_SPANS]; /* TLB_READ, TLB_WRITE */
     /* What tlb_host() lent for writing last, if there are dirty logs. */
     unsigned lent_size;
     void *lent;
@@ -290,6 +293,17 @@ XBAR_API int tlb_store_slow(SoftTLB *tlb, unsigned context, uint64_t va,
 XBAR_API int tlb_host(SoftTLB *tlb, unsigned context, uint64_t va,
                       unsigned size, enum xbar_tlb_access access, void **host)
     XBAR_MUST_CHECK;
+
+/**
+ * tlb_learn_span() - a slot missed, and the entry of @va hits, or may now
+ * @access: TLB_READ or TLB_WRITE
+ * @slot: below TLB_SPANS
+ *
+ * Nothing if the entry does not hit, or the slot has learnt lately.
+ */
+XBAR_API void tlb_learn_span(SoftTLB *tlb, unsigned context,
+                             enum xbar_tlb_access access, unsigned slot,
+                             uint64_t va);
 
 /**
  * tlb_probe() - the host address if an inline hit, else NULL

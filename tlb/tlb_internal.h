@@ -8,6 +8,7 @@
  *   l2.c       what walks found, for longer than the entries last
  *   flush.c    dropping entries (owner thread)
  *   inbox.c    what other threads ask to be dropped
+ *   span.c     runs of pages
  */
 #ifndef XBAR_TLB_TLB_INTERNAL_H
 #define XBAR_TLB_TLB_INTERNAL_H
@@ -100,6 +101,20 @@ void tlb__recheck_dirty(SoftTLB *tlb, bool marks);
 /* Drop the entries whose physical page touches one of @ranges. */
 void tlb__drop_ranges(SoftTLB *tlb, const struct xbar_range *ranges,
                       size_t count);
+
+/* ---- span.c ------------------------------------------------------------ */
+
+void tlb__init_spans(SoftTLB *tlb);
+/* Drop what @context has; the spans that @page is in. */
+void tlb__drop_spans(SoftTLB *tlb, unsigned context);
+void tlb__drop_spans_of_page(SoftTLB *tlb, unsigned context, uint64_t page);
+/* Drop spans for writing that show part of the frame at @host; all. */
+void tlb__protect_spans(SoftTLB *tlb, unsigned context, uint64_t host);
+void tlb__protect_all_spans(SoftTLB *tlb, unsigned context);
+/* tlb__recheck_dirty() for spans. */
+void tlb__recheck_spans(SoftTLB *tlb, unsigned context, bool marks);
+/* The entry of @page was filled: drop spans that say something else. */
+void tlb__check_spans(SoftTLB *tlb, unsigned context, uint64_t page);
 
 /* ---- inbox.c ----------------------------------------------------------- */
 

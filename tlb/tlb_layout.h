@@ -52,6 +52,27 @@ typedef struct TLBEntry {
     uint64_t addend;
 } TLBEntry;
 
+#define TLB_SPANS 32 /* slots for each kind of access in a context */
+
+/**
+ * A span: pages that follow one another, all of them of one addend. Code that
+ * knows which slot to ask is spared the index:
+ *
+ *     va - start < count     hit: the 8 bytes at va are inside, and lie at
+ *                            va + addend, whatever pages they cross
+ *
+ * On a miss that hits the entry, take 1 off credit, and once that is negative
+ * call tlb_learn_span(). Which slot an access asks is free; the register that
+ * its address is made of is a good choice.
+ */
+typedef struct TLBSpan {
+    uint64_t start;
+    uint64_t count; /* 0: empty */
+    uint64_t addend;
+    int32_t credit;
+    uint32_t period; /* what credit was when it was full */
+} TLBSpan;
+
 enum xbar_tlb_info_flags {
     TLB_INFO_VALID = 1 << 0,
     TLB_INFO_GLOBAL = 1 << 1,    /* holds in every address-space id */
@@ -91,6 +112,7 @@ static inline unsigned tlb_index(uint64_t va)
 #else
 _Static_assert(sizeof(TLBEntry) == 32, "the probe scales the index by 32");
 _Static_assert(offsetof(TLBEntry, addend) == 24, "emitted code adds at 24");
+_Static_assert(sizeof(TLBSpan) == 32, "two in a cache line");
 _Static_assert(sizeof(TLBInfo) == 32, "stubs scale the index by 32");
 _Static_assert(offsetof(TLBInfo, section) == 16, "stubs load at 16");
 #endif

@@ -141,6 +141,16 @@ static inline void settle_for_clock(struct xbar_riscv_hart *hart,
     }
 }
 
+/* Devices and faults leave entries that miss: nothing is learnt of those. */
+static inline void learn_span(struct xbar_riscv_hart *hart,
+                              enum xbar_tlb_access access, uint64_t va)
+{
+    if (tlb_probe(&hart->tlb, hart->data_context, va, 1, access) != NULL) {
+        tlb_learn_span(&hart->tlb, hart->data_context, access,
+                       hart->jit_state.span, va);
+    }
+}
+
 /*
  * The usual: nobody counts, observes or compares, and all there is to do is
  * the access. 0, or the walker's word for a fault, is passed on as it is.
@@ -149,22 +159,28 @@ static uint32_t help_load(void *vcpu, uint64_t va, unsigned size_log2,
                           const void *return_address)
 {
     struct xbar_riscv_hart *hart = vcpu;
+    uint32_t failed;
 
     (void)return_address;
     hart->jit->fault_cause = CAUSE_LOAD_ACCESS;
-    return (uint32_t)tlb_load_slow(&hart->tlb, hart->data_context, va,
-                                   size_log2, &hart->jit_state.value);
+    failed = (uint32_t)tlb_load_slow(&hart->tlb, hart->data_context, va,
+                                     size_log2, &hart->jit_state.value);
+    learn_span(hart, TLB_READ, va);
+    return failed;
 }
 
 static uint32_t help_store(void *vcpu, uint64_t va, unsigned size_log2,
                            const void *return_address, uint64_t value)
 {
     struct xbar_riscv_hart *hart = vcpu;
+    uint32_t failed;
 
     (void)return_address;
     hart->jit->fault_cause = CAUSE_STORE_ACCESS;
-    return (uint32_t)tlb_store_slow(&hart->tlb, hart->data_context, va,
-                                    size_log2, value);
+    failed = (uint32_t)tlb_store_slow(&hart->tlb, hart->data_context, va,
+                                      size_log2, value);
+    learn_span(hart, TLB_WRITE, va);
+    return failed;
 }
 
 static uint32_t help_load_watched(void *vcpu, uint64_t va, unsigned size_log2,

@@ -24,7 +24,7 @@ static const struct xbar_riscv_config variants[] = {
     { .stress = XBAR_RISCV_STRESS_TLB },
     { .stress = XBAR_RISCV_STRESS_CHAIN },
     { .stress = XBAR_RISCV_STRESS_EVICT },
-    { .code_limit = 4096 },
+    { .code_limit = 4096, .stress = XBAR_RISCV_STRESS_SPAN },
     { .code_limit = 4096, .stress = XBAR_RISCV_STRESS_TLB },
     { .insns_per_tick = 10 },
 };

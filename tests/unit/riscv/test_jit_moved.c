@@ -24,6 +24,7 @@ static const struct xbar_riscv_config variants[] = {
     { .hartid = 0 },
     { .stress = XBAR_RISCV_STRESS_TLB },
     { .stress = XBAR_RISCV_STRESS_CHAIN },
+    { .stress = XBAR_RISCV_STRESS_SPAN },
     { .stress = XBAR_RISCV_STRESS_EVICT },
 };
 #define VARIANTS (sizeof(variants) / sizeof(variants[0]))

@@ -417,11 +417,21 @@ static void test_every_context_one_entry(void **state)
     probe_all(&config, ROUNDS / 8);
 }
 
+static void test_every_context_eager_spans(void **state)
+{
+    const struct xbar_riscv_config config = { .stress =
+                                                  XBAR_RISCV_STRESS_SPAN };
+
+    (void)state;
+    probe_all(&config, ROUNDS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_context),
         cmocka_unit_test(test_every_context_one_entry),
+        cmocka_unit_test(test_every_context_eager_spans),
     };
 
     if (!xbar_riscv_has_jit()) {

@@ -313,6 +313,7 @@ static inline struct world *world_new_observed(xbar_tlb_observe_fn *observe,
     config.walk = world_walk;
     config.walk_opaque = world;
     config.kick = world_kick;
+    config.eager_spans = true;
     config.kick_opaque = world;
     config.observe = observe;
     config.observe_opaque = opaque;
@@ -351,29 +352,59 @@ static inline void world_enable(struct world *world, enum world_place i,
 
 /* ---- Accesses, as a client makes them ---------------------------------- */
 
+/* As emitted code asks a span, in a slot that several pages share. */
+static inline void *world_ask_span(struct world *world, unsigned context,
+                                   uint64_t va, enum xbar_tlb_access access)
+{
+    const TLBSpan *span = &world->tlb.spans[context][access][va >> 3 & 3];
+
+    if (va - span->start < span->count) {
+        return (void *)(uintptr_t)(va + span->addend);
+    }
+    return NULL;
+}
+
+static inline void world_learn_span(struct world *world, unsigned context,
+                                    uint64_t va, enum xbar_tlb_access access)
+{
+    world->tlb.spans[context][access][va >> 3 & 3].credit--;
+    tlb_learn_span(&world->tlb, context, access, va >> 3 & 3, va);
+}
+
 static inline int world_load(struct world *world, unsigned context, uint64_t va,
                              unsigned size_log2, uint64_t *value)
 {
-    void *host = tlb_probe(&world->tlb, context, va, 1u << size_log2, TLB_READ);
+    void *host = world_ask_span(world, context, va, TLB_READ);
+    int failed;
 
+    if (!host) {
+        host = tlb_probe(&world->tlb, context, va, 1u << size_log2, TLB_READ);
+    }
     if (host) {
         *value = tlb_ram_load(host, size_log2);
         return 0;
     }
-    return tlb_load_slow(&world->tlb, context, va, size_log2, value);
+    failed = tlb_load_slow(&world->tlb, context, va, size_log2, value);
+    world_learn_span(world, context, va, TLB_READ);
+    return failed;
 }
 
 static inline int world_store(struct world *world, unsigned context,
                               uint64_t va, unsigned size_log2, uint64_t value)
 {
-    void *host =
-        tlb_probe(&world->tlb, context, va, 1u << size_log2, TLB_WRITE);
+    void *host = world_ask_span(world, context, va, TLB_WRITE);
+    int failed;
 
+    if (!host) {
+        host = tlb_probe(&world->tlb, context, va, 1u << size_log2, TLB_WRITE);
+    }
     if (host) {
         tlb_ram_store(host, size_log2, value);
         return 0;
     }
-    return tlb_store_slow(&world->tlb, context, va, size_log2, value);
+    failed = tlb_store_slow(&world->tlb, context, va, size_log2, value);
+    world_learn_span(world, context, va, TLB_WRITE);
+    return failed;
 }
 
 /* A load that works. */
