@@ -16,6 +16,8 @@
  *
  *     | return to C | rbx rbp r12 r13 r14 r15 | pad |  <- rsp
  */
+#include <cpuid.h>
+
 #include "engine/alloc.h"
 #include "jit/host_x86_64_internal.h"
 
@@ -314,13 +316,21 @@ static void write_set(struct stub_writer *w, bool fp)
     }
 }
 
+/* clang 14 has no name for it. */
+static bool has_lzcnt(void)
+{
+    unsigned a, b, c, d;
+
+    return __get_cpuid(0x80000001, &a, &b, &c, &d) && (c & bit_LZCNT);
+}
+
 static unsigned host_features(void)
 {
     unsigned features = 0;
 
     features |= __builtin_cpu_supports("bmi") ? X86_HAS_BMI1 : 0;
     features |= __builtin_cpu_supports("bmi2") ? X86_HAS_BMI2 : 0;
-    features |= __builtin_cpu_supports("lzcnt") ? X86_HAS_LZCNT : 0;
+    features |= has_lzcnt() ? X86_HAS_LZCNT : 0;
     features |= __builtin_cpu_supports("popcnt") ? X86_HAS_POPCNT : 0;
     features |= __builtin_cpu_supports("fma") ? X86_HAS_FMA : 0;
     return features;
