@@ -34,7 +34,7 @@
 /* Bits of MemoryRegion.flags beside enum xbar_region_flags. */
 enum region_private_flags {
     REGION_PUBLIC_FLAGS = 0xffff,
-    REGION_EMPTY = 1 << 16,     /* size 0; last is 0, too */
+    REGION_EMPTY = XBAR_REGION_EMPTY,
     REGION_ALIAS = 1 << 17,     /* made as one, even if its target has ended */
     REGION_ENDING = 1 << 18,    /* destroyed; `done` has not been called yet */
     REGION_REENTRANT = 1 << 19, /* its own callbacks may reach it */
@@ -190,6 +190,7 @@ struct xbar_engine {
     struct xbar_retire_queue coalesced;
 
     struct xbar_engine_stats stats; /* relaxed atomics */
+    uint64_t writer_bytes; /* more live ones; modulo 2^64. See alloc.c */
 };
 
 /* engine.c */
@@ -205,6 +206,12 @@ uint32_t engine__random(struct xbar_engine *engine);
 static inline void engine__stat_add(uint64_t *counter, uint64_t n)
 {
     __atomic_fetch_add(counter, n, __ATOMIC_RELAXED);
+}
+
+/* For one writer at a time: no locked instruction is needed. */
+static inline void engine__stat_count(uint64_t *counter, uint64_t n)
+{
+    __atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
 }
 
 static inline void engine__stat_sub(uint64_t *counter, uint64_t n)

@@ -27,21 +27,6 @@ void xbar_region_inspect(const MemoryRegion *mr, struct xbar_region_info *info)
     };
 }
 
-bool xbar_region_peek(const MemoryRegion *mr, struct xbar_shown *shown)
-{
-    uint32_t flags = mr->flags;
-
-    if ((flags & (XBAR_REGION_ENABLED | REGION_EMPTY)) != XBAR_REGION_ENABLED) {
-        return false;
-    }
-    shown->addr = mr->addr;
-    shown->last = mr->last;
-    shown->alias = mr->alias;
-    shown->alias_offset = mr->alias_offset;
-    shown->flags = flags & REGION_PUBLIC_FLAGS;
-    return true;
-}
-
 uint8_t *xbar_region_host(const MemoryRegion *mr)
 {
     return mr->ram_block ? mr->ram_block->host : NULL;

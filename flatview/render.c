@@ -261,7 +261,10 @@ int flatview__render_more(const MemoryRegion *root, struct xbar_range window,
     struct flatview_pieces leaves = flatview__pieces_in(few);
     int err = flatview__walk(root, window, &leaves);
 
-    if (err == 0) {
+    if (err == 0 && leaves.count == 1) {
+        err = flatview__pieces_append(engine, out, few, few[0].first,
+                                      few[0].last);
+    } else if (err == 0 && leaves.count != 0) {
         err = sweep_leaves(engine, &leaves, out);
     }
     flatview__pieces_free(engine, &leaves);

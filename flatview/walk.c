@@ -2,7 +2,7 @@
 /*
  * First half of rendering: the tree, depth first, in decode order.
  *
- *     node       extent in the root's addresses, clipped by all above it
+ *     node       its window: the visible part of it, in its own addresses
  *     container  its sub-regions, best first; it answers nothing itself
  *     leaf       its sub-regions, and then itself: it fills its own holes
  *     alias      what it shows, moved so that alias_offset comes to lie at
@@ -12,8 +12,10 @@
  *   alias       |--------|            base 4, shows from 6
  *   target    |...........|           base 4 - 6 = -2, clipped to the alias
  *
- * A base may be negative or lie beyond 2^64, so bases are 128-bit; what is
- * left after clipping is not empty and lies in [0, 2^64).
+ * What is left after clipping is not empty, and lies in [0, 2^64) of the root
+ * and of every node on the way. So windows are kept in the node's own
+ * addresses, beside the distance to the root's modulo 2^64: a base that is
+ * negative, or lies beyond 2^64, needs no wider arithmetic.
  *
  * The stack is explicit: nesting is the embedder's choice, and thread stacks
  * are small. Regions repeat on it when aliases show them more than once. Most
@@ -37,14 +39,16 @@
  * sub-regions are done.
  */
 struct visit {
-    Int128 base; /* where byte 0 of @mr lies */
-    struct xbar_range clip;
+    struct xbar_range window; /* what of @mr is visible */
+    uint64_t base;            /* where byte 0 of @mr lies, modulo 2^64 */
     const MemoryRegion *mr;
     const MemoryRegion *sibling; /* @mr, or the alias that it stands for */
     uint32_t inherited;          /* READONLY and NONVOLATILE of the way here */
-    uint32_t flags;              /* enum xbar_region_flags of @mr */
+    uint16_t flags;              /* enum xbar_region_flags of @mr */
     bool is_self;
 };
+
+static_assert(sizeof(struct visit) == 48, "visits are copied often");
 
 struct walk {
     struct xbar_engine *engine;
@@ -79,39 +83,13 @@ XBAR_COLD static int grow_stack(struct walk *walk)
     return 0;
 }
 
-static inline int push(struct walk *walk, const struct visit *visit)
+/* Room for one more on top, which is not pushed yet; NULL: no memory. */
+static inline struct visit *top_of(struct walk *walk)
 {
     if (unlikely(walk->depth == walk->capacity) && grow_stack(walk) != 0) {
-        return -ENOMEM;
+        return NULL;
     }
-    walk->stack[walk->depth++] = *visit;
-    return 0;
-}
-
-/* Cut @clip to [base, base + last]. Is anything left? */
-static bool clip_to(struct xbar_range *clip, Int128 base, uint64_t size_less_1)
-{
-    Int128 last = base + size_less_1;
-
-    /* Most often neither is below 0 or past 2^64. */
-    if (likely((uint64_t)(base >> 64) == 0 && (uint64_t)(last >> 64) == 0)) {
-        hwaddr low = (hwaddr)base;
-        hwaddr high = (hwaddr)last;
-
-        clip->first = low > clip->first ? low : clip->first;
-        clip->last = high < clip->last ? high : clip->last;
-        return clip->first <= clip->last;
-    }
-    if (last < (Int128)clip->first || base > (Int128)clip->last) {
-        return false;
-    }
-    if (base > (Int128)clip->first) {
-        clip->first = (hwaddr)base;
-    }
-    if (last < (Int128)clip->last) {
-        clip->last = (hwaddr)last;
-    }
-    return true;
+    return &walk->stack[walk->depth];
 }
 
 /* ---- Leaves ------------------------------------------------------------ */
@@ -144,10 +122,10 @@ static int emit_leaf(struct walk *walk, const struct visit *visit)
     if (piece == NULL) {
         return -ENOMEM;
     }
-    piece->first = visit->clip.first;
-    piece->last = visit->clip.last;
+    piece->first = visit->window.first + visit->base;
+    piece->last = visit->window.last + visit->base;
     piece->mr = (MemoryRegion *)visit->mr;
-    piece->mr_delta = -(uint64_t)visit->base;
+    piece->mr_delta = -visit->base;
     piece->plan = xbar_region_plan(visit->mr);
     piece->flags = leaf_flags(visit, host != NULL);
     if (piece->flags & FLAT_RANGE_RAM) {
@@ -163,35 +141,75 @@ static int emit_leaf(struct walk *walk, const struct visit *visit)
 
 /* ---- Nodes ------------------------------------------------------------- */
 
-static uint32_t inherit(const struct xbar_shown *shown)
+static inline uint32_t inherit(const struct xbar_shown *shown)
 {
     return (shown->flags & XBAR_REGION_READONLY ? FLAT_RANGE_READONLY : 0) |
            (shown->flags & XBAR_REGION_NONVOLATILE ? FLAT_RANGE_NONVOLATILE
                                                    : 0);
 }
 
-/*
- * @visit is to be made of @visit->mr, which says @shown: if anything of it is
- * visible, push that, or what it shows as an alias.
- */
-static int push_shown(struct walk *walk, struct visit *visit,
-                      struct xbar_shown *shown)
+/* Cut to what a region of this size has. Is anything left? */
+static inline bool cut(struct xbar_range *window, uint64_t last)
 {
-    while (clip_to(&visit->clip, visit->base, shown->last)) {
+    window->last = window->last < last ? window->last : last;
+    return window->first <= window->last;
+}
+
+/* From an alias to what it shows. False: it shows what lies beyond 2^64. */
+static bool enter_alias(struct visit *visit, const struct xbar_shown *shown)
+{
+    const hwaddr offset = shown->alias_offset;
+    struct xbar_range *window = &visit->window;
+
+    if (window->first > UINT64_MAX - offset) {
+        return false;
+    }
+    window->first += offset;
+    window->last =
+        window->last > UINT64_MAX - offset ? UINT64_MAX : window->last + offset;
+    visit->base -= offset;
+    visit->mr = shown->alias;
+    return true;
+}
+
+/*
+ * @visit, the top of the stack, is made of an alias, which says @shown: what
+ * it shows stands in its place, if anything of that is visible.
+ */
+static int push_target(struct walk *walk, struct visit *visit,
+                       struct xbar_shown *shown)
+{
+    do {
+        if (!enter_alias(visit, shown) || !xbar_region_peek(visit->mr, shown) ||
+            !cut(&visit->window, shown->last)) {
+            return 0;
+        }
         if (++walk->visits > RENDER_MAX_VISITS) {
             return -E2BIG;
         }
         visit->inherited |= inherit(shown);
-        if (shown->alias == NULL) {
-            visit->flags = shown->flags;
-            return push(walk, visit);
-        }
-        visit->mr = shown->alias;
-        visit->base -= shown->alias_offset;
-        if (!xbar_region_peek(visit->mr, shown)) {
-            break;
-        }
+    } while (shown->alias != NULL);
+    visit->flags = shown->flags;
+    walk->depth++;
+    return 0;
+}
+
+/* The same for any region; most are no alias. */
+static inline int push_shown(struct walk *walk, struct visit *visit,
+                             struct xbar_shown *shown)
+{
+    if (!cut(&visit->window, shown->last)) {
+        return 0;
     }
+    if (++walk->visits > RENDER_MAX_VISITS) {
+        return -E2BIG;
+    }
+    visit->inherited |= inherit(shown);
+    if (shown->alias != NULL) {
+        return push_target(walk, visit, shown);
+    }
+    visit->flags = shown->flags;
+    walk->depth++;
     return 0;
 }
 
@@ -201,22 +219,30 @@ struct parent {
     const struct visit *visit;
 };
 
+/* @mr touches the parent's window: that is why it is called. */
 static int push_child(void *opaque, MemoryRegion *mr)
 {
     const struct parent *parent = opaque;
-    struct visit child;
+    const struct visit *from = parent->visit;
+    struct visit *child;
     struct xbar_shown shown;
 
     if (!xbar_region_peek(mr, &shown)) {
         return 0;
     }
-    child.base = parent->visit->base + shown.addr;
-    child.clip = parent->visit->clip;
-    child.mr = mr;
-    child.sibling = mr;
-    child.inherited = parent->visit->inherited;
-    child.is_self = false;
-    return push_shown(parent->walk, &child, &shown);
+    child = top_of(parent->walk);
+    if (child == NULL) {
+        return -ENOMEM;
+    }
+    child->window.first =
+        from->window.first > shown.addr ? from->window.first - shown.addr : 0;
+    child->window.last = from->window.last - shown.addr;
+    child->base = from->base + shown.addr;
+    child->mr = mr;
+    child->sibling = mr;
+    child->inherited = from->inherited;
+    child->is_self = false;
+    return push_shown(parent->walk, child, &shown);
 }
 
 /* The stack turns the order round: the best comes last. */
@@ -241,48 +267,60 @@ static int push_children(struct walk *walk, const struct visit *visit)
 {
     struct parent parent = { walk, visit };
     size_t start = walk->depth;
-    int err = xbar_region_overlaps(
-        visit->mr, (hwaddr)((Int128)visit->clip.first - visit->base),
-        (hwaddr)((Int128)visit->clip.last - visit->base), push_child, &parent);
+    int err = xbar_region_overlaps(visit->mr, visit->window.first,
+                                   visit->window.last, push_child, &parent);
 
-    if (err == 0 && !are_in_order(walk->stack + start, walk->depth - start)) {
+    if (walk->depth - start > 1 && err == 0 &&
+        !are_in_order(walk->stack + start, walk->depth - start)) {
         qsort(walk->stack + start, walk->depth - start, sizeof(walk->stack[0]),
               compare_visits);
     }
     return err;
 }
 
-/* @visit was popped; a leaf without sub-regions on top of it is all there is. */
-static int visit_node(struct walk *walk, struct visit *visit)
+/*
+ * @visit was popped. A leaf has its place below its sub-regions, but most have
+ * none, and are emitted at once.
+ */
+static int visit_leaf(struct walk *walk, struct visit *visit)
 {
     size_t depth = walk->depth;
-    int err = 0;
+    int err;
 
+    if (top_of(walk) == NULL) {
+        return -ENOMEM;
+    }
+    walk->depth++;
+    err = push_children(walk, visit);
+    if (err != 0) {
+        return err;
+    }
+    if (walk->depth == depth + 1) {
+        walk->depth = depth;
+        return emit_leaf(walk, visit);
+    }
+    visit->is_self = true;
+    walk->stack[depth] = *visit;
+    return 0;
+}
+
+static int visit_node(struct walk *walk, struct visit *visit)
+{
     if (visit->is_self) {
         return emit_leaf(walk, visit);
     }
-    if ((visit->flags & XBAR_REGION_TERMINATES) == 0) {
-        return push_children(walk, visit);
-    }
-    visit->is_self = true;
-    err = push(walk, visit);
-    if (err == 0) {
-        err = push_children(walk, visit);
-    }
-    if (err == 0 && walk->depth == depth + 1) {
-        walk->depth = depth;
-        err = emit_leaf(walk, visit);
-    }
-    return err;
+    return visit->flags & XBAR_REGION_TERMINATES ? visit_leaf(walk, visit)
+                                                 : push_children(walk, visit);
 }
 
 static int push_root(struct walk *walk, const MemoryRegion *root,
                      struct xbar_range window)
 {
-    struct visit top = { .mr = root, .sibling = root, .clip = window };
+    struct visit *top = top_of(walk);
     struct xbar_shown shown;
 
-    return xbar_region_peek(root, &shown) ? push_shown(walk, &top, &shown) : 0;
+    *top = (struct visit){ .window = window, .mr = root, .sibling = root };
+    return xbar_region_peek(root, &shown) ? push_shown(walk, top, &shown) : 0;
 }
 
 int flatview__walk(const MemoryRegion *root, struct xbar_range window,
