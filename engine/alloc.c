@@ -5,13 +5,26 @@
 
 #include "engine/engine_internal.h"
 
+/*
+ * Bytes are counted in two parts, of which one may have wrapped: who has the
+ * writer lock, as a commit does, needs no locked instruction.
+ */
+static void count(struct xbar_engine *engine, uint64_t bytes)
+{
+    if (engine__writer_is_mine(engine)) {
+        engine__stat_count(&engine->writer_bytes, bytes);
+    } else {
+        engine__stat_add(&engine->stats.bytes_live, bytes);
+    }
+}
+
 void *xbar_alloc_aligned(struct xbar_engine *engine, size_t size, size_t align)
 {
     const struct xbar_allocator *a = &engine->allocator;
     void *ptr = a->alloc(a->opaque, size, align);
 
     if (ptr) {
-        engine__stat_add(&engine->stats.bytes_live, size);
+        count(engine, size);
     }
     return ptr;
 }
@@ -24,7 +37,7 @@ void *xbar_alloc(struct xbar_engine *engine, size_t size)
 void xbar_free(struct xbar_engine *engine, void *ptr, size_t size)
 {
     if (ptr) {
-        engine__stat_sub(&engine->stats.bytes_live, size);
+        count(engine, -(uint64_t)size);
         engine->allocator.free(engine->allocator.opaque, ptr, size);
     }
 }

@@ -108,19 +108,13 @@ static int init_engine(struct xbar_engine *engine,
     return init_locks(engine);
 }
 
-/* One writer at a time, so that no locked instruction is needed. */
-static void count(uint64_t *counter, uint64_t n)
-{
-    __atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
-}
-
 void xbar_engine_count_views(struct xbar_engine *engine, uint64_t views,
                              uint64_t windows, uint64_t nodes)
 {
     xbar_assert(engine__writer_is_mine(engine));
-    count(&engine->stats.views, views);
-    count(&engine->stats.windows, windows);
-    count(&engine->stats.nodes_copied, nodes);
+    engine__stat_count(&engine->stats.views, views);
+    engine__stat_count(&engine->stats.windows, windows);
+    engine__stat_count(&engine->stats.nodes_copied, nodes);
 }
 
 uint64_t xbar_engine_regions(const struct xbar_engine *engine)
@@ -340,7 +334,9 @@ void xbar_engine_get_stats(struct xbar_engine *engine,
     stats->commits_void =
         __atomic_load_n(&from->commits_void, __ATOMIC_RELAXED);
     stats->regions = __atomic_load_n(&from->regions, __ATOMIC_RELAXED);
-    stats->bytes_live = __atomic_load_n(&from->bytes_live, __ATOMIC_RELAXED);
+    stats->bytes_live =
+        __atomic_load_n(&from->bytes_live, __ATOMIC_RELAXED) +
+        __atomic_load_n(&engine->writer_bytes, __ATOMIC_RELAXED);
     stats->bytes_retired =
         __atomic_load_n(&from->bytes_retired, __ATOMIC_RELAXED);
     stats->views = __atomic_load_n(&from->views, __ATOMIC_RELAXED);

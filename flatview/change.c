@@ -38,22 +38,25 @@ static struct xbar_engine *engine_of(const struct flatview_change *change)
     return change->old_view->space->engine;
 }
 
-static int grow_affected(struct flatview_change *change)
+static void free_affected(const struct flatview_change *change)
 {
-    size_t capacity =
-        change->affected_capacity == 0 ? 8 : change->affected_capacity * 2;
+    if (change->affected != change->few) {
+        xbar_free(engine_of(change), change->affected,
+                  change->affected_capacity * sizeof(change->affected[0]));
+    }
+}
+
+XBAR_COLD static int grow_affected(struct flatview_change *change)
+{
+    size_t capacity = change->affected_capacity * 2;
     struct xbar_range *ranges =
         xbar_alloc(engine_of(change), capacity * sizeof(*ranges));
 
     if (ranges == NULL) {
         return -ENOMEM;
     }
-    if (change->affected_count != 0) {
-        memcpy(ranges, change->affected,
-               change->affected_count * sizeof(*ranges));
-    }
-    xbar_free(engine_of(change), change->affected,
-              change->affected_capacity * sizeof(*ranges));
+    memcpy(ranges, change->affected, change->affected_count * sizeof(*ranges));
+    free_affected(change);
     change->affected = ranges;
     change->affected_capacity = capacity;
     return 0;
@@ -63,13 +66,10 @@ static int grow_affected(struct flatview_change *change)
 static int add_affected(struct flatview_change *change, hwaddr first,
                         hwaddr last)
 {
-    struct xbar_range *newest = NULL; /* none yet: there is no array */
+    struct xbar_range *newest = change->affected + change->affected_count;
 
-    if (change->affected_count != 0) {
-        newest = &change->affected[change->affected_count - 1];
-    }
-    if (newest != NULL &&
-        (first <= newest->last || first - 1 == newest->last)) {
+    if (change->affected_count != 0 &&
+        (first <= (--newest)->last || first - 1 == newest->last)) {
         newest->last = last > newest->last ? last : newest->last;
         return 0;
     }
@@ -363,11 +363,17 @@ static int check_change(const struct flatview_change *change)
 
 /* ---- A change ---------------------------------------------------------- */
 
+static void start_change(struct flatview_change *change, FlatView *old_view)
+{
+    change->old_view = old_view;
+    change->affected = change->few;
+    change->affected_capacity = FLATVIEW_FEW_AFFECTED;
+}
+
 static void forget_change(struct flatview_change *change)
 {
-    xbar_free(engine_of(change), change->affected,
-              change->affected_capacity * sizeof(change->affected[0]));
-    memset(change, 0, sizeof(*change));
+    free_affected(change);
+    memset(change, 0, offsetof(struct flatview_change, few));
 }
 
 /* Sum up, once nothing can fail any more. */
@@ -425,7 +431,7 @@ int flatview__change_begin(struct xbar_flatview_space *space)
     if (windows.next == windows.end) {
         return 0;
     }
-    change->old_view = flatview__current(space->as);
+    start_change(change, flatview__current(space->as));
     flatview__trie_begin(&change->edit, space->engine, &change->old_view->trie);
     change->edit.trie.generation = new_generation();
     err = build_view(change, &windows);

@@ -47,6 +47,9 @@ static_assert(sizeof(struct FlatView) == 64, "a view is one cache line");
 static_assert(sizeof(struct xbar_retired) == sizeof(void *),
               "FlatRange.retired holds one");
 
+/* Most changes affect fewer places than this; their list needs no memory. */
+#define FLATVIEW_FEW_AFFECTED 4
+
 /* From one view to the next: everything that can fail happens in begin. */
 struct flatview_change {
     FlatView *old_view; /* NULL: no change is under way */
@@ -60,6 +63,7 @@ struct flatview_change {
     size_t affected_count;
     size_t affected_capacity;
     uint64_t windows; /* that were rendered */
+    struct xbar_range few[FLATVIEW_FEW_AFFECTED];
 };
 
 /*
@@ -99,7 +103,7 @@ struct xbar_flatview_space {
     const unsigned *ram_watchers;   /* see engine/ram_writes.h */
     struct flatview_change change;  /* of the commit under way */
     struct xbar_retire_queue queue; /* of FlatView */
-    struct flatview_kept *newest_kept; /* under the writer lock */
+    struct flatview_kept *newest_kept; /* see kept.c */
     uint32_t kept_ever;
     uint64_t live_views; /* not freed yet, the current one included; atomic */
     struct xbar_view_subscriber *first_subscriber;

@@ -19,7 +19,12 @@
  * section has no room for that, but for how many views had been kept when it
  * was made.
  *
- * All of this is under the writer lock, but for looking at the view itself.
+ * All of this is under the writer lock, but for looking at the view itself, and
+ * for asking whether any view is kept, which most often none is. Whoever frees
+ * a view took it from the queue under that lock after it was replaced, and only
+ * a view that is current can begin to be kept: so none that could have a part
+ * in it is missed. One that was released meanwhile has no reader left: the
+ * pointer's release store comes after the last look at it.
  */
 #include "engine/tree.h"
 #include "flatview/flatview_internal.h"
@@ -108,6 +113,9 @@ bool flatview__kept_takes(FlatView *view)
     struct flatview_kept *keeper;
     bool is_kept = false;
 
+    if (__atomic_load_n(&space->newest_kept, __ATOMIC_ACQUIRE) == NULL) {
+        return false;
+    }
     xbar_tree_hold(space->engine);
     keeper = find_keeper(view);
     if (keeper != NULL && keeper->view == view) {
@@ -134,7 +142,7 @@ static struct flatview_kept *new_kept(struct xbar_flatview_space *space,
         kept->view = view;
         kept->number = ++space->kept_ever;
         kept->older = space->newest_kept;
-        space->newest_kept = kept;
+        __atomic_store_n(&space->newest_kept, kept, __ATOMIC_RELEASE);
     }
     return kept;
 }
@@ -186,7 +194,7 @@ void xbar_view_release(FlatView *view)
     kept = *link;
     xbar_assert(kept != NULL);
     if (--kept->users == 0) {
-        *link = kept->older;
+        __atomic_store_n(link, kept->older, __ATOMIC_RELEASE);
         give_up(space, kept);
     }
     xbar_tree_release(space->engine);
