@@ -125,32 +125,44 @@ static int add_piece(struct flatview_change *change,
     return err;
 }
 
-/* Old sections and pieces from @first to @last, where both have an edge. */
-static int apply_diff(struct flatview_change *change,
-                      const struct flatview_pieces *pieces, hwaddr first,
-                      hwaddr last)
+/*
+ * What is done at a time: from the old section where @old is, or from the first
+ * piece, up to @last, where both have an edge.
+ */
+struct stretch {
+    struct flatview_trie_cursor old;
+    hwaddr last;
+};
+
+static FlatRange *old_range(const struct flatview_trie_cursor *cursor)
 {
-    const FlatView *old = change->old_view;
-    FlatRange *range = flatview__trie_next(&old->trie, first);
+    return (FlatRange *)cursor->leaf->link;
+}
+
+static int apply_diff(struct flatview_change *change,
+                      const struct flatview_pieces *pieces,
+                      struct stretch *stretch)
+{
+    struct flatview_trie_cursor *old = &stretch->old;
     const struct flatview_piece *piece = pieces->items;
     const struct flatview_piece *end = piece + pieces->count;
     int err = 0;
 
     while (err == 0) {
-        bool is_past = range == NULL || range->first > last;
+        bool is_past = old->leaf == NULL || old->leaf->bits > stretch->last;
 
         if (is_past && piece == end) {
             break;
         }
-        if (is_past || (piece != end && piece->first < range->first)) {
+        if (is_past || (piece != end && piece->first < old->leaf->bits)) {
             err = add_piece(change, piece++);
-        } else if (piece != end && is_same(range, piece)) {
-            range = flatview__range_after(old, range);
+        } else if (piece != end && is_same(old_range(old), piece)) {
+            flatview__trie_step(old);
             piece++;
         } else {
-            FlatRange *dropped = range;
+            FlatRange *dropped = old_range(old);
 
-            range = flatview__range_after(old, range);
+            flatview__trie_step(old);
             err = drop_range(change, dropped,
                              piece != end && piece->first == dropped->first);
         }
@@ -170,15 +182,6 @@ struct windows {
     const struct xbar_range *end;
     bool is_bulk;
 };
-
-static const FlatRange *old_range_at(const struct flatview_change *change,
-                                     hwaddr addr)
-{
-    const FlatRange *range =
-        flatview__trie_floor(&change->old_view->trie, addr);
-
-    return range != NULL && addr <= range->last ? range : NULL;
-}
 
 /* Was nothing there before @next, and after @addr, which is not the last? */
 static bool is_gap_empty(const struct flatview_change *change, hwaddr addr,
@@ -218,59 +221,97 @@ static int append_old(const struct flatview_change *change,
                                    last);
 }
 
+/* What lies on the right of a window, and how far that is known. */
+struct right {
+    struct flatview_trie_cursor next; /* after @range */
+    const FlatRange *range;           /* the last that was passed, or NULL */
+};
+
+/* The old section that has @addr, which only grows from call to call. */
+static const FlatRange *find_right(struct right *right, hwaddr addr)
+{
+    while (right->next.leaf != NULL && right->next.leaf->bits <= addr) {
+        right->range = old_range(&right->next);
+        flatview__trie_step(&right->next);
+    }
+    return right->range != NULL && addr <= right->range->last ? right->range
+                                                              : NULL;
+}
+
 /*
  * What stands behind a window that ends at @addr, up to the next window or to
  * its own end, which becomes @last. Does it reach the next window?
  */
 static int append_right(const struct flatview_change *change,
-                        const struct windows *windows,
+                        const struct windows *windows, struct right *right,
                         struct flatview_pieces *pieces, hwaddr addr,
-                        hwaddr *last, bool *reaches)
+                        hwaddr *last)
 {
-    const FlatRange *right =
-        addr != UINT64_MAX ? old_range_at(change, addr + 1) : NULL;
+    const FlatRange *range =
+        addr != UINT64_MAX ? find_right(right, addr + 1) : NULL;
 
     *last = addr;
-    *reaches = false;
-    if (right == NULL) {
+    if (range == NULL) {
         return 0;
     }
-    *last = right->last;
+    *last = range->last;
     if (windows->next != windows->end &&
-        right->last >= windows->next->first - 1) {
+        range->last >= windows->next->first - 1) {
         *last = windows->next->first - 1;
-        *reaches = true;
     }
-    return append_old(change, pieces, right, addr + 1, *last);
+    return append_old(change, pieces, range, addr + 1, *last);
+}
+
+/* What stands before a window that begins at @addr, and touches it. */
+static int append_left(const struct flatview_change *change,
+                       struct flatview_pieces *pieces, hwaddr addr,
+                       struct stretch *stretch)
+{
+    struct flatview_trie_cursor *old = &stretch->old;
+    const FlatRange *left;
+
+    flatview__trie_seek(old, &change->old_view->trie, addr != 0 ? addr - 1 : 0);
+    if (old->leaf == NULL || old->leaf->bits >= addr) {
+        return 0;
+    }
+    left = old_range(old);
+    if (left->last < addr - 1) {
+        flatview__trie_step(old);
+        return 0;
+    }
+    return append_old(change, pieces, left, left->first, addr - 1);
+}
+
+static bool reaches_next(const struct windows *windows, hwaddr window_last,
+                         hwaddr last)
+{
+    return last != window_last && windows->next != windows->end &&
+           last == windows->next->first - 1;
 }
 
 /* The pieces of one stretch, and where it begins and ends. */
 static int render_stretch(struct flatview_change *change,
                           struct windows *windows,
                           struct flatview_pieces *pieces,
-                          struct xbar_range *stretch)
+                          struct stretch *stretch)
 {
     const MemoryRegion *root = change->old_view->space->as->root;
     struct xbar_range window = take_window(change, windows);
-    const FlatRange *left =
-        window.first != 0 ? old_range_at(change, window.first - 1) : NULL;
-    bool reaches = false;
-    int err = 0;
+    struct right right;
+    int err;
 
     pieces->count = 0;
-    stretch->first = window.first;
-    if (left != NULL) {
-        stretch->first = left->first;
-        err = append_old(change, pieces, left, left->first, window.first - 1);
-    }
+    err = append_left(change, pieces, window.first, stretch);
+    right.next = stretch->old;
+    right.range = NULL;
     while (err == 0) {
         change->windows++;
         err = flatview__render_more(root, window, pieces);
         if (err == 0) {
-            err = append_right(change, windows, pieces, window.last,
-                               &stretch->last, &reaches);
+            err = append_right(change, windows, &right, pieces, window.last,
+                               &stretch->last);
         }
-        if (!reaches) {
+        if (err != 0 || !reaches_next(windows, window.last, stretch->last)) {
             break;
         }
         window = take_window(change, windows);
@@ -286,11 +327,11 @@ static int apply_windows(struct flatview_change *change,
     int err = 0;
 
     while (err == 0 && windows->next != windows->end) {
-        struct xbar_range stretch;
+        struct stretch stretch;
 
         err = render_stretch(change, windows, &pieces, &stretch);
         if (err == 0) {
-            err = apply_diff(change, &pieces, stretch.first, stretch.last);
+            err = apply_diff(change, &pieces, &stretch);
         }
     }
     flatview__pieces_free(engine_of(change), &pieces);

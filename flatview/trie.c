@@ -129,6 +129,101 @@ void *flatview__trie_next(const struct flatview_trie *trie, uint64_t key)
     return leaf != NULL ? leaf_value(leaf) : NULL;
 }
 
+/* ---- Cursors ----------------------------------------------------------- */
+
+static void push_way(struct flatview_trie_cursor *cursor,
+                     const struct flatview_trie_slot *taken,
+                     const struct flatview_trie_slot *end)
+{
+    cursor->path[cursor->depth].next = taken + 1;
+    cursor->path[cursor->depth].end = end;
+    cursor->depth++;
+}
+
+static void go_to_first(struct flatview_trie_cursor *cursor,
+                        const struct flatview_trie_slot *slot)
+{
+    while (trie_level(slot) != 0) {
+        const struct flatview_trie_slot *slots = trie_node(slot)->slots;
+
+        push_way(cursor, slots, slots + trie_used(slot));
+        slot = slots;
+    }
+    cursor->leaf = slot->link != 0 ? slot : NULL;
+}
+
+static void go_to_last(struct flatview_trie_cursor *cursor,
+                       const struct flatview_trie_slot *slot)
+{
+    while (trie_level(slot) != 0) {
+        const struct flatview_trie_slot *end =
+            trie_node(slot)->slots + trie_used(slot);
+
+        push_way(cursor, end - 1, end);
+        slot = end - 1;
+    }
+    cursor->leaf = slot;
+}
+
+/* As find_floor(); the way is at @below where the slot to its left is case (2)
+ * of the drawing. */
+void flatview__trie_seek(struct flatview_trie_cursor *cursor,
+                         const struct flatview_trie *trie, uint64_t key)
+{
+    const struct flatview_trie_slot *slot = &trie->root;
+    unsigned below = 0;
+    unsigned level;
+
+    cursor->depth = 0;
+    while ((level = trie_level(slot)) != 0) {
+        const struct flatview_trie_node *node = trie_node(slot);
+        const struct flatview_trie_slot *child;
+        uint64_t upto = trie_upto(slot->bits, ~key, level);
+
+        if (!trie_prefix_matches(node, level, key)) {
+            if (key > node->prefix) {
+                go_to_last(cursor, slot);
+                return;
+            }
+            break;
+        }
+        if (upto == 0) {
+            break;
+        }
+        child = trie_last_of(node, upto);
+        push_way(cursor, child, node->slots + trie_used(slot));
+        if (upto >> 63 == 0) {
+            go_to_last(cursor, child);
+            return;
+        }
+        below = child != node->slots ? cursor->depth : below;
+        slot = child;
+    }
+    if (level == 0 && slot->bits <= key) {
+        cursor->leaf = slot->link != 0 ? slot : NULL;
+    } else if (below != 0) {
+        cursor->depth = below;
+        go_to_last(cursor, --cursor->path[below - 1].next - 1);
+    } else {
+        cursor->depth = 0;
+        go_to_first(cursor, &trie->root);
+    }
+}
+
+void flatview__trie_step(struct flatview_trie_cursor *cursor)
+{
+    while (cursor->depth != 0) {
+        unsigned top = cursor->depth - 1;
+
+        if (cursor->path[top].next != cursor->path[top].end) {
+            go_to_first(cursor, cursor->path[top].next++);
+            return;
+        }
+        cursor->depth = top;
+    }
+    cursor->leaf = NULL;
+}
+
 /* ---- Whole tries ------------------------------------------------------- */
 
 /* Recursion here and below is at most TRIE_LEVELS deep: levels decrease. */

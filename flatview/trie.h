@@ -86,6 +86,26 @@ void *flatview__trie_floor(const struct flatview_trie *trie, uint64_t key);
 void *flatview__trie_next(const struct flatview_trie *trie, uint64_t key);
 
 /*
+ * A place in a trie that stays published meanwhile. From there a step to the
+ * next key costs a few instructions, where flatview__trie_next() searches.
+ */
+struct flatview_trie_cursor {
+    const struct flatview_trie_slot *leaf; /* NULL: past the last key */
+    unsigned depth;
+    struct {
+        const struct flatview_trie_slot *next; /* to the right of the way */
+        const struct flatview_trie_slot *end;
+    } path[TRIE_LEVELS];
+};
+
+/* To the largest key <= @key; if there is none, to the first of all. */
+void flatview__trie_seek(struct flatview_trie_cursor *cursor,
+                         const struct flatview_trie *trie, uint64_t key);
+
+/* To the next key; @cursor is not past the last one. */
+void flatview__trie_step(struct flatview_trie_cursor *cursor);
+
+/*
  * What differs, in ascending order of keys: @from and @to are the values of
  * one key, NULL where it is not there, and not the same. True stops. Costs
  * what differs, if one trie was edited into the other.

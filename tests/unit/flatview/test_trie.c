@@ -107,8 +107,30 @@ static struct cell *new_cell(uint64_t key)
 
 /* ---- Comparing --------------------------------------------------------- */
 
+/* A cursor at @key, and as far as @steps from there. */
+static void check_cursor(const struct fixture *f, uint64_t key, size_t steps)
+{
+    const struct model *model = &f->model;
+    const struct cell *at = model_floor(model, key);
+    struct flatview_trie_cursor cursor;
+    size_t i = at != NULL ? model_at(model, at->key) : 0;
+
+    flatview__trie_seek(&cursor, &f->trie, key);
+    for (; i < model->count; i++) {
+        assert_non_null(cursor.leaf);
+        assert_int_equal(cursor.leaf->bits, model->cells[i]->key);
+        assert_ptr_equal(cursor.leaf->link, model->cells[i]);
+        if (steps-- == 0) {
+            return;
+        }
+        flatview__trie_step(&cursor);
+    }
+    assert_null(cursor.leaf);
+}
+
 static void check_key(const struct fixture *f, uint64_t key)
 {
+    check_cursor(f, key, 2);
     assert_ptr_equal(flatview__trie_floor(&f->trie, key),
                      model_floor(&f->model, key));
     assert_ptr_equal(flatview__trie_next(&f->trie, key),
@@ -121,6 +143,7 @@ static void check_all(const struct fixture *f)
     assert_int_equal(f->trie.count, f->model.count);
     check_key(f, 0);
     check_key(f, UINT64_MAX);
+    check_cursor(f, 0, f->model.count);
     for (size_t i = 0; i < f->model.count; i++) {
         uint64_t key = f->model.cells[i]->key;
 
