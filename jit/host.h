@@ -283,6 +283,8 @@ struct jit_emit {
     uint16_t length;
     uint32_t bits; /* what helpers.execute does for it */
 
+    bool narrow; /* nobody will read the upper half of its result */
+
     bool failed; /* sticky: too many sites or cold paths */
     unsigned cold_count;
     struct jit_cold *cold; /* JIT_COLD_MAX of them */

@@ -70,6 +70,14 @@ static const struct binary binaries[] = {
     [JIT_XOR] = { X86_XOR_RM, X86_ALU_XOR, true },
 };
 
+/* The low half of @d is a result of 4 bytes: the upper half follows from it. */
+static void extend(struct jit_emit *e, unsigned d)
+{
+    if (!e->narrow) {
+        x86_rm(e->b, X86_MOVSXD, 8, d, x86_r(d));
+    }
+}
+
 unsigned x86__result(const struct jit_emit *e, unsigned rd, unsigned rs1,
                      struct jit_operand b)
 {
@@ -85,9 +93,9 @@ static void binary_imm(struct jit_emit *e, const struct binary *bin,
     unsigned s = e->stubs->home[rs1];
 
     xbar_assert(fits_int32(imm));
-    if (bin->alu == X86_ALU_ADD && width == 8 && s != NO_HOME && s != d &&
+    if (bin->alu == X86_ALU_ADD && imm != 0 && s != NO_HOME && s != d &&
         !x86__is_zero(e, rs1)) {
-        x86_rm(e->b, X86_LEA, 8, d, x86_mem(s, (int32_t)imm));
+        x86_rm(e->b, X86_LEA, width, d, x86_mem(s, (int32_t)imm));
         return;
     }
     x86__get(e, d, rs1);
@@ -95,6 +103,13 @@ static void binary_imm(struct jit_emit *e, const struct binary *bin,
         x86_alu_imm(e->b, (enum x86_alu)bin->alu, width, x86_r(d),
                     (int32_t)imm);
     }
+}
+
+/* Does @reg have a home, and is it not @d? */
+static bool is_elsewhere(const struct jit_emit *e, unsigned d, unsigned reg)
+{
+    return !x86__is_zero(e, reg) && e->stubs->home[reg] != NO_HOME &&
+           e->stubs->home[reg] != d;
 }
 
 static void binary_reg(struct jit_emit *e, const struct binary *bin,
@@ -107,8 +122,32 @@ static void binary_reg(struct jit_emit *e, const struct binary *bin,
         }
         return;
     }
+    if (bin->alu == X86_ALU_ADD && is_elsewhere(e, d, rs1) &&
+        is_elsewhere(e, d, rs2)) {
+        x86_rm(e->b, X86_LEA, width, d,
+               x86_mem_index(e->stubs->home[rs1], e->stubs->home[rs2], 0, 0));
+        return;
+    }
     x86__get(e, d, rs1);
     x86_rm(e->b, (enum x86_op)bin->op, width, d, x86__guest(e, rs2));
+}
+
+/* Is regs[rs1] op b just regs[rs1]? */
+static bool is_copy(const struct jit_emit *e, enum jit_alu op,
+                    struct jit_operand b)
+{
+    return op != JIT_AND && (b.is_imm ? b.imm == 0 : x86__is_zero(e, b.reg));
+}
+
+static void emit_move(struct jit_emit *e, unsigned rd, unsigned rs)
+{
+    unsigned d = x86__target(e, rd, RAX);
+
+    if (d == RAX) {
+        x86__put(e, rd, x86__read(e, rs, RAX));
+    } else {
+        x86__get(e, d, rs);
+    }
 }
 
 static void emit_binary(struct jit_emit *e, enum jit_alu op, unsigned width,
@@ -123,6 +162,10 @@ static void emit_binary(struct jit_emit *e, enum jit_alu op, unsigned width,
         b.reg = (uint8_t)rs1;
         rs1 = first;
     }
+    if (width == 8 && is_copy(e, op, b)) {
+        emit_move(e, rd, rs1);
+        return;
+    }
     d = x86__result(e, rd, rs1, b);
     if (b.is_imm) {
         binary_imm(e, bin, width, d, rs1, b.imm);
@@ -130,7 +173,7 @@ static void emit_binary(struct jit_emit *e, enum jit_alu op, unsigned width,
         binary_reg(e, bin, width, d, rs1, b.reg);
     }
     if (width == 4) {
-        x86_rm(e->b, X86_MOVSXD, 8, d, x86_r(d));
+        extend(e, d);
     }
     x86__put(e, rd, d);
 }
@@ -146,10 +189,17 @@ static void shift_imm(struct jit_emit *e, const struct x86_shift *shift,
     }
 }
 
+/* Is there a form that reads both operands before it writes? */
+static bool shift_takes_any(const struct jit_emit *e,
+                            const struct x86_shift *shift)
+{
+    return shift->by_reg && x86__has(e, X86_HAS_BMI2);
+}
+
 static void shift_reg(struct jit_emit *e, const struct x86_shift *shift,
                       unsigned d, unsigned rs1, unsigned rs2)
 {
-    if (shift->by_reg && x86__has(e, X86_HAS_BMI2)) {
+    if (shift_takes_any(e, shift)) {
         unsigned count = x86__read(e, rs2, RCX);
 
         x86_rvm(e->b, (enum x86_op)shift->by_reg, shift->width, d, count,
@@ -164,15 +214,19 @@ static void shift_reg(struct jit_emit *e, const struct x86_shift *shift,
 void x86__shift(struct jit_emit *e, const struct x86_shift *shift, unsigned rd,
                 unsigned rs1, struct jit_operand b)
 {
-    unsigned d = x86__result(e, rd, rs1, b);
+    bool shifts_in_place = b.is_imm || !shift_takes_any(e, shift);
+    unsigned d =
+        shifts_in_place ? x86__result(e, rd, rs1, b) : x86__target(e, rd, RAX);
 
     if (b.is_imm) {
         shift_imm(e, shift, d, rs1, b.imm);
     } else {
         shift_reg(e, shift, d, rs1, b.reg);
     }
-    if (shift->width == 4) {
-        x86_rm(e->b, X86_MOVSXD, 8, d, x86_r(d));
+    /* What was shifted right by a known distance is not negative. */
+    if (shift->width == 4 &&
+        !(shift->by_imm == X86_SHR_MI8 && b.is_imm && b.imm != 0)) {
+        extend(e, d);
     }
     x86__put(e, rd, d);
 }
@@ -216,7 +270,7 @@ static void emit_mul(struct jit_emit *e, unsigned width, unsigned rd,
     x86__get(e, d, rs1);
     x86_rm(e->b, X86_IMUL_RM, width, d, x86__guest(e, rs2));
     if (width == 4) {
-        x86_rm(e->b, X86_MOVSXD, 8, d, x86_r(d));
+        extend(e, d);
     }
     x86__put(e, rd, d);
 }
@@ -357,11 +411,28 @@ static const struct x86_shift shifts[] = {
     [JIT_SRAW] = { X86_SAR_MI8, X86_SAR_MC, X86_SARX, 4 },
 };
 
+/* rd = the low half of rs, extended. */
+static void emit_sext_w(struct jit_emit *e, unsigned rd, unsigned rs)
+{
+    unsigned d = x86__target(e, rd, RAX);
+
+    if (e->narrow || x86__is_zero(e, rs)) {
+        x86__get(e, d, rs);
+    } else {
+        x86_rm(e->b, X86_MOVSXD, 8, d, x86__guest(e, rs));
+    }
+    x86__put(e, rd, d);
+}
+
 static void emit_plain_op(struct jit_emit *e, enum jit_alu op, unsigned rd,
                           unsigned rs1, struct jit_operand b)
 {
     switch (op) {
     case JIT_ADDW:
+        if (b.is_imm && b.imm == 0) {
+            emit_sext_w(e, rd, rs1);
+            break;
+        }
         emit_binary(e, JIT_ADD, 4, rd, rs1, b);
         break;
     case JIT_SUBW:

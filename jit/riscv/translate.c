@@ -149,6 +149,20 @@ static bool in_page(const struct riscv_translation *t, uint64_t target)
            ((target ^ t->source->pc) & TLB_PAGE_MASK) == 0;
 }
 
+/* Of a rotation. */
+static void translate_part(struct riscv_translation *t,
+                           const struct riscv_insn *insn)
+{
+    struct jit_operand amount = { .is_imm = true, .imm = t->note.amount };
+    struct jit_operand zero = { .is_imm = true };
+
+    if (t->note.form == RISCV_ROTATE) {
+        jit_host__alu(&t->e, JIT_RORW, insn->rd, insn->rs1, amount);
+    } else if (t->note.form == RISCV_MOVE && insn->rd != t->note.amount) {
+        jit_host__alu(&t->e, JIT_ADD, insn->rd, t->note.amount, zero);
+    }
+}
+
 static void translate_alu(struct riscv_translation *t,
                           const struct riscv_insn *insn)
 {
@@ -156,6 +170,10 @@ static void translate_alu(struct riscv_translation *t,
                              .reg = insn->rs2,
                              .imm = insn->imm };
 
+    if (t->note.form != RISCV_AS_IT_IS) {
+        translate_part(t, insn);
+        return;
+    }
     if (insn->op == RISCV_OP_AUIPC) {
         jit_host__set(&t->e, insn->rd, t->pc + (uint64_t)(int64_t)insn->imm);
         return;
@@ -355,8 +373,10 @@ static void translate_body(struct riscv_translation *t)
     struct jit_block *block = t->e.block;
     unsigned offset = 0;
     struct riscv_insn insn;
+    struct riscv_ahead ahead;
     bool ended = false;
 
+    riscv__look_ahead(&ahead, t->source, t->max_insns);
     note_start(t);
     while (!ended && !t->e.failed && !t->e.b->full) {
         t->pc = t->source->pc + offset;
@@ -369,6 +389,8 @@ static void translate_body(struct riscv_translation *t)
         t->e.pc_offset = (uint16_t)offset;
         t->e.length = insn.length;
         t->e.bits = insn.bits;
+        t->note = ahead.notes[block->insns];
+        t->e.narrow = t->note.narrow;
         if (riscv__needs_step(t, &insn)) {
             jit_host__step(&t->e);
             break;

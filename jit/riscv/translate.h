@@ -6,13 +6,15 @@
 #ifndef XBAR_JIT_RISCV_TRANSLATE_H
 #define XBAR_JIT_RISCV_TRANSLATE_H
 
+#include "jit/riscv/ahead.h"
 #include "jit/riscv/source.h"
 
 struct riscv_translation {
     struct xbar_riscv_hart *hart;
     struct jit_emit e;
     const struct riscv_source *source;
-    uint64_t pc; /* of the instruction at hand */
+    uint64_t pc;            /* of the instruction at hand */
+    struct riscv_note note; /* of the instruction at hand */
     unsigned max_insns;
     uint32_t boxed; /* f registers that hold a boxed single, surely */
 };

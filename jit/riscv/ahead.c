@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Looking ahead in a block. Between two places where it may be left (its end,
+ * whatever may trap or call out) nobody sees the registers, so what is written
+ * and not read there need not be computed.
+ *
+ * Upper halves. A W-form sign-extends its 32 bits, for which the host takes an instruction
+ * more. Often nobody looks: the next W-form reads the lower half alone, and
+ * the register is written again before the block can be left.
+ *
+ *     addw a3, a3, a0      upper half: read by nobody
+ *     addw a3, a3, a7      upper half: the branch may leave with it
+ *     bne  ...
+ *
+ * Found backwards. Where the block may be left, all registers are demanded
+ * whole; before an instruction, what it reads is demanded:
+ *
+ *     reads                          of what it reads, the upper half is demanded
+ *     lower halves (addw, sllw)      no
+ *     lower for lower (add, xor)     if that of the result is
+ *     all else                       yes
+ *
+ * Rotations. Without Zbb they take three instructions and a spare register or
+ * two, which are dead behind them:
+ *
+ *     slliw a2, t4, 16          a2 = t4 rotated
+ *     srliw t4, t4, 16          nothing
+ *     or    t4, a2, t4          t4 = a2
+ *
+ * The first of the two shifts becomes the rotation, as the second may
+ * overwrite what is rotated.
+ */
+#include "jit/riscv/ahead.h"
+
+#include <string.h>
+
+#include "jit/riscv/decode.h"
+
+#define ALL UINT32_MAX
+
+enum reads {
+    READS_ALL,
+    READS_LOWER,           /* and the result is an extended 32-bit one */
+    READS_LOWER_FOR_LOWER, /* the lower half of the result depends on those */
+};
+
+static const uint8_t reads_of[RISCV_OP_COUNT] = {
+    [RISCV_OP_ADDIW] = READS_LOWER,
+    [RISCV_OP_SLLIW] = READS_LOWER,
+    [RISCV_OP_SRLIW] = READS_LOWER,
+    [RISCV_OP_SRAIW] = READS_LOWER,
+    [RISCV_OP_ADDW] = READS_LOWER,
+    [RISCV_OP_SUBW] = READS_LOWER,
+    [RISCV_OP_SLLW] = READS_LOWER,
+    [RISCV_OP_SRLW] = READS_LOWER,
+    [RISCV_OP_SRAW] = READS_LOWER,
+    [RISCV_OP_MULW] = READS_LOWER,
+    [RISCV_OP_ADDI] = READS_LOWER_FOR_LOWER,
+    [RISCV_OP_XORI] = READS_LOWER_FOR_LOWER,
+    [RISCV_OP_ORI] = READS_LOWER_FOR_LOWER,
+    [RISCV_OP_ANDI] = READS_LOWER_FOR_LOWER,
+    [RISCV_OP_SLLI] = READS_LOWER_FOR_LOWER,
+    [RISCV_OP_ADD] = READS_LOWER_FOR_LOWER,
+    [RISCV_OP_SUB] = READS_LOWER_FOR_LOWER,
+    [RISCV_OP_XOR] = READS_LOWER_FOR_LOWER,
+    [RISCV_OP_OR] = READS_LOWER_FOR_LOWER,
+    [RISCV_OP_AND] = READS_LOWER_FOR_LOWER,
+    [RISCV_OP_MUL] = READS_LOWER_FOR_LOWER,
+    [RISCV_OP_LUI] = READS_LOWER_FOR_LOWER,
+};
+
+static bool computes_only(const struct riscv_insn *insn)
+{
+    switch ((enum riscv_class)riscv__ops[insn->op].class) {
+    case RISCV_CLASS_ALU:
+    case RISCV_CLASS_MUL:
+    case RISCV_CLASS_DIV:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* What is demanded before @insn, given what is behind it. */
+static uint32_t demand_before(const struct riscv_insn *insn, uint32_t behind)
+{
+    uint32_t result = UINT32_C(1) << insn->rd;
+    uint32_t sources = UINT32_C(1) << insn->rs1 | UINT32_C(1) << insn->rs2;
+    uint32_t demanded = behind & ~result;
+
+    if (!computes_only(insn)) {
+        return ALL;
+    }
+    switch ((enum reads)reads_of[insn->op]) {
+    case READS_LOWER:
+        return demanded;
+    case READS_LOWER_FOR_LOWER:
+        return behind & result ? demanded | sources : demanded;
+    default:
+        return demanded | sources;
+    }
+}
+
+/* ---- Rotations --------------------------------------------------------- */
+
+/* The block's instructions, decoded: to the first that ends it. */
+struct code {
+    struct riscv_insn insns[RISCV_BLOCK_INSNS];
+    unsigned count;
+};
+
+static bool reads(const struct riscv_insn *insn, unsigned reg)
+{
+    return insn->rs1 == reg || insn->rs2 == reg;
+}
+
+/* Where @reg is written last before @at, or -1: not since it was to be seen. */
+static int find_writer(const struct code *code, unsigned at, unsigned reg)
+{
+    for (unsigned i = at; i-- > 0 && computes_only(&code->insns[i]);) {
+        if (code->insns[i].rd == reg) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+/* Between @from and @to, neither of them included. */
+static bool is_read_between(const struct code *code, unsigned from, unsigned to,
+                            unsigned reg)
+{
+    for (unsigned i = from + 1; i < to; i++) {
+        if (reads(&code->insns[i], reg)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Is @reg written behind @at before anybody can see it? */
+static bool is_dead_behind(const struct code *code, unsigned at, unsigned reg)
+{
+    for (unsigned i = at; i < code->count; i++) {
+        const struct riscv_insn *insn = &code->insns[i];
+
+        if (!computes_only(insn) || (i > at && reads(insn, reg))) {
+            return false;
+        }
+        if (insn->rd == reg) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool are_parts(const struct riscv_insn *left,
+                      const struct riscv_insn *right)
+{
+    return left->op == RISCV_OP_SLLIW && right->op == RISCV_OP_SRLIW &&
+           left->rs1 == right->rs1 && left->rd != right->rd &&
+           left->imm + right->imm == 32 && left->imm != 0 && right->imm != 0;
+}
+
+/* Are the shifts at @i and @j, i < j, all that becomes of the rotated value,
+ * and of use to the one at @k alone? */
+static bool may_rotate(const struct code *code, unsigned i, unsigned j,
+                       unsigned k)
+{
+    const struct riscv_insn *first = &code->insns[i];
+    const struct riscv_insn *second = &code->insns[j];
+
+    for (unsigned m = i; m < j; m++) {
+        if (code->insns[m].rd == first->rs1) {
+            return false; /* the second shift is of another value */
+        }
+    }
+    return first->rd != 0 && second->rd != 0 &&
+           !is_read_between(code, i, k, first->rd) &&
+           !is_read_between(code, j, k, second->rd) &&
+           is_dead_behind(code, k, first->rd) &&
+           is_dead_behind(code, k, second->rd);
+}
+
+static void find_rotation(const struct code *code, unsigned k,
+                          struct riscv_note *notes)
+{
+    const struct riscv_insn * or = &code->insns[k];
+    int a = find_writer(code, k, or->rs1), b = find_writer(code, k, or->rs2);
+    unsigned i = (unsigned)(a < b ? a : b), j = (unsigned)(a < b ? b : a);
+    const struct riscv_insn *left, *right;
+
+    if (a < 0 || b < 0 || a == b) {
+        return;
+    }
+    left = &code->insns[code->insns[i].op == RISCV_OP_SLLIW ? i : j];
+    right = &code->insns[code->insns[i].op == RISCV_OP_SLLIW ? j : i];
+    if (are_parts(left, right) && may_rotate(code, i, j, k) &&
+        notes[i].form == RISCV_AS_IT_IS && notes[j].form == RISCV_AS_IT_IS) {
+        notes[i].form = RISCV_ROTATE;
+        notes[i].amount = (uint8_t)right->imm;
+        notes[i].narrow = notes[k].narrow;
+        notes[j].form = RISCV_NOTHING;
+        notes[k].form = RISCV_MOVE;
+        notes[k].amount = code->insns[i].rd;
+    }
+}
+
+/* ---- All of it --------------------------------------------------------- */
+
+static void decode_all(struct code *code, const struct riscv_source *source,
+                       unsigned max)
+{
+    unsigned offset = 0;
+
+    if (source->host2 != NULL) {
+        max = 1; /* an instruction that crosses pages is alone */
+    }
+    code->count = 0;
+    while (code->count < max &&
+           riscv__read_insn(source, offset, &code->insns[code->count])) {
+        const struct riscv_insn *insn = &code->insns[code->count++];
+
+        offset += insn->length;
+        if (riscv__classes[riscv__ops[insn->op].class].ends_block) {
+            break;
+        }
+    }
+}
+
+void riscv__look_ahead(struct riscv_ahead *ahead,
+                       const struct riscv_source *source, unsigned max)
+{
+    struct code code;
+    uint32_t demanded = ALL;
+
+    decode_all(&code, source, max);
+    memset(ahead, 0, sizeof(*ahead));
+    for (unsigned i = code.count; i-- > 0;) {
+        const struct riscv_insn *insn = &code.insns[i];
+
+        /* Of other results, the note is for rotations. */
+        ahead->notes[i].narrow = computes_only(insn) &&
+                                 reads_of[insn->op] != READS_ALL &&
+                                 !(demanded >> insn->rd & 1);
+        demanded = demand_before(insn, demanded);
+    }
+    for (unsigned i = 0; i < code.count; i++) {
+        if (code.insns[i].op == RISCV_OP_OR) {
+            find_rotation(&code, i, ahead->notes);
+        }
+    }
+}
