@@ -5,6 +5,7 @@
  *     in the section that the thread accessed last,
  *       aligned RAM                inline: a read section, an access
  *       a device without a lock    inline: a read section, a callback
+ *       another device             one call more, and the device's plan
  *     another section              one call and a lookup more
  *     anything else                in parts, like a bulk transfer
  */
@@ -59,6 +60,46 @@ static inline MemOp native(const AddressSpace *as)
 /* ---- Out of line: a device, a lookup, or parts ------------------------- */
 
 /*
+ * Where the thread was last: a device, whole, whose callbacks something is held
+ * around, or that has to be asked first. NULL: whatever it is.
+ */
+static inline const FlatRange *device_at(const FlatView *view, hwaddr addr,
+                                         unsigned size_log2, uint32_t others)
+{
+    const FlatRange *range = flatview__remembered(view, addr, size_log2);
+
+    return range != NULL && (range->flags & others) == 0 ? range : NULL;
+}
+
+static inline MemTxResult load_any(const AddressSpace *as, hwaddr addr,
+                                   MemTxAttrs attrs, uint64_t *value,
+                                   unsigned size_log2)
+{
+    const FlatView *view = flatview__current(as);
+    const FlatRange *range =
+        device_at(view, addr, size_log2, FLAT_RANGE_NO_READS);
+
+    return range != NULL
+               ? xbar_plan_read(range->plan, range->mr, addr + range->mr_delta,
+                                value, size_log2, attrs)
+               : flatview__load(view, addr, attrs, value, size_log2);
+}
+
+static inline MemTxResult store_any(const AddressSpace *as, hwaddr addr,
+                                    MemTxAttrs attrs, uint64_t value,
+                                    unsigned size_log2)
+{
+    const FlatView *view = flatview__current(as);
+    const FlatRange *range =
+        device_at(view, addr, size_log2, FLAT_RANGE_NO_WRITES);
+
+    return range != NULL
+               ? xbar_plan_write(range->plan, range->mr, addr + range->mr_delta,
+                                 value, size_log2, attrs)
+               : flatview__store(view, addr, attrs, value, size_log2);
+}
+
+/*
  * These are the last thing that the inline path does, so it has no register
  * to save. They end the quick section that it began, of which @before is
  * left. Values are in host order; the inline path's caller swaps.
@@ -69,10 +110,8 @@ static NOINLINE uint64_t load_section(AddressSpace *as, hwaddr addr,
 {
     struct xbar_rcu_quick section = xbar_rcu_quick_of(before);
     uint64_t value = 0;
-    MemTxResult r;
+    MemTxResult r = load_any(as, addr, attrs, &value, op & MO_SIZE);
 
-    r = flatview__load(flatview__current(as), addr, attrs, &value,
-                       op & MO_SIZE);
     xbar_rcu_quick_end(&section);
     set_result(result, r);
     return order(value, op & MO_SIZE, op);
@@ -84,8 +123,7 @@ static NOINLINE void store_section(AddressSpace *as, hwaddr addr,
                                    unsigned long before)
 {
     struct xbar_rcu_quick section = xbar_rcu_quick_of(before);
-    MemTxResult r =
-        flatview__store(flatview__current(as), addr, attrs, value, size_log2);
+    MemTxResult r = store_any(as, addr, attrs, value, size_log2);
 
     xbar_rcu_quick_end(&section);
     set_result(result, r);
