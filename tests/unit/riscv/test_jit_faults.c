@@ -353,10 +353,44 @@ static void test_every_site_faults(void **state)
     rig_close(&rig);
 }
 
+/* Address 0 is an address: no table takes it for "none". */
+static void test_a_fault_at_pc_0(void **state)
+{
+    const uint32_t code[] = { encode(RISCV_OP_LW, DATA, BASE, 0, 0),
+                              insn_addi(COUNTER, COUNTER, 1), INSN_SELF };
+    struct xbar_riscv_stats before, after;
+    struct program p = { .length = 0 };
+    struct rig rig;
+
+    (void)state;
+    open_board(&rig);
+    paging_map(&rig, 0, PAGE_AT(CODE_PAGE), PTE_R | PTE_X);
+    map_bad_page(&rig, UNMAPPED);
+    for (unsigned i = 0; i < 3; i++) {
+        put(&p, code[i], 4);
+    }
+    for (unsigned i = 0; i < 20; i++) {
+        bool is_bad = i >= 10;
+
+        start(&rig, &p, ADDRESS(is_bad ? EDGE_PAGE + 1 : CALM_PAGE));
+        rig.hart->pc = 0;
+        rig.hart->mepc = 1;
+        xbar_riscv_get_stats(rig.hart, &before);
+        run(&rig, ENOUGH);
+        xbar_riscv_get_stats(rig.hart, &after);
+        assert_true(after.jit.instructions > before.jit.instructions);
+        assert_int_equal(rig.hart->mcause, is_bad ? CAUSE_LOAD_PAGE : 0);
+        assert_int_equal(rig.hart->mepc, is_bad ? 0 : 1);
+        assert_int_equal(rig.hart->x[COUNTER], is_bad ? 0 : 1);
+    }
+    rig_close(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_site_faults),
+        cmocka_unit_test(test_a_fault_at_pc_0),
     };
 
     if (!xbar_riscv_has_jit()) {
