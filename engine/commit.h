@@ -91,6 +91,15 @@ int xbar_mutation_log(struct xbar_engine *engine,
  */
 void xbar_mutation_stays(struct xbar_engine *engine);
 
+/*
+ * In a transaction, which @engine joins: when all subscribers were told of what
+ * it commits, call @tell once, under the writer lock. Also if it is void. @tell
+ * may do what subscribers may; asking again is a round of its own. An engine
+ * has one such @tell.
+ */
+void xbar_tell_later(struct xbar_engine *engine,
+                     void (*tell)(struct xbar_engine *engine));
+
 /* For the statistics: what a participant did in this round. */
 void xbar_engine_count_views(struct xbar_engine *engine, uint64_t views,
                              uint64_t windows, uint64_t nodes);

@@ -41,6 +41,7 @@ struct dirty_area {
     uint64_t host; /* of byte 0 */
     uint64_t size; /* bytes */
     struct dirty_log *logs;
+    struct xbar_dirty_news news; /* under the writer lock */
     struct xbar_retired retired;
 };
 
@@ -397,15 +398,73 @@ void xbar_dirty_log_all_stop(struct xbar_engine *engine)
     logs->logs_all = false;
 }
 
-bool xbar_dirty_logs_all(const struct xbar_engine *engine)
-{
-    xbar_assert(engine__writer_is_mine(engine));
-    return engine->dirty_logs.logs_all;
-}
-
 unsigned *xbar_dirty_reasons(struct xbar_engine *engine)
 {
     return &engine->dirty_logs.reasons;
+}
+
+/* ---- News -------------------------------------------------------------- */
+
+static int who_logs(const struct dirty_area *area)
+{
+    unsigned mask = 0;
+
+    for (struct dirty_log *log = area ? first_log(area) : NULL; log;
+         log = log->next) {
+        unsigned bit = log->client < MAX_MASK_BIT ? log->client : MAX_MASK_BIT;
+
+        mask |= (unsigned)is_on(log) << bit;
+    }
+    return (int)mask;
+}
+
+static bool take_news(struct dirty_area *area)
+{
+    area->news.new_mask = who_logs(area);
+    return area->news.new_mask != area->news.old_mask;
+}
+
+static void settle_news(struct dirty_area *area)
+{
+    area->news.old_mask = area->news.new_mask;
+}
+
+struct xbar_dirty_news xbar_dirty_news_of(const MemoryRegion *mr)
+{
+    const struct dirty_area *area = find_area(mr);
+
+    xbar_assert(engine__writer_is_mine(mr->engine));
+    return area != NULL ? area->news : (struct xbar_dirty_news){ 0, 0 };
+}
+
+struct xbar_dirty_news xbar_dirty_news_of_all(const struct xbar_engine *engine)
+{
+    xbar_assert(engine__writer_is_mine(engine));
+    return engine->dirty_logs.news_of_all;
+}
+
+bool xbar_dirty_news_begin(struct xbar_engine *engine)
+{
+    struct dirty_logs *logs = &engine->dirty_logs;
+    bool any;
+
+    xbar_assert(engine__writer_is_mine(engine));
+    logs->news_of_all.new_mask = logs->logs_all;
+    any = logs->news_of_all.new_mask != logs->news_of_all.old_mask;
+    for (struct dirty_area *area = logs->areas; area; area = area->next) {
+        any |= take_news(area);
+    }
+    return any;
+}
+
+void xbar_dirty_news_end(struct xbar_engine *engine)
+{
+    struct dirty_logs *logs = &engine->dirty_logs;
+
+    logs->news_of_all.old_mask = logs->news_of_all.new_mask;
+    for (struct dirty_area *area = logs->areas; area; area = area->next) {
+        settle_news(area);
+    }
 }
 
 int dirty_log__born(MemoryRegion *mr)
@@ -419,37 +478,21 @@ int dirty_log__born(MemoryRegion *mr)
     rc = xbar_dirty_log_start(mr, logs->all_client);
     if (rc) {
         region__finish(mr);
+    } else {
+        take_news(find_area(mr)); /* no view has it yet: nobody is to be told */
+        settle_news(find_area(mr));
     }
     return rc;
 }
 
-/* @less: of the users of client @but. */
-static int mask_of_logs(const MemoryRegion *mr, unsigned but, unsigned less)
-{
-    unsigned mask = 0;
-    struct dirty_area *area;
-
-    xbar_rcu_read_lock();
-    area = find_area(mr);
-    for (struct dirty_log *log = area ? first_log(area) : NULL; log;
-         log = log->next) {
-        unsigned bit = log->client < MAX_MASK_BIT ? log->client : MAX_MASK_BIT;
-        unsigned users = __atomic_load_n(&log->users, __ATOMIC_ACQUIRE);
-
-        mask |= (unsigned)(users > (log->client == but ? less : 0)) << bit;
-    }
-    xbar_rcu_read_unlock();
-    return (int)mask;
-}
-
 int xbar_dirty_log_mask(const MemoryRegion *mr)
 {
-    return mask_of_logs(mr, 0, 0);
-}
+    int mask;
 
-int xbar_dirty_log_mask_without(const MemoryRegion *mr, unsigned client)
-{
-    return mask_of_logs(mr, client, 1);
+    xbar_rcu_read_lock();
+    mask = who_logs(find_area(mr));
+    xbar_rcu_read_unlock();
+    return mask;
 }
 
 bool xbar_dirty_is_logged(const MemoryRegion *mr, unsigned client)

@@ -63,16 +63,28 @@ int xbar_dirty_log_stop(MemoryRegion *mr, unsigned client);
 int xbar_dirty_log_all(struct xbar_engine *engine, unsigned client)
     XBAR_MUST_CHECK;
 void xbar_dirty_log_all_stop(struct xbar_engine *engine);
-bool xbar_dirty_logs_all(const struct xbar_engine *engine);
 
 /* Why: flatview/'s bits, for it to keep. */
 unsigned *xbar_dirty_reasons(struct xbar_engine *engine);
 
 /* Who logs @mr, as memory_region_get_dirty_log_mask(). Any thread. */
 int xbar_dirty_log_mask(const MemoryRegion *mr);
-/* The same, if @client logged it once less. */
-int xbar_dirty_log_mask_without(const MemoryRegion *mr, unsigned client);
 bool xbar_dirty_is_logged(const MemoryRegion *mr, unsigned client);
+
+/*
+ * Who logged @mr when listeners were last told, and who they are told now: the
+ * same outside of a pass. Of all memory: 0 or 1. Under the writer lock.
+ */
+struct xbar_dirty_news {
+    int old_mask;
+    int new_mask;
+};
+struct xbar_dirty_news xbar_dirty_news_of(const MemoryRegion *mr);
+struct xbar_dirty_news xbar_dirty_news_of_all(const struct xbar_engine *engine);
+
+/* A pass over what changed since the last one. begin: false, there is none. */
+bool xbar_dirty_news_begin(struct xbar_engine *engine);
+void xbar_dirty_news_end(struct xbar_engine *engine);
 
 /* Is there any log in @engine? One load. */
 bool xbar_dirty_is_on(const struct xbar_engine *engine);

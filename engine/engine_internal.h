@@ -26,6 +26,7 @@
 #include "engine/check.h"
 #include "engine/code_pages.h"
 #include "engine/commit.h"
+#include "engine/dirty_log.h"
 #include "engine/engine.h"
 #include "engine/lock.h"
 #include "engine/memory.h"
@@ -132,6 +133,7 @@ struct dirty_logs {
     struct xbar_retire_queue queue;
     unsigned reasons; /* flatview/'s: why all is logged */
     bool logs_all;    /* memory that is made starts to be logged, too */
+    struct xbar_dirty_news news_of_all;
     unsigned all_client;
     pthread_mutex_t lock;
     struct xbar_dirty_party *parties; /* under lock */
@@ -163,6 +165,7 @@ struct xbar_engine {
     struct xbar_participant *first_participant;
     struct xbar_participant *last_participant;
     struct xbar_participant *next_told; /* where a walk that tells them is */
+    void (*tell_later)(struct xbar_engine *engine); /* NULL: nothing waits */
     struct xbar_access_plan *plans[PLAN_BUCKETS];
     struct RamDiscardManager *discard_managers;
     uint64_t next_sequence;

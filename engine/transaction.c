@@ -134,6 +134,13 @@ static void enlist(struct xbar_engine *engine)
     tx.engines = engine;
 }
 
+static void join(struct xbar_engine *engine)
+{
+    if (!engine__writer_is_mine(engine) || !engine->is_enlisted) {
+        enlist(engine);
+    }
+}
+
 int xbar_mutation_begin(struct xbar_engine *engine)
 {
     if (tx.void_error) {
@@ -142,9 +149,7 @@ int xbar_mutation_begin(struct xbar_engine *engine)
     if (tx.phase == PHASE_COMMITTING) {
         return -EBUSY;
     }
-    if (!engine__writer_is_mine(engine) || !engine->is_enlisted) {
-        enlist(engine);
-    }
+    join(engine);
     tx.depth++;
     return 0;
 }
@@ -165,6 +170,15 @@ int xbar_mutation_log(struct xbar_engine *engine,
         transaction__log(engine, undo, opaque, old);
     }
     return rc;
+}
+
+void xbar_tell_later(struct xbar_engine *engine,
+                     void (*tell)(struct xbar_engine *engine))
+{
+    xbar_assert(tx.depth != 0);
+    xbar_assert(engine->tell_later == NULL || engine->tell_later == tell);
+    join(engine);
+    engine->tell_later = tell;
 }
 
 void xbar_mutation_stays(struct xbar_engine *engine)
@@ -293,7 +307,7 @@ static void retire_engine(struct xbar_engine *engine)
 static bool anything_to_do(void)
 {
     for (struct xbar_engine *e = tx.engines; e; e = e->enlisted_next) {
-        if (has_changed(e) || e->open_endings) {
+        if (has_changed(e) || e->open_endings || e->tell_later) {
             return true;
         }
     }
@@ -361,6 +375,16 @@ static void settle_all(void)
     }
 }
 
+static void tell_what_waited(struct xbar_engine *engine)
+{
+    void (*tell)(struct xbar_engine * engine) = engine->tell_later;
+
+    engine->tell_later = NULL;
+    if (tell) {
+        tell(engine);
+    }
+}
+
 static void notify_all(void)
 {
     tx.phase = PHASE_NOTIFYING;
@@ -368,6 +392,9 @@ static void notify_all(void)
         if (e->has_news) {
             notify_engine(e);
         }
+    }
+    for (struct xbar_engine *e = tx.engines; e; e = e->enlisted_next) {
+        tell_what_waited(e);
     }
     tx.phase = PHASE_COMMITTING;
 }
@@ -402,6 +429,14 @@ static int commit_round(void)
     return 0;
 }
 
+/* Until it is asked for again. */
+static void forget_what_waits(void)
+{
+    for (struct xbar_engine *e = tx.engines; e; e = e->enlisted_next) {
+        e->tell_later = NULL;
+    }
+}
+
 /*
  * The first round holds the caller's changes, and its result is the caller's.
  * Subscribers' edits follow as rounds of their own; if they never settle, the
@@ -418,6 +453,7 @@ static int commit_rounds(int *void_error)
 
         if (round >= MAX_ROUNDS) {
             transaction__void(-ELOOP);
+            forget_what_waits();
         }
         next = commit_round();
         rc = rc ? rc : next;

@@ -45,8 +45,6 @@ struct news {
     void (*tell)(MemoryListener *l, MemoryRegionSection *section,
                  const struct news *news);
     bool (*wants)(const MemoryListener *l, const struct news *news);
-    int old_mask;
-    int new_mask;
 };
 
 static bool any_wants(const struct xbar_flatview_space *space,
@@ -142,57 +140,6 @@ static void end_news(struct xbar_engine *engine)
 
 /* ---- Starting and stopping --------------------------------------------- */
 
-static bool wants_mask(const MemoryListener *l, const struct news *news)
-{
-    return news->new_mask & ~news->old_mask ? l->log_start != NULL
-                                            : l->log_stop != NULL;
-}
-
-static void tell_mask(MemoryListener *l, MemoryRegionSection *section,
-                      const struct news *news)
-{
-    if (news->new_mask & ~news->old_mask) {
-        l->log_start(l, section, news->old_mask, news->new_mask);
-    } else {
-        l->log_stop(l, section, news->old_mask, news->new_mask);
-    }
-}
-
-void flatview__tell_log(MemoryListener *l, MemoryRegionSection *section,
-                        bool starts)
-{
-    int mask;
-
-    if ((starts ? l->log_start : l->log_stop) == NULL) {
-        return;
-    }
-    mask = xbar_dirty_log_mask(section->mr);
-    if (mask != 0 && starts) {
-        l->log_start(l, section, 0, mask);
-    } else if (mask != 0) {
-        l->log_stop(l, section, mask, 0);
-    }
-}
-
-static int set_log(MemoryRegion *mr, bool log, unsigned client)
-{
-    struct news news = {
-        .mr = mr,
-        .last = UINT64_MAX,
-        .tell = tell_mask,
-        .wants = wants_mask,
-        .old_mask = xbar_dirty_log_mask(mr),
-    };
-    int err = log ? xbar_dirty_log_start(mr, client)
-                  : xbar_dirty_log_stop(mr, client);
-
-    news.new_mask = xbar_dirty_log_mask(mr);
-    if (err == 0 && news.new_mask != news.old_mask) {
-        tell_spaces(&news);
-    }
-    return err;
-}
-
 int memory_region_set_log(MemoryRegion *mr, bool log, unsigned client)
 {
     struct xbar_engine *engine = mr != NULL ? xbar_region_engine(mr) : NULL;
@@ -202,7 +149,11 @@ int memory_region_set_log(MemoryRegion *mr, bool log, unsigned client)
         return -EINVAL;
     }
     begin_news(mr);
-    err = set_log(mr, log, client);
+    err = log ? xbar_dirty_log_start(mr, client)
+              : xbar_dirty_log_stop(mr, client);
+    if (err == 0) {
+        flatview__log_changed(engine);
+    }
     end_news(engine);
     return err;
 }

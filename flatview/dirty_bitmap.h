@@ -67,7 +67,8 @@ typedef struct DirtyBitmapSnapshot DirtyBitmapSnapshot;
  *
  * Counted: as many stops as starts. Takes effect at once, also inside a
  * transaction, which does not undo it. Listeners are told by log_start and
- * log_stop.
+ * log_stop when the outermost transaction ends, after what it commits; in a
+ * callback of a listener, so, after all have heard of this commit.
  *
  * Context: takes the writer lock. Row M-76.
  * Return: 0; -EINVAL if there is no memory behind @mr (an alias has none of

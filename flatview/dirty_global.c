@@ -57,54 +57,10 @@ static void tell_sections(struct xbar_engine *engine, tell_section_fn *tell)
 
 /* ---- What they are told ------------------------------------------------ */
 
-static void tell_start(MemoryListener *l, MemoryRegionSection *section)
-{
-    int old_mask =
-        xbar_dirty_log_mask_without(section->mr, DIRTY_MEMORY_MIGRATION);
-    int new_mask = xbar_dirty_log_mask(section->mr);
-
-    if (l->log_start != NULL && new_mask != old_mask) {
-        l->log_start(l, section, old_mask, new_mask);
-    }
-}
-
-static void tell_stop(MemoryListener *l, MemoryRegionSection *section)
-{
-    int old_mask = xbar_dirty_log_mask(section->mr);
-    int new_mask =
-        xbar_dirty_log_mask_without(section->mr, DIRTY_MEMORY_MIGRATION);
-
-    if (l->log_stop != NULL && new_mask != old_mask) {
-        l->log_stop(l, section, old_mask, new_mask);
-    }
-}
-
 static void tell_sync(MemoryListener *l, MemoryRegionSection *section)
 {
     if (l->log_sync != NULL) {
         l->log_sync(l, section);
-    }
-}
-
-static void global_start(MemoryListener *l)
-{
-    if (l->log_global_start != NULL) {
-        l->log_global_start(l);
-    }
-}
-
-static void global_stop(MemoryListener *l)
-{
-    if (l->log_global_stop != NULL) {
-        l->log_global_stop(l);
-    }
-}
-
-void flatview__tell_global_log(struct xbar_engine *engine, MemoryListener *l,
-                               bool starts)
-{
-    if (xbar_dirty_logs_all(engine)) {
-        (starts ? global_start : global_stop)(l);
     }
 }
 
@@ -126,17 +82,6 @@ static void end(struct xbar_engine *engine)
     (void)memory_region_transaction_commit();
 }
 
-static int start_all(struct xbar_engine *engine)
-{
-    int err = xbar_dirty_log_all(engine, DIRTY_MEMORY_MIGRATION);
-
-    if (err == 0) {
-        flatview__tell_globally(engine, global_start, true);
-        tell_sections(engine, tell_start);
-    }
-    return err;
-}
-
 int memory_global_dirty_log_start(unsigned int flags)
 {
     struct xbar_engine *engine;
@@ -149,7 +94,8 @@ int memory_global_dirty_log_start(unsigned int flags)
     engine = begin();
     reasons = xbar_dirty_reasons(engine);
     if (*reasons == 0) {
-        err = start_all(engine);
+        err = xbar_dirty_log_all(engine, DIRTY_MEMORY_MIGRATION);
+        flatview__log_changed(engine);
     }
     if (err == 0) {
         *reasons |= flags;
@@ -158,7 +104,6 @@ int memory_global_dirty_log_start(unsigned int flags)
     return err;
 }
 
-/* They are told first: what goes is still there to be named. */
 int memory_global_dirty_log_stop(unsigned int flags)
 {
     struct xbar_engine *engine;
@@ -170,9 +115,8 @@ int memory_global_dirty_log_stop(unsigned int flags)
     engine = begin();
     reasons = xbar_dirty_reasons(engine);
     if (*reasons != 0 && (*reasons & ~flags) == 0) {
-        tell_sections(engine, tell_stop);
         xbar_dirty_log_all_stop(engine);
-        flatview__tell_globally(engine, global_stop, false);
+        flatview__log_changed(engine);
     }
     *reasons &= ~flags;
     end(engine);

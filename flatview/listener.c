@@ -67,6 +67,79 @@ const FlatRange *flatview__after(const FlatView *view, const FlatRange *range)
                : flatview_next_range(view, range->last + 1);
 }
 
+/* ---- One section ------------------------------------------------------- */
+
+static void tell_add(MemoryListener *l, MemoryRegionSection *section)
+{
+    if (l->region_add != NULL) {
+        l->region_add(l, section);
+    }
+}
+
+static void tell_del(MemoryListener *l, MemoryRegionSection *section)
+{
+    if (l->region_del != NULL) {
+        l->region_del(l, section);
+    }
+}
+
+void flatview__tell_coming(const struct flatview_telling *telling,
+                           MemoryRegionSection *section)
+{
+    MemoryListener *l = telling->who;
+
+    listener__begin_half(l, section, false);
+    tell_add(l, section);
+    if (telling->who != NULL) {
+        listener__begin_half(l, section, true);
+        flatview__tell_log(l, section, true);
+    }
+    listener__end_half(telling);
+    if (telling->who != NULL) {
+        flatview__tell_deferred(telling, section, true);
+    }
+}
+
+void flatview__tell_going(const struct flatview_telling *telling,
+                          MemoryRegionSection *section)
+{
+    MemoryListener *l = telling->who;
+
+    listener__begin_half(l, section, false);
+    flatview__tell_log(l, section, false);
+    if (telling->who != NULL) {
+        listener__begin_half(l, section, true);
+        flatview__tell_deferred(telling, section, false);
+    }
+    listener__end_half(telling);
+    if (telling->who != NULL) {
+        tell_del(l, section);
+    }
+}
+
+/* The rest of the section in whose middle @l has left. */
+static void finish_half(MemoryListener *l)
+{
+    const struct flatview_telling telling = { .who = l };
+    bool comes = l->stage != STAGE_DEL;
+    MemoryRegionSection section;
+
+    if (l->half == NULL) {
+        return;
+    }
+    section = *l->half;
+    l->half = NULL;
+    if (comes && !l->half_is_logged) {
+        flatview__tell_log(l, &section, true);
+    }
+    if (comes || !l->half_is_logged) {
+        flatview__tell_deferred(&telling, &section, comes);
+    }
+    if (!comes) {
+        tell_del(l, &section);
+    }
+}
+
 /* ---- Leaving ----------------------------------------------------------- */
 
 /* What @l has: the current view, or what of it was replayed. */
@@ -84,11 +157,7 @@ static void delete_all(struct xbar_flatview_space *space, MemoryListener *l,
         if (is_replaying && !l->is_past_end && range->first >= l->next) {
             return;
         }
-        flatview__tell_log(l, &section, false);
-        flatview__tell_deferred(&telling, &section, false);
-        if (l->region_del != NULL) {
-            l->region_del(l, &section);
-        }
+        flatview__tell_going(&telling, &section);
     }
 }
 
@@ -96,10 +165,12 @@ static void leave(struct xbar_flatview_space *space, MemoryListener *l)
 {
     bool is_replaying = l->stage == STAGE_REPLAY;
 
+    finish_half(l);
     if (is_replaying) {
         l->stage = STAGE_COMMIT; /* `next` stays: so far it came */
     }
     flatview__catch_up(space, l);
+    flatview__catch_up_log(space, l);
     if (l->begin != NULL) {
         l->begin(l);
     }
@@ -166,13 +237,7 @@ static void replay(struct xbar_flatview_space *space, MemoryListener *l)
             flatview__section(view, range, range->first, range->last);
 
         (void)listener__advance(l, range->first, range->last);
-        if (l->region_add != NULL) {
-            l->region_add(l, &section);
-        }
-        if (telling.who != NULL) {
-            flatview__tell_log(l, &section, true);
-            flatview__tell_deferred(&telling, &section, true);
-        }
+        flatview__tell_coming(&telling, &section);
     }
     end_telling(space, &telling);
     if (telling.who != NULL) {

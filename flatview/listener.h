@@ -27,7 +27,10 @@
  * Edits from callbacks. A callback may change the tree, set_log, register and
  * unregister any listener. Changes to the tree are queued: they are a commit
  * of their own, after all listeners of all address spaces were told of this
- * one. If such commits follow one another without end, the 64th is void.
+ * one. If such commits follow one another without end, the 64th is void. What
+ * is logged changes at once; it is told at the same time as such a commit, so
+ * that for each section log_start follows region_add, log_stop comes before
+ * region_del, and both match.
  *
  * A listener that is unregistered in the middle of a commit, by itself or by
  * another, is told first what it has not been told of that commit, and then
@@ -127,8 +130,12 @@ struct MemoryListener {
 
     /* private */
     bool is_leaving XBAR_PRIVATE_FLATVIEW;
-    bool is_past_end XBAR_PRIVATE_FLATVIEW;    /* next would be 2^64 */
-    uint8_t stage XBAR_PRIVATE_FLATVIEW;       /* enum stage: of the commit */
+    bool is_past_end XBAR_PRIVATE_FLATVIEW; /* next would be 2^64 */
+    bool half_is_logged XBAR_PRIVATE_FLATVIEW;
+    bool knows_all_logged XBAR_PRIVATE_FLATVIEW;
+    uint8_t stage XBAR_PRIVATE_FLATVIEW; /* enum stage: of the commit */
+    /* which it is in the middle of being told of */
+    const MemoryRegionSection *half XBAR_PRIVATE_FLATVIEW;
     hwaddr next XBAR_PRIVATE_FLATVIEW;         /* below it all was told */
     uint64_t generation XBAR_PRIVATE_FLATVIEW; /* of the view told last */
     MemoryListener *link_next XBAR_PRIVATE_FLATVIEW;

@@ -113,8 +113,6 @@ static bool says_same(const FlatRange *a, const FlatRange *b)
 
 /* ---- One section, one listener ----------------------------------------- */
 
-typedef void tell_fn(MemoryListener *listener, MemoryRegionSection *section);
-
 /* What is told to one listener, in one pass. */
 struct pass {
     struct xbar_flatview_space *space;
@@ -130,24 +128,16 @@ static void tell(const struct pass *pass, const FlatRange *range, hwaddr first,
     MemoryListener *l = pass->telling->who;
     MemoryRegionSection section =
         flatview__section(pass->view, range, first, last);
-    tell_fn *fn = pass->stage == STAGE_DEL ? l->region_del : l->region_add;
 
-    if (is_same) {
-        fn = pass->stage == STAGE_DEL ? NULL : l->region_nop;
-    }
     if (!listener__advance(l, first, last)) {
         return;
     }
-    if (!is_same && pass->stage == STAGE_DEL) {
-        flatview__tell_log(l, &section, false);
-        flatview__tell_deferred(pass->telling, &section, false);
-    }
-    if (fn != NULL && pass->telling->who != NULL) {
-        fn(l, &section);
-    }
-    if (!is_same && pass->stage == STAGE_ADD && pass->telling->who != NULL) {
-        flatview__tell_log(l, &section, true);
-        flatview__tell_deferred(pass->telling, &section, true);
+    if (!is_same) {
+        (pass->stage == STAGE_DEL
+             ? flatview__tell_going
+             : flatview__tell_coming)(pass->telling, &section);
+    } else if (pass->stage == STAGE_ADD && l->region_nop != NULL) {
+        l->region_nop(l, &section);
     }
 }
 

@@ -58,6 +58,10 @@ enum listener_stage {
     STAGE_ADD,     /* region_add from `next` on, and commit */
     STAGE_COMMIT,  /* commit */
     STAGE_REPLAY,  /* region_add of the view, registering: from `next` on */
+    /* Of a pass of dirty_news.c: */
+    STAGE_LOG_ALL,  /* everything */
+    STAGE_LOG,      /* log_start or _stop from `next` on, and what follows */
+    STAGE_LOG_NONE, /* log_global_stop */
 };
 
 static inline void listener__start_stage(MemoryListener *l,
@@ -67,6 +71,33 @@ static inline void listener__start_stage(MemoryListener *l,
     l->next = 0;
     l->is_past_end = false;
 }
+
+/*
+ * A section takes several calls: region_add, the log, eventfds and ranges; or
+ * the log, eventfds and ranges, region_del. While one is made that is not the
+ * last, the section is @l's `half`: if it leaves in there, it is told the rest.
+ */
+static inline void listener__begin_half(MemoryListener *l,
+                                        const MemoryRegionSection *section,
+                                        bool is_logged)
+{
+    l->half = section;
+    l->half_is_logged = is_logged;
+}
+
+/* @l has left, or has been told. */
+static inline void listener__end_half(const struct flatview_telling *telling)
+{
+    if (telling->who != NULL) {
+        telling->who->half = NULL;
+    }
+}
+
+/* The section @section of @telling->who came, or goes: all there is to tell. */
+void flatview__tell_coming(const struct flatview_telling *telling,
+                           MemoryRegionSection *section);
+void flatview__tell_going(const struct flatview_telling *telling,
+                          MemoryRegionSection *section);
 
 /* Was all up to @last told before? If not, it is about to be. */
 static inline bool listener__advance(MemoryListener *l, hwaddr first,
@@ -92,19 +123,31 @@ void flatview__catch_up(struct xbar_flatview_space *space, MemoryListener *l);
 void flatview__tell_deferred(const struct flatview_telling *telling,
                              const MemoryRegionSection *section, bool starts);
 
-/* ---- dirty_bitmap.c ----------------------------------------------------------- */
+/* ---- dirty_news.c ------------------------------------------------------ */
+
+/*
+ * In a transaction: who logs some memory may have changed. Listeners are told
+ * when it ends, after its commit.
+ */
+void flatview__log_changed(struct xbar_engine *engine);
+
+/* What @l, which has left the list, was not told of the pass under way. */
+void flatview__catch_up_log(struct xbar_flatview_space *space,
+                            MemoryListener *l);
 
 /* @section was added, or is about to be deleted: is it logged? */
 void flatview__tell_log(MemoryListener *l, MemoryRegionSection *section,
                         bool starts);
 
-/* Each listener of each address space of @engine; under the writer lock. */
-void flatview__tell_globally(struct xbar_engine *engine,
-                             void (*tell)(MemoryListener *l), bool is_forward);
-
 /* All memory is logged, or is not: what a listener that comes or goes hears. */
 void flatview__tell_global_log(struct xbar_engine *engine, MemoryListener *l,
                                bool starts);
+
+/* ---- dirty_bitmap.c ---------------------------------------------------- */
+
+/* Each listener of each address space of @engine; under the writer lock. */
+void flatview__tell_globally(struct xbar_engine *engine,
+                             void (*tell)(MemoryListener *l), bool is_forward);
 
 /* ---- address_space.c --------------------------------------------------- */
 
