@@ -242,28 +242,36 @@ static inline bool trie_prefix_matches(const struct flatview_trie_node *node,
 /*
  * flatview__trie_floor(), inlined as far as most lookups need: every digit is
  * present, or the slot to the left of a missing one is a leaf.
+ *
+ * Prefixes are not looked at on the way. The leaf's key has them all, so if
+ * it agrees with @key from the last node's digit up (above it, if the digit is
+ * missing), then so did every bit that was skipped:
+ *
+ *     key     a b c d e f     digits; nodes branch on a, c and e
+ *     leaf    a b c d e x     b and d, which were skipped, agree; x <= f?
  */
 static inline void *trie_floor(const struct flatview_trie *trie, uint64_t key)
 {
     struct flatview_trie_slot slot = trie->root;
-    unsigned contiguous = TRIE_LEVELS; /* the level that skips no digits */
+    uint64_t differ = 0; /* of the bits that must be equal */
     unsigned level;
 
     while ((level = trie_level(&slot)) != 0) {
-        const struct flatview_trie_node *node = trie_node(&slot);
-        uint64_t upto = trie_upto(slot.bits, ~key, level);
+        const unsigned shift = trie_shift(level);
+        const uint64_t upto = trie_upto(slot.bits, ~key, level);
 
-        if (unlikely(upto == 0) ||
-            (level != contiguous && !trie_prefix_matches(node, level, key))) {
-            return flatview__trie_floor(trie, key);
+        if (upto >> 63 == 0) {
+            if (unlikely(upto == 0)) {
+                return flatview__trie_floor(trie, key);
+            }
+            slot = *trie_last_of(trie_node(&slot), upto);
+            differ = (slot.bits ^ key) >> shift >> TRIE_DIGIT_BITS;
+            break;
         }
-        slot = *trie_last_of(node, upto);
-        if (upto >> 63 == 0 && trie_level(&slot) != 0) {
-            return flatview__trie_floor(trie, key);
-        }
-        contiguous = level - 1;
+        slot = *trie_last_of(trie_node(&slot), upto);
+        differ = (slot.bits ^ key) >> shift;
     }
-    if (unlikely(slot.bits > key)) {
+    if (unlikely(trie_level(&slot) != 0 || differ != 0 || slot.bits > key)) {
         return flatview__trie_floor(trie, key);
     }
     return (void *)slot.link;
