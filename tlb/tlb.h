@@ -306,6 +306,25 @@ XBAR_API void tlb_learn_span(SoftTLB *tlb, unsigned context,
                              uint64_t va);
 
 /**
+ * tlb_debug_rw() - @len bytes at @va, as a debugger sees them
+ * @walk: as the configuration's, but leaves no trace: sets no accessed or dirty
+ * bits. It gets the configuration's walk_opaque. NULL: the configuration's own
+ * @buf: only read if @is_write
+ *
+ * A page that can be read or executed will do, for writing, too. Memory only:
+ * what is written may be read-only, or what a ROM device reads as; translated
+ * code and dirty logs are told. Devices are not called. @tlb keeps, counts and
+ * drops nothing, and its fault stays.
+ *
+ * Context: any thread that may call @walk; nobody has to have entered @tlb.
+ * Return: how many bytes, from the first on, were transferred. The next one, if
+ * any, has no translation or is no memory. Row M-52.
+ */
+XBAR_API uint64_t tlb_debug_rw(const SoftTLB *tlb, xbar_tlb_walk_fn *walk,
+                               unsigned context, uint64_t va, void *buf,
+                               uint64_t len, bool is_write);
+
+/**
  * tlb_probe() - the host address if an inline hit, else NULL
  *
  * 6 fused x86-64 operations and one branch; @size is a constant.

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A debugger's accesses by virtual address: page by page, and of the guest
+ * nothing changes but the memory that is written.
+ */
+#include "tlb/tlb.h"
+
+/* Where the page of @va is, if it may be read or executed. */
+static bool find_page(const SoftTLB *tlb, xbar_tlb_walk_fn *walk,
+                      unsigned context, uint64_t va, hwaddr *phys)
+{
+    void *opaque = tlb->config.walk_opaque;
+    struct xbar_tlb_walk page;
+
+    va &= TLB_PAGE_MASK;
+    if (walk(opaque, context, va, TLB_READ, &page) != 0 &&
+        walk(opaque, context, va, TLB_EXEC, &page) != 0) {
+        return false;
+    }
+    *phys = page.phys;
+    return true;
+}
+
+/* How many of @len bytes at @phys can be had at once; 0: not even one. */
+static uint64_t clip_to_memory(AddressSpace *as, hwaddr phys, uint64_t len)
+{
+    const MemTxAttrs attrs = { .memory = 1 };
+
+    while (len != 0 &&
+           !address_space_access_valid(as, phys, len, false, attrs)) {
+        len /= 2;
+    }
+    return len;
+}
+
+static bool transfer(AddressSpace *as, hwaddr phys, void *buf, uint64_t len,
+                     bool is_write)
+{
+    const MemTxAttrs attrs = { .memory = !is_write };
+    MemTxResult result =
+        is_write ? address_space_write_rom(as, phys, attrs, buf, len)
+                 : address_space_read(as, phys, attrs, buf, len);
+
+    return result == MEMTX_OK;
+}
+
+uint64_t tlb_debug_rw(const SoftTLB *tlb, xbar_tlb_walk_fn *walk,
+                      unsigned context, uint64_t va, void *buf, uint64_t len,
+                      bool is_write)
+{
+    AddressSpace *as = tlb->config.as;
+    uint64_t done = 0;
+
+    walk = walk != NULL ? walk : tlb->config.walk;
+    while (done < len) {
+        uint64_t offset = (va + done) & ~TLB_PAGE_MASK;
+        uint64_t room = TLB_PAGE_SIZE - offset;
+        uint64_t part = len - done < room ? len - done : room;
+        hwaddr phys;
+
+        if (!find_page(tlb, walk, context, va + done, &phys)) {
+            break;
+        }
+        phys += offset;
+        part = clip_to_memory(as, phys, part);
+        if (part == 0 ||
+            !transfer(as, phys, (char *)buf + done, part, is_write)) {
+            break;
+        }
+        done += part;
+    }
+    return done;
+}
