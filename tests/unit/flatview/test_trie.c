@@ -131,6 +131,7 @@ static void check_cursor(const struct fixture *f, uint64_t key, size_t steps)
 static void check_key(const struct fixture *f, uint64_t key)
 {
     check_cursor(f, key, 2);
+    assert_ptr_equal(trie_floor(&f->trie, key), model_floor(&f->model, key));
     assert_ptr_equal(flatview__trie_floor(&f->trie, key),
                      model_floor(&f->model, key));
     assert_ptr_equal(flatview__trie_next(&f->trie, key),
