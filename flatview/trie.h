@@ -55,8 +55,8 @@ struct flatview_trie_slot {
  *     slots[popcount(bits & digits below d)] holds digit d
  *
  * Levels at which all keys agree are left out (path compression). The bits
- * that were skipped are compared with @prefix, which a lookup reads only
- * where levels are missing between parent and child.
+ * that were skipped are compared with @prefix, which most lookups leave to the
+ * leaf's key (see trie_floor).
  */
 struct flatview_trie_node {
     uint64_t prefix;             /* bits above the digit; the others 0 */
