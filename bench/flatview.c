@@ -8,6 +8,9 @@
  *                          the commit, with a listener and a warm TLB that
  *                          drops what changed at its safe point, and a share
  *                          of a grace period with its frees
+ *     flatview/keep/N      the same, and the new view is kept, the one kept
+ *                          before released
+ *     flatview/diff/N      two views that 16 regions make differ are compared
  *     flatview/build       N regions are initialised and placed under a root
  *                          that is shown: all in one transaction, or each in
  *                          its own; per region
@@ -138,6 +141,104 @@ static const char *check_commits(void *context)
     const struct commits *c = context;
 
     return c->failed ? "a commit, a load or a reclaim failed" : NULL;
+}
+
+/* ---- Keeping views ----------------------------------------------------- */
+
+/* Changes between the two views that are compared. */
+#define DIFF_CHANGES 16
+
+struct kept {
+    struct commits *commits;
+    FlatView *from;
+    FlatView *to;
+    uint64_t found; /* of the last comparison */
+    uint64_t wrong;
+};
+
+static void *setup_kept(int64_t regions)
+{
+    struct kept *k = calloc(1, sizeof(*k));
+
+    if (!k) {
+        return NULL;
+    }
+    k->commits = setup_commits(regions);
+    if (!k->commits) {
+        return NULL;
+    }
+    k->from = xbar_view_keep(&k->commits->world->as);
+    for (size_t i = 0; i < DIFF_CHANGES; i++) {
+        k->wrong += memory_region_set_enabled(
+                        &k->commits->world->extra[3 * i + 1], false) != 0;
+    }
+    k->to = xbar_view_keep(&k->commits->world->as);
+    return k->from && k->to ? k : NULL;
+}
+
+static void teardown_kept(void *context)
+{
+    struct kept *k = context;
+
+    xbar_view_release(k->from);
+    xbar_view_release(k->to);
+    teardown_commits(k->commits);
+    free(k);
+}
+
+/* A change, a view kept, and the one before it released. */
+static void run_keep(void *context, uint64_t operations)
+{
+    struct kept *k = context;
+
+    while (operations--) {
+        FlatView *next;
+
+        run_commits(k->commits, 1);
+        next = xbar_view_keep(&k->commits->world->as);
+        if (!next) {
+            k->wrong++;
+            continue;
+        }
+        xbar_view_release(k->to);
+        k->to = next;
+    }
+}
+
+static const char *check_keep(void *context)
+{
+    const struct kept *k = context;
+
+    return k->wrong ? "a view could not be kept" : check_commits(k->commits);
+}
+
+static bool count_difference(const FlatRange *from, const FlatRange *to,
+                             void *opaque)
+{
+    struct kept *k = opaque;
+
+    k->wrong += from == to;
+    k->found++;
+    return false;
+}
+
+static void run_diff(void *context, uint64_t operations)
+{
+    struct kept *k = context;
+
+    while (operations--) {
+        k->found = 0;
+        k->wrong += xbar_view_diff(k->from, k->to, count_difference, k);
+    }
+}
+
+static const char *check_diff(void *context)
+{
+    const struct kept *k = context;
+
+    return k->wrong || k->found != DIFF_CHANGES
+               ? "another number of sections differs"
+               : NULL;
 }
 
 /* ---- Building ---------------------------------------------------------- */
@@ -448,6 +549,13 @@ REPORT_BAR(3000)
         .check = check_commits, .report = report_bar, .batch = RECLAIM_EVERY \
     }
 
+#define KEPT(label, n, run_row, check_row)                             \
+    {                                                                  \
+        .name = "flatview/" label, .arg = n, .setup = setup_kept,      \
+        .run = run_row, .teardown = teardown_kept, .check = check_row, \
+        .batch = RECLAIM_EVERY                                         \
+    }
+
 #define BUILD(label, n)                                                  \
     {                                                                    \
         .name = "flatview/build/" label, .arg = n, .setup = setup_build, \
@@ -468,6 +576,10 @@ static const struct bench rows[] = {
     COMMIT("1000", 1000, NULL),
     COMMIT("10000", 10000, report_600),
     COMMIT("1000000", 1000000, report_3000),
+    KEPT("keep/1000", 1000, run_keep, check_keep),
+    KEPT("keep/1000000", 1000000, run_keep, check_keep),
+    KEPT("diff/1000", 1000, run_diff, check_diff),
+    KEPT("diff/1000000", 1000000, run_diff, check_diff),
     BUILD("each/4000", -4000),
     BUILD("bulk/1000000", 1000000),
     LOOKUP("hot/64", 64, report_5),

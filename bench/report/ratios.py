@@ -53,7 +53,7 @@ RULES = [(re.compile(pattern + "$"), floor, peers) for pattern, floor, peers in 
 
     (r"flatview/commit/(\d{1,4})", MUTEX,
      [r"unicorn/map_mmio/\1", r"kvm/slot/\1"]),
-    (r"flatview/(commit|build)/.*", MUTEX, []),
+    (r"flatview/(commit|build|keep|diff)/.*", MUTEX, []),
     (r"flatview/lookup/hot/.*", LOAD, []),
     (r"flatview/lookup/random/.*", "flatview/floor/64MiB", []),
 
