@@ -82,16 +82,11 @@ static bool is_code(const SoftTLB *tlb, hwaddr page, uint64_t host)
            tlb->config.holds_code(tlb->config.code_opaque, page, host);
 }
 
-static struct xbar_engine *engine_of(const SoftTLB *tlb)
-{
-    return xbar_address_space_engine(tlb->config.as);
-}
-
 /* Does anybody want to be told of stores to @page? */
 static bool is_watched(const SoftTLB *tlb, hwaddr page, uint64_t host)
 {
     return is_code(tlb, page, host) ||
-           xbar_dirty_is_wanted(engine_of(tlb), host, TLB_PAGE_SIZE);
+           xbar_dirty_is_wanted(tlb__engine(tlb), host, TLB_PAGE_SIZE);
 }
 
 /* The accesses that may hit inline, as permission bits. A section that is
@@ -181,7 +176,7 @@ bool tlb__begin_store(SoftTLB *tlb, unsigned context, uint64_t va, hwaddr phys,
                       const FlatRange *section, unsigned size)
 {
     const TLBInfo *info = &tlb->info[context][tlb_index(va)];
-    struct xbar_engine *engine = engine_of(tlb);
+    struct xbar_engine *engine = tlb__engine(tlb);
     hwaddr page = phys & TLB_PAGE_MASK;
     uint64_t host = host_page(section, page);
     bool is_logged = xbar_dirty_is_on(engine);
@@ -205,7 +200,7 @@ bool tlb__begin_store(SoftTLB *tlb, unsigned context, uint64_t va, hwaddr phys,
 
 void tlb__stored(const SoftTLB *tlb, const void *host, unsigned size)
 {
-    xbar_dirty_wrote(engine_of(tlb), (uintptr_t)host, size);
+    xbar_dirty_wrote(tlb__engine(tlb), (uintptr_t)host, size);
 }
 
 void tlb__stored_by_host(SoftTLB *tlb)

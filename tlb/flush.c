@@ -271,7 +271,7 @@ static void mark_dropped(SoftTLB *tlb, struct xbar_engine *engine,
  */
 void tlb__recheck_dirty(SoftTLB *tlb, bool marks)
 {
-    struct xbar_engine *engine = xbar_address_space_engine(tlb->config.as);
+    struct xbar_engine *engine = tlb__engine(tlb);
 
     tlb__stored_by_host(tlb);
     for (unsigned context = 0; context < TLB_CONTEXTS; context++) {

@@ -257,7 +257,7 @@ void tlb__inbox_online(SoftTLB *tlb, bool online)
 
 int tlb__inbox_open(SoftTLB *tlb)
 {
-    struct xbar_engine *engine = xbar_address_space_engine(tlb->config.as);
+    struct xbar_engine *engine = tlb__engine(tlb);
     struct xbar_tlb_inbox *inbox = xbar_alloc(engine, sizeof(*inbox));
 
     if (!inbox) {
@@ -276,7 +276,7 @@ int tlb__inbox_open(SoftTLB *tlb)
 
 void tlb__inbox_close(SoftTLB *tlb)
 {
-    struct xbar_engine *engine = xbar_address_space_engine(tlb->config.as);
+    struct xbar_engine *engine = tlb__engine(tlb);
 
     xbar_dirty_leave(engine, &tlb->inbox->dirty_party);
     xbar_view_unsubscribe(tlb->config.as, &tlb->inbox->subscriber);

@@ -48,11 +48,6 @@ _Static_assert(TLB_CONTEXTS <= TLB_PAGE_SIZE, "a context fits below a page");
 _Static_assert((TLB_PROT_READ | TLB_PROT_WRITE | TLB_PROT_EXEC) < FOUND_GLOBAL,
                "permissions fit below the flag");
 
-static struct xbar_engine *engine_of(const SoftTLB *tlb)
-{
-    return xbar_address_space_engine(tlb->config.as);
-}
-
 static uint64_t key_of(unsigned context, uint64_t va)
 {
     return (va & TLB_PAGE_MASK) | context;
@@ -90,7 +85,8 @@ int tlb__l2_open(SoftTLB *tlb)
     if (tlb->config.one_entry) {
         return 0;
     }
-    tlb->l2 = xbar_alloc_aligned(engine_of(tlb), sizeof(*tlb->l2), CACHE_LINE);
+    tlb->l2 =
+        xbar_alloc_aligned(tlb__engine(tlb), sizeof(*tlb->l2), CACHE_LINE);
     if (tlb->l2 == NULL) {
         return -ENOMEM;
     }
@@ -103,7 +99,7 @@ int tlb__l2_open(SoftTLB *tlb)
 void tlb__l2_close(SoftTLB *tlb)
 {
     if (tlb->l2 != NULL) {
-        xbar_free(engine_of(tlb), tlb->l2, sizeof(*tlb->l2));
+        xbar_free(tlb__engine(tlb), tlb->l2, sizeof(*tlb->l2));
         tlb->l2 = NULL;
     }
 }

@@ -153,8 +153,8 @@ static bool mark(SoftTLB *tlb, unsigned context, const TLBSpan *span,
     (void)context;
     (void)access;
     (void)at;
-    xbar_dirty_wrote(xbar_address_space_engine(tlb->config.as),
-                     span->start + span->addend, span->count + REACH);
+    xbar_dirty_wrote(tlb__engine(tlb), span->start + span->addend,
+                     span->count + REACH);
     return true;
 }
 
@@ -254,8 +254,7 @@ static void learn(SoftTLB *tlb, unsigned context, unsigned access,
 static bool may_learn(const SoftTLB *tlb, unsigned access, uint64_t page)
 {
     return may_be_in_run(page) &&
-           (access != TLB_WRITE ||
-            !xbar_dirty_is_on(xbar_address_space_engine(tlb->config.as)));
+           (access != TLB_WRITE || !xbar_dirty_is_on(tlb__engine(tlb)));
 }
 
 void tlb_learn_span(SoftTLB *tlb, unsigned context, enum xbar_tlb_access access,

@@ -17,6 +17,12 @@
 #include "flatview/subscriber.h"
 #include "tlb/tlb.h"
 
+/* Whose regions @tlb's address space shows. */
+static inline struct xbar_engine *tlb__engine(const SoftTLB *tlb)
+{
+    return xbar_address_space_engine(tlb->config.as);
+}
+
 /* ---- fill.c ------------------------------------------------------------ */
 
 /*
