@@ -79,6 +79,17 @@ struct undo_chunk {
 
 #define PLAN_BUCKETS 64 /* kinds of devices on a large board: a few dozen */
 
+/* Why memory may not be discarded, or must be; see ram_discard.c. */
+enum discard_hold {
+    DISCARD_DISABLED,
+    DISCARD_ONLY_COORDINATED,
+    DISCARD_REQUIRED,
+    DISCARD_COORDINATED,
+    DISCARD_HOLDS
+};
+
+struct RAMBlockNotifier;
+struct ram_telling;   /* a walk over notifiers: ram_block.c */
 struct region_ending; /* a region on its way out: destroy.c */
 
 /* 2 MiB of host memory a leaf; a guest runs code from a few hundred MiB. */
@@ -169,8 +180,11 @@ struct xbar_engine {
     struct xbar_access_plan *plans[PLAN_BUCKETS];
     struct RamDiscardManager *discard_managers;
     uint64_t next_sequence;
-    struct xbar_ram_block *ram_blocks; /* newest first */
-    uint64_t next_ram_addr;            /* ram_addr_t; never used again */
+    struct xbar_ram_block *ram_blocks;      /* newest first */
+    uint64_t next_ram_addr;                 /* ram_addr_t; never used again */
+    struct RAMBlockNotifier *ram_notifiers; /* newest first */
+    struct ram_telling *ram_tellings;       /* the innermost */
+    unsigned discard_holds[DISCARD_HOLDS];  /* read without it: atomic */
     uint32_t random;
 
     /* under the writer lock: what waits for readers */

@@ -12,16 +12,7 @@
 /* Huge pages on x86-64, AArch64 and RISC-V with 4 KiB base pages. */
 #define HUGE_PAGE ((size_t)2 << 20)
 
-/* Blocks are numbered from multiples of 64 pages: bitmaps by words. */
-#define RAM_ADDR_ALIGN ((ram_addr_t)64 << 12)
-#define RAM_ADDR_MAX   (UINT64_MAX - RAM_ADDR_ALIGN) /* then: no number */
-
 /* ---- Mapping ----------------------------------------------------------- */
-
-static uint64_t align_up(uint64_t n, uint64_t align)
-{
-    return (n + align - 1) & ~(align - 1);
-}
 
 /*
  * Blocks of at least a huge page start on a huge page's boundary, or the
@@ -49,7 +40,7 @@ static void *reserve(size_t length, size_t align)
     if (start == MAP_FAILED) {
         return NULL;
     }
-    aligned = (uint8_t *)align_up((uintptr_t)start, align);
+    aligned = (uint8_t *)ram__align_up((uintptr_t)start, align);
     lead = (size_t)(aligned - start);
     if (lead) {
         munmap(start, lead);
@@ -60,47 +51,51 @@ static void *reserve(size_t length, size_t align)
     return aligned;
 }
 
-/*
- * A read-only file is mapped privately, and writable: nothing can reach the
- * file, and a loader that patches a ROM does not trap.
- */
 static int choose_map_flags(const struct xbar_ram_block *block)
 {
-    bool shared = (block->flags & RAM_SHARED) && !(block->flags & RAM_READONLY);
-
-    return MAP_FIXED | (shared ? MAP_SHARED : MAP_PRIVATE) |
+    return MAP_FIXED | (ram__is_shared(block) ? MAP_SHARED : MAP_PRIVATE) |
            (block->fd < 0 ? MAP_ANONYMOUS : 0) |
            (block->flags & RAM_NORESERVE ? MAP_NORESERVE : 0);
 }
 
-static int map_block(struct xbar_ram_block *block, uint64_t offset)
+int ram__map(const struct xbar_ram_block *block, uint64_t start,
+             uint64_t length)
 {
-    uint64_t align = choose_align(block);
-    size_t length;
-    void *at;
+    void *at = block->host + start;
 
-    if (block->max_size > SIZE_MAX / 4 || align > SIZE_MAX / 4) {
-        return -ENOMEM;
-    }
-    length = (size_t)align_up(block->max_size, block->page_size);
-    at = reserve(length, (size_t)align);
-    if (!at) {
-        return -ENOMEM;
-    }
     if (mmap(at, length, PROT_READ | PROT_WRITE, choose_map_flags(block),
-             block->fd, (off_t)offset) == MAP_FAILED) {
-        int rc = -errno;
-
-        munmap(at, length);
-        return rc;
+             block->fd, (off_t)(block->fd_offset + start)) == MAP_FAILED) {
+        return -errno;
     }
-    block->mapping = at;
-    block->mapped = length;
-    block->host = at;
     if (block->max_size >= HUGE_PAGE) {
         /* Advice: a kernel without huge pages works, too. */
         (void)madvise(at, length, MADV_HUGEPAGE);
     }
+    return 0;
+}
+
+static int map_block(struct xbar_ram_block *block)
+{
+    uint64_t align = choose_align(block);
+    size_t length;
+    int rc;
+
+    if (block->max_size > SIZE_MAX / 4 || align > SIZE_MAX / 4) {
+        return -ENOMEM;
+    }
+    length = (size_t)ram__align_up(block->max_size, block->page_size);
+    block->host = reserve(length, (size_t)align);
+    if (!block->host) {
+        return -ENOMEM;
+    }
+    rc = ram__map(block, 0, length);
+    if (rc) {
+        munmap(block->host, length);
+        block->host = NULL;
+        return rc;
+    }
+    block->mapping = block->host;
+    block->mapped = length;
     return 0;
 }
 
@@ -130,6 +125,7 @@ static int fill_block(struct xbar_ram_block *block, const struct ram_wish *wish)
     block->flags = wish->flags;
     block->align = wish->align;
     block->fd = wish->fd;
+    block->fd_offset = wish->offset;
     if (block->max_size == 0) {
         return 0;
     }
@@ -137,7 +133,7 @@ static int fill_block(struct xbar_ram_block *block, const struct ram_wish *wish)
     if (!rc && wish->offset % block->page_size != 0) {
         rc = -EINVAL;
     }
-    return rc ? rc : map_block(block, wish->offset);
+    return rc ? rc : map_block(block);
 }
 
 /* On failure the descriptor stays the caller's. */
@@ -175,40 +171,14 @@ struct xbar_ram_block *ram__wrap(struct xbar_engine *engine, void *ptr,
     return block;
 }
 
-void ram__list(struct xbar_ram_block *block, MemoryRegion *mr)
-{
-    struct xbar_engine *engine = mr->engine;
-
-    xbar_assert(engine__writer_is_mine(engine));
-    block->mr = mr;
-    block->addr = RAM_ADDR_INVALID;
-    if (block->max_size < RAM_ADDR_MAX - engine->next_ram_addr) {
-        block->addr = engine->next_ram_addr;
-        engine->next_ram_addr += align_up(block->max_size + 1, RAM_ADDR_ALIGN);
-    }
-    block->next = engine->ram_blocks;
-    if (block->next) {
-        block->next->prev = block;
-    }
-    engine->ram_blocks = block;
-}
-
-static void unlist(struct xbar_engine *engine, struct xbar_ram_block *block)
-{
-    xbar_assert(engine__writer_is_mine(engine));
-    *(block->prev ? &block->prev->next : &engine->ram_blocks) = block->next;
-    if (block->next) {
-        block->next->prev = block->prev;
-    }
-}
-
 void ram__free(struct xbar_engine *engine, struct xbar_ram_block *block)
 {
     if (!block) {
         return;
     }
     if (block->mr) {
-        unlist(engine, block);
+        ram__tell_removed(block);
+        ram__unlist(engine, block);
     }
     if (block->mapping) {
         munmap(block->mapping, block->mapped);

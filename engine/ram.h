@@ -29,13 +29,15 @@ struct xbar_ram_block {
     void *mapping; /* what to unmap; NULL for the caller's memory */
     size_t mapped; /* its length */
     size_t page_size;
-    uint64_t align; /* that was asked for; 0: none was */
-    int fd;         /* -1: none */
-    uint32_t flags; /* enum xbar_ram_flags */
+    uint64_t align;     /* that was asked for; 0: none was */
+    int fd;             /* -1: none */
+    uint64_t fd_offset; /* of byte 0 in the file */
+    uint32_t flags;     /* enum xbar_ram_flags */
     void (*resized)(const char *name, uint64_t length, void *host);
 
     /* the engine's list, newest first; under the writer lock */
     MemoryRegion *mr;
+    bool is_told; /* notifiers know of it */
     struct xbar_ram_block *next;
     struct xbar_ram_block *prev;
 };
@@ -64,8 +66,20 @@ struct xbar_ram_block *ram__wrap(struct xbar_engine *engine, void *ptr,
 /* Under the writer lock if it was listed; NULL is fine. */
 void ram__free(struct xbar_engine *engine, struct xbar_ram_block *block);
 
-/* @block is @mr's: number it, list it. Under the writer lock. */
+/* Map [@start, @start + @length) of @block, which has its addresses, anew. */
+int ram__map(const struct xbar_ram_block *block, uint64_t start,
+             uint64_t length) XBAR_MUST_CHECK;
+
+/*
+ * ram_block.c: @block is @mr's: number it, list it; take it off the list. Tell
+ * who listens that it is ready, is about to be resized, is about to end. Under
+ * the writer lock.
+ */
 void ram__list(struct xbar_ram_block *block, MemoryRegion *mr);
+void ram__unlist(struct xbar_engine *engine, struct xbar_ram_block *block);
+void ram__tell_added(struct xbar_ram_block *block);
+void ram__tell_resizing(const struct xbar_ram_block *block, uint64_t new_size);
+void ram__tell_removed(struct xbar_ram_block *block);
 
 /* ram_file.c: open or make @path; -1 with @rc and @errp set. @made: by us. */
 int ram__open(const char *path, bool readonly, bool *made, int *rc,
@@ -77,6 +91,20 @@ int ram__fit_file(int fd, uint64_t offset, uint64_t size, bool *extended,
 /* A file without a name, of @size bytes; -1 with errno. */
 int ram__open_memory(uint64_t size, bool huge) XBAR_MUST_CHECK;
 size_t ram__page_size(int fd);
+
+static inline uint64_t ram__align_up(uint64_t n, uint64_t align)
+{
+    return (n + align - 1) & ~(align - 1);
+}
+
+/*
+ * A read-only file is mapped privately, and writable: nothing can reach the
+ * file, and a loader that patches a ROM does not trap.
+ */
+static inline bool ram__is_shared(const struct xbar_ram_block *block)
+{
+    return (block->flags & RAM_SHARED) && !(block->flags & RAM_READONLY);
+}
 
 static inline uint64_t ram__size(const struct xbar_ram_block *block)
 {

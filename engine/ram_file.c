@@ -36,7 +36,8 @@ size_t ram__page_size(int fd)
 
 int ram__open_memory(uint64_t size, bool huge)
 {
-    int fd = memfd_create("xbar-ram", MFD_CLOEXEC | (huge ? MFD_HUGETLB : 0));
+    int fd = memfd_create("xbar-ram", MFD_CLOEXEC | MFD_ALLOW_SEALING |
+                                          (huge ? MFD_HUGETLB : 0));
     uint64_t page;
 
     if (fd < 0) {
@@ -51,6 +52,8 @@ int ram__open_memory(uint64_t size, bool huge)
         errno = saved;
         return -1;
     }
+    /* An old kernel has no seals for huge pages: it works without. */
+    (void)fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);
     return fd;
 }
 

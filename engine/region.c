@@ -361,23 +361,3 @@ ram_addr_t memory_region_get_ram_addr(MemoryRegion *mr)
 {
     return mr->ram_block ? mr->ram_block->addr : RAM_ADDR_INVALID;
 }
-
-MemoryRegion *memory_region_from_host(void *ptr, ram_addr_t *offset)
-{
-    struct xbar_engine *engine = xbar_engine_current();
-    struct xbar_ram_block *block;
-    MemoryRegion *mr;
-
-    engine__lock_writer(engine);
-    block = engine->ram_blocks;
-    while (block &&
-           (uintptr_t)ptr - (uintptr_t)block->host >= block->max_size) {
-        block = block->next;
-    }
-    mr = block ? block->mr : NULL;
-    if (mr) {
-        *offset = (uintptr_t)ptr - (uintptr_t)block->host;
-    }
-    engine__unlock_writer(engine);
-    return mr;
-}

@@ -39,11 +39,12 @@ static int add_block(MemoryRegion *mr, struct xbar_ram_block *block,
     if (!rc) {
         rc = dirty_log__born(mr);
     }
-    engine__unlock_writer(engine);
     if (!rc) {
         mr->lock = ops ? mr->lock : NULL;
         mr->flags |= flags;
+        ram__tell_added(block);
     }
+    engine__unlock_writer(engine);
     return rc;
 }
 
@@ -353,6 +354,7 @@ static void tell_resized(const struct xbar_ram_block *block)
 
 static void undo_block_size(void *opaque, uintptr_t old)
 {
+    ram__tell_resizing(opaque, old);
     set_block_size(opaque, old);
     tell_resized(opaque);
 }
@@ -369,6 +371,7 @@ static int resize(MemoryRegion *mr, uint64_t size)
     if (rc) {
         return rc;
     }
+    ram__tell_resizing(block, size);
     set_block_size(block, size);
     xbar_ram_wrote(mr->engine, block->host, size); /* as if all were new */
     rc = memory_region_set_size(mr, size);

@@ -9,6 +9,7 @@
 #include "engine/event_notifier.h"
 #include "engine/memory.h"
 #include "engine/memory_ram.h"
+#include "engine/ram_block.h"
 #include "engine/tree.h"
 #include "engine/types.h"
 #include "flatview/address_space.h"
