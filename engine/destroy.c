@@ -42,7 +42,10 @@ static struct region_ending *pop(struct region_ending **list)
 void destroy__start(struct xbar_engine *engine)
 {
     while (engine->open_endings) {
-        push(&engine->endings, pop(&engine->open_endings));
+        struct region_ending *e = pop(&engine->open_endings);
+
+        snapshot__ended(e->mr);
+        push(&engine->endings, e);
     }
 }
 

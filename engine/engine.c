@@ -154,6 +154,7 @@ static bool is_idle(struct xbar_engine *engine)
 
     engine__lock_writer(engine);
     idle = !engine->first_participant && !engine->is_enlisted &&
+           !engine->newest_snapshot &&
            __atomic_load_n(&engine->stats.regions, __ATOMIC_RELAXED) == 0;
     engine__unlock_writer(engine);
     return idle;

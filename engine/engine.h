@@ -139,8 +139,8 @@ xbar_engine_new(const struct xbar_engine_config *config) XBAR_MUST_CHECK;
  * Waits for a grace period. Freeing the process default is -EINVAL.
  *
  * Context: as xbar_engine_reclaim(); no thread is in @engine.
- * Return: 0; -EBUSY while regions or address spaces are left, or while this
- * thread has entered it (nothing freed); -EDEADLK.
+ * Return: 0; -EBUSY while regions, address spaces or snapshots are left, or
+ * while this thread has entered it (nothing freed); -EDEADLK.
  */
 XBAR_API int xbar_engine_free(struct xbar_engine *engine);
 

@@ -91,6 +91,7 @@ enum discard_hold {
 struct RAMBlockNotifier;
 struct ram_telling;   /* a walk over notifiers: ram_block.c */
 struct region_ending; /* a region on its way out: destroy.c */
+struct xbar_snapshot; /* of the tree: snapshot.c */
 
 /* 2 MiB of host memory a leaf; a guest runs code from a few hundred MiB. */
 #define CODE_BUCKETS 128
@@ -180,6 +181,7 @@ struct xbar_engine {
     struct xbar_access_plan *plans[PLAN_BUCKETS];
     struct RamDiscardManager *discard_managers;
     uint64_t next_sequence;
+    struct xbar_snapshot *newest_snapshot;  /* or NULL: nothing is noted */
     struct xbar_ram_block *ram_blocks;      /* newest first */
     uint64_t next_ram_addr;                 /* ram_addr_t; never used again */
     struct RAMBlockNotifier *ram_notifiers; /* newest first */
@@ -280,9 +282,47 @@ int tree__link(MemoryRegion *container, MemoryRegion *mr);
 void tree__unlink(MemoryRegion *mr);
 int tree__alias_link(MemoryRegion *target, MemoryRegion *alias);
 void tree__alias_unlink(MemoryRegion *alias);
+/* The same with a log: attach where its address and priority say. */
+int tree__attach(MemoryRegion *container, MemoryRegion *mr) XBAR_MUST_CHECK;
 int tree__detach(MemoryRegion *mr);       /* log, then unlink */
 int tree__alias_detach(MemoryRegion *mr); /* the same for an alias's edge */
 int tree__set_flags(MemoryRegion *mr, uint32_t flags);
+
+/* What mutators change of a region. */
+struct tree_state {
+    MemoryRegion *container;
+    hwaddr addr;
+    uint64_t sequence;
+    int32_t priority;
+    uint32_t flags;
+    uint64_t size; /* as the API has it */
+    MemoryRegion *alias;
+    hwaddr alias_offset;
+    uint64_t ram_size; /* of the memory behind it, 0 if there is none */
+};
+
+struct tree_state tree__state(const MemoryRegion *mr);
+bool tree__is_in_state(const MemoryRegion *mr, const struct tree_state *state);
+
+/* As edits: all but the edges. @mr is in the container of @state, or in none. */
+int tree__set_state(MemoryRegion *mr, const struct tree_state *state)
+    XBAR_MUST_CHECK;
+
+/*
+ * snapshot.c: @mr is to be edited, of which snapshots take note; what they do
+ * when the transaction is void, or stands, and when a region has ended.
+ */
+int snapshot__note(MemoryRegion *mr) XBAR_MUST_CHECK;
+void snapshot__undo(struct xbar_engine *engine);
+void snapshot__settle(struct xbar_engine *engine);
+void snapshot__ended(MemoryRegion *mr);
+
+/* Before @mr changes. Return: 0; -ENOMEM, the transaction is then void. */
+static inline int tree__note(MemoryRegion *mr)
+{
+    return unlikely(mr->engine->newest_snapshot != NULL) ? snapshot__note(mr)
+                                                         : 0;
+}
 
 /*
  * region.c: everything but what makes a RAM, I/O or alias region one; then,
@@ -294,6 +334,8 @@ int region__init(MemoryRegion *mr, Object *owner, const char *name,
 int region__make_leaf(MemoryRegion *mr, const MemoryRegionOps *ops)
     XBAR_MUST_CHECK;
 void region__finish(MemoryRegion *mr);
+/* region_ram.c: inside a mutation, memory and region get @size */
+int region__resize_ram(MemoryRegion *mr, uint64_t size);
 void region__free_lock(MemoryRegion *mr);
 
 /* ram.c: the greatest size that memory behind @mr allows */

@@ -359,7 +359,7 @@ static void undo_block_size(void *opaque, uintptr_t old)
     tell_resized(opaque);
 }
 
-static int resize(MemoryRegion *mr, uint64_t size)
+int region__resize_ram(MemoryRegion *mr, uint64_t size)
 {
     struct xbar_ram_block *block = mr->ram_block;
     int rc;
@@ -367,7 +367,10 @@ static int resize(MemoryRegion *mr, uint64_t size)
     if (size == block->size) {
         return memory_region_set_size(mr, size);
     }
-    rc = xbar_mutation_log(mr->engine, undo_block_size, block, block->size);
+    rc = tree__note(mr);
+    if (!rc) {
+        rc = xbar_mutation_log(mr->engine, undo_block_size, block, block->size);
+    }
     if (rc) {
         return rc;
     }
@@ -394,7 +397,7 @@ int memory_region_ram_resize(MemoryRegion *mr, ram_addr_t newsize, Error **errp)
         return -EINVAL;
     }
     rc = begin(mr);
-    rc = rc ? rc : end(mr, resize(mr, newsize));
+    rc = rc ? rc : end(mr, region__resize_ram(mr, newsize));
     if (rc) {
         error_setg(errp, "cannot resize %s: %s", memory_region_name(mr),
                    strerror(-rc));

@@ -341,6 +341,7 @@ static void undo_all(void)
         clear_log(e);
         dirty__clear(e);
         destroy__cancel(e);
+        snapshot__undo(e);
         engine__stat_add(&e->stats.commits_void, 1);
     }
 }
@@ -371,6 +372,7 @@ static void settle_all(void)
         clear_log(e);
         dirty__clear(e);
         e->is_behind = false;
+        snapshot__settle(e);
         destroy__start(e);
     }
 }

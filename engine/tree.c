@@ -19,6 +19,7 @@
 
 #include "engine/engine_internal.h"
 #include "engine/interval.h"
+#include "engine/ram.h"
 
 /* ---- Edges ------------------------------------------------------------- */
 
@@ -157,6 +158,14 @@ static void undo_alias_offset(void *opaque, uintptr_t old)
 
 /* ---- Changes, inside a mutation ---------------------------------------- */
 
+/* The last that may fail before @mr changes, in @n fields or edges. */
+static int reserve(MemoryRegion *mr, size_t n)
+{
+    int rc = tree__note(mr);
+
+    return rc ? rc : transaction__reserve(mr->engine, n);
+}
+
 static void mark_all(MemoryRegion *mr)
 {
     if (!(mr->flags & REGION_EMPTY)) {
@@ -177,7 +186,7 @@ static int attach(MemoryRegion *container, hwaddr offset, MemoryRegion *mr,
 {
     struct xbar_engine *engine = mr->engine;
     MemoryRegion old = *mr;
-    int rc = transaction__reserve(engine, 4);
+    int rc = reserve(mr, 4);
 
     if (rc) {
         return rc;
@@ -200,9 +209,23 @@ static int attach(MemoryRegion *container, hwaddr offset, MemoryRegion *mr,
     return 0;
 }
 
+int tree__attach(MemoryRegion *container, MemoryRegion *mr)
+{
+    int rc = reserve(mr, 1);
+
+    if (!rc) {
+        rc = tree__link(container, mr);
+    }
+    if (!rc) {
+        transaction__log(mr->engine, undo_link, mr, 0);
+        mark_place(mr);
+    }
+    return rc;
+}
+
 int tree__detach(MemoryRegion *mr)
 {
-    int rc = transaction__reserve(mr->engine, 1);
+    int rc = reserve(mr, 1);
 
     if (!rc) {
         transaction__log(mr->engine, undo_unlink, mr, (uintptr_t)mr->container);
@@ -214,7 +237,7 @@ int tree__detach(MemoryRegion *mr)
 
 int tree__alias_detach(MemoryRegion *mr)
 {
-    int rc = transaction__reserve(mr->engine, 1);
+    int rc = reserve(mr, 1);
 
     if (!rc) {
         transaction__log(mr->engine, undo_alias_unlink, mr,
@@ -232,7 +255,7 @@ int tree__set_flags(MemoryRegion *mr, uint32_t flags)
     if (flags == mr->flags) {
         return 0;
     }
-    rc = transaction__reserve(mr->engine, 1);
+    rc = reserve(mr, 1);
     if (!rc) {
         transaction__log(mr->engine, undo_flags, mr, mr->flags);
         if ((flags ^ mr->flags) & REGION_PUBLIC_FLAGS) {
@@ -250,7 +273,7 @@ static int change_address(MemoryRegion *mr, hwaddr addr)
     if (addr == mr->addr) {
         return 0;
     }
-    rc = transaction__reserve(mr->engine, 1);
+    rc = reserve(mr, 1);
     if (!rc) {
         transaction__log(mr->engine, undo_addr, mr, mr->addr);
         mark_place(mr);
@@ -299,7 +322,7 @@ static int change_size(MemoryRegion *mr, uint64_t size)
     if (flags == old_flags && region__last_of_size(size) == old_last) {
         return 0;
     }
-    rc = transaction__reserve(mr->engine, 2);
+    rc = reserve(mr, 2);
     if (!rc) {
         transaction__log(mr->engine, undo_flags, mr, old_flags);
         transaction__log(mr->engine, undo_last, mr, old_last);
@@ -320,7 +343,7 @@ static int change_alias_offset(MemoryRegion *mr, hwaddr offset)
     if (offset == mr->alias_offset) {
         return 0;
     }
-    rc = transaction__reserve(mr->engine, 1);
+    rc = reserve(mr, 1);
     if (!rc) {
         transaction__log(mr->engine, undo_alias_offset, mr, mr->alias_offset);
         undo_alias_offset(mr, offset);
@@ -344,6 +367,84 @@ static int attach_checked(MemoryRegion *mr, hwaddr offset,
         return -EBUSY;
     }
     return mr == subregion ? -ELOOP : attach(mr, offset, subregion, priority);
+}
+
+/* ---- States ------------------------------------------------------------ */
+
+/* What of the flags is set by mutators; size has a part of its own. */
+#define STATE_FLAGS                                                         \
+    (XBAR_REGION_ENABLED | XBAR_REGION_READONLY | XBAR_REGION_NONVOLATILE | \
+     XBAR_REGION_ROMD)
+
+static uint64_t size_of(uint32_t flags, uint64_t last)
+{
+    if (flags & REGION_EMPTY) {
+        return 0;
+    }
+    return last == UINT64_MAX ? UINT64_MAX : last + 1;
+}
+
+struct tree_state tree__state(const MemoryRegion *mr)
+{
+    return (struct tree_state){
+        .container = mr->container,
+        .addr = mr->addr,
+        .sequence = mr->sequence,
+        .priority = mr->priority,
+        .flags = mr->flags & STATE_FLAGS,
+        .size = size_of(mr->flags, mr->last),
+        .alias = mr->alias,
+        .alias_offset = mr->alias_offset,
+        .ram_size = mr->ram_block ? ram__size(mr->ram_block) : 0,
+    };
+}
+
+bool tree__is_in_state(const MemoryRegion *mr, const struct tree_state *state)
+{
+    const struct tree_state is = tree__state(mr);
+
+    return is.container == state->container && is.addr == state->addr &&
+           is.sequence == state->sequence && is.priority == state->priority &&
+           is.flags == state->flags && is.size == state->size &&
+           is.alias == state->alias && is.alias_offset == state->alias_offset &&
+           is.ram_size == state->ram_size;
+}
+
+/* Where @mr is to stand, while it stands nowhere. */
+static int place(MemoryRegion *mr, const struct tree_state *state)
+{
+    int rc = reserve(mr, 3);
+
+    if (!rc) {
+        transaction__log(mr->engine, undo_addr, mr, mr->addr);
+        transaction__log(mr->engine, undo_priority, mr,
+                         (uintptr_t)mr->priority);
+        transaction__log(mr->engine, undo_sequence, mr, mr->sequence);
+        mr->addr = state->addr;
+        mr->priority = state->priority;
+        mr->sequence = state->sequence;
+    }
+    return rc;
+}
+
+int tree__set_state(MemoryRegion *mr, const struct tree_state *state)
+{
+    int rc = mr->container ? change_address(mr, state->addr) : place(mr, state);
+
+    if (!rc && mr->ram_block && ram__size(mr->ram_block) != state->ram_size) {
+        rc = region__resize_ram(mr, state->ram_size);
+    }
+    if (!rc) {
+        rc = change_size(mr, state->size);
+    }
+    if (!rc) {
+        rc = tree__set_flags(mr, (mr->flags & ~(uint32_t)STATE_FLAGS) |
+                                     state->flags);
+    }
+    if (!rc && (mr->flags & REGION_ALIAS)) {
+        rc = change_alias_offset(mr, state->alias_offset);
+    }
+    return rc;
 }
 
 /* ---- Public ------------------------------------------------------------ */

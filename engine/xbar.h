@@ -10,6 +10,7 @@
 #include "engine/memory.h"
 #include "engine/memory_ram.h"
 #include "engine/ram_block.h"
+#include "engine/snapshot.h"
 #include "engine/tree.h"
 #include "engine/types.h"
 #include "flatview/address_space.h"

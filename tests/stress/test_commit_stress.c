@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Readers access while writers move, switch, destroy and make regions, end
- * address spaces, keep and compare views, and reclaim. Every word that a
+ * Readers access while writers move, switch, destroy and make regions, go back
+ * to snapshots, end address spaces, keep and compare views, and reclaim. Every word that a
  * reader gets must be one that some live region could have given; memory is
  * overwritten before it is freed. XBAR_STRESS_SECONDS sets how long; best
  * under a sanitizer.
@@ -10,6 +10,7 @@
  *     writers   W W       each owns half of the regions
  *     reclaim   C         all the time
  */
+#include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,6 +20,7 @@
 #include <cmocka.h>
 
 #include "engine/plan.h"
+#include "engine/snapshot.h"
 #include "flatview/subscriber.h"
 #include "tests/unit/flatview/counting_alloc.h"
 
@@ -52,6 +54,7 @@ struct stress {
     atomic_bool is_over;
     atomic_long reads;
     atomic_long commits;
+    atomic_long restored;
     atomic_long news;
     atomic_long wrong; /* anything unexpected, on any thread */
 };
@@ -62,6 +65,7 @@ struct worker {
     uint64_t seed;
     pthread_t thread;
     FlatView *kept; /* by a writer, or NULL */
+    struct xbar_snapshot *snapshot;
 };
 
 static uint64_t next_random(uint64_t *seed)
@@ -240,6 +244,22 @@ static void keep_view(struct worker *w)
     w->kept = NULL;
 }
 
+/* The tree goes back, the other writer's regions, too, if none has ended. */
+static void go_back(struct worker *w)
+{
+    int err;
+
+    if (w->snapshot == NULL) {
+        expect(w->s, xbar_snapshot_take(w->s->engine, &w->snapshot) == 0);
+        return;
+    }
+    err = xbar_snapshot_restore(w->snapshot);
+    expect(w->s, err == 0 || err == -ESTALE);
+    atomic_fetch_add(&w->s->restored, err == 0);
+    xbar_snapshot_drop(w->snapshot);
+    w->snapshot = NULL;
+}
+
 static void write_once(struct worker *w)
 {
     struct stress *s = w->s;
@@ -273,7 +293,11 @@ static void *run_writer(void *opaque)
         if (next_random(&w->seed) % 16 == 0) {
             keep_view(w);
         }
+        if (next_random(&w->seed) % 4 == 0) {
+            go_back(w);
+        }
     }
+    xbar_snapshot_drop(w->snapshot);
     if (w->kept != NULL) {
         xbar_view_release(w->kept);
     }
@@ -459,8 +483,10 @@ static void test_readers_beside_writers(void **state)
     for (unsigned i = 0; i < READERS + WRITERS + 1; i++) {
         pthread_join(workers[i].thread, NULL);
     }
-    printf("reads %ld, commits %ld, news %ld\n", atomic_load(&s.reads),
-           atomic_load(&s.commits), atomic_load(&s.news));
+    printf("reads %ld, commits %ld, news %ld, went back %ld\n",
+           atomic_load(&s.reads), atomic_load(&s.commits), atomic_load(&s.news),
+           atomic_load(&s.restored));
+    assert_true(atomic_load(&s.restored) > 0);
     assert_int_equal(atomic_load(&s.wrong), 0);
     assert_true(atomic_load(&s.reads) > 0 && atomic_load(&s.commits) > 0 &&
                 atomic_load(&s.news) > 0);
