@@ -9,6 +9,7 @@ struct guest *guest_new(enum xbar_riscv_engine engine, size_t code_limit)
     struct xbar_riscv_config config = {
         .reset_pc = GUEST_CODE,
         .code_limit = code_limit,
+        .translate_after = 1, /* what translating costs is measured, too */
     };
 
     if (!guest) {

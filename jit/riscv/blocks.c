@@ -68,3 +68,24 @@ void xbar_riscv_for_each_block(const struct xbar_riscv_hart *hart,
         jit_cache__for_each(hart->jit->cache, visit_block, &visit);
     }
 }
+
+void riscv__jit_get_stats(const struct xbar_riscv_hart *hart,
+                          struct xbar_riscv_jit_stats *stats)
+{
+    struct jit_cache_stats cache;
+
+    if (hart->jit == NULL) {
+        *stats = (struct xbar_riscv_jit_stats){ 0 };
+        return;
+    }
+    jit_cache__get_stats(hart->jit->cache, &cache);
+    *stats = hart->jit->stats;
+    stats->blocks = cache.translated;
+    stats->blocks_live = cache.live;
+    stats->guest_insns = cache.guest_insns;
+    stats->links = cache.links;
+    stats->invalidated = cache.invalidated;
+    stats->evicted = cache.evicted;
+    stats->code_bytes = cache.code.bytes_live;
+    stats->code_bytes_ever = cache.code.bytes_committed;
+}

@@ -60,6 +60,10 @@ struct xbar_riscv_config {
     /* Bytes of translated code at most; 0: XBAR_RISCV_CODE_LIMIT. */
     size_t code_limit;
 
+    /* How often code is met before it is translated, 255 at most; until then
+     * it is interpreted. 1: at once. 0: chosen, and 1 with count_blocks. */
+    unsigned translate_after;
+
     /* Have translated code count how often each block runs, and its indirect
      * jumps: see xbar_riscv_for_each_block(). */
     bool count_blocks;

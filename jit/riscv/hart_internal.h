@@ -296,6 +296,11 @@ enum riscv_stop {
 };
 enum riscv_stop riscv__interpret(struct xbar_riscv_hart *hart, uint64_t budget);
 
+/* The same, and stop with RISCV_STOP_BUDGET where instructions do not follow
+ * one another: a jump or branch that is taken, a trap. */
+enum riscv_stop riscv__interpret_to_jump(struct xbar_riscv_hart *hart,
+                                         uint64_t budget);
+
 /* What an instruction did, and so what the loop has left to do. */
 enum riscv_exec {
     EXEC_NEXT, /* retired; pc is to move on by its length */

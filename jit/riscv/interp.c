@@ -153,7 +153,10 @@ enum riscv_exec riscv__execute(struct xbar_riscv_hart *hart, uint32_t bits)
     return execute(hart, bits);
 }
 
-enum riscv_stop riscv__interpret(struct xbar_riscv_hart *hart, uint64_t budget)
+/* @to_jump: no further than behind the first instruction that has anything
+ * but the next one follow. */
+static inline __attribute__((always_inline)) enum riscv_stop
+interpret(struct xbar_riscv_hart *hart, uint64_t budget, bool to_jump)
 {
     struct window window = { .size = 0 };
     /* Copies of hart->pc and stats.instructions, so that the next round need
@@ -182,9 +185,23 @@ enum riscv_stop riscv__interpret(struct xbar_riscv_hart *hart, uint64_t budget)
         if (result == EXEC_WFI) {
             return RISCV_STOP_WFI;
         }
+        if (to_jump) {
+            break;
+        }
         if (result != EXEC_JUMP) {
             window.size = 0;
         }
     }
     return RISCV_STOP_BUDGET;
+}
+
+enum riscv_stop riscv__interpret(struct xbar_riscv_hart *hart, uint64_t budget)
+{
+    return interpret(hart, budget, false);
+}
+
+enum riscv_stop riscv__interpret_to_jump(struct xbar_riscv_hart *hart,
+                                         uint64_t budget)
+{
+    return interpret(hart, budget, true);
 }

@@ -2,7 +2,7 @@
 /*
  * The JIT engine: running blocks, and keeping them true.
  *
- *      +--> riscv__block(pc) --none--> interpret one instruction --+
+ *      +--> riscv__block(pc) --none--> interpret to the next jump -+
  *      |          |                                               |
  *      |    jit_host__enter: blocks, chained, until one leaves     |
  *      |          |                                               |
@@ -248,6 +248,15 @@ static const uint8_t *remembered_code(struct xbar_riscv_hart *hart,
     return NULL;
 }
 
+/* The block at hart->pc; if there is none, run_once() need not ask again. */
+static struct jit_block *block_at_pc(struct xbar_riscv_hart *hart)
+{
+    struct jit_block *block = riscv__block(hart);
+
+    hart->jit->is_cold = block == NULL;
+    return block;
+}
+
 /* Translated code was left, or may be about to be: what its flags are worth. */
 static void take_fp_flags(struct xbar_riscv_hart *hart)
 {
@@ -280,7 +289,7 @@ static const uint8_t *code_at_pc(struct xbar_riscv_hart *hart)
     const struct jit_block *block;
 
     if (code == NULL) {
-        block = riscv__block(hart);
+        block = block_at_pc(hart);
         if (block == NULL) {
             return leave_code(hart);
         }
@@ -296,6 +305,16 @@ static const uint8_t *code_at_pc(struct xbar_riscv_hart *hart)
 static bool has_attention(const struct xbar_riscv_hart *hart)
 {
     return atomic_load_explicit(&hart->attention, memory_order_relaxed) != 0;
+}
+
+/* What is executed from here on is what memory holds, if a fence.i was among
+ * what came after @fences of them. */
+static inline void synchronize_since(struct xbar_riscv_hart *hart,
+                                     uint64_t fences)
+{
+    if (hart->stats.fence_i != fences) {
+        riscv__code_synchronize(hart);
+    }
 }
 
 /*
@@ -327,9 +346,7 @@ static const uint8_t *help_resume(void *vcpu, uint32_t bits, uint64_t pc,
         hart->jit_state.budget--;
         settle(hart, 0);
     }
-    if (hart->stats.fence_i != fences) {
-        riscv__code_synchronize(hart);
-    }
+    synchronize_since(hart, fences);
     if (has_attention(hart) || !may_resume(hart)) {
         return leave_code(hart);
     }
@@ -338,18 +355,35 @@ static const uint8_t *help_resume(void *vcpu, uint32_t bits, uint64_t pc,
 
 /* ---- Leaving ----------------------------------------------------------- */
 
-/* One instruction (or what is left of the slice) in the interpreter. */
-static enum riscv_stop step(struct xbar_riscv_hart *hart, uint64_t count)
+/* @count instructions in the interpreter, which is @interpret. */
+static inline enum riscv_stop
+step_by(struct xbar_riscv_hart *hart, uint64_t count,
+        enum riscv_stop (*interpret)(struct xbar_riscv_hart *, uint64_t))
 {
     uint64_t before = hart->stats.instructions;
     uint64_t fences = hart->stats.fence_i;
-    enum riscv_stop stop = riscv__interpret(hart, count);
+    enum riscv_stop stop = interpret(hart, count);
 
     hart->jit_state.budget -= (int64_t)(hart->stats.instructions - before);
-    if (hart->stats.fence_i != fences) {
-        riscv__code_synchronize(hart);
-    }
+    synchronize_since(hart, fences);
     return stop;
+}
+
+/* One instruction, or what is left of the slice. */
+static enum riscv_stop step(struct xbar_riscv_hart *hart, uint64_t count)
+{
+    return step_by(hart, count, riscv__interpret);
+}
+
+/* What has no block. In lockstep that is one instruction: there may be a block
+ * behind it, and that is to be compared. */
+static enum riscv_stop step_to_jump(struct xbar_riscv_hart *hart)
+{
+    if (hart->lockstep != NULL) {
+        return step(hart, 1);
+    }
+    return step_by(hart, (uint64_t)hart->jit_state.budget,
+                   riscv__interpret_to_jump);
 }
 
 /* What the block did is over, and nothing else was done yet. */
@@ -394,7 +428,7 @@ static void follow_link(struct xbar_riscv_hart *hart, uint32_t data)
     settle(hart, 0);
     hart->pc = link->target_pc;
     compare_whole(hart);
-    to = riscv__block(hart);
+    to = block_at_pc(hart);
     if (to == NULL || !may_chain(hart) ||
         dropped != jit_cache__dropped(cache) || to->key.page2 != JIT_NO_PAGE ||
         to->key.mode != from->key.mode || link->to != NULL) {
@@ -422,7 +456,7 @@ static enum riscv_stop leave(struct xbar_riscv_hart *hart, struct jit_exit exit)
         hart->pc = hart->jit_state.pc;
         hart->jit->stats.jump_misses++;
         compare_whole(hart);
-        block = riscv__block(hart);
+        block = block_at_pc(hart);
         if (block != NULL) {
             remember_jump(hart, block);
         }
@@ -472,16 +506,18 @@ static struct jit_exit enter(struct xbar_riscv_hart *hart,
 
 static enum riscv_stop run_once(struct xbar_riscv_hart *hart)
 {
-    struct jit_block *block;
+    struct jit_block *block = NULL;
     struct jit_exit exit;
 
     if (unlikely(hart->config.stress & XBAR_RISCV_STRESS_EVICT)) {
         jit_cache__check_all(hart->jit->cache, NULL, NULL);
     }
-    block = riscv__block(hart);
-
+    if (!hart->jit->is_cold) {
+        block = riscv__block(hart);
+    }
+    hart->jit->is_cold = false;
     if (block == NULL) {
-        return step(hart, 1);
+        return step_to_jump(hart);
     }
     begin_mode(hart, block->key.mode);
     hart->jit->running = block;
@@ -587,6 +623,7 @@ void riscv__jit_choose_helpers(struct xbar_riscv_hart *hart)
         .execute = help_execute,
         .resume = help_resume,
     };
+    riscv__heat_choose(hart);
 }
 
 void riscv__jit_free(struct xbar_riscv_hart *hart)
@@ -596,25 +633,4 @@ void riscv__jit_free(struct xbar_riscv_hart *hart)
         free_parts(hart->jit, engine_of(hart));
         hart->jit = NULL;
     }
-}
-
-void riscv__jit_get_stats(const struct xbar_riscv_hart *hart,
-                          struct xbar_riscv_jit_stats *stats)
-{
-    struct jit_cache_stats cache;
-
-    if (hart->jit == NULL) {
-        *stats = (struct xbar_riscv_jit_stats){ 0 };
-        return;
-    }
-    jit_cache__get_stats(hart->jit->cache, &cache);
-    *stats = hart->jit->stats;
-    stats->blocks = cache.translated;
-    stats->blocks_live = cache.live;
-    stats->guest_insns = cache.guest_insns;
-    stats->links = cache.links;
-    stats->invalidated = cache.invalidated;
-    stats->evicted = cache.evicted;
-    stats->code_bytes = cache.code.bytes_live;
-    stats->code_bytes_ever = cache.code.bytes_committed;
 }

@@ -10,6 +10,8 @@
 #include "jit/riscv/decode.h"
 #include "jit/riscv/hart_internal.h"
 
+#define RISCV_HEAT_BITS 14
+
 struct riscv_jit {
     struct jit_cache *cache;
     struct jit_stubs *stubs;
@@ -24,6 +26,11 @@ struct riscv_jit {
     uint32_t fp_contexts; /* where FP is live: the contexts of a mode */
     bool asks_inexact;    /* jit_host__fp_asks_inexact() */
     unsigned fault_cause; /* of the access that failed; 0: was raised */
+    bool is_cold; /* there is no block for hart->pc: that was just asked */
+
+    /* See heat.c. */
+    uint8_t translate_after;
+    uint8_t heat[1 << RISCV_HEAT_BITS];
 
     /* What the last fence.i knew; see jit_code.c. */
     uint64_t ram_writes_seen;
@@ -72,10 +79,21 @@ extern const struct jit_guest riscv__jit_guest;
 uint32_t riscv__jit_mode(const struct xbar_riscv_hart *hart);
 
 /*
- * The block at hart->pc, found or made. NULL: the instruction there is not
- * for emitted code, or cannot be fetched, or memory is short: interpret it.
+ * The block at hart->pc, found or made. NULL: the code there was not met often
+ * enough, is not for emitted code, or cannot be fetched, or memory is short:
+ * interpret it.
  */
 struct jit_block *riscv__block(struct xbar_riscv_hart *hart);
+
+/* ---- heat.c ------------------------------------------------------------ */
+
+/* As the configuration says, and lockstep. */
+void riscv__heat_choose(struct xbar_riscv_hart *hart);
+
+/* The code at @home, which has no block for @mode, is to run. True: often
+ * enough by now, make one. */
+bool riscv__heat_meet(struct xbar_riscv_hart *hart, uint64_t home,
+                      uint32_t mode);
 
 /* ---- jit_code.c -------------------------------------------------------- */
 

@@ -526,6 +526,9 @@ struct jit_block *riscv__block(struct xbar_riscv_hart *hart)
     if (block != NULL) {
         return block;
     }
+    if (!riscv__heat_meet(hart, source.home[0], source.key.mode)) {
+        return NULL;
+    }
     riscv__copy_source(&source, 4);
     if (starts_with_fp(hart, &source)) {
         hart->jit->fp_contexts = source.key.mode;

@@ -141,6 +141,8 @@ struct insn_machine *insn_machine_new(const struct insn_machine_config *config)
         .stress = config->stress,
         .code_limit = config->code_limit,
         .insns_per_tick = config->insns_per_tick,
+        .translate_after =
+            config->translate_after ? config->translate_after : 1,
     };
 
     require(machine != NULL);

@@ -16,6 +16,7 @@ struct insn_machine_config {
     enum xbar_riscv_engine engine;
     unsigned stress; /* enum xbar_riscv_stress */
     size_t code_limit;
+    unsigned translate_after; /* 0: 1, at once */
     /* Not 0: the deterministic clock, and timer interrupts in U-mode. */
     uint32_t insns_per_tick;
     /* What qemu-riscv64 cannot do: the FPU off, initial or clean; cache-block

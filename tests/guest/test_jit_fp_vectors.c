@@ -65,7 +65,9 @@ static unsigned stress; /* of the machine that is set up next */
 static int set_up(void **state)
 {
     struct machine *m = calloc(1, sizeof(*m));
-    struct xbar_riscv_config config = { .reset_pc = RAM, .stress = stress };
+    struct xbar_riscv_config config = { .reset_pc = RAM,
+                                        .translate_after = 1,
+                                        .stress = stress };
 
     m->engine = xbar_engine_new(NULL);
     assert_non_null(m->engine);

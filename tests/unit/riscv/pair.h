@@ -45,7 +45,8 @@ static inline struct xbar_riscv_hart *new_hart(struct pair *pair,
 {
     const struct xbar_riscv_config config = { .as = &pair->rig.as,
                                               .hartid = 1,
-                                              .reset_pc = RIG_RAM };
+                                              .reset_pc = RIG_RAM,
+                                              .translate_after = 1 };
     struct xbar_riscv_hart *hart = xbar_riscv_new(&config);
 
     assert_non_null(hart);

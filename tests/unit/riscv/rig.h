@@ -96,6 +96,8 @@ static inline void rig_open_in(struct rig *rig,
     xbar_engine_leave(rig->engine);
     rig->mem = memory_region_get_ram_ptr(&rig->ram);
 
+    /* Unless it is about that: translate at once. */
+    full.translate_after = full.translate_after ? full.translate_after : 1;
     full.as = &rig->as;
     full.reset_pc = RIG_RAM;
     rig->hart = xbar_riscv_new(&full);

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The JIT engine around its blocks: code that changes, pages that are mapped
- * elsewhere, code in odd places, small limits, leaving in time.
+ * The JIT engine around its blocks: code that changes or is mapped elsewhere
+ * or in odd places, small limits, leaving in time.
  *
- * Each case runs in every configuration of `variants`: plain, and with what
- * makes rare paths common.
+ * Each case runs as `variants` say: plain, and with rare paths made common.
  */
 #include "jit/riscv/jit.h"
 
@@ -27,6 +26,7 @@ static const struct xbar_riscv_config variants[] = {
     { .code_limit = 4096, .stress = XBAR_RISCV_STRESS_SPAN },
     { .code_limit = 4096, .stress = XBAR_RISCV_STRESS_TLB },
     { .insns_per_tick = 10 },
+    { .translate_after = 2 },
 };
 #define VARIANTS (sizeof(variants) / sizeof(variants[0]))
 

@@ -26,6 +26,7 @@ static const struct xbar_riscv_config variants[] = {
     { .stress = XBAR_RISCV_STRESS_CHAIN },
     { .stress = XBAR_RISCV_STRESS_SPAN },
     { .stress = XBAR_RISCV_STRESS_EVICT },
+    { .translate_after = 2 },
 };
 #define VARIANTS (sizeof(variants) / sizeof(variants[0]))
 
