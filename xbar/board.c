@@ -138,6 +138,22 @@ static int make_devices(struct board *board)
     return ret;
 }
 
+static int make_virtio(struct board *board, Error **errp)
+{
+    struct virtio_slots_config config = {
+        .devices = board->config.virtio,
+        .engine = board->engine,
+        .as = &board->memory,
+        .deterministic = board->config.execution.deterministic,
+    };
+
+    for (unsigned i = 0; i < VIRTIO_SLOTS; i++) {
+        config.irq[i] = plic_input(&board->plic, VIRTIO_IRQ + i);
+    }
+    board->virtio = virtio_slots_new(&config, errp);
+    return board->virtio ? 0 : -EINVAL;
+}
+
 /* One transaction, so that a shortage leaves nothing half placed. */
 static int place_regions(struct board *board)
 {
@@ -159,6 +175,11 @@ static int place_regions(struct board *board)
     for (unsigned i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
         ret |= memory_region_add_subregion(&board->system, places[i].base,
                                            places[i].region);
+    }
+    for (unsigned i = 0; i < VIRTIO_SLOTS; i++) {
+        ret |= memory_region_add_subregion(
+            &board->system, VIRTIO_BASE + i * VIRTIO_STRIDE,
+            virtio_slots_region(board->virtio, i));
     }
     ret |= memory_region_transaction_commit();
     return ret ? -ENOMEM : 0;
@@ -220,6 +241,9 @@ static int make_board(struct board *board, Error **errp)
         ret = make_devices(board);
     }
     if (ret == 0) {
+        ret = make_virtio(board, errp);
+    }
+    if (ret == 0) {
         ret = place_regions(board);
     }
     if (ret == 0) {
@@ -272,6 +296,7 @@ void board_free(struct board *board)
         xbar_riscv_free(board->hart);
     }
     (void)xbar_address_space_destroy(&board->memory, NULL, NULL);
+    virtio_slots_free(board->virtio);
     for (unsigned i = 0; i < sizeof(regions) / sizeof(regions[0]); i++) {
         (void)xbar_region_destroy(regions[i], NULL, NULL);
     }
@@ -294,6 +319,7 @@ void board_set_boot(struct board *board, hwaddr entry, hwaddr dtb)
 
 void board_reset(struct board *board)
 {
+    virtio_slots_reset(board->virtio);
     xbar_engine_lock(board->engine);
     xbar_riscv_reset(board->hart);
     aclint_reset(&board->aclint);

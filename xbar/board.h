@@ -4,12 +4,14 @@
  *
  *          +------+   lines   +------+  M, S external
  *   uart --|      |---------->| PLIC |----------------+
- *   rtc ---+------+           +------+                v
+ *   rtc ---|      |           |      |                |
+ *   virtio +------+           +------+                v
  *   aclint ------- software interrupt, timer ------> hart
  *   finisher ----- host: end or reset the run
  *
  * All device state is guarded by the engine's machine lock. The hart's thread
- * holds it inside device callbacks; any other thread takes it itself.
+ * holds it inside device callbacks; any other thread takes it itself. Virtio
+ * devices have locks of their own, which come before it.
  */
 #ifndef XBAR_BOARD_H
 #define XBAR_BOARD_H
@@ -21,6 +23,7 @@
 #include "goldfish_rtc.h"
 #include "plic.h"
 #include "uart16550.h"
+#include "virtio/slots.h"
 
 /* Instructions per 10 MHz tick with --deterministic: a 100 MHz hart. */
 #define DETERMINISTIC_INSNS_PER_TICK 10
@@ -37,6 +40,7 @@ struct board_config {
     struct execution execution;
     struct uart16550_host uart;
     struct finisher_host finisher;
+    const struct virtio_config *virtio; /* NULL: eight empty slots */
     /* An alarm was set: have goldfish_rtc_poll() called soon. */
     void (*rtc_alarm_moved)(void *opaque);
     void *rtc_opaque;
@@ -60,6 +64,7 @@ struct board {
     struct uart16550 uart;
     struct goldfish_rtc rtc;
     struct finisher finisher;
+    struct virtio_slots *virtio;
     struct board_config config;
 };
 
@@ -81,7 +86,8 @@ void board_free(struct board *board);
  */
 void board_set_boot(struct board *board, hwaddr entry, hwaddr dtb);
 
-/* board_reset() - as at power-on, but for RAM; while the hart does not run */
+/* board_reset() - as at power-on, but for RAM; while the hart does not run, and
+ * without the machine lock */
 void board_reset(struct board *board);
 
 #endif

@@ -8,7 +8,7 @@
  *            rtc@101000 ----+                 |
  *            clint@2000000 -|-----------------+
  *            plic@c000000 <-+-----------------+
- *            serial@10000000 (irq to the plic)
+ *            serial@10000000, virtio_mmio@1000?000 (irq to the plic)
  *
  * Errors stick: libfdt refuses to go on after a failed step, so a step's
  * result is or-ed into one, and the end looks at that. A buffer that was too
@@ -25,6 +25,7 @@
 #include "file.h"
 #include "memmap.h"
 #include "plic.h"
+#include "virtio/config.h"
 
 #define TREE_FIRST_SIZE 4096
 #define TREE_MAX_SIZE   (64 * 1024 * 1024)
@@ -266,6 +267,23 @@ static void put_serial(struct tree *tree)
     end_node(tree);
 }
 
+/* All slots, from the one down that the first device gets; empty ones say so
+ * themselves. */
+static void put_virtio(struct tree *tree)
+{
+    for (int i = VIRTIO_SLOTS - 1; i >= 0; i--) {
+        uint64_t base = VIRTIO_BASE + (unsigned)i * VIRTIO_STRIDE;
+        char name[32];
+
+        snprintf(name, sizeof(name), "virtio_mmio@%" PRIx64, base);
+        begin_node(tree, name);
+        put_text(tree, "compatible", "virtio,mmio");
+        put_reg(tree, base, VIRTIO_STRIDE);
+        put_interrupt(tree, VIRTIO_IRQ + (unsigned)i);
+        end_node(tree);
+    }
+}
+
 static void put_soc(struct tree *tree)
 {
     begin_node(tree, "soc");
@@ -277,6 +295,7 @@ static void put_soc(struct tree *tree)
     put_aclint(tree);
     put_plic(tree);
     put_serial(tree);
+    put_virtio(tree);
     end_node(tree);
 }
 

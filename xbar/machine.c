@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "console.h"
@@ -222,16 +223,25 @@ int machine_run(struct machine *machine, struct machine_result *result,
     };
     double start;
     double cpu_start;
+    int ret;
 
     machine->console = console_start(&host, machine->is_muted, errp);
     if (!machine->console) {
         return -EIO;
+    }
+    ret = virtio_slots_start(machine->board->virtio);
+    if (ret) {
+        error_setg(errp, "the I/O thread cannot be started: %s",
+                   strerror(-ret));
+        console_stop(machine->console);
+        return ret;
     }
     start = now_seconds(CLOCK_MONOTONIC);
     cpu_start = now_seconds(CLOCK_THREAD_CPUTIME_ID);
     result->status = run_to_end(machine);
     result->seconds = now_seconds(CLOCK_MONOTONIC) - start;
     result->cpu_seconds = now_seconds(CLOCK_THREAD_CPUTIME_ID) - cpu_start;
+    virtio_slots_stop(machine->board->virtio);
     console_stop(machine->console);
     machine->console = NULL;
     report_mismatch(machine);
@@ -252,6 +262,7 @@ struct machine *machine_new(const struct guest *guest,
         .execution = config->execution,
         .uart = { transmit_byte, note_uart_room, machine },
         .finisher = { finish_run, ask_reset, machine },
+        .virtio = config->virtio,
         .rtc_alarm_moved = note_alarm,
         .rtc_opaque = machine,
         .observe_device = config->observe_device,

@@ -23,6 +23,7 @@ struct machine;
 
 struct machine_config {
     struct execution execution;
+    const struct virtio_config *virtio;
     bool is_muted; /* no console: what the guest prints is dropped */
     void (*observe_device)(void *opaque, const struct xbar_access *access);
     xbar_tlb_observe_fn *observe_memory;

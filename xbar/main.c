@@ -42,6 +42,7 @@ static int run_guest(const struct guest *guest, const struct options *options,
 {
     const struct machine_config config = {
         .execution = options->execution,
+        .virtio = &options->virtio,
     };
     struct machine *machine = machine_new(guest, &config, errp);
     struct machine_result result;

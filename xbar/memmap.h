@@ -9,6 +9,7 @@
  *   0x0200_0000  ACLINT         64 KiB
  *   0x0c00_0000  PLIC            6 MiB
  *   0x1000_0000  16550 UART    8 bytes   source 10
+ *   0x1000_1000  virtio-mmio  8 slots   sources 1 to 8; 4 KiB apart
  *   0x8000_0000  RAM, up to where --memory ends
  *
  * In RAM, as QEMU lays it out:
@@ -38,6 +39,8 @@
 #define UART_BASE     UINT64_C(0x10000000)
 #define UART_SIZE     UINT64_C(8)     /* what decodes */
 #define UART_DT_SIZE  UINT64_C(0x100) /* what the device tree reserves */
+#define VIRTIO_BASE   UINT64_C(0x10001000)
+#define VIRTIO_STRIDE UINT64_C(0x1000) /* what the device tree says, too */
 #define RAM_BASE      UINT64_C(0x80000000)
 
 /* A guest-physical address has 56 bits in Sv39. */
@@ -48,8 +51,9 @@
 #define DTB_ALIGN     (2 * MIB)
 #define DTB_BELOW     (3 * GIB)
 
-#define UART_IRQ 10
-#define RTC_IRQ  11
+#define VIRTIO_IRQ 1 /* of the first slot */
+#define UART_IRQ   10
+#define RTC_IRQ    11
 
 #define TIMEBASE_HZ UINT64_C(10000000)
 

@@ -166,6 +166,12 @@ static int take_option(struct options *options, int id, Error **errp)
         return parse_engine(options, optarg, errp);
     case OPT_CODE:
         return parse_code_limit(options, optarg, errp);
+    case OPT_DRIVE:
+        return virtio_config_drive(&options->virtio, optarg, errp);
+    case OPT_NETDEV:
+        return virtio_config_netdev(&options->virtio, optarg, errp);
+    case OPT_DEVICE:
+        return virtio_config_device(&options->virtio, optarg, errp);
     case OPT_OUTPUT:
         options->output = optarg;
         return 0;

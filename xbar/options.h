@@ -6,6 +6,7 @@
 #include <xbar/xbar.h>
 
 #include "board.h"
+#include "virtio/config.h"
 
 enum command {
     COMMAND_RUN,
@@ -27,6 +28,7 @@ struct options {
     const char *output; /* NULL: the default folder */
     uint64_t memory;    /* bytes */
     struct execution execution;
+    struct virtio_config virtio;
     unsigned mtree; /* enum xbar_mtree_flags */
     bool json;
     bool dot;

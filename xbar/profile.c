@@ -38,6 +38,7 @@ static int run_plain(const struct guest *guest, const struct options *options,
 {
     const struct machine_config config = {
         .execution = options->execution,
+        .virtio = &options->virtio,
     };
     struct machine *machine = machine_new(guest, &config, errp);
     struct machine_result result;
@@ -61,6 +62,7 @@ static int run_counted(const struct guest *guest, const struct options *options,
 {
     const struct machine_config config = {
         .execution = options->execution,
+        .virtio = &options->virtio,
         .is_muted = is_muted,
         .observe_device = counts_observe_device,
         .observe_memory = counts_observe_memory,

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+#include "virtio/slots.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "virtio/device.h"
+#include "virtio/rng.h"
+
+struct virtio_slots {
+    struct virtio_slots_config config;
+    struct io_loop *loop; /* NULL: there is none */
+    unsigned used;        /* slots with a device, the highest ones */
+    struct virtio_device *devices[VIRTIO_SLOTS];
+};
+
+/* ---- Devices ----------------------------------------------------------- */
+
+static void free_empty(struct virtio_device *device)
+{
+    virtio_device_destroy(device);
+    free(device);
+}
+
+static const struct virtio_class empty_class = {
+    .name = "virtio-mmio",
+    .free = free_empty,
+};
+
+static struct virtio_device *make_empty(const struct virtio_place *place)
+{
+    struct virtio_device *device = calloc(1, sizeof(*device));
+
+    if (device && virtio_device_init(device, &empty_class, place, 0)) {
+        free_empty(device);
+        device = NULL;
+    }
+    return device;
+}
+
+static struct virtio_place next_place(const struct virtio_slots *slots)
+{
+    return (struct virtio_place){
+        slots->config.engine,
+        slots->config.as,
+        slots->config.irq[VIRTIO_SLOTS - 1 - slots->used],
+        slots->loop,
+    };
+}
+
+/* @device may be NULL, with or without a reason in @cause. */
+static int plug(struct virtio_slots *slots, struct virtio_device *device,
+                Error **cause)
+{
+    if (!device) {
+        if (!*cause) {
+            error_setg(cause, "no memory for a virtio device");
+        }
+        return -ENOMEM;
+    }
+    slots->devices[VIRTIO_SLOTS - 1 - slots->used++] = device;
+    return 0;
+}
+
+static int plug_all(struct virtio_slots *slots, Error **cause)
+{
+    const struct virtio_config *wanted = slots->config.devices;
+    struct virtio_place place;
+    int ret = 0;
+
+    if (wanted &&
+        (wanted->num_drives || wanted->num_netdevs || wanted->has_console)) {
+        error_setg(cause, "--drive, --netdev and virtconsole: not supported "
+                          "yet");
+        return -ENOTSUP;
+    }
+    if (wanted && wanted->has_rng) {
+        place = next_place(slots);
+        ret = plug(slots, virtio_rng_new(&place), cause);
+    }
+    while (ret == 0 && slots->used < VIRTIO_SLOTS) {
+        place = next_place(slots);
+        ret = plug(slots, make_empty(&place), cause);
+    }
+    return ret;
+}
+
+static unsigned count_devices(const struct virtio_config *wanted)
+{
+    return wanted ? wanted->num_drives + wanted->num_netdevs + wanted->has_rng +
+                        wanted->has_console
+                  : 0;
+}
+
+/* ---- The whole --------------------------------------------------------- */
+
+static int make_slots(struct virtio_slots *slots, Error **cause)
+{
+    unsigned count = count_devices(slots->config.devices);
+
+    if (count > VIRTIO_SLOTS) {
+        error_setg(cause, "%u virtio devices are more than the board's %d",
+                   count, VIRTIO_SLOTS);
+        return -EINVAL;
+    }
+    if (count && !slots->config.deterministic) {
+        slots->loop = io_loop_new();
+        if (!slots->loop) {
+            return -ENOMEM;
+        }
+    }
+    return plug_all(slots, cause);
+}
+
+struct virtio_slots *virtio_slots_new(const struct virtio_slots_config *config,
+                                      Error **errp)
+{
+    struct virtio_slots *slots = calloc(1, sizeof(*slots));
+    Error *cause = NULL;
+    int ret = -ENOMEM;
+
+    if (slots) {
+        slots->config = *config;
+        ret = make_slots(slots, &cause);
+    }
+    if (ret == 0) {
+        return slots;
+    }
+    if (!cause) {
+        error_setg(&cause, "no memory for the virtio devices");
+    }
+    error_propagate(errp, cause);
+    virtio_slots_free(slots);
+    return NULL;
+}
+
+void virtio_slots_free(struct virtio_slots *slots)
+{
+    if (!slots) {
+        return;
+    }
+    for (unsigned i = 0; i < VIRTIO_SLOTS; i++) {
+        if (slots->devices[i]) {
+            slots->devices[i]->class->free(slots->devices[i]);
+        }
+    }
+    io_loop_free(slots->loop);
+    free(slots);
+}
+
+MemoryRegion *virtio_slots_region(struct virtio_slots *slots, unsigned n)
+{
+    return &slots->devices[n]->region;
+}
+
+void virtio_slots_reset(struct virtio_slots *slots)
+{
+    for (unsigned i = 0; i < VIRTIO_SLOTS; i++) {
+        virtio_device_reset(slots->devices[i]);
+    }
+}
+
+int virtio_slots_start(struct virtio_slots *slots)
+{
+    return slots->loop ? io_loop_start(slots->loop) : 0;
+}
+
+/* Draining needs the thread: it takes what completes. */
+void virtio_slots_stop(struct virtio_slots *slots)
+{
+    if (!slots->loop) {
+        return;
+    }
+    for (unsigned i = 0; i < VIRTIO_SLOTS; i++) {
+        virtio_device_drain(slots->devices[i]);
+    }
+    io_loop_stop(slots->loop);
+}
