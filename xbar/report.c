@@ -308,6 +308,7 @@ static void make_memory(const struct report *report, struct table *table)
     add_count(table, "bytes awaiting a grace period", stats->bytes_retired);
 }
 
+/* Those that nobody accessed would hide the others; report.json has them. */
 static void make_regions(const struct report *report, struct table *table)
 {
     static const char *const heads[] = { "region", "at",    "reads",
@@ -323,6 +324,9 @@ static void make_regions(const struct report *report, struct table *table)
         const struct region_count *row = &counts->regions[i];
         double share = ratio((double)(row->reads + row->writes), (double)total);
 
+        if (row->reads + row->writes == 0) {
+            continue;
+        }
         set_cell(table, 0, "%s", row->name);
         set_cell(table, 1, "0x%" PRIx64, row->first);
         set_count(table, 2, row->reads);

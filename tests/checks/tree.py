@@ -96,7 +96,8 @@ def plain_includes(path):
 def resolve(path, name):
     """Which file of ours `#include "name"` in @path means, or None."""
     beside = os.path.normpath(os.path.join(os.path.dirname(path), name))
-    for candidate in (beside, os.path.normpath(name)):
+    top = os.path.join(path.split("/")[0], name)  # xbar/'s, seen from below
+    for candidate in (beside, os.path.normpath(name), os.path.normpath(top)):
         if os.path.isfile(os.path.join(ROOT, candidate)):
             return candidate
     return None
