@@ -19,56 +19,16 @@
 #include "engine/deferred.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "engine/access.h"
+#include "engine/deferred_internal.h"
 #include "engine/engine_internal.h"
 #include "engine/event_notifier.h"
 #include "engine/guard.h"
 #include "engine/ops.h"
 #include "engine/plan.h"
 #include "engine/rcu.h"
-
-/* A screenful of register writes; the first that finds no room delivers. */
-#define QUEUE_LENGTH 128
-
-struct waiting {
-    hwaddr offset;
-    uint64_t value; /* in the device's order */
-    unsigned size;
-    MemTxAttrs attrs;
-};
-
-struct queue {
-    pthread_mutex_t lock;
-    unsigned first; /* under lock */
-    unsigned count; /* under lock; and read without it, relaxed */
-    struct waiting entries[QUEUE_LENGTH];
-};
-
-struct deferred {
-    struct xbar_access_plan plan;
-    const struct xbar_access_plan *direct; /* what it had before */
-    MemoryRegion *mr;
-    struct deferred *next; /* of the engine; in sections */
-    struct xbar_ioevent *events;
-    struct xbar_coalesced *ranges;
-    bool flushes;   /* atomic */
-    bool is_hidden; /* views may have `direct` still; writer lock */
-    struct engine_lock delivery;
-    struct queue queue;
-};
-
-static struct deferred *deferred_of(const MemoryRegion *mr)
-{
-    const struct xbar_access_plan *plan = region__plan(mr);
-
-    return plan && plan->is_deferred
-               ? xbar_container_of((struct xbar_access_plan *)plan,
-                                   struct deferred, plan)
-               : NULL;
-}
 
 /* ---- Making ------------------------------------------------------------ */
 
@@ -110,9 +70,9 @@ static void show_plan(void *opaque, uintptr_t old)
  * not forget that before it has happened. Should memory be short until then,
  * the device itself gets the writes, which is never wrong.
  */
-static struct deferred *make_deferred(MemoryRegion *mr)
+struct deferred *deferred__make(MemoryRegion *mr)
 {
-    struct deferred *d = deferred_of(mr);
+    struct deferred *d = deferred__of(mr);
 
     if (d != NULL && !d->is_hidden) {
         return d;
@@ -156,134 +116,7 @@ void deferred__settle(struct xbar_engine *engine)
     engine->has_hidden_plans = false;
 }
 
-static void
-add_queue(struct xbar_engine *engine, struct xbar_retire_queue *queue,
-          void (*release)(struct xbar_engine *, struct xbar_retired *))
-{
-    if (queue->release == NULL) {
-        queue->release = release;
-        xbar_retire_queue_add(engine, queue);
-    }
-}
-
 /* ---- Eventfds ---------------------------------------------------------- */
-
-static void release_event(struct xbar_engine *engine,
-                          struct xbar_retired *object)
-{
-    struct xbar_ioevent *event =
-        xbar_container_of(object, struct xbar_ioevent, retired);
-
-    close(event->fd);
-    xbar_free(engine, event, sizeof(*event));
-}
-
-/* By address, then the wildcard, then any data, then by data. */
-static int compare(const struct xbar_ioevent *a, const struct xbar_ioevent *b)
-{
-    if (a->addr != b->addr) {
-        return a->addr < b->addr ? -1 : 1;
-    }
-    if (a->size != b->size) {
-        return a->size < b->size ? -1 : 1;
-    }
-    if (a->match_data != b->match_data) {
-        return a->match_data < b->match_data ? -1 : 1;
-    }
-    if (a->match_data && a->data != b->data) {
-        return a->data < b->data ? -1 : 1;
-    }
-    return 0;
-}
-
-static bool is_equal(const struct xbar_ioevent *a, const struct xbar_ioevent *b)
-{
-    return compare(a, b) == 0 && a->notifier == b->notifier;
-}
-
-static struct xbar_ioevent **find_link(struct deferred *d,
-                                       const struct xbar_ioevent *event)
-{
-    struct xbar_ioevent **link = &d->events;
-
-    while (*link != NULL && !is_equal(*link, event)) {
-        link = &(*link)->next;
-    }
-    return link;
-}
-
-/* NULL, with @rc: memory is short, or what dup() says. */
-static struct xbar_ioevent *copy_event(struct xbar_engine *engine,
-                                       const struct xbar_ioevent *from, int *rc)
-{
-    struct xbar_ioevent *event = xbar_alloc(engine, sizeof(*event));
-
-    *rc = -ENOMEM;
-    if (event == NULL) {
-        return NULL;
-    }
-    *event = *from;
-    event->fd =
-        fcntl(event_notifier_get_wfd(from->notifier), F_DUPFD_CLOEXEC, 0);
-    if (event->fd < 0) {
-        *rc = -errno;
-        xbar_free(engine, event, sizeof(*event));
-        return NULL;
-    }
-    return event;
-}
-
-int xbar_ioevent_add(MemoryRegion *mr, const struct xbar_ioevent *event)
-{
-    struct xbar_ioevent **link;
-    struct xbar_ioevent *copy;
-    struct deferred *d;
-    int rc;
-
-    d = deferred_of(mr);
-    if (d != NULL && *find_link(d, event) != NULL) {
-        return -EEXIST;
-    }
-    copy = copy_event(mr->engine, event, &rc);
-    if (copy == NULL) {
-        return rc;
-    }
-    d = make_deferred(mr);
-    if (d == NULL) {
-        release_event(mr->engine, &copy->retired);
-        return -ENOMEM;
-    }
-    add_queue(mr->engine, &mr->engine->ioevents, release_event);
-    link = &d->events;
-    while (*link != NULL && compare(*link, copy) <= 0) {
-        link = &(*link)->next;
-    }
-    copy->next = *link;
-    __atomic_store_n(link, copy, __ATOMIC_RELEASE);
-    return 0;
-}
-
-const struct xbar_ioevent *xbar_ioevent_remove(MemoryRegion *mr,
-                                               const struct xbar_ioevent *event)
-{
-    struct deferred *d = deferred_of(mr);
-    struct xbar_ioevent **link = d != NULL ? find_link(d, event) : NULL;
-    struct xbar_ioevent *old = link != NULL ? *link : NULL;
-
-    if (old != NULL) {
-        __atomic_store_n(link, old->next, __ATOMIC_RELEASE);
-        xbar_retire(mr->engine, &mr->engine->ioevents, &old->retired,
-                    sizeof(*old));
-    }
-    return old;
-}
-
-const struct xbar_ioevent *xbar_ioevent_first(const MemoryRegion *mr)
-{
-    const struct deferred *d = deferred_of(mr);
-
-    return d != NULL ? __atomic_load_n(&d->events, __ATOMIC_ACQUIRE) : NULL;
-}
 
 static bool is_for(const struct xbar_ioevent *event, const struct access *a,
                    uint64_t value)
@@ -329,7 +162,7 @@ static bool signal_write(const struct deferred *d, const struct access *a,
 
 bool deferred__signal(const struct access *part, uint64_t value)
 {
-    const struct deferred *d = deferred_of(part->mr);
+    const struct deferred *d = deferred__of(part->mr);
     const struct xbar_ioevent *event =
         d != NULL ? find_event(d, part, value) : NULL;
 
@@ -337,75 +170,6 @@ bool deferred__signal(const struct access *part, uint64_t value)
         signal_event(event);
     }
     return event != NULL;
-}
-
-/* ---- Coalesced ranges -------------------------------------------------- */
-
-static void release_range(struct xbar_engine *engine,
-                          struct xbar_retired *object)
-{
-    struct xbar_coalesced *range =
-        xbar_container_of(object, struct xbar_coalesced, retired);
-
-    xbar_free(engine, range, sizeof(*range));
-}
-
-int xbar_coalesced_add(MemoryRegion *mr, hwaddr first, hwaddr last)
-{
-    struct xbar_coalesced *range = xbar_alloc(mr->engine, sizeof(*range));
-    struct deferred *d;
-
-    if (range == NULL) {
-        return -ENOMEM;
-    }
-    d = make_deferred(mr);
-    if (d == NULL) {
-        xbar_free(mr->engine, range, sizeof(*range));
-        return -ENOMEM;
-    }
-    add_queue(mr->engine, &mr->engine->coalesced, release_range);
-    range->first = first;
-    range->last = last;
-    range->next = d->ranges;
-    __atomic_store_n(&d->ranges, range, __ATOMIC_RELEASE);
-    return 0;
-}
-
-const struct xbar_coalesced *xbar_coalesced_first(const MemoryRegion *mr)
-{
-    const struct deferred *d = deferred_of(mr);
-
-    return d != NULL ? __atomic_load_n(&d->ranges, __ATOMIC_ACQUIRE) : NULL;
-}
-
-const struct xbar_coalesced *xbar_coalesced_take(MemoryRegion *mr)
-{
-    struct deferred *d = deferred_of(mr);
-    struct xbar_coalesced *list = d != NULL ? d->ranges : NULL;
-
-    if (list != NULL) {
-        __atomic_store_n(&d->ranges, NULL, __ATOMIC_RELEASE);
-    }
-    for (struct xbar_coalesced *r = list; r != NULL; r = r->next) {
-        xbar_retire(mr->engine, &mr->engine->coalesced, &r->retired,
-                    sizeof(*r));
-    }
-    return list;
-}
-
-int xbar_coalesced_set_flush(MemoryRegion *mr, bool flush)
-{
-    struct deferred *d = deferred_of(mr);
-
-    if (d == NULL && !flush) {
-        return 0;
-    }
-    d = make_deferred(mr);
-    if (d == NULL) {
-        return -ENOMEM;
-    }
-    __atomic_store_n(&d->flushes, flush, __ATOMIC_RELAXED);
-    return 0;
 }
 
 /* ---- The queue --------------------------------------------------------- */
@@ -538,7 +302,7 @@ static void deliver_others(const struct deferred *d)
 
 void deferred__before(const struct access *a)
 {
-    struct deferred *d = deferred_of(a->mr);
+    struct deferred *d = deferred__of(a->mr);
 
     if (d != NULL) {
         deliver_others(d);
@@ -549,7 +313,7 @@ void deferred__before(const struct access *a)
 bool deferred__access(const struct access *a, const uint64_t *value)
 {
     const struct xbar_engine_config *config = &a->mr->engine->config;
-    struct deferred *d = deferred_of(a->mr);
+    struct deferred *d = deferred__of(a->mr);
     bool was_empty;
 
     if (d == NULL || (a->is_write && signal_write(d, a, *value))) {
@@ -583,7 +347,7 @@ void deferred__unlink(MemoryRegion *mr)
 
 void deferred__relink(MemoryRegion *mr)
 {
-    struct deferred *d = deferred_of(mr);
+    struct deferred *d = deferred__of(mr);
 
     if (d != NULL) {
         d->next = mr->engine->deferred;
@@ -595,24 +359,13 @@ void deferred__relink(MemoryRegion *mr)
 void deferred__finish(MemoryRegion *mr)
 {
     struct xbar_engine *engine = mr->engine;
-    struct deferred *d = deferred_of(mr);
+    struct deferred *d = deferred__of(mr);
 
     if (d == NULL) {
         return;
     }
     mr->plan = d->direct;
-    while (d->events != NULL) {
-        struct xbar_ioevent *event = d->events;
-
-        d->events = event->next;
-        release_event(engine, &event->retired);
-    }
-    while (d->ranges != NULL) {
-        struct xbar_coalesced *range = d->ranges;
-
-        d->ranges = range->next;
-        release_range(engine, &range->retired);
-    }
+    deferred__free_lists(d);
     pthread_mutex_destroy(&d->queue.lock);
     xbar_free(engine, d, sizeof(*d));
 }

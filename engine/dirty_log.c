@@ -21,6 +21,7 @@
 #include "engine/ram.h"
 #include "engine/ram_writes.h"
 #include "engine/rcu.h"
+#include "engine/where.h"
 
 #define WORD_BITS 64
 #define PAGE_SIZE ((uint64_t)1 << XBAR_DIRTY_PAGE_BITS)
@@ -455,6 +456,19 @@ bool xbar_dirty_news_begin(struct xbar_engine *engine)
         any |= take_news(area);
     }
     return any;
+}
+
+int xbar_dirty_news_where(struct xbar_engine *engine)
+{
+    int rc = 0;
+
+    for (struct dirty_area *area = engine->dirty_logs.areas; area && !rc;
+         area = area->next) {
+        if (area->news.new_mask != area->news.old_mask) {
+            rc = xbar_where_add((MemoryRegion *)area->mr, 0, UINT64_MAX);
+        }
+    }
+    return rc;
 }
 
 void xbar_dirty_news_end(struct xbar_engine *engine)

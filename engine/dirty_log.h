@@ -85,6 +85,8 @@ struct xbar_dirty_news xbar_dirty_news_of_all(const struct xbar_engine *engine);
 /* A pass over what changed since the last one. begin: false, there is none. */
 bool xbar_dirty_news_begin(struct xbar_engine *engine);
 void xbar_dirty_news_end(struct xbar_engine *engine);
+/* xbar_where_add() for each region that the pass is about. */
+int xbar_dirty_news_where(struct xbar_engine *engine) XBAR_MUST_CHECK;
 
 /* Is there any log in @engine? One load. */
 bool xbar_dirty_is_on(const struct xbar_engine *engine);

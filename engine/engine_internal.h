@@ -89,6 +89,7 @@ enum discard_hold {
 };
 
 struct RAMBlockNotifier;
+struct xbar_deferred_item;
 struct ram_telling;   /* a walk over notifiers: ram_block.c */
 struct region_ending; /* a region on its way out: destroy.c */
 struct xbar_snapshot; /* of the tree: snapshot.c */
@@ -207,6 +208,9 @@ struct xbar_engine {
     bool has_hidden_plans; /* some view may show a region as it was before */
     struct xbar_retire_queue ioevents;
     struct xbar_retire_queue coalesced;
+    struct xbar_deferred_item *oldest_news; /* deferred_lists.c */
+    struct xbar_deferred_item *newest_news;
+    size_t news_count;
 
     struct xbar_engine_stats stats; /* relaxed atomics */
     uint64_t writer_bytes; /* more live ones; modulo 2^64. See alloc.c */

@@ -39,7 +39,7 @@ extern "C" {
  * that is made of accesses of this size. Where several match, the first one in
  * the order of size (0 first), any value before a certain one, and registration
  * gets it. Listeners are told by eventfd_add for each section that shows all of
- * its bytes.
+ * its bytes, when the outermost transaction has been told.
  *
  * Return: 0; -EEXIST if there is one that is equal in everything, @e included;
  * -EINVAL also for other sizes, or bytes beyond 2^64. Row M-66.
@@ -62,7 +62,8 @@ XBAR_API int memory_region_del_eventfd(MemoryRegion *mr, hwaddr addr,
  * memory_region_add_coalescing() - writes to a range may be queued
  * @offset, @size: bytes of @mr; the size is not 0
  *
- * Listeners are told (coalesced_io_add), as a hypervisor can save exits.
+ * Listeners are told (coalesced_io_add), as a hypervisor can save exits, as of
+ * eventfds; what is taken away may be told in other pieces than it came in.
  * The library itself queues writes only if the engine's configuration has
  * `coalesced`, as somebody has to see to it that they do not wait for ever;
  * else they are made at once, which is allowed, too. A queued write is MEMTX_OK.

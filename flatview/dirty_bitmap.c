@@ -11,6 +11,7 @@
 #include "engine/ram_writes.h"
 #include "engine/tree.h"
 #include "flatview/listener_internal.h"
+#include "flatview/places.h"
 
 struct DirtyBitmapSnapshot {
     struct xbar_engine *engine;
@@ -96,6 +97,7 @@ static void tell_space(struct xbar_flatview_space *space,
                        const struct news *news)
 {
     FlatView *view = flatview__current(space->as);
+    struct flatview_places places;
     const FlatRange *range;
     hwaddr first;
     hwaddr last;
@@ -103,8 +105,9 @@ static void tell_space(struct xbar_flatview_space *space,
     if (!any_wants(space, news)) {
         return;
     }
-    for (range = flatview_next_range(view, 0); range != NULL;
-         range = flatview__after(view, range)) {
+    flatview__places_region(&places, space, news->mr, news->first, news->last);
+    for (range = flatview__places_first(&places, view); range != NULL;
+         range = flatview__places_next(&places, view, range)) {
         if (cut_range(range, news, &first, &last)) {
             MemoryRegionSection section =
                 flatview__section(view, range, first, last);
@@ -152,7 +155,7 @@ int memory_region_set_log(MemoryRegion *mr, bool log, unsigned client)
     err = log ? xbar_dirty_log_start(mr, client)
               : xbar_dirty_log_stop(mr, client);
     if (err == 0) {
-        flatview__log_changed(engine);
+        flatview__tell_later(engine);
     }
     end_news(engine);
     return err;

@@ -95,7 +95,7 @@ int memory_global_dirty_log_start(unsigned int flags)
     reasons = xbar_dirty_reasons(engine);
     if (*reasons == 0) {
         err = xbar_dirty_log_all(engine, DIRTY_MEMORY_MIGRATION);
-        flatview__log_changed(engine);
+        flatview__tell_later(engine);
     }
     if (err == 0) {
         *reasons |= flags;
@@ -116,7 +116,7 @@ int memory_global_dirty_log_stop(unsigned int flags)
     reasons = xbar_dirty_reasons(engine);
     if (*reasons != 0 && (*reasons & ~flags) == 0) {
         xbar_dirty_log_all_stop(engine);
-        flatview__log_changed(engine);
+        flatview__tell_later(engine);
     }
     *reasons &= ~flags;
     end(engine);

@@ -21,6 +21,7 @@
 #include "engine/dirty_log.h"
 #include "flatview/dirty_bitmap.h"
 #include "flatview/listener_internal.h"
+#include "flatview/places.h"
 
 /* ---- Sections that come and go ----------------------------------------- */
 
@@ -171,18 +172,34 @@ static void tell_range(struct xbar_flatview_space *space, FlatView *view,
     flatview__walk_end(&walk);
 }
 
+static bool any_wants(const struct xbar_flatview_space *space)
+{
+    const MemoryListener *l = space->first_listener;
+
+    while (l != NULL && l->log_start == NULL && l->log_stop == NULL) {
+        l = l->link_next;
+    }
+    return l != NULL;
+}
+
 static void tell_space(struct xbar_flatview_space *space)
 {
     FlatView *view = flatview__current(space->as);
-    const FlatRange *range = flatview_next_range(view, 0);
+    struct flatview_places places;
+    const FlatRange *range;
 
+    if (!any_wants(space)) {
+        return;
+    }
+    flatview__places_logged(&places, space);
+    range = flatview__places_first(&places, view);
     while (range != NULL && space->first_listener != NULL) {
         tell_range(space, view, range);
-        range = flatview__after(view, range);
+        range = flatview__places_next(&places, view, range);
     }
 }
 
-static void tell_pass(struct xbar_engine *engine)
+static void tell_log_news(struct xbar_engine *engine)
 {
     struct xbar_flatview_space *space = NULL;
 
@@ -199,7 +216,13 @@ static void tell_pass(struct xbar_engine *engine)
     xbar_dirty_news_end(engine);
 }
 
-void flatview__log_changed(struct xbar_engine *engine)
+static void tell_news(struct xbar_engine *engine)
 {
-    xbar_tell_later(engine, tell_pass);
+    tell_log_news(engine);
+    flatview__tell_deferred_news(engine);
+}
+
+void flatview__tell_later(struct xbar_engine *engine)
+{
+    xbar_tell_later(engine, tell_news);
 }

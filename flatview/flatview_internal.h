@@ -111,6 +111,7 @@ struct xbar_flatview_space {
     MemoryListener *first_listener; /* by priority, ascending */
     MemoryListener *last_listener;
     struct flatview_telling *telling; /* calls of listeners, the innermost */
+    const struct flatview_news *news; /* being told: deferred_writes.c */
     struct MemoryRegionCache *caches; /* under the writer lock */
     struct flatview_maps maps;
     void (*done)(AddressSpace *as, void *opaque);

@@ -84,36 +84,36 @@ static void tell_del(MemoryListener *l, MemoryRegionSection *section)
 }
 
 void flatview__tell_coming(const struct flatview_telling *telling,
-                           MemoryRegionSection *section)
+                           struct flatview_part *part)
 {
     MemoryListener *l = telling->who;
 
-    listener__begin_half(l, section, false);
-    tell_add(l, section);
+    listener__begin_half(l, part, true);
+    tell_add(l, &part->section);
     if (telling->who != NULL) {
-        listener__begin_half(l, section, true);
-        flatview__tell_log(l, section, true);
+        l->half_part = HALF_LOG;
+        flatview__tell_log(l, &part->section, true);
+    }
+    if (telling->who != NULL) {
+        flatview__tell_deferred(telling, part, true, 0);
     }
     listener__end_half(telling);
-    if (telling->who != NULL) {
-        flatview__tell_deferred(telling, section, true);
-    }
 }
 
 void flatview__tell_going(const struct flatview_telling *telling,
-                          MemoryRegionSection *section)
+                          struct flatview_part *part)
 {
     MemoryListener *l = telling->who;
 
-    listener__begin_half(l, section, false);
-    flatview__tell_log(l, section, false);
+    listener__begin_half(l, part, false);
+    l->half_part = HALF_LOG;
+    flatview__tell_log(l, &part->section, false);
     if (telling->who != NULL) {
-        listener__begin_half(l, section, true);
-        flatview__tell_deferred(telling, section, false);
+        flatview__tell_deferred(telling, part, false, 0);
     }
     listener__end_half(telling);
     if (telling->who != NULL) {
-        tell_del(l, section);
+        tell_del(l, &part->section);
     }
 }
 
@@ -121,22 +121,20 @@ void flatview__tell_going(const struct flatview_telling *telling,
 static void finish_half(MemoryListener *l)
 {
     const struct flatview_telling telling = { .who = l };
-    bool comes = l->stage != STAGE_DEL;
-    MemoryRegionSection section;
+    struct flatview_part part;
 
     if (l->half == NULL) {
         return;
     }
-    section = *l->half;
+    part = *l->half;
     l->half = NULL;
-    if (comes && !l->half_is_logged) {
-        flatview__tell_log(l, &section, true);
+    if (l->half_part == HALF_REGION) {
+        flatview__tell_log(l, &part.section, true);
     }
-    if (comes || !l->half_is_logged) {
-        flatview__tell_deferred(&telling, &section, comes);
-    }
-    if (!comes) {
-        tell_del(l, &section);
+    flatview__tell_deferred(&telling, &part, l->half_comes,
+                            l->half_part == HALF_DEFERRED ? l->half_told : 0);
+    if (!l->half_comes) {
+        tell_del(l, &part.section);
     }
 }
 
@@ -151,13 +149,12 @@ static void delete_all(struct xbar_flatview_space *space, MemoryListener *l,
     const FlatRange *range = flatview_next_range(view, 0);
 
     for (; range != NULL; range = flatview__after(view, range)) {
-        MemoryRegionSection section =
-            flatview__section(view, range, range->first, range->last);
+        struct flatview_part part = flatview__whole(view, range);
 
         if (is_replaying && !l->is_past_end && range->first >= l->next) {
             return;
         }
-        flatview__tell_going(&telling, &section);
+        flatview__tell_going(&telling, &part);
     }
 }
 
@@ -171,6 +168,7 @@ static void leave(struct xbar_flatview_space *space, MemoryListener *l)
     }
     flatview__catch_up(space, l);
     flatview__catch_up_log(space, l);
+    flatview__catch_up_deferred(space, l);
     if (l->begin != NULL) {
         l->begin(l);
     }
@@ -233,11 +231,10 @@ static void replay(struct xbar_flatview_space *space, MemoryListener *l)
     }
     for (; range != NULL && telling.who != NULL;
          range = flatview__after(view, range)) {
-        MemoryRegionSection section =
-            flatview__section(view, range, range->first, range->last);
+        struct flatview_part part = flatview__whole(view, range);
 
         (void)listener__advance(l, range->first, range->last);
-        flatview__tell_coming(&telling, &section);
+        flatview__tell_coming(&telling, &part);
     }
     end_telling(space, &telling);
     if (telling.who != NULL) {

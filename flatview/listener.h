@@ -99,7 +99,8 @@ struct MemoryListener {
     void (*log_global_after_sync)(MemoryListener *listener);
 
     /** Of the section that is one eventfd's addresses, all of its region's
-     * that lie in one section of the view. */
+     * that lie in one section of the view. Each comes once and goes once: what
+     * a callback adds or takes away is told when all else has been. */
     void (*eventfd_add)(MemoryListener *listener, MemoryRegionSection *section,
                         bool match_data, uint64_t data, EventNotifier *e);
     void (*eventfd_del)(MemoryListener *listener, MemoryRegionSection *section,
@@ -131,11 +132,13 @@ struct MemoryListener {
     /* private */
     bool is_leaving XBAR_PRIVATE_FLATVIEW;
     bool is_past_end XBAR_PRIVATE_FLATVIEW; /* next would be 2^64 */
-    bool half_is_logged XBAR_PRIVATE_FLATVIEW;
+    bool half_comes XBAR_PRIVATE_FLATVIEW;
     bool knows_all_logged XBAR_PRIVATE_FLATVIEW;
-    uint8_t stage XBAR_PRIVATE_FLATVIEW; /* enum stage: of the commit */
-    /* which it is in the middle of being told of */
-    const MemoryRegionSection *half XBAR_PRIVATE_FLATVIEW;
+    uint8_t half_part XBAR_PRIVATE_FLATVIEW; /* enum listener_half */
+    uint8_t stage XBAR_PRIVATE_FLATVIEW;     /* enum stage: of the commit */
+    /* which it is in the middle of being told of, and how far */
+    struct flatview_part *half XBAR_PRIVATE_FLATVIEW;
+    size_t half_told XBAR_PRIVATE_FLATVIEW;
     hwaddr next XBAR_PRIVATE_FLATVIEW;         /* below it all was told */
     uint64_t generation XBAR_PRIVATE_FLATVIEW; /* of the view told last */
     MemoryListener *link_next XBAR_PRIVATE_FLATVIEW;

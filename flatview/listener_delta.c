@@ -122,21 +122,28 @@ struct pass {
     FlatRange *others; /* the other list, from what may touch on */
 };
 
-static void tell(const struct pass *pass, const FlatRange *range, hwaddr first,
-                 hwaddr last, bool is_same)
+static void tell_change(const struct pass *pass, struct flatview_part *part)
+{
+    const MemoryRegionSection *s = &part->section;
+    hwaddr first = s->offset_within_address_space;
+    hwaddr last = first + (hwaddr)(s->size - 1);
+
+    if (listener__advance(pass->telling->who, first, last)) {
+        (pass->stage == STAGE_DEL ? flatview__tell_going
+                                  : flatview__tell_coming)(pass->telling, part);
+    }
+}
+
+static void tell_same(const struct pass *pass, const FlatRange *range,
+                      hwaddr first, hwaddr last)
 {
     MemoryListener *l = pass->telling->who;
-    MemoryRegionSection section =
-        flatview__section(pass->view, range, first, last);
 
-    if (!listener__advance(l, first, last)) {
-        return;
-    }
-    if (!is_same) {
-        (pass->stage == STAGE_DEL
-             ? flatview__tell_going
-             : flatview__tell_coming)(pass->telling, &section);
-    } else if (pass->stage == STAGE_ADD && l->region_nop != NULL) {
+    if (listener__advance(l, first, last) && pass->stage == STAGE_ADD &&
+        l->region_nop != NULL) {
+        MemoryRegionSection section =
+            flatview__section(pass->view, range, first, last);
+
         l->region_nop(l, &section);
     }
 }
@@ -146,38 +153,90 @@ static void tell_whole(const struct pass *pass, const FlatRange *range)
 {
     const FlatRange *other = pass->others;
 
-    tell(pass, range, range->first, range->last,
-         other != NULL && other->first == range->first &&
-             other->last == range->last && says_same(other, range));
+    if (other != NULL && other->first == range->first &&
+        other->last == range->last && says_same(other, range)) {
+        tell_same(pass, range, range->first, range->last);
+    } else {
+        struct flatview_part part = flatview__whole(pass->view, range);
+
+        tell_change(pass, &part);
+    }
+}
+
+/*
+ * The next run of addresses of @range that the other list says the same of,
+ * from @from on, where @other is the first that may touch it. False: none.
+ */
+static bool find_kept(const FlatRange *range, FlatRange **other, hwaddr from,
+                      struct xbar_range *kept)
+{
+    bool is_found = false;
+
+    for (; *other != NULL && (*other)->first <= range->last;
+         *other = next_of(*other)) {
+        hwaddr first = (*other)->first > from ? (*other)->first : from;
+        hwaddr last =
+            (*other)->last < range->last ? (*other)->last : range->last;
+
+        if (!says_same(*other, range) || (*other)->last < from) {
+            continue;
+        }
+        if (is_found && first - 1 != kept->last) {
+            return true;
+        }
+        kept->first = is_found ? kept->first : first;
+        kept->last = last;
+        is_found = true;
+        if (last == range->last) {
+            return true;
+        }
+    }
+    return is_found;
+}
+
+/*
+ * Addresses @first to @last of @range changed; @before, @after: what is kept
+ * beside them begins and ends there.
+ */
+static void tell_piece(const struct pass *pass, const FlatRange *range,
+                       struct xbar_range piece, hwaddr before, hwaddr after)
+{
+    bool goes = pass->stage == STAGE_DEL;
+    struct flatview_part part = {
+        .section =
+            flatview__section(pass->view, range, piece.first, piece.last),
+        .reach = { goes ? before : range->first, goes ? range->last : after },
+    };
+
+    tell_change(pass, &part);
 }
 
 /* Piece by piece: what another says the same of, and what lies between. */
 static void tell_pieces(const struct pass *pass, const FlatRange *range)
 {
     FlatRange *other = pass->others;
+    hwaddr before = range->first;
     hwaddr next = range->first;
+    struct xbar_range kept = { 0, 0 };
 
-    for (; other != NULL && other->first <= range->last && pass->telling->who;
-         other = next_of(other)) {
-        hwaddr first = other->first > next ? other->first : next;
-        hwaddr last = other->last < range->last ? other->last : range->last;
-
-        if (!says_same(other, range)) {
-            continue;
-        }
-        if (first > next) {
-            tell(pass, range, next, first - 1, false);
+    while (pass->telling->who != NULL &&
+           find_kept(range, &other, next, &kept)) {
+        if (kept.first > next) {
+            tell_piece(pass, range, (struct xbar_range){ next, kept.first - 1 },
+                       before, kept.last);
         }
         if (pass->telling->who != NULL) {
-            tell(pass, range, first, last, true);
+            tell_same(pass, range, kept.first, kept.last);
         }
-        if (last == range->last) {
+        if (kept.last == range->last) {
             return;
         }
-        next = last + 1;
+        before = kept.first;
+        next = kept.last + 1;
     }
     if (pass->telling->who != NULL) {
-        tell(pass, range, next, range->last, false);
+        tell_piece(pass, range, (struct xbar_range){ next, range->last },
+                   before, range->last);
     }
 }
 
@@ -301,7 +360,7 @@ static void tell_view(const struct pass *from, FlatRange *added)
     for (; range != NULL && pass.telling->who != NULL;
          range = flatview__after(pass.view, range)) {
         if (added == NULL || range->first < added->first) {
-            tell(&pass, range, range->first, range->last, true);
+            tell_same(&pass, range, range->first, range->last);
             continue;
         }
         added = next_of(added);

@@ -47,6 +47,30 @@ void flatview__walk_end(struct flatview_walk *walk);
 MemoryRegionSection flatview__section(FlatView *view, const FlatRange *range,
                                       hwaddr first, hwaddr last);
 
+/*
+ * What is told of a section at once: all of it, or a piece that a commit
+ * changed. Eventfds are told with one piece that they lie in, even if only in
+ * part: all of them lies in the section, and is shown meanwhile.
+ *
+ *     section   |---kept---|===piece===|---kept---|===piece===|
+ *     goes      |<- begins in here --->|<- and ends anywhere ->|     first
+ *     comes     |<- begins anywhere -->|<- ends ->|                  piece
+ */
+struct flatview_part {
+    MemoryRegionSection section;
+    struct xbar_range reach; /* of what is told with it */
+};
+
+/* All of @range. */
+static inline struct flatview_part flatview__whole(FlatView *view,
+                                                   const FlatRange *range)
+{
+    return (struct flatview_part){
+        .section = flatview__section(view, range, range->first, range->last),
+        .reach = { range->first, range->last },
+    };
+}
+
 /* The section of @view after @range; NULL: none. */
 const FlatRange *flatview__after(const FlatView *view, const FlatRange *range);
 
@@ -62,6 +86,8 @@ enum listener_stage {
     STAGE_LOG_ALL,  /* everything */
     STAGE_LOG,      /* log_start or _stop from `next` on, and what follows */
     STAGE_LOG_NONE, /* log_global_stop */
+    /* Of one piece of news of deferred_writes.c: from `next` on */
+    STAGE_DEFERRED,
 };
 
 static inline void listener__start_stage(MemoryListener *l,
@@ -75,14 +101,21 @@ static inline void listener__start_stage(MemoryListener *l,
 /*
  * A section takes several calls: region_add, the log, eventfds and ranges; or
  * the log, eventfds and ranges, region_del. While one is made that is not the
- * last, the section is @l's `half`: if it leaves in there, it is told the rest.
+ * last, the part is @l's `half`, and the rest of it says which call that is:
+ * if it leaves in there, it is told those that follow.
  */
+enum listener_half {
+    HALF_REGION,   /* region_add */
+    HALF_LOG,      /* log_start, log_stop */
+    HALF_DEFERRED, /* of the eventfds and ranges, the one before half_told */
+};
+
 static inline void listener__begin_half(MemoryListener *l,
-                                        const MemoryRegionSection *section,
-                                        bool is_logged)
+                                        struct flatview_part *part, bool comes)
 {
-    l->half = section;
-    l->half_is_logged = is_logged;
+    l->half = part;
+    l->half_comes = comes;
+    l->half_part = HALF_REGION;
 }
 
 /* @l has left, or has been told. */
@@ -93,11 +126,11 @@ static inline void listener__end_half(const struct flatview_telling *telling)
     }
 }
 
-/* The section @section of @telling->who came, or goes: all there is to tell. */
+/* @part of a section came to @telling->who, or goes: all there is to tell. */
 void flatview__tell_coming(const struct flatview_telling *telling,
-                           MemoryRegionSection *section);
+                           struct flatview_part *part);
 void flatview__tell_going(const struct flatview_telling *telling,
-                          MemoryRegionSection *section);
+                          struct flatview_part *part);
 
 /* Was all up to @last told before? If not, it is about to be. */
 static inline bool listener__advance(MemoryListener *l, hwaddr first,
@@ -119,17 +152,28 @@ void flatview__catch_up(struct xbar_flatview_space *space, MemoryListener *l);
 
 /* ---- deferred_writes.c ------------------------------------------------- */
 
-/* The eventfds and coalesced ranges of a section that comes or goes. */
+/*
+ * The eventfds and coalesced ranges of a part that comes or goes, but for the
+ * first @skip of its region's.
+ */
 void flatview__tell_deferred(const struct flatview_telling *telling,
-                             const MemoryRegionSection *section, bool starts);
+                             const struct flatview_part *part, bool starts,
+                             size_t skip);
+
+/* What @l, which has left the list, was not told of the news under way. */
+void flatview__catch_up_deferred(struct xbar_flatview_space *space,
+                                 MemoryListener *l);
+
+/* All news that waits, when a transaction has been told. */
+void flatview__tell_deferred_news(struct xbar_engine *engine);
 
 /* ---- dirty_news.c ------------------------------------------------------ */
 
 /*
- * In a transaction: who logs some memory may have changed. Listeners are told
- * when it ends, after its commit.
+ * In a transaction: who logs some memory, or what is deferred, may have
+ * changed. Listeners are told when it ends, after its commit.
  */
-void flatview__log_changed(struct xbar_engine *engine);
+void flatview__tell_later(struct xbar_engine *engine);
 
 /* What @l, which has left the list, was not told of the pass under way. */
 void flatview__catch_up_log(struct xbar_flatview_space *space,
