@@ -223,7 +223,16 @@ static MemTxResult write_pieces(const struct access *a, uint64_t value)
 
 /* ---- The whole access -------------------------------------------------- */
 
-static void observe(const struct access *a, uint64_t value, MemTxResult result)
+/* The clock of whoever observes. */
+static uint64_t ticks_now(const struct access *a)
+{
+    const struct xbar_engine_config *config = &a->mr->engine->config;
+
+    return config->observe && config->ticks ? config->ticks() : 0;
+}
+
+static void observe(const struct access *a, uint64_t value, MemTxResult result,
+                    uint64_t ticks)
 {
     const struct xbar_engine_config *config = &a->mr->engine->config;
     struct xbar_access seen = {
@@ -233,6 +242,7 @@ static void observe(const struct access *a, uint64_t value, MemTxResult result)
         .size = a->size,
         .is_write = a->is_write,
         .result = result,
+        .ticks = ticks,
     };
 
     config->observe(config->observe_opaque, &seen);
@@ -315,19 +325,21 @@ MemTxResult access__inside(const struct access *a, uint64_t *value)
 void access__observe(const struct access *a, uint64_t value, MemTxResult result)
 {
     if (is_observed(a)) {
-        observe(a, value, result);
+        observe(a, value, result, 0);
     }
 }
 
 MemTxResult access__device(const struct access *a, uint64_t *value)
 {
     MemTxResult result = MEMTX_DECODE_ERROR;
+    uint64_t start;
     bool reached;
 
     if (unlikely(region__plan(a->mr)->is_deferred) &&
         deferred__access(a, value)) {
         return MEMTX_OK;
     }
+    start = ticks_now(a);
     if (!enter(a)) {
         return MEMTX_ACCESS_ERROR;
     }
@@ -339,7 +351,7 @@ MemTxResult access__device(const struct access *a, uint64_t *value)
     if (!reached) {
         log_refusal(a, "the device does not take it");
     } else if (is_observed(a)) {
-        observe(a, *value, result);
+        observe(a, *value, result, ticks_now(a) - start);
     }
     return result;
 }
@@ -412,6 +424,7 @@ static unsigned shift_of_byte(const struct access *a, unsigned i)
 
 static MemTxResult call_part(const struct access *part, uint8_t *bytes)
 {
+    uint64_t start = ticks_now(part);
     MemTxResult result;
     uint64_t value = 0;
 
@@ -430,7 +443,7 @@ static MemTxResult call_part(const struct access *part, uint8_t *bytes)
         bytes[i] = (uint8_t)(value >> shift_of_byte(part, i));
     }
     if (is_observed(part)) {
-        observe(part, value, result);
+        observe(part, value, result, ticks_now(part) - start);
     }
     return result;
 }

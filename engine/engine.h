@@ -50,6 +50,9 @@ struct xbar_access {
     unsigned size;  /* bytes: 1, 2, 4, 8 */
     bool is_write;
     MemTxResult result;
+    /* What the callbacks took, by config.ticks, waiting for the region's lock
+     * included; 0 without it, and for a write that had waited in a queue. */
+    uint64_t ticks;
 };
 
 /** How to make an engine; zero means the default for every field. */
@@ -67,6 +70,10 @@ struct xbar_engine_config {
      */
     void (*observe)(void *opaque, const struct xbar_access *access);
     void *observe_opaque;
+
+    /* A clock for the observer's sake, of whatever unit: see xbar_access. Any
+     * thread. NULL: nobody asks. */
+    uint64_t (*ticks)(void);
 
     /*
      * Told when a call without a checked result (a device model's void-style

@@ -48,7 +48,8 @@ no_memory:
 
 static size_t profile_size(unsigned insns_max)
 {
-    return sizeof(struct jit_profile) + (insns_max + 1) * sizeof(uint16_t);
+    return sizeof(struct jit_profile) + insns_max * sizeof(uint64_t) +
+           (insns_max + 1) * sizeof(uint16_t);
 }
 
 void jit_cache__free_block(struct jit_cache *cache, struct jit_block *block)
@@ -264,6 +265,7 @@ bool jit_cache__add_profile(struct jit_cache *cache, struct jit_block *block,
     block->profile = xbar_alloc(cache->config.engine, profile_size(insns_max));
     if (block->profile != NULL) {
         block->profile->insns_max = (uint16_t)insns_max;
+        block->profile->starts = (uint16_t *)&block->profile->left[insns_max];
     }
     return block->profile != NULL;
 }

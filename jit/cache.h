@@ -80,12 +80,13 @@ struct jit_page_node {
  */
 struct jit_profile {
     uint64_t executions; /* of the prologue to its end */
-    uint64_t unexecuted; /* instructions of those that were left out: the
-                            block was left in the middle */
     uint16_t insns_max;
     /* insns + 1 of them: where the code of each instruction begins, and where
      * that of the last ends, in bytes from the block's. */
-    uint16_t starts[];
+    uint16_t *starts;
+    /* insns of them: how often the block was left in the middle, with that
+     * many instructions executed. */
+    uint64_t left[];
 };
 
 struct jit_block {

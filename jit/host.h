@@ -81,7 +81,8 @@ struct jit_state {
     uint64_t pc;      /* target of an indirect jump that missed */
     const void *site; /* return address of the call that left a block */
     struct jit_helpers helpers;
-    uint64_t ras_top; /* byte offset of the newest entry in ras */
+    uint64_t pages[2]; /* counter of the page at host address 0: see emit */
+    uint64_t ras_top;  /* byte offset of the newest entry in ras */
     struct jit_return ras[JIT_RAS_SIZE]; /* a ring */
     struct jit_jump jumps[1 << JIT_JUMP_BITS];
     /* The host's: see jit/host_fp.h. */
@@ -275,6 +276,9 @@ struct jit_emit {
     unsigned fetch_context;
     bool fp; /* is live: jit/host_fp.h */
     enum jit_fp_rounding rounding;
+    /* Loads and stores that hit count for their page: 1 is added to the word
+     * at state.pages[access] + 8 * (host address / 4096). */
+    bool counts_pages;
     bool inexact; /* the guest's flag is up already: raising it is harmless */
 
     /* The instruction at hand: updated before each. */
@@ -282,6 +286,8 @@ struct jit_emit {
     uint16_t pc_offset;
     uint16_t length;
     uint32_t bits; /* what helpers.execute does for it */
+
+    uint64_t *return_hits; /* NULL: not counted */
 
     bool narrow; /* nobody will read the upper half of its result */
 
@@ -357,7 +363,8 @@ void jit_host__goto(struct jit_emit *e, unsigned link, uint64_t pc,
 void jit_host__branch(struct jit_emit *e, enum jit_condition cc, unsigned rs1,
                       unsigned rs2, uint64_t pc, bool same_page);
 /* Jump to (regs[base] + offset) & ~1, setting regs[rd] = link_pc first. If it
- * returns, the newest call on the return stack is tried. */
+ * returns, the newest call on the return stack is tried, and e->return_hits
+ * counts if that was right. */
 void jit_host__jump_indirect(struct jit_emit *e, unsigned base, int32_t offset,
                              unsigned rd, uint64_t link_pc, bool returns);
 /*

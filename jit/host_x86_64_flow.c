@@ -289,6 +289,9 @@ static void try_return(struct jit_emit *e)
            x86_mem(RCX, -(int32_t)sizeof(struct jit_return)));
     x86_alu_imm(e->b, X86_ALU_AND, 4, x86_r(RDX), RAS_MASK);
     x86_mr(e->b, X86_MOV_MR, 4, ras_top(e), RDX);
+    if (e->return_hits != NULL) {
+        jit_host__count(e, e->return_hits); /* the target is not needed */
+    }
     x86_m(e->b, X86_JMP_M, 8,
           ras_field(e, RCX, offsetof(struct jit_return, code)));
     x86_patch_here(e->b, miss);

@@ -217,9 +217,40 @@ static XBAR_COLD void observe(const SoftTLB *tlb, enum xbar_tlb_access access,
     tlb->config.observe(tlb->config.observe_opaque, section, access, size);
 }
 
+/* An access that lies in one section. */
+static XBAR_COLD void observe_whole(const SoftTLB *tlb,
+                                    enum xbar_tlb_access access,
+                                    const FlatRange *section, unsigned size)
+{
+    if (!tlb__is_counted(tlb, section)) {
+        observe(tlb, access, section, size);
+    }
+}
+
+/* An access was carried out. */
+static inline void raise_counter(uint64_t *counter)
+{
+    if (unlikely(counter != NULL)) {
+        ++*counter;
+    }
+}
+
+static bool are_counted(const SoftTLB *tlb, const struct pieces *pieces)
+{
+    for (unsigned i = 0; i < pieces->count; i++) {
+        if (!tlb__is_counted(tlb, pieces->piece[i].section)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void observe_pieces(const SoftTLB *tlb, enum xbar_tlb_access access,
                            const struct pieces *pieces)
 {
+    if (are_counted(tlb, pieces)) {
+        return;
+    }
     for (unsigned i = 0; tlb->config.observe && i < pieces->count; i++) {
         observe(tlb, access, pieces->piece[i].section,
                 1u << pieces->piece[i].size_log2);
@@ -255,6 +286,7 @@ static XBAR_COLD int load_pieces(SoftTLB *tlb, unsigned context, uint64_t va,
                                  unsigned size_log2, uint64_t *value)
 {
     struct pieces pieces;
+    uint64_t *counter;
     uint64_t whole = 0;
     int err = cut(tlb, context, va, 1u << size_log2, TLB_READ, &pieces);
 
@@ -262,6 +294,8 @@ static XBAR_COLD int load_pieces(SoftTLB *tlb, unsigned context, uint64_t va,
         return err;
     }
     observe_pieces(tlb, TLB_READ, &pieces);
+    counter = tlb__counter(tlb, TLB_READ, size_log2, pieces.piece[0].section,
+                           pieces.piece[0].phys);
     for (unsigned i = 0; i < pieces.count; i++) {
         const struct piece *piece = &pieces.piece[i];
         uint64_t part = 0;
@@ -273,6 +307,7 @@ static XBAR_COLD int load_pieces(SoftTLB *tlb, unsigned context, uint64_t va,
         }
         whole |= low_bytes(part, piece->size_log2) << (8 * piece->offset);
     }
+    raise_counter(counter);
     *value = whole;
     return 0;
 }
@@ -281,6 +316,7 @@ static __attribute__((noinline)) int load_any(SoftTLB *tlb, unsigned context,
                                               uint64_t va, unsigned size_log2,
                                               uint64_t *value)
 {
+    uint64_t *counter = NULL;
     MemTxResult result;
     uint64_t loaded;
     struct run run;
@@ -298,12 +334,14 @@ static __attribute__((noinline)) int load_any(SoftTLB *tlb, unsigned context,
         return load_pieces(tlb, context, va, size_log2, value);
     }
     if (unlikely(tlb->config.observe)) {
-        observe(tlb, TLB_READ, run.section, run.size);
+        observe_whole(tlb, TLB_READ, run.section, run.size);
+        counter = tlb__counter(tlb, TLB_READ, size_log2, run.section, run.phys);
     }
     result = load_from(tlb, run.section, run.phys, size_log2, &loaded);
     if (unlikely(result != MEMTX_OK)) {
         return tlb__fault(tlb, va, 0, result);
     }
+    raise_counter(counter);
     *value = loaded;
     return 0;
 }
@@ -394,12 +432,15 @@ static XBAR_COLD int store_pieces(SoftTLB *tlb, unsigned context, uint64_t va,
 {
     struct pieces pieces;
     bool is_logged = false;
+    uint64_t *counter;
     int err = cut(tlb, context, va, 1u << size_log2, TLB_WRITE, &pieces);
 
     if (err) {
         return err;
     }
     observe_pieces(tlb, TLB_WRITE, &pieces);
+    counter = tlb__counter(tlb, TLB_WRITE, size_log2, pieces.piece[0].section,
+                           pieces.piece[0].phys);
     for (unsigned i = 0; i < pieces.count; i++) {
         const struct piece *piece = &pieces.piece[i];
 
@@ -415,6 +456,7 @@ static XBAR_COLD int store_pieces(SoftTLB *tlb, unsigned context, uint64_t va,
         if (unlikely(is_logged)) {
             mark_pieces(tlb, &pieces);
         }
+        raise_counter(err ? NULL : counter);
     }
     return err;
 }
@@ -424,6 +466,7 @@ static __attribute__((noinline)) int store_any(SoftTLB *tlb, unsigned context,
                                                uint64_t value)
 {
     bool is_logged = false;
+    uint64_t *counter = NULL;
     MemTxResult result;
     struct run run;
     int err;
@@ -440,7 +483,9 @@ static __attribute__((noinline)) int store_any(SoftTLB *tlb, unsigned context,
         return store_pieces(tlb, context, va, size_log2, value);
     }
     if (unlikely(tlb->config.observe)) {
-        observe(tlb, TLB_WRITE, run.section, run.size);
+        observe_whole(tlb, TLB_WRITE, run.section, run.size);
+        counter =
+            tlb__counter(tlb, TLB_WRITE, size_log2, run.section, run.phys);
     }
     if (is_memory_store(run.section)) {
         is_logged = tlb__begin_store(tlb, context, va, run.phys, run.section,
@@ -450,7 +495,11 @@ static __attribute__((noinline)) int store_any(SoftTLB *tlb, unsigned context,
     if (unlikely(is_logged)) {
         tlb__stored(tlb, host_of(run.section, run.phys), 1u << size_log2);
     }
-    return likely(result == MEMTX_OK) ? 0 : tlb__fault(tlb, va, 0, result);
+    if (unlikely(result != MEMTX_OK)) {
+        return tlb__fault(tlb, va, 0, result);
+    }
+    raise_counter(counter);
+    return 0;
 }
 
 XBAR_HOT int tlb_store_slow(SoftTLB *tlb, unsigned context, uint64_t va,
@@ -520,7 +569,7 @@ int tlb_host(SoftTLB *tlb, unsigned context, uint64_t va, unsigned size,
         return tlb__fault(tlb, va, 0, MEMTX_ACCESS_ERROR);
     }
     if (unlikely(tlb->config.observe) && access != TLB_EXEC) {
-        observe(tlb, access, run.section, size);
+        observe_whole(tlb, access, run.section, size);
     }
     *host = host_of(run.section, run.phys);
     if (access == TLB_WRITE) {

@@ -9,7 +9,8 @@
  *   the walk granted         READ        WRITE          EXEC
  *   one section covers       RAM         RAM|WRITABLE   RAM
  *   the whole page, with
- *   nobody observes          yes         yes            (fetches are not)
+ *   nobody observes, or      yes         yes            (fetches are not)
+ *   it is counted instead
  *   nobody keeps code of                 yes
  *   the page, and all dirty
  *   logs have it dirty
@@ -64,7 +65,8 @@ static unsigned direct_prot(const SoftTLB *tlb, const FlatRange *section)
     if (section->flags & FLAT_RANGE_WRITABLE) {
         prot |= TLB_PROT_WRITE;
     }
-    if (tlb->config.observe || tlb->config.no_inline) {
+    if (tlb->config.no_inline ||
+        (tlb->config.observe && !tlb__is_counted(tlb, section))) {
         prot &= TLB_PROT_EXEC;
     }
     return prot;
@@ -131,9 +133,11 @@ static int find_page(SoftTLB *tlb, unsigned context, uint64_t va,
 
     if (tlb__l2_find(tlb, context, va, access, walk)) {
         tlb->stats.l2_hits++;
+        tlb->stats.fills[context].l2_hits++;
         return 0;
     }
     tlb->stats.walks++;
+    tlb->stats.fills[context].walks++;
     code = tlb->config.walk(tlb->config.walk_opaque, context, va, access, walk);
     if (code == 0) {
         tlb__l2_put(tlb, context, va, walk);

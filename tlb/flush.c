@@ -86,6 +86,7 @@ void tlb_switch_asid(SoftTLB *tlb, unsigned contexts, uint16_t asid)
         }
     }
     tlb->asid = asid;
+    tlb->stats.switches++;
 }
 
 void tlb_flush_page(SoftTLB *tlb, unsigned contexts, uint64_t va)
@@ -141,6 +142,7 @@ static bool belongs_to_asid(const TLBInfo *info, const void *asid)
 
 void tlb_flush_asid(SoftTLB *tlb, unsigned contexts, uint16_t asid)
 {
+    tlb->stats.flush_asids++;
     for (unsigned context = 0; context < TLB_CONTEXTS; context++) {
         if (contexts & (1u << context)) {
             sweep(tlb, context, belongs_to_asid, &asid);
@@ -313,6 +315,7 @@ void tlb_protect_code(SoftTLB *tlb, uint64_t host)
     struct xbar_tlb_grants *grants = &tlb->grants;
     unsigned place = (unsigned)(host >> TLB_PAGE_BITS) % TLB_PROTECTED;
 
+    tlb->stats.protects++;
     if (grants->cleared[place].host != host ||
         !protect_lately_given(tlb, host, grants->cleared[place].count)) {
         for (unsigned context = 0; context < TLB_CONTEXTS; context++) {
@@ -337,6 +340,7 @@ void tlb__note_granted(SoftTLB *tlb, unsigned context, unsigned index)
 
 void tlb__protect_all(SoftTLB *tlb)
 {
+    tlb->stats.protects++;
     for (unsigned context = 0; context < TLB_CONTEXTS; context++) {
         protect_context(tlb, context, lies_anywhere, 0);
         tlb__protect_all_spans(tlb, context);

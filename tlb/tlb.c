@@ -41,7 +41,7 @@ int tlb_init(SoftTLB *tlb, const struct xbar_tlb_config *config)
 {
     int err;
 
-    if (!config->as || !config->walk) {
+    if (!config->as || !config->walk || !tlb__may_count(config->counts)) {
         return -EINVAL;
     }
     for (unsigned context = 0; context < TLB_CONTEXTS; context++) {
@@ -51,6 +51,7 @@ int tlb_init(SoftTLB *tlb, const struct xbar_tlb_config *config)
     tlb->stats = (struct xbar_tlb_stats){ 0 };
     tlb->config = *config;
     tlb__init_spans(tlb);
+    tlb__init_counts(tlb);
     tlb->asid = 0;
     tlb->lent = NULL;
     tlb->grants = (struct xbar_tlb_grants){ 0 };

@@ -69,6 +69,31 @@ typedef int xbar_tlb_walk_fn(void *opaque, unsigned context, uint64_t va,
 typedef void xbar_tlb_observe_fn(void *opaque, const FlatRange *section,
                                  enum xbar_tlb_access access, unsigned size);
 
+/** Accesses of 1 << 0 to 1 << 6 bytes: the widest clears a cache block. */
+#define TLB_SIZES 7
+
+/**
+ * Counts of data accesses, for somebody who wants them and not the accesses.
+ *
+ * Those to @ram go on hitting inline. Who makes one inline has tlb_count_host()
+ * count it, or counts it as that does; a slow path counts by itself. Atomics
+ * are made through tlb_host(), so they are the caller's as well. Only accesses
+ * that are carried out count.
+ */
+struct xbar_tlb_counts {
+    /* RAM that begins at a page of the host's and is not resized meanwhile;
+     * NULL: nothing hits inline. */
+    MemoryRegion *ram;
+    /*
+     * For each 4 KiB page of @ram, by TLB_READ and TLB_WRITE: accesses that
+     * began there. Both NULL: not wanted.
+     */
+    uint64_t *pages[2];
+    /* Accesses that began outside of @ram, by TLB_READ and TLB_WRITE, and the
+     * base-2 logarithm of their size. */
+    uint64_t elsewhere[2][TLB_SIZES];
+};
+
 struct xbar_tlb_config {
     AddressSpace *as;
     xbar_tlb_walk_fn *walk;
@@ -79,6 +104,12 @@ struct xbar_tlb_config {
      */
     xbar_tlb_observe_fn *observe;
     void *observe_opaque;
+    /*
+     * NULL: off, at no cost. Set: accesses are counted, and what is outside
+     * of counts->ram never hits inline. Accesses that begin in it are not
+     * told to observe(), unless they go on outside.
+     */
+    struct xbar_tlb_counts *counts;
     bool no_inline;   /* no load or store hits inline, as if observed */
     bool one_entry;   /* for tests: filling one drops all others */
     bool eager_spans; /* for tests: spans are learnt at the first miss */
@@ -108,6 +139,12 @@ struct xbar_tlb_config {
     void *kick_opaque;
 };
 
+/** How slots of one context were filled. */
+struct xbar_tlb_fills {
+    uint64_t walks;
+    uint64_t l2_hits;
+};
+
 struct xbar_tlb_stats {
     uint64_t walks;      /* fills that called the walker */
     uint64_t l2_hits;    /* fills that knew what it would say */
@@ -117,6 +154,10 @@ struct xbar_tlb_stats {
     uint64_t flush_pages;    /* tlb_flush_page calls */
     uint64_t flush_contexts; /* contexts cleared whole */
     uint64_t invalidated;    /* entries dropped because a commit changed them */
+    uint64_t flush_asids;    /* tlb_flush_asid calls */
+    uint64_t switches;       /* tlb_switch_asid calls */
+    uint64_t protects;       /* times that write tags went: code was made */
+    struct xbar_tlb_fills fills[TLB_CONTEXTS];
 };
 
 /** What went wrong in the last access that returned nonzero. */
@@ -166,6 +207,9 @@ typedef struct SoftTLB {
     bool entered;
     uint32_t spans_used[TLB_CONTEXTS][2];      /* those that are not empty */
     TLBSpan spans[TLB_CONTEXTS][2][TLB_SPANS]; /* TLB_READ, TLB_WRITE */
+    /* Where counts->ram is, and how long. */
+    uint64_t counted_host;
+    uint64_t counted_size;
     /* What tlb_host() lent for writing last, if there are dirty logs. */
     unsigned lent_size;
     void *lent;
@@ -177,7 +221,8 @@ typedef struct SoftTLB {
  * @config: copied; config->as must outlive @tlb
  *
  * Context: outside subscriber callbacks; takes the engine's writer lock.
- * Return: 0; -EINVAL without an address space or a walker; -ENOMEM.
+ * Return: 0; -EINVAL without an address space or a walker, or with counts of
+ * what is no such RAM; -ENOMEM.
  */
 XBAR_API int tlb_init(SoftTLB *tlb, const struct xbar_tlb_config *config)
     XBAR_MUST_CHECK;
@@ -281,6 +326,16 @@ XBAR_API int tlb_store_slow(SoftTLB *tlb, unsigned context, uint64_t va,
                             unsigned size_log2, uint64_t value) XBAR_MUST_CHECK;
 
 /**
+ * tlb_count_host() - an access was made at @host, which a probe or tlb_host()
+ * gave
+ *
+ * Nothing unless the configuration has counts.
+ */
+static inline void tlb_count_host(const SoftTLB *tlb,
+                                  enum xbar_tlb_access access,
+                                  unsigned size_log2, const void *host);
+
+/**
  * tlb_host() - the host address of @size bytes at @va, inside one page
  *
  * For atomics (ask for TLB_WRITE: read permission is then required too) and
@@ -338,6 +393,19 @@ static inline void *tlb_probe(const SoftTLB *tlb, unsigned context, uint64_t va,
         return NULL;
     }
     return (void *)(uintptr_t)(va + entry->addend);
+}
+
+/* tlb_count_host() where there are counts. */
+XBAR_API void xbar_tlb_count(const SoftTLB *tlb, enum xbar_tlb_access access,
+                             unsigned size_log2, const void *host);
+
+static inline void tlb_count_host(const SoftTLB *tlb,
+                                  enum xbar_tlb_access access,
+                                  unsigned size_log2, const void *host)
+{
+    if (__builtin_expect(tlb->config.counts != NULL, 0)) {
+        xbar_tlb_count(tlb, access, size_log2, host);
+    }
 }
 
 /* ---- Guest memory ------------------------------------------------------ */

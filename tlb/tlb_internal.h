@@ -9,6 +9,7 @@
  *   flush.c    dropping entries (owner thread)
  *   inbox.c    what other threads ask to be dropped
  *   span.c     runs of pages
+ *   count.c    accesses, for config.counts
  */
 #ifndef XBAR_TLB_TLB_INTERNAL_H
 #define XBAR_TLB_TLB_INTERNAL_H
@@ -121,6 +122,23 @@ void tlb__protect_all_spans(SoftTLB *tlb, unsigned context);
 void tlb__recheck_spans(SoftTLB *tlb, unsigned context, bool marks);
 /* The entry of @page was filled: drop spans that say something else. */
 void tlb__check_spans(SoftTLB *tlb, unsigned context, uint64_t page);
+
+/* ---- count.c ----------------------------------------------------------- */
+
+bool tlb__may_count(const struct xbar_tlb_counts *counts);
+void tlb__init_counts(SoftTLB *tlb);
+
+/* What counts an access of 1 << @size_log2 bytes that begins at @phys in
+ * @section, to be raised once it was made; NULL: nothing does. */
+uint64_t *tlb__counter(const SoftTLB *tlb, enum xbar_tlb_access access,
+                       unsigned size_log2, const FlatRange *section,
+                       hwaddr phys);
+
+/* Is it memory of which accesses are counted rather than told? */
+static inline bool tlb__is_counted(const SoftTLB *tlb, const FlatRange *section)
+{
+    return tlb->config.counts != NULL && section->mr == tlb->config.counts->ram;
+}
 
 /* ---- inbox.c ----------------------------------------------------------- */
 

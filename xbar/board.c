@@ -79,8 +79,9 @@ static int make_engine(struct board *board)
 {
     const struct xbar_engine_config engine_config = {
         .allocator = program_allocator(),
-        .observe = board->config.observe_device,
-        .observe_opaque = board->config.observe_opaque,
+        .observe = board->config.observer.device,
+        .observe_opaque = board->config.observer.opaque,
+        .ticks = board->config.observer.ticks,
     };
 
     board->engine = xbar_engine_new(&engine_config);
@@ -196,12 +197,18 @@ static int make_hart(struct board *board, Error **errp)
         .insns_per_tick =
             execution->deterministic ? DETERMINISTIC_INSNS_PER_TICK : 0,
         .code_limit = execution->code_limit,
-        .observe = config->observe_memory,
-        .observe_opaque = config->observe_opaque,
-        .count_blocks = config->count_blocks,
+        .observe = config->observer.memory,
+        .observe_opaque = config->observer.opaque,
+        .counts = config->observer.counts,
+        .count_blocks = config->observer.count_blocks,
+        .block_gone = config->observer.block_gone,
+        .block_gone_opaque = config->observer.opaque,
     };
     int ret;
 
+    if (config->observer.counts) {
+        config->observer.counts->ram = &board->ram;
+    }
     board->hart = xbar_riscv_new(&hart_config);
     if (!board->hart) {
         return -ENOMEM;

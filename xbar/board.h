@@ -35,6 +35,18 @@ struct execution {
     size_t code_limit; /* bytes of translated code; 0: the library's choice */
 };
 
+/* Who looks on while the guest runs: see struct xbar_engine_config and struct
+ * xbar_riscv_config. All on the hart's thread. */
+struct board_observer {
+    void (*device)(void *opaque, const struct xbar_access *access);
+    xbar_tlb_observe_fn *memory;
+    void (*block_gone)(void *opaque, const struct xbar_riscv_block *block);
+    void *opaque;
+    uint64_t (*ticks)(void);
+    struct xbar_tlb_counts *counts; /* the board says which RAM */
+    bool count_blocks;
+};
+
 struct board_config {
     uint64_t ram_size; /* bytes, a multiple of 4 KiB */
     struct execution execution;
@@ -45,11 +57,7 @@ struct board_config {
     void (*rtc_alarm_moved)(void *opaque);
     void *rtc_opaque;
 
-    /* See struct xbar_engine_config and struct xbar_riscv_config. */
-    void (*observe_device)(void *opaque, const struct xbar_access *access);
-    xbar_tlb_observe_fn *observe_memory;
-    void *observe_opaque;
-    bool count_blocks;
+    struct board_observer observer; /* zero: nobody */
 };
 
 struct board {

@@ -265,10 +265,7 @@ struct machine *machine_new(const struct guest *guest,
         .virtio = config->virtio,
         .rtc_alarm_moved = note_alarm,
         .rtc_opaque = machine,
-        .observe_device = config->observe_device,
-        .observe_memory = config->observe_memory,
-        .observe_opaque = config->observe_opaque,
-        .count_blocks = config->count_blocks,
+        .observer = config->observer,
     };
 
     if (!machine) {

@@ -25,10 +25,7 @@ struct machine_config {
     struct execution execution;
     const struct virtio_config *virtio;
     bool is_muted; /* no console: what the guest prints is dropped */
-    void (*observe_device)(void *opaque, const struct xbar_access *access);
-    xbar_tlb_observe_fn *observe_memory;
-    void *observe_opaque;
-    bool count_blocks; /* see struct xbar_riscv_config */
+    struct board_observer observer;
 };
 
 /* The engines differ in lockstep (as EX_SOFTWARE: an internal error). */

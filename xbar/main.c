@@ -21,7 +21,7 @@
 #include "machine.h"
 #include "mtree.h"
 #include "options.h"
-#include "profile.h"
+#include "profile/profile.h"
 
 #define STATUS_BAD_INPUT 2
 

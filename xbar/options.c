@@ -134,6 +134,52 @@ static int parse_code_limit(struct options *options, const char *text,
     return 0;
 }
 
+static const struct {
+    const char *name;
+    unsigned bits; /* with what it needs */
+} measures[] = {
+    { "counts", MEASURE_COUNTS },
+    { "latency", MEASURE_COUNTS | MEASURE_LATENCY },
+    { "pages", MEASURE_COUNTS | MEASURE_PAGES },
+    { "all", MEASURE_ALL },
+};
+
+#define MEASURE_COUNT (sizeof(measures) / sizeof(measures[0]))
+
+static unsigned find_measure(const char *name, size_t length)
+{
+    for (unsigned i = 0; i < MEASURE_COUNT; i++) {
+        if (strlen(measures[i].name) == length &&
+            strncmp(measures[i].name, name, length) == 0) {
+            return measures[i].bits;
+        }
+    }
+    return 0;
+}
+
+static int parse_measure(struct options *options, const char *text,
+                         Error **errp)
+{
+    options->measure = 0;
+    for (const char *at = text;; at++) {
+        size_t length = strcspn(at, ",");
+        unsigned bits = find_measure(at, length);
+
+        if (!bits) {
+            error_setg(errp,
+                       "--measure %s: not a list of counts, latency, "
+                       "pages",
+                       text);
+            return -EINVAL;
+        }
+        options->measure |= bits;
+        at += length;
+        if (!*at) {
+            return 0;
+        }
+    }
+}
+
 static int take_option(struct options *options, int id, Error **errp)
 {
     switch (id) {
@@ -175,6 +221,8 @@ static int take_option(struct options *options, int id, Error **errp)
     case OPT_OUTPUT:
         options->output = optarg;
         return 0;
+    case OPT_MEASURE:
+        return parse_measure(options, optarg, errp);
     case OPT_FLAT:
         options->mtree |= XBAR_MTREE_FLAT;
         return 0;
@@ -361,6 +409,7 @@ int options_parse(struct options *options, int argc, char **argv, Error **errp)
 
     memset(options, 0, sizeof(*options));
     options->memory = 512 * MIB;
+    options->measure = MEASURE_ALL;
     options->execution.engine =
         xbar_riscv_has_jit() ? XBAR_RISCV_JIT : XBAR_RISCV_INTERP;
     if (argc < 2) {

@@ -16,6 +16,14 @@ enum command {
     COMMAND_VERSION,
 };
 
+/* What `profile` looks at; more costs more. */
+enum measure {
+    MEASURE_COUNTS = 1 << 0,  /* instructions, blocks, accesses by region */
+    MEASURE_LATENCY = 1 << 1, /* what each access to a device takes */
+    MEASURE_PAGES = 1 << 2,   /* accesses by page of RAM */
+    MEASURE_ALL = (1 << 3) - 1,
+};
+
 /* Strings belong to argv. */
 struct options {
     enum command command;
@@ -26,6 +34,7 @@ struct options {
     const char *dtb;
     const char *dump_dtb;
     const char *output; /* NULL: the default folder */
+    unsigned measure;   /* enum measure */
     uint64_t memory;    /* bytes */
     struct execution execution;
     struct virtio_config virtio;

@@ -5,7 +5,7 @@
  * A block that is profiled counts each entry behind its prologue. Whoever
  * leaves it in the middle says how much of it was not executed, so that
  *
- *     executions * insns - unexecuted = instructions retired in the block
+ *     executions - left[0] - ... - left[i] = times that instruction i retired
  *
  * and the sum over all blocks, those that are gone included, is what the
  * budget says was retired in translated code: to the instruction.
@@ -14,15 +14,55 @@
 
 static uint64_t instructions_in(const struct jit_block *block)
 {
-    return block->profile->executions * block->insns -
-           block->profile->unexecuted;
+    uint64_t count = block->profile->executions * block->insns;
+
+    for (unsigned i = 0; i < block->insns; i++) {
+        count -= block->profile->left[i] * (block->insns - i);
+    }
+    return count;
 }
 
-void riscv__block_gone(struct riscv_jit *jit, const struct jit_block *block)
+/* @block as the embedder sees it. */
+static struct xbar_riscv_block describe(const struct code_memory *memory,
+                                        const struct jit_block *block)
 {
+    struct xbar_riscv_block shown = {
+        .pc = block->key.pc,
+        .phys = block->key.page,
+        .mode = block->key.mode,
+        .insns = block->insns,
+        .guest = block->bytes,
+        .guest_size = block->guest_size,
+        .code = code_memory__rx(memory, block->code),
+        .code_size = block->code_size,
+        .hot_size = block->hot_size,
+    };
+
     if (block->profile != NULL) {
-        jit->stats.gone_executions += block->profile->executions;
-        jit->stats.gone_instructions += instructions_in(block);
+        shown.executions = block->profile->executions;
+        shown.instructions = instructions_in(block);
+        shown.starts = block->profile->starts;
+        shown.left = block->profile->left;
+    }
+    return shown;
+}
+
+void riscv__block_gone(struct xbar_riscv_hart *hart,
+                       const struct jit_block *block)
+{
+    struct riscv_jit *jit = hart->jit;
+
+    if (block->profile == NULL) {
+        return;
+    }
+    jit->stats.gone_executions += block->profile->executions;
+    jit->stats.gone_instructions += instructions_in(block);
+    riscv__add_accesses(&jit->gone, block);
+    if (hart->config.block_gone != NULL) {
+        struct xbar_riscv_block shown =
+            describe(jit_cache__memory(jit->cache), block);
+
+        hart->config.block_gone(hart->config.block_gone_opaque, &shown);
     }
 }
 
@@ -35,23 +75,8 @@ struct visit {
 static bool visit_block(void *opaque, const struct jit_block *block)
 {
     const struct visit *visit = opaque;
-    struct xbar_riscv_block shown = {
-        .pc = block->key.pc,
-        .phys = block->key.page,
-        .mode = block->key.mode,
-        .insns = block->insns,
-        .guest = block->bytes,
-        .guest_size = block->guest_size,
-        .code = code_memory__rx(visit->memory, block->code),
-        .code_size = block->code_size,
-        .hot_size = block->hot_size,
-    };
+    struct xbar_riscv_block shown = describe(visit->memory, block);
 
-    if (block->profile != NULL) {
-        shown.executions = block->profile->executions;
-        shown.instructions = instructions_in(block);
-        shown.starts = block->profile->starts;
-    }
     return visit->cb(visit->opaque, &shown);
 }
 

@@ -105,6 +105,7 @@ static int init_tlb(struct xbar_riscv_hart *hart)
         .walk_opaque = hart,
         .observe = hart->config.observe,
         .observe_opaque = hart->config.observe_opaque,
+        .counts = hart->config.counts,
         .one_entry = (hart->config.stress & XBAR_RISCV_STRESS_TLB) != 0,
         .eager_spans = (hart->config.stress & XBAR_RISCV_STRESS_SPAN) != 0,
         .holds_code = riscv__code_is_watched,

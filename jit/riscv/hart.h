@@ -22,6 +22,7 @@ extern "C" {
 #endif
 
 struct xbar_riscv_hart;
+struct xbar_riscv_block;
 
 /** Interrupt lines, by their bit in mip. */
 enum xbar_riscv_irq {
@@ -53,9 +54,12 @@ struct xbar_riscv_config {
      */
     uint32_t insns_per_tick;
 
-    /* See struct xbar_tlb_config: data accesses with their section. */
+    /* See struct xbar_tlb_config: data accesses with their section; or, with
+     * counts (which must outlive the hart), those outside of counts->ram. An
+     * atomic that reads and writes is told as a write, and counted as both. */
     xbar_tlb_observe_fn *observe;
     void *observe_opaque;
+    struct xbar_tlb_counts *counts;
 
     /* Bytes of translated code at most; 0: XBAR_RISCV_CODE_LIMIT. */
     size_t code_limit;
@@ -65,8 +69,15 @@ struct xbar_riscv_config {
     unsigned translate_after;
 
     /* Have translated code count how often each block runs, and its indirect
-     * jumps: see xbar_riscv_for_each_block(). */
+     * jumps: see xbar_riscv_for_each_block() and xbar_riscv_get_counts(). */
     bool count_blocks;
+    /*
+     * With count_blocks: told of a block that is about to go, with all it
+     * counted. The hart must not be touched. Those that are left when the
+     * engine is changed, or the hart freed, are not told.
+     */
+    void (*block_gone)(void *opaque, const struct xbar_riscv_block *block);
+    void *block_gone_opaque;
 
     unsigned stress; /* enum xbar_riscv_stress: for tests */
 };
@@ -107,15 +118,14 @@ struct xbar_riscv_jit_stats {
 
     /* Counted with config.count_blocks, else 0. */
     uint64_t jumps;             /* indirect jumps: returns, calls by pointer */
+    uint64_t return_hits;       /* of these, that the return stack foretold */
     uint64_t gone_executions;   /* of blocks that were dropped since */
     uint64_t gone_instructions; /* retired in these */
 };
 
 struct xbar_riscv_stats {
     uint64_t instructions; /* retired */
-    uint64_t loads;        /* instructions that read memory, atomics included */
-    uint64_t stores;
-    uint64_t exceptions; /* taken, any mode */
+    uint64_t exceptions;   /* taken, any mode */
     uint64_t interrupts;
     uint64_t wfi_sleeps;
     uint64_t fence_i;
@@ -219,6 +229,33 @@ XBAR_API int xbar_riscv_set_csr(struct xbar_riscv_hart *hart, unsigned csr,
 XBAR_API void xbar_riscv_get_stats(const struct xbar_riscv_hart *hart,
                                    struct xbar_riscv_stats *stats);
 
+/** What data accesses cost in one privilege mode. */
+struct xbar_riscv_mode_counts {
+    /*
+     * Of instructions that retired, by TLB_READ and TLB_WRITE and the base-2
+     * logarithm of their size; atomics are both, and sc writes also if it
+     * fails. Loads and stores that did what MPRV says count for that mode.
+     */
+    uint64_t accesses[2][TLB_SIZES];
+    struct xbar_tlb_fills data; /* what they did not find in the first level */
+    struct xbar_tlb_fills fetches;
+};
+
+/** By privilege: 0 is U, 1 is S, 3 is M. */
+struct xbar_riscv_counts {
+    struct xbar_riscv_mode_counts mode[4];
+};
+
+/**
+ * xbar_riscv_get_counts() - accesses since the hart was made
+ *
+ * While the hart does not run. Looks at each block. Accesses of translated code
+ * are known with config.count_blocks only, those of blocks that went with
+ * an engine that was replaced are not.
+ */
+XBAR_API void xbar_riscv_get_counts(const struct xbar_riscv_hart *hart,
+                                    struct xbar_riscv_counts *counts);
+
 /* ---- Translated code (while the hart does not run) --------------------- */
 
 /**
@@ -247,9 +284,23 @@ struct xbar_riscv_block {
     /* With config.count_blocks; else 0 and NULL. */
     uint64_t executions;
     uint64_t instructions;  /* retired in it */
+    const uint64_t *left;   /* insns of them: how often it was left with just
+                               that many executed */
     const uint16_t *starts; /* insns + 1 offsets into code: where each
                                instruction's begins; the end of the last */
 };
+
+/** xbar_riscv_block_executed() - how often instruction @which retired */
+static inline uint64_t
+xbar_riscv_block_executed(const struct xbar_riscv_block *block, unsigned which)
+{
+    uint64_t count = block->executions;
+
+    for (unsigned i = 0; i <= which; i++) {
+        count -= block->left[i];
+    }
+    return count;
+}
 
 /** What xbar_riscv_for_each_block() calls; false stops. */
 typedef bool xbar_riscv_block_fn(void *opaque,

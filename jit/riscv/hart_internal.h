@@ -15,6 +15,7 @@
  *   clock.c       `time`, mtimecmp, the deterministic clock, counters
  *   hart.c        life cycle, run loop, wfi, attention
  *   state.c       the public getters and setters
+ *   counts.c      accesses of all engines, added up
  *
  * Threads: fields marked atomic are written by any thread; all others belong
  * to the thread that runs the hart.
@@ -194,6 +195,11 @@ struct riscv_clock {
     uint64_t time;    /* `time` when last polled; host time only */
 };
 
+/* Data accesses by context, kind and size. */
+struct riscv_accesses {
+    uint64_t of[CTX_COUNT][2][TLB_SIZES];
+};
+
 struct xbar_riscv_hart {
     /* Architectural state that instructions touch all the time. */
     uint64_t x[32]; /* x[0] stays 0 */
@@ -273,6 +279,7 @@ struct xbar_riscv_hart {
 
     struct xbar_riscv_config config;
     struct xbar_riscv_stats stats;
+    struct riscv_accesses accesses; /* by the interpreter */
 
     struct xbar_code_party code_party; /* see jit_code.c */
     struct riscv_jit *jit;             /* NULL: interpreted */
@@ -282,6 +289,16 @@ struct xbar_riscv_hart {
     struct jit_state jit_state;
     struct riscv_insn_cache insn_cache; /* a pure cache: zeroed is empty */
 };
+
+/* ---- counts.c ---------------------------------------------------------- */
+
+/* The interpreter made an access of 1 << @size_log2 bytes. */
+static inline void riscv__count_access(struct xbar_riscv_hart *hart,
+                                       enum xbar_tlb_access access,
+                                       unsigned size_log2)
+{
+    hart->accesses.of[hart->data_context][access][size_log2]++;
+}
 
 /* ---- interp.c ---------------------------------------------------------- */
 

@@ -34,6 +34,15 @@ static uint64_t load_atomic(const void *host, unsigned size)
     return __atomic_load_n((const uint64_t *)host, __ATOMIC_SEQ_CST);
 }
 
+static void count(struct xbar_riscv_hart *hart, enum xbar_tlb_access access,
+                  unsigned size, const void *host)
+{
+    unsigned size_log2 = size == 4 ? 2 : 3;
+
+    riscv__count_access(hart, access, size_log2);
+    tlb_count_host(&hart->tlb, access, size_log2, host);
+}
+
 /* Host order on both sides. */
 static bool compare_and_swap(void *host, unsigned size, uint64_t expected,
                              uint64_t desired)
@@ -109,7 +118,7 @@ enum riscv_exec riscv__exec_lr(struct xbar_riscv_hart *hart,
         .va = riscv__rs1(hart, insn),
         .value = value,
     };
-    hart->stats.loads++;
+    count(hart, TLB_READ, size, host);
     return riscv__put(hart, insn, value);
 }
 
@@ -135,7 +144,7 @@ enum riscv_exec riscv__exec_sc(struct xbar_riscv_hart *hart,
            compare_and_swap(host, size, swap(reservation->value, size),
                             swap(riscv__rs2(hart, insn), size));
     reservation->valid = false;
-    hart->stats.stores++;
+    count(hart, TLB_WRITE, size, host);
     return riscv__put(hart, insn, !done);
 }
 
@@ -161,8 +170,8 @@ static enum riscv_exec amo(struct xbar_riscv_hart *hart,
         old = extend(swap(raw, size), size);
     } while (
         !compare_and_swap(host, size, raw, swap(modify(old, operand), size)));
-    hart->stats.loads++;
-    hart->stats.stores++;
+    count(hart, TLB_READ, size, host);
+    count(hart, TLB_WRITE, size, host);
     return riscv__put(hart, insn, old);
 }
 

@@ -14,6 +14,9 @@
 #include "jit/riscv/interp.h"
 
 #define BLOCK_WORDS (RISCV_CACHE_BLOCK / sizeof(uint64_t))
+#define BLOCK_LOG2  6
+
+_Static_assert(RISCV_CACHE_BLOCK == 1 << BLOCK_LOG2, "one block");
 
 static bool is_enabled(const struct xbar_riscv_hart *hart, uint64_t bits)
 {
@@ -90,6 +93,7 @@ enum riscv_exec riscv__exec_cbo_zero(struct xbar_riscv_hart *hart,
     for (unsigned i = 0; i < BLOCK_WORDS; i++) {
         tlb_ram_store((uint64_t *)host + i, 3, 0);
     }
-    hart->stats.stores++;
+    riscv__count_access(hart, TLB_WRITE, BLOCK_LOG2);
+    tlb_count_host(&hart->tlb, TLB_WRITE, BLOCK_LOG2, host);
     return EXEC_NEXT;
 }

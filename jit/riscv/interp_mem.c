@@ -41,12 +41,13 @@ static inline bool load(struct xbar_riscv_hart *hart, uint64_t va,
 
     if (likely(host)) {
         *value = tlb_ram_load(host, size_log2);
+        tlb_count_host(&hart->tlb, TLB_READ, size_log2, host);
     } else if (tlb_load_slow(&hart->tlb, hart->data_context, va, size_log2,
                              value)) {
         riscv__memory_fault(hart, CAUSE_LOAD_ACCESS);
         return false;
     }
-    hart->stats.loads++;
+    riscv__count_access(hart, TLB_READ, size_log2);
     return true;
 }
 
@@ -58,11 +59,12 @@ static inline enum riscv_exec store(struct xbar_riscv_hart *hart, uint64_t va,
 
     if (likely(host)) {
         tlb_ram_store(host, size_log2, value);
+        tlb_count_host(&hart->tlb, TLB_WRITE, size_log2, host);
     } else if (tlb_store_slow(&hart->tlb, hart->data_context, va, size_log2,
                               value)) {
         return riscv__memory_fault(hart, CAUSE_STORE_ACCESS);
     }
-    hart->stats.stores++;
+    riscv__count_access(hart, TLB_WRITE, size_log2);
     return EXEC_NEXT;
 }
 

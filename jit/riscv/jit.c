@@ -97,7 +97,7 @@ static void forget_block(void *opaque, const struct jit_block *block)
         slot->pc = 1;
     }
     jit_host__forget_returns(&hart->jit_state);
-    riscv__block_gone(hart->jit, block);
+    riscv__block_gone(hart, block);
 }
 
 /* ---- Counting ---------------------------------------------------------- */
@@ -152,8 +152,8 @@ static inline void learn_span(struct xbar_riscv_hart *hart,
 }
 
 /*
- * The usual: nobody counts, observes or compares, and all there is to do is
- * the access. 0, or the walker's word for a fault, is passed on as it is.
+ * The usual: nobody counts time by instructions, or compares, and all there is
+ * to do is the access. 0, or the walker's word for a fault, is passed on as it is.
  */
 static uint32_t help_load(void *vcpu, uint64_t va, unsigned size_log2,
                           const void *return_address)
@@ -190,7 +190,6 @@ static uint32_t help_load_watched(void *vcpu, uint64_t va, unsigned size_log2,
     bool failed;
 
     settle_for_clock(hart, return_address);
-    hart->stats.loads += hart->config.observe != NULL;
     hart->jit->fault_cause = CAUSE_LOAD_ACCESS;
     failed = tlb_load_slow(&hart->tlb, hart->data_context, va, size_log2,
                            &hart->jit_state.value) != 0;
@@ -208,7 +207,6 @@ static uint32_t help_store_watched(void *vcpu, uint64_t va, unsigned size_log2,
     bool failed;
 
     settle_for_clock(hart, return_address);
-    hart->stats.stores += hart->config.observe != NULL;
     hart->jit->fault_cause = CAUSE_STORE_ACCESS;
     failed = tlb_store_slow(&hart->tlb, hart->data_context, va, size_log2,
                             value) != 0;
@@ -583,6 +581,18 @@ static void free_parts(struct riscv_jit *jit, struct xbar_engine *engine)
     xbar_free(engine, jit, sizeof(*jit));
 }
 
+/* Emitted code finds the counter of a page from its host address. */
+static void set_page_counters(struct xbar_riscv_hart *hart)
+{
+    const struct xbar_tlb_counts *counts = hart->config.counts;
+
+    for (unsigned i = 0; riscv__counts_pages(hart) && i < 2; i++) {
+        hart->jit_state.pages[i] =
+            (uintptr_t)counts->pages[i] -
+            hart->tlb.counted_host / TLB_PAGE_SIZE * sizeof(uint64_t);
+    }
+}
+
 int riscv__jit_new(struct xbar_riscv_hart *hart)
 {
     struct xbar_engine *engine = engine_of(hart);
@@ -602,6 +612,7 @@ int riscv__jit_new(struct xbar_riscv_hart *hart)
         return err;
     }
     riscv__code_keep(hart, true);
+    set_page_counters(hart);
     for (unsigned i = 0; i < 1u << JIT_JUMP_BITS; i++) {
         hart->jit_state.jumps[i].pc = 1;
     }
@@ -614,8 +625,8 @@ int riscv__jit_new(struct xbar_riscv_hart *hart)
 
 void riscv__jit_choose_helpers(struct xbar_riscv_hart *hart)
 {
-    bool is_watched = hart->config.insns_per_tick != 0 ||
-                      hart->config.observe != NULL || hart->lockstep != NULL;
+    bool is_watched =
+        hart->config.insns_per_tick != 0 || hart->lockstep != NULL;
 
     hart->jit_state.helpers = (struct jit_helpers){
         .load = is_watched ? help_load_watched : help_load,

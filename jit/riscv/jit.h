@@ -37,6 +37,7 @@ struct riscv_jit {
     uint64_t commits;
 
     struct xbar_riscv_jit_stats stats;
+    struct riscv_accesses gone; /* of blocks that were counted and dropped */
 };
 
 /*
@@ -72,6 +73,14 @@ static inline enum jit_fp_rounding riscv__host_rounding(uint32_t mode)
     unsigned frm = riscv__mode_frm(mode);
 
     return frm <= JIT_FP_UP ? (enum jit_fp_rounding)frm : JIT_FP_NEAREST;
+}
+
+/* Has translated code to count accesses by page? */
+static inline bool riscv__counts_pages(const struct xbar_riscv_hart *hart)
+{
+    const struct xbar_tlb_counts *counts = hart->config.counts;
+
+    return counts != NULL && counts->ram != NULL && counts->pages[0] != NULL;
 }
 
 extern const struct jit_guest riscv__jit_guest;
@@ -114,13 +123,20 @@ void riscv__code_synchronize(struct xbar_riscv_hart *hart);
 static inline void riscv__block_left(const struct jit_block *block,
                                      unsigned count)
 {
-    if (unlikely(block->profile != NULL)) {
-        block->profile->unexecuted += count;
+    if (unlikely(block->profile != NULL) && count != 0) {
+        block->profile->left[block->insns - count]++;
     }
 }
 
 /* @block is going: what it counted is kept in the totals. */
-void riscv__block_gone(struct riscv_jit *jit, const struct jit_block *block);
+void riscv__block_gone(struct xbar_riscv_hart *hart,
+                       const struct jit_block *block);
+
+/* ---- counts.c ---------------------------------------------------------- */
+
+/* Add the accesses that @block, which is profiled, made. */
+void riscv__add_accesses(struct riscv_accesses *accesses,
+                         const struct jit_block *block);
 
 /* ---- lockstep.c -------------------------------------------------------- */
 

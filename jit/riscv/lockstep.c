@@ -320,6 +320,7 @@ int riscv__lockstep_new(struct xbar_riscv_hart *hart)
         return -ENOMEM;
     }
     config.observe = NULL;
+    config.counts = NULL;
     ls->shadow = xbar_riscv_new(&config);
     if (ls->shadow == NULL) {
         xbar_free(engine, ls, sizeof(*ls));

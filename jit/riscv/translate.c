@@ -432,7 +432,10 @@ static struct jit_block *try_translate(struct xbar_riscv_hart *hart,
                .cold = jit->cold,
                .fetch_context = hart->fetch_context,
                .data_context = hart->data_context,
-               .fp = (source->key.mode & MODE_FP) != 0 },
+               .fp = (source->key.mode & MODE_FP) != 0,
+               .counts_pages = riscv__counts_pages(hart),
+               .return_hits =
+                   hart->config.count_blocks ? &jit->stats.return_hits : NULL },
     };
     struct jit_block *block =
         jit_cache__begin(jit->cache, &source->key, lease, &b);

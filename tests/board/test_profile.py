@@ -94,9 +94,96 @@ def test_json():
     check(ram["reads"] * 8 >= ram["bytes_read"] >= ram["reads"], "bytes")
     check_equal(sum(trap["count"] for trap in counted["traps"]),
                 counted["exceptions"] + counted["interrupts"], "traps")
+    for region in regions.values():
+        for way, sizes in (("read", region["read_sizes"]),
+                           ("written", region["write_sizes"])):
+            number = region["reads" if way == "read" else "writes"]
+            check_equal(sum(sizes), number, f"sizes of {region['name']}")
+            check_equal(sum(n << log2 for log2, n in enumerate(sizes)),
+                        region["bytes_" + way], f"bytes of {region['name']}")
+    machine = counted["modes"]["M"]
+    check_equal(sum(machine["reads"]), counted["loads"], "loads in M-mode")
+    check_equal(sum(machine["writes"]), counted["stores"], "stores in M-mode")
+    check_equal(sum(page[1] for page in counted["pages"]), ram["reads"],
+                "reads by page")
+    check_equal(sum(page[2] for page in counted["pages"]), ram["writes"],
+                "writes by page")
     names = [trap["name"] for trap in counted["traps"]]
     check("machine timer interrupt" in names, "timer interrupts")
     check("machine external interrupt" in names, "external interrupts")
+
+
+def test_devices():
+    """Accesses to devices have registers, and took their time"""
+    counted = json.loads(DEMO.read("report.json"))["counted"]
+    seconds = counted["speed"]["seconds"]
+    for region in counted["regions"]:
+        number = region["reads"] + region["writes"]
+        if region["ram"] or not number:
+            check("latency" not in region, region["name"])
+            continue
+        took = region["latency"]
+        check_equal(took["count"], number, region["name"])
+        check(0 < took["p50_ns"] <= took["p99_ns"] <= took["max_ns"],
+              f"{region['name']}: {took}")
+        check(took["sum_ns"] <= seconds * 1e9, f"{took} of {seconds} s")
+        check_equal(sum(n for _, n in took["histogram"]), number, "classes")
+        check_equal(sum(r["reads"] + r["writes"]
+                        for r in counted["registers"]
+                        if r["region"] == region["name"]), number,
+                    "registers of " + region["name"])
+    first = counted["registers"][0]
+    check_equal((first["region"], first["offset"]), ("uart", "0x5"),
+                "the register that is polled")
+    check(re.search(rf"^  uart \+ 0x5 +{first['reads']:,} ",
+                    DEMO.ensure(), re.M), "the table of registers")
+
+
+def exact(report):
+    """What is equal in each engine."""
+    counted = report["counted"]
+    modes = {name: (mode["reads"], mode["writes"])
+             for name, mode in counted["modes"].items()}
+    regions = [{key: value for key, value in region.items()
+                if key != "latency"} for region in counted["regions"]]
+    registers = sorted((r["region"], r["offset"], r["reads"], r["writes"])
+                       for r in counted["registers"])
+    pages = [page[:3] for page in counted["pages"] if page[1] or page[2]]
+    return {"instructions": counted["speed"]["instructions"],
+            "traps": counted["traps"], "modes": modes, "regions": regions,
+            "registers": registers, "pages": pages}
+
+
+@in_folder
+def test_engines(folder):
+    """Both engines count the same, to the access"""
+    found = {}
+    for engine in ("jit", "interp"):
+        out = os.path.join(folder, engine)
+        result = run(["profile", "--deterministic", "--engine", engine, "-o",
+                      out], cwd=folder)
+        if engine == "jit":
+            need(result.returncode != 2, "no translator for this host")
+        check_equal(result.returncode, 0, "status")
+        with open(os.path.join(out, "report.json"), encoding="utf-8") as file:
+            found[engine] = exact(json.load(file))
+    for key, value in found["interp"].items():
+        check_equal(found["jit"][key], value, key)
+    check(len(found["jit"]["pages"]) > 1000, "pages")
+
+
+@in_folder
+def test_measure(folder):
+    """--measure leaves out what is not asked for"""
+    report, text = profile(folder, finish(0x5555), "--measure", "counts")
+    check_equal(report["counted"]["pages"], [], "pages")
+    check("Hottest pages" not in text and "Time in devices" not in text, text)
+    check_equal([region["name"] for region in report["counted"]["regions"]
+                 if "latency" in region], [], "latency")
+    check(report["counted"]["speed"]["instructions"] > 0, "still counts")
+    result = run(["profile", "--measure", "counts,heat"])
+    check_equal(result.returncode, 2, "status")
+    check(b"--measure counts,heat: not a list" in result.stderr, "why")
 
 
 def test_html():
@@ -374,9 +461,11 @@ def test_cut_short(folder):
 
 if __name__ == "__main__":
     try:
-        main([test_demo, test_json, test_html, test_translated, test_listing,
+        main([test_demo, test_json, test_devices, test_engines, test_measure,
+              test_html, test_translated, test_listing,
               test_evicted, test_interpreted, test_deterministic, test_status,
               test_demo_bytes, test_mtree, test_mtree_json, test_mtree_dot,
-              test_mtree_flags, test_mtree_dtb, test_help, test_full_disk, test_closed_pipe, test_cut_short])
+              test_mtree_flags, test_mtree_dtb, test_help,
+              test_full_disk, test_closed_pipe, test_cut_short])
     finally:
         DEMO.close()

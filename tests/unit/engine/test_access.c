@@ -588,6 +588,42 @@ static void test_observer_sees_each_access_once(void **state)
     fixture_close(&f);
 }
 
+static uint64_t clock_asked;
+
+static uint64_t slow_clock(void)
+{
+    return 100 * ++clock_asked;
+}
+
+static void test_observer_is_told_how_long(void **state)
+{
+    struct log log = { .count = 0 };
+    struct fixture f;
+    struct device d;
+    uint64_t value;
+
+    (void)state;
+    fixture_open(&f, (struct xbar_engine_config){ .observe = note_access,
+                                                  .observe_opaque = &log,
+                                                  .ticks = slow_clock });
+    open_device(&d, &plain_ops);
+    clock_asked = 0;
+    memory_region_dispatch_read(&d.mr, 4, &value, MO_32, ATTRS);
+    assert_int_equal(log.last.ticks, 100);
+    memory_region_dispatch_write(&d.mr, 4, 1, MO_32, ATTRS);
+    assert_int_equal(log.last.ticks, 100);
+    assert_int_equal(clock_asked, 4);
+    end_region(&d.mr);
+    fixture_close(&f);
+    /* Nobody asks the time for nobody. */
+    fixture_open(&f, (struct xbar_engine_config){ .ticks = slow_clock });
+    open_device(&d, &plain_ops);
+    memory_region_dispatch_read(&d.mr, 4, &value, MO_32, ATTRS);
+    assert_int_equal(clock_asked, 4);
+    end_region(&d.mr);
+    fixture_close(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -605,6 +641,7 @@ int main(void)
         engine_test(test_locks_exclude),
         engine_test(test_lock_policy_errors),
         engine_test(test_observer_sees_each_access_once),
+        engine_test(test_observer_is_told_how_long),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

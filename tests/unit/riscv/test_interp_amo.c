@@ -98,8 +98,8 @@ static void test_word_operations(void **state)
         assert_int_equal(rig->hart->x[7], (uint64_t)(int32_t)c->memory);
         assert_int_equal(*data(rig), above | c->result);
     }
-    assert_int_equal(rig->hart->stats.loads, i);
-    assert_int_equal(rig->hart->stats.stores, i);
+    assert_int_equal(rig->hart->accesses.of[CTX_M][TLB_READ][2], i);
+    assert_int_equal(rig->hart->accesses.of[CTX_M][TLB_WRITE][2], i);
 }
 
 /* rd, the address and the operand may all be one register. */

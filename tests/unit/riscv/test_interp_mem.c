@@ -96,18 +96,19 @@ static void test_misaligned(void **state)
 static void test_counters(void **state)
 {
     struct rig *rig = *state;
-    const struct xbar_riscv_stats *stats = &rig->hart->stats;
+    uint64_t(*of)[TLB_SIZES] = rig->hart->accesses.of[CTX_M];
 
     load(rig, RISCV_OP_LD, DATA);
     load(rig, RISCV_OP_LD, DATA + 0xffc);
     store(rig, RISCV_OP_SB, DATA, 1);
-    assert_int_equal(stats->loads, 2);
-    assert_int_equal(stats->stores, 1);
+    assert_int_equal(of[TLB_READ][3], 2);
+    assert_int_equal(of[TLB_WRITE][0], 1);
     rig->hart->x[5] = 0;
     exec_traps(rig, encode(RISCV_OP_LD, 7, 5, 0, 0), CAUSE_LOAD_ACCESS, 0);
     exec_traps(rig, encode(RISCV_OP_SD, 0, 5, 7, 0), CAUSE_STORE_ACCESS, 0);
-    assert_int_equal(stats->loads, 2);
-    assert_int_equal(stats->stores, 1);
+    assert_int_equal(of[TLB_READ][3], 2);
+    assert_int_equal(of[TLB_WRITE][0], 1);
+    assert_int_equal(of[TLB_WRITE][3], 0);
 }
 
 /* ---- Devices ----------------------------------------------------------- */

@@ -257,8 +257,10 @@ static inline void world_init_place(struct world *world, enum world_place i)
     struct device *device = &world->device[i];
     bool is_ram = place->kind == PLACE_RAM || place->kind == PLACE_ROM;
 
-    world->bytes[i] = calloc(1, place->size);
+    world->bytes[i] = place->size % PAGE ? calloc(1, place->size)
+                                         : aligned_alloc(PAGE, place->size);
     assert_non_null(world->bytes[i]);
+    memset(world->bytes[i], 0, place->size);
     if (is_ram) {
         assert_int_equal(memory_region_init_ram_ptr(mr, NULL, place->name,
                                                     place->size,

@@ -5,8 +5,6 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "size.h"
-
 #define CAUSE_INTERRUPT 32 /* in xbar_riscv_stats.traps */
 
 static const char *const trap_names[64] = {
@@ -39,52 +37,6 @@ const char *report_trap_name(unsigned cause)
     return name ? name : "other";
 }
 
-/* ---- Cells ------------------------------------------------------------- */
-
-/* 1234567 as "1,234,567" */
-static void format_count(char *cell, uint64_t value)
-{
-    char digits[24];
-    int len = snprintf(digits, sizeof(digits), "%" PRIu64, value);
-    char *to = cell;
-
-    for (int i = 0; i < len; i++) {
-        if (i && (len - i) % 3 == 0) {
-            *to++ = ',';
-        }
-        *to++ = digits[i];
-    }
-    *to = '\0';
-}
-
-/* The next cell of the row being made, cut to its size. */
-static void XBAR_PRINTF(3, 4)
-    set_cell(struct table *table, unsigned column, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(table->cells[table->num_rows][column], TABLE_CELL, format, args);
-    va_end(args);
-}
-
-static void set_count(struct table *table, unsigned column, uint64_t value)
-{
-    format_count(table->cells[table->num_rows][column], value);
-}
-
-static void end_row(struct table *table)
-{
-    if (table->num_rows < TABLE_ROWS - 1) {
-        table->num_rows++;
-    }
-}
-
-static double ratio(double part, double whole)
-{
-    return whole > 0 ? part / whole : 0;
-}
-
 /* ---- Tables ------------------------------------------------------------ */
 
 static void add_speed(struct table *table, const char *name,
@@ -93,13 +45,14 @@ static void add_speed(struct table *table, const char *name,
     if (!speed->instructions) {
         return;
     }
-    set_cell(table, 0, "%s", name);
-    set_count(table, 1, speed->instructions);
-    set_cell(table, 2, "%.3f", speed->seconds);
-    set_cell(table, 3, "%.3f", speed->cpu_seconds);
-    set_cell(table, 4, "%.1f",
-             ratio((double)speed->instructions, speed->cpu_seconds * 1e6));
-    end_row(table);
+    table_set(table, 0, "%s", name);
+    table_set_count(table, 1, speed->instructions);
+    table_set(table, 2, "%.3f", speed->seconds);
+    table_set(table, 3, "%.3f", speed->cpu_seconds);
+    table_set(
+        table, 4, "%.1f",
+        table_ratio((double)speed->instructions, speed->cpu_seconds * 1e6));
+    table_end_row(table);
 }
 
 /* Counting slows the guest down, so its speed is only shown as such. */
@@ -121,12 +74,12 @@ static void add_work(struct table *table, const char *name, uint64_t value,
     if (value == 0) {
         return;
     }
-    set_cell(table, 0, "%s", name);
-    set_count(table, 1, value);
+    table_set(table, 0, "%s", name);
+    table_set_count(table, 1, value);
     if (whole > 0) {
-        set_cell(table, 2, "%.3f %s", 1000.0 * (double)value / whole, unit);
+        table_set(table, 2, "%.3f %s", 1000.0 * (double)value / whole, unit);
     }
-    end_row(table);
+    table_end_row(table);
 }
 
 /* What the hart did; what did not happen is left out. A miss is a walk of
@@ -135,13 +88,15 @@ static void make_work(const struct report *report, struct table *table)
 {
     const struct xbar_riscv_stats *stats = &report->stats;
     double insns = (double)stats->instructions;
-    double accesses = (double)(stats->loads + stats->stores);
+    uint64_t loads = report_accesses(report, TLB_READ);
+    uint64_t stores = report_accesses(report, TLB_WRITE);
+    double accesses = (double)(loads + stores);
 
     table->title = "Work";
     table->num_columns = 3;
     add_work(table, "instructions", stats->instructions, 0, "");
-    add_work(table, "loads", stats->loads, insns, "per 1000 instructions");
-    add_work(table, "stores", stats->stores, insns, "per 1000 instructions");
+    add_work(table, "loads", loads, insns, "per 1000 instructions");
+    add_work(table, "stores", stores, insns, "per 1000 instructions");
     add_work(table, "TLB misses", stats->tlb.walks, accesses,
              "per 1000 accesses");
     add_work(table, "exceptions", stats->exceptions, insns,
@@ -165,34 +120,34 @@ static void XBAR_PRINTF(4, 5)
     if (value == 0) {
         return;
     }
-    set_cell(table, 0, "%s", name);
-    set_count(table, 1, value);
+    table_set(table, 0, "%s", name);
+    table_set_count(table, 1, value);
     va_start(args, format);
     vsnprintf(table->cells[table->num_rows][2], TABLE_CELL, format, args);
     va_end(args);
-    end_row(table);
-}
-
-static double percent(uint64_t part, uint64_t whole)
-{
-    return 100 * ratio((double)part, (double)whole);
+    table_end_row(table);
 }
 
 static void add_execution(const struct report *report, struct table *table)
 {
     const struct xbar_riscv_jit_stats *jit = &report->stats.jit;
     uint64_t runs = report->hot.executions + jit->gone_executions;
-    uint64_t hits =
-        jit->jumps > jit->jump_misses ? jit->jumps - jit->jump_misses : 0;
+    uint64_t known = jit->return_hits + jit->jump_misses;
+    uint64_t hits = jit->jumps > known ? jit->jumps - known : 0;
 
     add_figure(table, "instructions", jit->instructions, "%.3f %% of all",
-               percent(jit->instructions, report->stats.instructions));
+               table_percent(jit->instructions, report->stats.instructions));
     add_figure(table, "blocks run", runs, "%.1f instructions each",
-               ratio((double)jit->instructions, (double)runs));
+               table_ratio((double)jit->instructions, (double)runs));
     add_figure(table, "times left", jit->exits, "%.3f per 1000 blocks",
-               1000 * ratio((double)jit->exits, (double)runs));
-    add_figure(table, "indirect jumps", jit->jumps, "%.3f %% hit",
-               percent(hits, jit->jumps));
+               1000 * table_ratio((double)jit->exits, (double)runs));
+    add_figure(table, "indirect jumps", jit->jumps, "%s", "");
+    add_figure(table, "  return stack", jit->return_hits, "%.3f %% of these",
+               table_percent(jit->return_hits, jit->jumps));
+    add_figure(table, "  jump cache", hits, "%.3f %%",
+               table_percent(hits, jit->jumps));
+    add_figure(table, "  looked up", jit->jump_misses, "%.3f %%",
+               table_percent(jit->jump_misses, jit->jumps));
 }
 
 static void make_code(const struct report *report, struct table *table)
@@ -207,15 +162,16 @@ static void make_code(const struct report *report, struct table *table)
     }
     add_execution(report, table);
     add_figure(table, "blocks made", jit->blocks, "%.1f instructions each",
-               ratio((double)jit->guest_insns, (double)jit->blocks));
+               table_ratio((double)jit->guest_insns, (double)jit->blocks));
     add_figure(table, "blocks dropped", jit->invalidated, "their code changed");
     add_figure(table, "blocks evicted", jit->evicted, "for want of room");
     add_figure(table, "blocks at the end", jit->blocks_live, "%s", "");
     add_figure(table, "exits chained", jit->links, "%.2f per block",
-               ratio((double)jit->links, (double)jit->blocks));
-    add_figure(table, "code bytes", jit->code_bytes_ever,
-               "%.1f per instruction, counting included",
-               ratio((double)jit->code_bytes_ever, (double)jit->guest_insns));
+               table_ratio((double)jit->links, (double)jit->blocks));
+    add_figure(
+        table, "code bytes", jit->code_bytes_ever,
+        "%.1f per instruction, counting included",
+        table_ratio((double)jit->code_bytes_ever, (double)jit->guest_insns));
     add_figure(table, "memory for code", jit->code_bytes,
                "bytes in use at the end, gaps included");
 }
@@ -231,15 +187,16 @@ static void make_blocks(const struct report *report, struct table *table)
     memcpy(table->heads, heads, sizeof(heads));
     for (unsigned i = 0; i < report->hot.count; i++) {
         const struct xbar_riscv_block *block = &report->hot.items[i].block;
-        double share = percent(block->instructions, report->stats.instructions);
+        double share =
+            table_percent(block->instructions, report->stats.instructions);
 
-        set_cell(table, 0, "0x%" PRIx64, block->pc);
-        set_count(table, 1, block->insns);
-        set_count(table, 2, block->executions);
-        set_count(table, 3, block->instructions);
-        set_cell(table, 4, "%.2f %%", share);
+        table_set(table, 0, "0x%" PRIx64, block->pc);
+        table_set_count(table, 1, block->insns);
+        table_set_count(table, 2, block->executions);
+        table_set_count(table, 3, block->instructions);
+        table_set(table, 4, "%.2f %%", share);
         table->bars[table->num_rows] = share / 100;
-        end_row(table);
+        table_end_row(table);
     }
 }
 
@@ -253,13 +210,14 @@ void report_make_caption(const struct report *report, unsigned which,
 {
     const struct xbar_riscv_block *block = &report->hot.items[which].block;
 
-    snprintf(
-        caption, size,
-        "0x%" PRIx64 ": %.2f %% of all; %u bytes of guest code, %u (and %u "
-        "cold) for it",
-        block->pc, percent(block->instructions, report->stats.instructions),
-        (unsigned)block->guest_size, (unsigned)block->hot_size,
-        (unsigned)(block->code_size - block->hot_size));
+    snprintf(caption, size,
+             "0x%" PRIx64
+             ": %.2f %% of all; %u bytes of guest code, %u (and %u "
+             "cold) for it",
+             block->pc,
+             table_percent(block->instructions, report->stats.instructions),
+             (unsigned)block->guest_size, (unsigned)block->hot_size,
+             (unsigned)(block->code_size - block->hot_size));
 }
 
 /* ---- Traps, regions ---------------------------------------------------- */
@@ -276,21 +234,21 @@ static void make_traps(const struct report *report, struct table *table)
         if (!stats->traps[cause]) {
             continue;
         }
-        double share = ratio((double)stats->traps[cause], (double)total);
+        double share = table_ratio((double)stats->traps[cause], (double)total);
 
-        set_cell(table, 0, "%s", report_trap_name(cause));
-        set_count(table, 1, stats->traps[cause]);
-        set_cell(table, 2, "%.2f %%", 100 * share);
+        table_set(table, 0, "%s", report_trap_name(cause));
+        table_set_count(table, 1, stats->traps[cause]);
+        table_set(table, 2, "%.2f %%", 100 * share);
         table->bars[table->num_rows] = share;
-        end_row(table);
+        table_end_row(table);
     }
 }
 
 static void add_count(struct table *table, const char *name, uint64_t value)
 {
-    set_cell(table, 0, "%s", name);
-    set_count(table, 1, value);
-    end_row(table);
+    table_set(table, 0, "%s", name);
+    table_set_count(table, 1, value);
+    table_end_row(table);
 }
 
 /* Changes of the tree, those that made the board included. */
@@ -308,63 +266,26 @@ static void make_memory(const struct report *report, struct table *table)
     add_count(table, "bytes awaiting a grace period", stats->bytes_retired);
 }
 
-/* Those that nobody accessed would hide the others; report.json has them. */
-static void make_regions(const struct report *report, struct table *table)
-{
-    static const char *const heads[] = { "region", "at",    "reads",
-                                         "writes", "bytes", "share" };
-    const struct counts *counts = &report->counts;
-    uint64_t total = counts_total(counts);
+typedef void make_fn(const struct report *report, struct table *table);
 
-    table->title = "Accesses by region";
-    table->num_columns = 6;
-    table->has_bars = true;
-    memcpy(table->heads, heads, sizeof(heads));
-    for (unsigned i = 0; i < counts->num_regions; i++) {
-        const struct region_count *row = &counts->regions[i];
-        double share = ratio((double)(row->reads + row->writes), (double)total);
-
-        if (row->reads + row->writes == 0) {
-            continue;
-        }
-        set_cell(table, 0, "%s", row->name);
-        set_cell(table, 1, "0x%" PRIx64, row->first);
-        set_count(table, 2, row->reads);
-        set_count(table, 3, row->writes);
-        set_count(table, 4, row->bytes_read + row->bytes_written);
-        set_cell(table, 5, "%.4f %%", 100 * share);
-        table->bars[table->num_rows] = share;
-        end_row(table);
-    }
-}
+static make_fn *const makers[REPORT_TABLES] = {
+    [REPORT_SPEED] = make_speed,
+    [REPORT_WORK] = make_work,
+    [REPORT_CODE] = make_code,
+    [REPORT_BLOCKS] = make_blocks,
+    [REPORT_TRAPS] = make_traps,
+    [REPORT_REGIONS] = report__make_regions,
+    [REPORT_LATENCY] = report__make_latency,
+    [REPORT_REGISTERS] = report__make_registers,
+    [REPORT_PAGES] = report__make_pages,
+    [REPORT_TLB] = report__make_tlb,
+    [REPORT_FLUSHES] = report__make_flushes,
+    [REPORT_MEMORY] = make_memory,
+};
 
 void report_make_table(const struct report *report, enum report_table which,
                        struct table *table)
 {
     memset(table, 0, sizeof(*table));
-    switch (which) {
-    case REPORT_SPEED:
-        make_speed(report, table);
-        break;
-    case REPORT_WORK:
-        make_work(report, table);
-        break;
-    case REPORT_CODE:
-        make_code(report, table);
-        break;
-    case REPORT_BLOCKS:
-        make_blocks(report, table);
-        break;
-    case REPORT_TRAPS:
-        make_traps(report, table);
-        break;
-    case REPORT_REGIONS:
-        make_regions(report, table);
-        break;
-    case REPORT_MEMORY:
-        make_memory(report, table);
-        break;
-    case REPORT_TABLES:
-        break;
-    }
+    makers[which](report, table);
 }

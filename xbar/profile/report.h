@@ -14,8 +14,10 @@
 
 #include <xbar/xbar.h>
 
+#include "code.h"
 #include "counts.h"
 #include "hot_blocks.h"
+#include "table.h"
 
 /* How long a run took. MIPS are per second of processor time: a guest that
  * sleeps in wfi, or a busy host, says nothing about speed. */
@@ -35,30 +37,17 @@ struct report {
     /* The run with counting on: all figures but the speed come from it. */
     struct run_speed counted;
     struct xbar_riscv_stats stats;
-    struct xbar_engine_stats memory; /* commits, views and their bytes */
+    struct xbar_engine_stats memory;   /* commits, views and their bytes */
+    struct xbar_riscv_counts accesses; /* by privilege */
+    unsigned measure;                  /* enum measure: what there is */
     struct counts counts;
+    double tick_ns; /* of the ticks in counts */
+    struct code code;
     bool translates;       /* there is an engine that does: */
     struct hot_blocks hot; /* what it made */
 
     /* A run of its own without counting; zero if there was none. */
     struct run_speed plain;
-};
-
-#define TABLE_COLUMNS 6
-#define TABLE_ROWS    64
-#define TABLE_CELL    48
-
-/* Cells are text, ready to print. Columns after the first are numbers, but
- * for the last one if it has notes. */
-struct table {
-    const char *title;
-    unsigned num_columns;
-    unsigned num_rows;
-    bool has_bars;
-    bool has_notes;
-    const char *heads[TABLE_COLUMNS]; /* NULL: no heading line */
-    char cells[TABLE_ROWS][TABLE_COLUMNS][TABLE_CELL];
-    double bars[TABLE_ROWS]; /* 0 to 1 */
 };
 
 enum report_table {
@@ -68,6 +57,11 @@ enum report_table {
     REPORT_BLOCKS,
     REPORT_TRAPS,
     REPORT_REGIONS,
+    REPORT_LATENCY,
+    REPORT_REGISTERS,
+    REPORT_PAGES,
+    REPORT_TLB,
+    REPORT_FLUSHES,
     REPORT_MEMORY,
     REPORT_TABLES,
 };
@@ -75,6 +69,19 @@ enum report_table {
 /* report_make_table() - set one table; `num_rows` 0 if there is nothing */
 void report_make_table(const struct report *report, enum report_table which,
                        struct table *table);
+
+/* report_accesses() - loads or stores, of all modes; the same of one mode */
+uint64_t report_accesses(const struct report *report,
+                         enum xbar_tlb_access access);
+uint64_t report_mode_accesses(const struct xbar_riscv_mode_counts *mode,
+                              enum xbar_tlb_access access);
+
+/* report_hot_registers() - of @max, the places of those accessed most, most
+ * first; report_hot_pages() the same of pages. Return: how many. */
+unsigned report_hot_registers(const struct report *report, unsigned *places,
+                              unsigned max);
+unsigned report_hot_pages(const struct report *report, uint64_t *pages,
+                          unsigned max);
 
 /* How many of the hot blocks are listed, and what is said above each. */
 unsigned report_num_listings(const struct report *report);
@@ -86,6 +93,14 @@ void report_make_caption(const struct report *report, unsigned which,
 
 /* report_trap_name() - of cause 0..31 (exceptions), 32.. (interrupts) */
 const char *report_trap_name(unsigned cause);
+
+/* report_memory.c: tables */
+void report__make_regions(const struct report *report, struct table *table);
+void report__make_latency(const struct report *report, struct table *table);
+void report__make_registers(const struct report *report, struct table *table);
+void report__make_pages(const struct report *report, struct table *table);
+void report__make_tlb(const struct report *report, struct table *table);
+void report__make_flushes(const struct report *report, struct table *table);
 
 /* report_print_text() - whether it arrived, ferror(@out) tells
  *

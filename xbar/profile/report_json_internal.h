@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What report_json.c (the whole) and report_json_memory.c (accesses) share.
+ * NULL: memory is short.
+ */
+#ifndef XBAR_PROFILE_REPORT_JSON_INTERNAL_H
+#define XBAR_PROFILE_REPORT_JSON_INTERNAL_H
+
+#include <jansson.h>
+
+#include "report.h"
+
+json_t *report__json_count(uint64_t value);
+/* "0x80000000" */
+json_t *report__json_address(hwaddr addr);
+
+json_t *report__json_tlb(const struct report *report);
+json_t *report__json_modes(const struct report *report);
+json_t *report__json_regions(const struct report *report);
+json_t *report__json_registers(const struct report *report);
+json_t *report__json_pages(const struct report *report);
+
+#endif
