@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "virtio/blk.h"
 #include "virtio/device.h"
 #include "virtio/rng.h"
 
@@ -69,13 +70,16 @@ static int plug_all(struct virtio_slots *slots, Error **cause)
     struct virtio_place place;
     int ret = 0;
 
-    if (wanted &&
-        (wanted->num_drives || wanted->num_netdevs || wanted->has_console)) {
-        error_setg(cause, "--drive, --netdev and virtconsole: not supported "
-                          "yet");
+    for (unsigned i = 0; wanted && ret == 0 && i < wanted->num_drives; i++) {
+        place = next_place(slots);
+        ret = plug(slots, virtio_blk_new(&place, &wanted->drives[i], cause),
+                   cause);
+    }
+    if (wanted && (wanted->num_netdevs || wanted->has_console)) {
+        error_setg(cause, "--netdev and virtconsole: not supported yet");
         return -ENOTSUP;
     }
-    if (wanted && wanted->has_rng) {
+    if (wanted && ret == 0 && wanted->has_rng) {
         place = next_place(slots);
         ret = plug(slots, virtio_rng_new(&place), cause);
     }
