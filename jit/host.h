@@ -32,7 +32,7 @@
 
 /* ---- The vCPU as emitted code sees it ---------------------------------- */
 
-#define JIT_JUMP_BITS 12
+#define JIT_JUMP_BITS 13
 #define JIT_RAS_SIZE  16 /* deeper calls return through the jump cache */
 
 /* One slot of the indirect-jump cache: where the block of @pc begins. */

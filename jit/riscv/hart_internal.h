@@ -345,9 +345,6 @@ enum riscv_stop riscv__jit_run(struct xbar_riscv_hart *hart, uint64_t budget);
 int riscv__lockstep_new(struct xbar_riscv_hart *hart) XBAR_MUST_CHECK;
 void riscv__lockstep_free(struct xbar_riscv_hart *hart);
 
-/* Forget all translations: memory may have been replaced. */
-void riscv__jit_flush(struct xbar_riscv_hart *hart);
-
 void riscv__jit_get_stats(const struct xbar_riscv_hart *hart,
                           struct xbar_riscv_jit_stats *stats);
 
@@ -356,6 +353,9 @@ void riscv__jit_get_stats(const struct xbar_riscv_hart *hart,
 /* The hart may store from now on; it will no more. Whatever its engine. */
 void riscv__code_join(struct xbar_riscv_hart *hart);
 void riscv__code_leave(struct xbar_riscv_hart *hart);
+
+/* Forget all translations: memory may have been replaced. */
+void riscv__jit_flush(struct xbar_riscv_hart *hart);
 
 /* For the TLB: see struct xbar_tlb_config. */
 bool riscv__code_is_watched(void *hart, hwaddr page, uint64_t host);

@@ -47,13 +47,6 @@ static struct xbar_engine *engine_of(const struct xbar_riscv_hart *hart)
     return xbar_address_space_engine(hart->config.as);
 }
 
-void riscv__jit_flush(struct xbar_riscv_hart *hart)
-{
-    if (hart->jit != NULL) {
-        jit_cache__check_all(hart->jit->cache, NULL, NULL);
-    }
-}
-
 /* ---- The jump cache ---------------------------------------------------- */
 
 /* Lockstep compares after each block, so each has to leave. */
@@ -439,6 +432,27 @@ static void follow_link(struct xbar_riscv_hart *hart, uint32_t data)
     }
 }
 
+/*
+ * The slice is too short for @block. The next one may be longer, so that what
+ * is left of this one is worth interpreting only if it is all there is.
+ */
+static enum riscv_stop stop_before(struct xbar_riscv_hart *hart,
+                                   const struct jit_block *block)
+{
+    struct riscv_jit *jit = hart->jit;
+    uint64_t left;
+
+    settle(hart, block->insns);
+    hart->pc = block->key.pc;
+    left = (uint64_t)hart->jit_state.budget;
+    if (left < jit->slice) {
+        jit->slice -= left;
+        hart->jit_state.budget = 0;
+        return RISCV_STOP_BUDGET;
+    }
+    return step(hart, left);
+}
+
 /* hart->pc is where to go on. False: a trap or the attention loop is next. */
 static enum riscv_stop leave(struct xbar_riscv_hart *hart, struct jit_exit exit)
 {
@@ -460,10 +474,7 @@ static enum riscv_stop leave(struct xbar_riscv_hart *hart, struct jit_exit exit)
         }
         return RISCV_STOP_BUDGET;
     case JIT_EXIT_BUDGET:
-        block = jit_cache__by_id(hart->jit->cache, exit.data);
-        settle(hart, block->insns);
-        hart->pc = block->key.pc;
-        return step(hart, (uint64_t)hart->jit_state.budget);
+        return stop_before(hart, jit_cache__by_id(hart->jit->cache, exit.data));
     case JIT_EXIT_FAULT:
         block = leave_site(hart, &site);
         if (hart->jit->fault_cause != 0) {

@@ -183,3 +183,10 @@ void riscv__code_synchronize(struct xbar_riscv_hart *hart)
         jit_cache__check_all(hart->jit->cache, riscv__block_changed, hart);
     }
 }
+
+void riscv__jit_flush(struct xbar_riscv_hart *hart)
+{
+    if (hart->jit != NULL) {
+        jit_cache__check_all(hart->jit->cache, NULL, NULL);
+    }
+}

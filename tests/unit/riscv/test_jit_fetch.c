@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
+ * Finding code again: what must not take it away.
+ *
  * Fetches have TLB contexts of their own: data whose page shares the slot of
  * the code's does not take it away. Each return looks the page up there, and
  * would leave emitted code.
  */
 #include "encode.h"
-#include "rig.h"
+#include "paging.h"
 
 #define RAM_ADDR ((uint64_t)RIG_RAM)
 #define CODE     0x1000u
+#define DATA     0x5000u
 #define RET      0x00008067u
 
 static void run(struct rig *rig, uint64_t insns)
@@ -28,11 +31,15 @@ static void test_data_in_slot_of_code(void **state)
 
     (void)state;
     rig_open(&rig);
+    rig_open_pmp(&rig);
     assert_int_equal(xbar_riscv_set_engine(rig.hart, XBAR_RISCV_JIT), 0);
     rig_code(&rig, CODE, code, 6);
+    paging_map(&rig, CODE / TLB_PAGE_SIZE, DATA, PTE_R);
+    paging_enter(&rig, PRIV_S);
+    assert_int_equal(tlb_index(CODE), tlb_index(RAM_ADDR + CODE));
     rig.hart->pc = RAM_ADDR + CODE;
     rig.hart->x[8] = 10000;
-    rig.hart->x[11] = RAM_ADDR + CODE + TLB_L1_SIZE * TLB_PAGE_SIZE;
+    rig.hart->x[11] = CODE;
     run(&rig, 100);
     riscv__jit_get_stats(rig.hart, &before);
     run(&rig, 30000);
@@ -42,10 +49,40 @@ static void test_data_in_slot_of_code(void **state)
     rig_close(&rig);
 }
 
+/*
+ * Slices end wherever they end. If what is left of one were interpreted, the
+ * next would begin in the middle of a block, and make another one there.
+ */
+static void test_slices_make_no_blocks(void **state)
+{
+    const uint32_t code[] = {
+        insn_addi(10, 10, 1), insn_addi(11, 11, 1),
+        insn_addi(12, 12, 1), insn_addi(13, 13, 1),
+        insn_addi(14, 14, 1), encode(RISCV_OP_JAL, 0, 0, 0, -20),
+    };
+    const uint64_t many = 1000003;
+    struct xbar_riscv_jit_stats stats;
+    struct rig rig;
+
+    (void)state;
+    rig_open(&rig);
+    assert_int_equal(xbar_riscv_set_engine(rig.hart, XBAR_RISCV_JIT), 0);
+    rig_code(&rig, CODE, code, 6);
+    rig.hart->pc = RAM_ADDR + CODE;
+    run(&rig, many);
+    assert_int_equal(rig.hart->stats.instructions, many);
+    assert_int_equal(rig.hart->x[11], many / 6);
+    assert_int_equal(rig.hart->x[14], many / 6);
+    riscv__jit_get_stats(rig.hart, &stats);
+    assert_int_equal(stats.blocks, 1);
+    rig_close(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_data_in_slot_of_code),
+        cmocka_unit_test(test_slices_make_no_blocks),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
