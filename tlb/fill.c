@@ -25,7 +25,7 @@
 #include "tlb/tlb_internal.h"
 
 _Static_assert(TLB_L1_BITS >= 1, "a must-miss tag inverts an index bit");
-_Static_assert(TLB_L1_SIZE <= UINT8_MAX + 1, "fill_list holds slots as bytes");
+_Static_assert(TLB_L1_SIZE <= UINT16_MAX + 1, "lists hold slots in 16 bits");
 _Static_assert((TLB_PAGE_SIZE & (TLB_PAGE_SIZE - 1)) == 0, "pages are masked");
 _Static_assert(1 << TLB_READ == TLB_PROT_READ, "prot is indexed by access");
 _Static_assert(1 << TLB_WRITE == TLB_PROT_WRITE, "prot is indexed by access");

@@ -175,7 +175,7 @@ struct xbar_tlb_grants {
     uint64_t count; /* ever */
     struct {
         uint8_t context;
-        uint8_t index;
+        uint16_t index;
     } slot[TLB_GRANTS]; /* of the last that many, a ring */
     struct {
         uint64_t host;  /* 0: none */
@@ -202,7 +202,7 @@ typedef struct SoftTLB {
     /* Slots filled since a context was last cleared: clearing walks the list
      * while it is short, and the whole table once it has overflowed. */
     uint16_t filled[TLB_CONTEXTS];
-    uint8_t fill_list[TLB_CONTEXTS][64];
+    uint16_t fill_list[TLB_CONTEXTS][256];
     uint16_t asid;
     bool entered;
     uint32_t spans_used[TLB_CONTEXTS][2];      /* those that are not empty */

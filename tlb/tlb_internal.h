@@ -84,7 +84,8 @@ void tlb__l2_flush_page(SoftTLB *tlb, unsigned context, uint64_t va);
 /* ---- flush.c ----------------------------------------------------------- */
 
 /* Slots that fill_list holds; beyond, a context is cleared as a table. */
-#define TLB_FILL_LIST_SIZE (sizeof(((SoftTLB *)0)->fill_list[0]))
+#define TLB_FILL_LIST_SIZE \
+    (sizeof(((SoftTLB *)0)->fill_list[0]) / sizeof(uint16_t))
 
 /* Make every slot of @context empty, whatever is in the memory. */
 void tlb__clear_table(SoftTLB *tlb, unsigned context);

@@ -28,9 +28,15 @@ extern "C" {
 #define TLB_PAGE_BITS 12
 #define TLB_PAGE_SIZE ((uint64_t)1 << TLB_PAGE_BITS)
 #define TLB_PAGE_MASK (~(TLB_PAGE_SIZE - 1))
-#define TLB_L1_BITS   8 /* 256 entries x 32 bytes: a context fits in L1D */
-#define TLB_L1_SIZE   (1 << TLB_L1_BITS)
-#define TLB_CONTEXTS  12 /* translation regimes that exist side by side */
+/*
+ * 32 KiB a context, of which a guest warms what it uses. Pages whose numbers
+ * agree in these bits take turns, and a kernel that places stack and heap at
+ * random makes two hot ones agree in one run of 2^TLB_L1_BITS for each pair:
+ * with 8 bits, some boots of Linux took half as long again as others.
+ */
+#define TLB_L1_BITS  10
+#define TLB_L1_SIZE  (1 << TLB_L1_BITS)
+#define TLB_CONTEXTS 12 /* translation regimes that exist side by side */
 
 /** Kinds of access; the index of an entry's tags. */
 enum xbar_tlb_access {

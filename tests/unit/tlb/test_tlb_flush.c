@@ -29,7 +29,9 @@ static unsigned count_hits(struct world *world, unsigned context)
 /* Around the length of the fill list, and with the whole table. */
 static void flush_empties_the_contexts_named(void **state)
 {
-    static const unsigned counts[] = { 0, 1, 63, 64, 65, 66, 255, 256 };
+    static const unsigned counts[] = {
+        0, 1, 255, 256, 257, 258, TLB_L1_SIZE - 1, TLB_L1_SIZE
+    };
     struct world *world = world_new();
 
     (void)state;

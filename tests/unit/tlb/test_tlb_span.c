@@ -4,8 +4,9 @@
 #include "flatview/dirty_bitmap.h"
 #include "tests/unit/tlb/world.h"
 
-#define VA   0x40000000u
-#define SLOT 5
+#define VA    0x40000000u
+#define ALIAS (VA + TLB_L1_SIZE * TLB_PAGE_SIZE) /* the same slots of L1 */
+#define SLOT  5
 
 /* Pages 0 to 3 of RAM at VA, one after the other; page 9 of RAM behind them. */
 static struct world *new_world(void)
@@ -112,8 +113,8 @@ static void another_slot_is_copied(void **state)
     (void)state;
     for (unsigned i = 0; i < 4; i++) {
         if (i != 2) { /* its entry is replaced; the span's word counts */
-            world_map(world, VA + 0x100000 + i * PAGE, 0x80000000u, PROT_RWX);
-            touch(world, VA + 0x100000 + i * PAGE);
+            world_map(world, ALIAS + i * PAGE, 0x80000000u, PROT_RWX);
+            touch(world, ALIAS + i * PAGE);
         }
     }
     assert_false(world_hits(world, 0, VA, TLB_READ));
@@ -184,8 +185,8 @@ static void a_commit_ends_what_it_may_move(void **state)
 
     (void)state;
     for (unsigned i = 0; i < 4; i++) { /* no entry is left to say so */
-        world_map(world, VA + 0x100000 + i * PAGE, 0x80009000u, PROT_RWX);
-        touch(world, VA + 0x100000 + i * PAGE);
+        world_map(world, ALIAS + i * PAGE, 0x80009000u, PROT_RWX);
+        touch(world, ALIAS + i * PAGE);
     }
     world_enable(world, OVER, true);
     tlb_safepoint(&world->tlb);
