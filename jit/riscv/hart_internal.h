@@ -332,14 +332,17 @@ enum riscv_exec riscv__execute(struct xbar_riscv_hart *hart, uint32_t bits);
 
 /* ---- jit.c ------------------------------------------------------------- */
 
-/* Make the JIT engine of @hart; errors as xbar_riscv_set_engine(). */
-int riscv__jit_new(struct xbar_riscv_hart *hart) XBAR_MUST_CHECK;
-/* After that, and when lockstep comes or goes: who answers slow accesses. */
+/* A new engine, or lockstep came or went: who answers slow accesses. */
 void riscv__jit_choose_helpers(struct xbar_riscv_hart *hart);
-void riscv__jit_free(struct xbar_riscv_hart *hart);
 
 /* As riscv__interpret(), but may stop short of @budget. */
 enum riscv_stop riscv__jit_run(struct xbar_riscv_hart *hart, uint64_t budget);
+
+/* ---- jit_life.c -------------------------------------------------------- */
+
+/* Make the JIT engine of @hart; errors as xbar_riscv_set_engine(). */
+int riscv__jit_new(struct xbar_riscv_hart *hart) XBAR_MUST_CHECK;
+void riscv__jit_free(struct xbar_riscv_hart *hart);
 
 /* lockstep.c: on top of an engine that riscv__jit_new() made. */
 int riscv__lockstep_new(struct xbar_riscv_hart *hart) XBAR_MUST_CHECK;

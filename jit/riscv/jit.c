@@ -13,16 +13,13 @@
  *
  *     retired = base + slice - budget - (block's insns - site's insn)
  *
- * Stores to code, and fence.i: jit_code.c.
+ * Stores to code, and fence.i: jit_code.c. Coming and going: jit_life.c.
  *
  * Threads: everything runs on the hart's thread, and a cache has one hart, so
  * chaining, patching and eviction meet nobody: see jit/cache.h.
  */
 #include "jit/riscv/jit.h"
 
-#include <errno.h>
-
-#include "engine/alloc.h"
 #include "jit/host_fp.h"
 #include "jit/riscv/interp.h"
 
@@ -41,11 +38,6 @@ const struct jit_guest riscv__jit_guest = {
     .fp_regs = offsetof(struct xbar_riscv_hart, f),
     .hot_fp = { 15, 14, 13, 12, 11, 10, 0, 1, 2, 8, 9, 16, 17 },
 };
-
-static struct xbar_engine *engine_of(const struct xbar_riscv_hart *hart)
-{
-    return xbar_address_space_engine(hart->config.as);
-}
 
 /* ---- The jump cache ---------------------------------------------------- */
 
@@ -81,7 +73,7 @@ static void remember_jump(struct xbar_riscv_hart *hart,
     }
 }
 
-static void forget_block(void *opaque, const struct jit_block *block)
+void riscv__forget_block(void *opaque, const struct jit_block *block)
 {
     struct xbar_riscv_hart *hart = opaque;
     struct jit_jump *slot = jump_slot(hart, block->key.pc);
@@ -559,81 +551,6 @@ enum riscv_stop riscv__jit_run(struct xbar_riscv_hart *hart, uint64_t budget)
     return RISCV_STOP_BUDGET;
 }
 
-/* ---- Life -------------------------------------------------------------- */
-
-static int make_parts(struct xbar_riscv_hart *hart, struct riscv_jit *jit,
-                      struct xbar_engine *engine)
-{
-    const struct jit_cache_config config = {
-        .engine = engine,
-        .limit = hart->config.code_limit ? hart->config.code_limit
-                                         : XBAR_RISCV_CODE_LIMIT,
-        .fixed_size = jit_host__stubs_size(),
-        .dropped = forget_block,
-        .opaque = hart,
-    };
-    int err = jit_cache__new(&config, &jit->cache);
-
-    if (err) {
-        return err;
-    }
-    jit->cold = xbar_alloc(engine, jit_host__cold_size());
-    jit->stubs = jit_host__make_stubs(
-        engine, jit_cache__memory(jit->cache), &riscv__jit_guest,
-        (hart->config.stress & XBAR_RISCV_STRESS_BASELINE) != 0);
-    return jit->cold != NULL && jit->stubs != NULL ? 0 : -ENOMEM;
-}
-
-static void free_parts(struct riscv_jit *jit, struct xbar_engine *engine)
-{
-    jit_host__free_stubs(engine, jit->stubs);
-    xbar_free(engine, jit->cold, jit_host__cold_size());
-    jit_cache__free(jit->cache);
-    xbar_free(engine, jit, sizeof(*jit));
-}
-
-/* Emitted code finds the counter of a page from its host address. */
-static void set_page_counters(struct xbar_riscv_hart *hart)
-{
-    const struct xbar_tlb_counts *counts = hart->config.counts;
-
-    for (unsigned i = 0; riscv__counts_pages(hart) && i < 2; i++) {
-        hart->jit_state.pages[i] =
-            (uintptr_t)counts->pages[i] -
-            hart->tlb.counted_host / TLB_PAGE_SIZE * sizeof(uint64_t);
-    }
-}
-
-int riscv__jit_new(struct xbar_riscv_hart *hart)
-{
-    struct xbar_engine *engine = engine_of(hart);
-    int err;
-
-    if (!jit_host__supported()) {
-        return -ENOTSUP;
-    }
-    hart->jit = xbar_alloc(engine, sizeof(*hart->jit));
-    if (hart->jit == NULL) {
-        return -ENOMEM;
-    }
-    err = make_parts(hart, hart->jit, engine);
-    if (err) {
-        free_parts(hart->jit, engine);
-        hart->jit = NULL;
-        return err;
-    }
-    riscv__code_keep(hart, true);
-    set_page_counters(hart);
-    for (unsigned i = 0; i < 1u << JIT_JUMP_BITS; i++) {
-        hart->jit_state.jumps[i].pc = 1;
-    }
-    jit_host__forget_returns(&hart->jit_state);
-    jit_host__fp_init(&hart->jit_state);
-    hart->jit->fp_contexts = MODE_NO_CONTEXTS;
-    hart->jit->asks_inexact = jit_host__fp_asks_inexact(hart->jit->stubs);
-    return 0;
-}
-
 void riscv__jit_choose_helpers(struct xbar_riscv_hart *hart)
 {
     bool is_watched =
@@ -646,13 +563,4 @@ void riscv__jit_choose_helpers(struct xbar_riscv_hart *hart)
         .resume = help_resume,
     };
     riscv__heat_choose(hart);
-}
-
-void riscv__jit_free(struct xbar_riscv_hart *hart)
-{
-    if (hart->jit != NULL) {
-        riscv__code_keep(hart, false);
-        free_parts(hart->jit, engine_of(hart));
-        hart->jit = NULL;
-    }
 }

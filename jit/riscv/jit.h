@@ -85,6 +85,9 @@ static inline bool riscv__counts_pages(const struct xbar_riscv_hart *hart)
 
 extern const struct jit_guest riscv__jit_guest;
 
+/* For the cache (jit.c): @block is about to go from the hart at @opaque. */
+void riscv__forget_block(void *opaque, const struct jit_block *block);
+
 uint32_t riscv__jit_mode(const struct xbar_riscv_hart *hart);
 
 /*

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/* The JIT engine: making its parts, and freeing them. */
+#include "jit/riscv/jit.h"
+
+#include <errno.h>
+
+#include "engine/alloc.h"
+#include "jit/host_fp.h"
+
+static struct xbar_engine *engine_of(const struct xbar_riscv_hart *hart)
+{
+    return xbar_address_space_engine(hart->config.as);
+}
+
+static int make_parts(struct xbar_riscv_hart *hart, struct riscv_jit *jit,
+                      struct xbar_engine *engine)
+{
+    const struct jit_cache_config config = {
+        .engine = engine,
+        .limit = hart->config.code_limit ? hart->config.code_limit
+                                         : XBAR_RISCV_CODE_LIMIT,
+        .fixed_size = jit_host__stubs_size(),
+        .dropped = riscv__forget_block,
+        .opaque = hart,
+    };
+    int err = jit_cache__new(&config, &jit->cache);
+
+    if (err) {
+        return err;
+    }
+    jit->cold = xbar_alloc(engine, jit_host__cold_size());
+    jit->stubs = jit_host__make_stubs(
+        engine, jit_cache__memory(jit->cache), &riscv__jit_guest,
+        (hart->config.stress & XBAR_RISCV_STRESS_BASELINE) != 0);
+    return jit->cold != NULL && jit->stubs != NULL ? 0 : -ENOMEM;
+}
+
+static void free_parts(struct riscv_jit *jit, struct xbar_engine *engine)
+{
+    jit_host__free_stubs(engine, jit->stubs);
+    xbar_free(engine, jit->cold, jit_host__cold_size());
+    jit_cache__free(jit->cache);
+    xbar_free(engine, jit, sizeof(*jit));
+}
+
+/* Emitted code finds the counter of a page from its host address. */
+static void set_page_counters(struct xbar_riscv_hart *hart)
+{
+    const struct xbar_tlb_counts *counts = hart->config.counts;
+
+    for (unsigned i = 0; riscv__counts_pages(hart) && i < 2; i++) {
+        hart->jit_state.pages[i] =
+            (uintptr_t)counts->pages[i] -
+            hart->tlb.counted_host / TLB_PAGE_SIZE * sizeof(uint64_t);
+    }
+}
+
+int riscv__jit_new(struct xbar_riscv_hart *hart)
+{
+    struct xbar_engine *engine = engine_of(hart);
+    int err;
+
+    if (!jit_host__supported()) {
+        return -ENOTSUP;
+    }
+    hart->jit = xbar_alloc(engine, sizeof(*hart->jit));
+    if (hart->jit == NULL) {
+        return -ENOMEM;
+    }
+    err = make_parts(hart, hart->jit, engine);
+    if (err) {
+        free_parts(hart->jit, engine);
+        hart->jit = NULL;
+        return err;
+    }
+    riscv__code_keep(hart, true);
+    set_page_counters(hart);
+    for (unsigned i = 0; i < 1u << JIT_JUMP_BITS; i++) {
+        hart->jit_state.jumps[i].pc = 1;
+    }
+    jit_host__forget_returns(&hart->jit_state);
+    jit_host__fp_init(&hart->jit_state);
+    hart->jit->fp_contexts = MODE_NO_CONTEXTS;
+    hart->jit->asks_inexact = jit_host__fp_asks_inexact(hart->jit->stubs);
+    return 0;
+}
+
+void riscv__jit_free(struct xbar_riscv_hart *hart)
+{
+    if (hart->jit != NULL) {
+        riscv__code_keep(hart, false);
+        free_parts(hart->jit, engine_of(hart));
+        hart->jit = NULL;
+    }
+}
