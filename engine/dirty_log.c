@@ -275,23 +275,50 @@ static bool is_area_wanted(const struct dirty_area *area,
     return false;
 }
 
-bool xbar_dirty_is_wanted(const struct xbar_engine *engine, uint64_t host,
-                          uint64_t length)
+static int who_logs(const struct dirty_area *area)
+{
+    unsigned mask = 0;
+
+    for (struct dirty_log *log = area ? first_log(area) : NULL; log;
+         log = log->next) {
+        unsigned bit = log->client < MAX_MASK_BIT ? log->client : MAX_MASK_BIT;
+
+        mask |= (unsigned)is_on(log) << bit;
+    }
+    return (int)mask;
+}
+
+/* Does @is_it say so of some area's part of the memory? NULL: is it logged? */
+static bool
+any_area(const struct xbar_engine *engine, uint64_t host, uint64_t length,
+         bool (*is_it)(const struct dirty_area *, const struct pages *))
 {
     struct pages pages;
-    bool wanted = false;
+    bool found = false;
 
     if (likely(!xbar_dirty_is_on(engine))) {
         return false;
     }
     xbar_rcu_read_lock();
-    for (struct dirty_area *area = first_area(engine); area && !wanted;
+    for (struct dirty_area *area = first_area(engine); area && !found;
          area = next_area(area)) {
-        wanted =
-            cut(area, host, length, &pages) && is_area_wanted(area, &pages);
+        found = cut(area, host, length, &pages) &&
+                (is_it ? is_it(area, &pages) : who_logs(area) != 0);
     }
     xbar_rcu_read_unlock();
-    return wanted;
+    return found;
+}
+
+bool xbar_dirty_is_wanted(const struct xbar_engine *engine, uint64_t host,
+                          uint64_t length)
+{
+    return any_area(engine, host, length, is_area_wanted);
+}
+
+bool xbar_dirty_is_logged_at(const struct xbar_engine *engine, uint64_t host,
+                             uint64_t length)
+{
+    return any_area(engine, host, length, NULL);
 }
 
 static void mark_area(struct dirty_area *area, const struct pages *pages)
@@ -406,19 +433,6 @@ unsigned *xbar_dirty_reasons(struct xbar_engine *engine)
 
 /* ---- News -------------------------------------------------------------- */
 
-static int who_logs(const struct dirty_area *area)
-{
-    unsigned mask = 0;
-
-    for (struct dirty_log *log = area ? first_log(area) : NULL; log;
-         log = log->next) {
-        unsigned bit = log->client < MAX_MASK_BIT ? log->client : MAX_MASK_BIT;
-
-        mask |= (unsigned)is_on(log) << bit;
-    }
-    return (int)mask;
-}
-
 static bool take_news(struct dirty_area *area)
 {
     area->news.new_mask = who_logs(area);
@@ -460,10 +474,10 @@ bool xbar_dirty_news_begin(struct xbar_engine *engine)
 
 int xbar_dirty_news_where(struct xbar_engine *engine)
 {
+    struct dirty_area *area = engine->dirty_logs.areas;
     int rc = 0;
 
-    for (struct dirty_area *area = engine->dirty_logs.areas; area && !rc;
-         area = area->next) {
+    for (; area && !rc; area = area->next) {
         if (area->news.new_mask != area->news.old_mask) {
             rc = xbar_where_add((MemoryRegion *)area->mr, 0, UINT64_MAX);
         }

@@ -95,6 +95,10 @@ bool xbar_dirty_is_on(const struct xbar_engine *engine);
 bool xbar_dirty_is_wanted(const struct xbar_engine *engine, uint64_t host,
                           uint64_t length);
 
+/* Does anybody log part of it, whether it is clean or not? */
+bool xbar_dirty_is_logged_at(const struct xbar_engine *engine, uint64_t host,
+                             uint64_t length);
+
 /* [@host, @host + @length) was written. */
 void xbar_dirty_wrote(struct xbar_engine *engine, uint64_t host,
                       uint64_t length);

@@ -20,8 +20,9 @@
  *     the write tags of a frame   spans for writing that it is in
  *     a page that is filled anew  spans that it is in and contradicts
  *
- * Dirty logs need to know which pages are written: once there was one, no
- * span for writing is made. Those from before are marked whole when they go.
+ * Dirty logs need to know which pages are written: no span for writing is made
+ * of memory that anybody logs. One from before the log is marked whole, and
+ * goes, when the log is first cleared.
  *
  * A miss costs little where the entry hits, and making a span a call. So a
  * slot learns from every n-th miss, and n doubles each time: a register that
@@ -147,20 +148,28 @@ void tlb__protect_all_spans(SoftTLB *tlb, unsigned context)
     drop_named(tlb, context, TLB_WRITE, is_any, 0);
 }
 
-static bool mark(SoftTLB *tlb, unsigned context, const TLBSpan *span,
-                 unsigned access, uint64_t at)
+/* Is memory logged behind @span? @marks: then all of it may be written. */
+static bool is_logged(SoftTLB *tlb, unsigned context, const TLBSpan *span,
+                      unsigned access, uint64_t marks)
 {
+    struct xbar_engine *engine = tlb__engine(tlb);
+    uint64_t host = span->start + span->addend;
+    uint64_t length = span->count + REACH;
+
     (void)context;
     (void)access;
-    (void)at;
-    xbar_dirty_wrote(tlb__engine(tlb), span->start + span->addend,
-                     span->count + REACH);
+    if (!xbar_dirty_is_logged_at(engine, host, length)) {
+        return false;
+    }
+    if (marks) {
+        xbar_dirty_wrote(engine, host, length);
+    }
     return true;
 }
 
 void tlb__recheck_spans(SoftTLB *tlb, unsigned context, bool marks)
 {
-    drop_named(tlb, context, TLB_WRITE, marks ? mark : is_any, 0);
+    drop_named(tlb, context, TLB_WRITE, is_logged, marks);
 }
 
 /* Does the entry of @page, just filled, say something else than @span? */
@@ -236,25 +245,29 @@ static void set_span(TLBSpan *span, const struct run *run)
     span->addend = run->addend;
 }
 
+static bool may_be_one(const SoftTLB *tlb, unsigned access,
+                       const struct run *run)
+{
+    return access != TLB_WRITE ||
+           !xbar_dirty_is_logged_at(tlb__engine(tlb), run->start + run->addend,
+                                    run->end - run->start);
+}
+
 static void learn(SoftTLB *tlb, unsigned context, unsigned access,
                   unsigned slot, struct run *run)
 {
     TLBSpan *span = &tlb->spans[context][access][slot];
 
+    const struct run page = *run;
+
     grow_by_spans(tlb, context, access, run);
     grow_by_entries(tlb, context, access, run);
-    set_span(span, run);
+    set_span(span, may_be_one(tlb, access, run) ? run : &page);
     tlb->spans_used[context][access] |= UINT32_C(1) << slot;
     span->credit = (int32_t)span->period;
     if (span->period < PERIOD_MAX) {
         span->period *= 2;
     }
-}
-
-static bool may_learn(const SoftTLB *tlb, unsigned access, uint64_t page)
-{
-    return may_be_in_run(page) &&
-           (access != TLB_WRITE || !xbar_dirty_is_on(tlb__engine(tlb)));
 }
 
 void tlb_learn_span(SoftTLB *tlb, unsigned context, enum xbar_tlb_access access,
@@ -268,7 +281,7 @@ void tlb_learn_span(SoftTLB *tlb, unsigned context, enum xbar_tlb_access access,
     if (entry->tag[access] != page) {
         return;
     }
-    if (!may_learn(tlb, access, page)) {
+    if (!may_be_in_run(page) || !may_be_one(tlb, access, &run)) {
         span->credit = PERIOD_MAX;
     } else if (span->count && span->addend == run.addend &&
                span_end(span) == page) {

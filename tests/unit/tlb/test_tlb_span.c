@@ -323,6 +323,45 @@ static void dirty_logs_see_every_page(void **state)
     world_free(world);
 }
 
+/* Memory that nobody logs keeps its spans, and gets new ones. */
+static void logs_of_other_memory_spare_them(void **state)
+{
+    struct world *world = world_with_span();
+
+    (void)state;
+    assert_int_equal(memory_region_set_log(&world->mr[BIT_RAM], true, 0), 0);
+    memory_region_reset_dirty(&world->mr[BIT_RAM], 0, UINT64_MAX, 0);
+    tlb_safepoint(&world->tlb);
+    assert_true(hits(world, VA, TLB_WRITE));
+    tlb_flush(&world->tlb, 1);
+    assert_false(hits(world, VA, TLB_WRITE));
+    touch(world, VA);
+    touch(world, VA + PAGE);
+    learn(world, VA);
+    assert_true(hits(world, VA + PAGE, TLB_WRITE));
+    world_free(world);
+}
+
+/* A log that starts finds the span at its first clearing. */
+static void a_log_finds_older_spans(void **state)
+{
+    struct world *world = world_with_span();
+
+    (void)state;
+    assert_int_equal(memory_region_set_log(&world->mr[RAM], true, 0), 0);
+    tlb_safepoint(&world->tlb);
+    assert_true(hits(world, VA, TLB_WRITE)); /* all is dirty: nobody asks */
+    learn(world, VA + 2 * PAGE);
+    assert_int_equal(world->tlb.spans[0][TLB_WRITE][9].count, 0);
+    world->tlb.spans[0][TLB_WRITE][9].credit = -1;
+    tlb_learn_span(&world->tlb, 0, TLB_WRITE, 9, VA + 2 * PAGE);
+    assert_int_equal(world->tlb.spans[0][TLB_WRITE][9].count, 0);
+    memory_region_reset_dirty(&world->mr[RAM], 3 * PAGE, PAGE, 0);
+    tlb_safepoint(&world->tlb);
+    assert_false(hits(world, VA, TLB_WRITE));
+    world_free(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -339,6 +378,8 @@ int main(void)
         cmocka_unit_test(the_top_page_is_in_no_span),
         cmocka_unit_test(learning_gets_rarer),
         cmocka_unit_test(dirty_logs_see_every_page),
+        cmocka_unit_test(logs_of_other_memory_spare_them),
+        cmocka_unit_test(a_log_finds_older_spans),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
