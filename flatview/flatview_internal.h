@@ -271,6 +271,8 @@ struct flatview_target {
     hwaddr page_mask;       /* of all translations on the way, AND-ed */
     unsigned perm;          /* the same; IOMMUAccessFlags */
     MemTxResult fault;      /* why it is refused by an IOMMU */
+    MemoryRegion *observer; /* the first IOMMU that is told of reads, or NULL */
+    hwaddr observed_at;     /* in it */
 };
 
 /*
@@ -280,6 +282,18 @@ struct flatview_target {
 void flatview__resolve(const FlatView *view, hwaddr addr, hwaddr length,
                        unsigned need, MemTxAttrs attrs,
                        struct flatview_target *t);
+
+/* iommu.c: does the IOMMU region @mr want to be told? Then tell it, if @t is
+ * memory, that it is about to be read. */
+bool flatview__iommu_observes(const MemoryRegion *mr);
+void flatview__iommu_tell_read(const struct flatview_target *t);
+
+static inline void flatview__tell_read(const struct flatview_target *t)
+{
+    if (unlikely(t->observer != NULL)) {
+        flatview__iommu_tell_read(t);
+    }
+}
 
 /* iommu.c: what the IOMMU region @mr says of @offset. */
 struct IOMMUTLBEntry flatview__iommu_translate(MemoryRegion *mr, hwaddr offset,

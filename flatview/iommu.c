@@ -147,6 +147,21 @@ int memory_region_iommu_set_page_size_mask(IOMMUMemoryRegion *iommu,
                : 0;
 }
 
+/* ---- Observing reads ---------------------------------------------------- */
+
+bool flatview__iommu_observes(const MemoryRegion *mr)
+{
+    return iommu_of((MemoryRegion *)mr)->imrc->before_read != NULL;
+}
+
+void flatview__iommu_tell_read(const struct flatview_target *t)
+{
+    IOMMUMemoryRegion *iommu = iommu_of(t->observer);
+
+    iommu->imrc->before_read(iommu, t->observed_at, t->length, t->range->mr,
+                             t->addr + t->range->mr_delta);
+}
+
 /* ---- Notifiers --------------------------------------------------------- */
 
 static struct xbar_engine *engine_of(IOMMUMemoryRegion *iommu)

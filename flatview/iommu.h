@@ -135,6 +135,14 @@ struct IOMMUMemoryRegionClass {
     /** Which page sizes a user can do. Return: 0, or -errno. Row M-65. */
     int (*iommu_set_page_size_mask)(IOMMUMemoryRegion *iommu,
                                     uint64_t page_size_mask, Error **errp);
+    /**
+   * xbar's own: memory is about to be read through @iommu: @length bytes from
+   * the offset @addr, which lie at @offset of @target. Any thread, inside a
+   * read section, no lock held; it may write to what is to be read. A map for
+   * reading is told once, when it is made. Row M-99.
+   */
+    void (*before_read)(IOMMUMemoryRegion *iommu, hwaddr addr, hwaddr length,
+                        MemoryRegion *target, hwaddr offset);
 };
 
 /** A region and its IOMMU; embedded like a MemoryRegion. Row M-28. */

@@ -194,6 +194,9 @@ static hwaddr extend(const FlatView *view, hwaddr addr, hwaddr length,
             t->addr + t->range->host_delta != host + done) {
             break;
         }
+        if (!is_write) {
+            flatview__tell_read(t);
+        }
         done += t->length;
     }
     return done;
@@ -315,6 +318,9 @@ void *xbar_address_space_map(AddressSpace *as, hwaddr addr, hwaddr *plen,
         MemoryRegion *mr = t.range->mr;
 
         host = (void *)(uintptr_t)(t.addr + t.range->host_delta);
+        if (!is_write) {
+            flatview__tell_read(&t);
+        }
         if (unlikely(t.length < length)) {
             length = extend(view, addr, length, is_write, attrs, &t);
         }

@@ -51,6 +51,10 @@ static void translate(struct flatview_target *t, unsigned need,
         flatview__iommu_translate(range->mr, offset, need, attrs);
     hwaddr inside = offset & entry.addr_mask;
 
+    if (t->observer == NULL && flatview__iommu_observes(range->mr)) {
+        t->observer = range->mr;
+        t->observed_at = offset;
+    }
     if (t->length - 1 > entry.addr_mask - inside) {
         t->length = entry.addr_mask - inside + 1;
     }
@@ -80,6 +84,7 @@ static void follow(struct flatview_target *t, unsigned need, MemTxAttrs attrs)
     t->page_mask = UINT64_MAX;
     t->perm = IOMMU_RW;
     t->fault = MEMTX_OK;
+    t->observer = NULL;
     while (unlikely(is_translated(t->range, need))) {
         if (depth++ == XBAR_IOMMU_MAX_DEPTH) {
             refuse(t, MEMTX_DECODE_ERROR);

@@ -115,6 +115,7 @@ static MemTxResult read_part(const struct transfer *t,
     MemTxResult result;
 
     if (range->flags & FLAT_RANGE_RAM) {
+        flatview__tell_read(at);
         flatview__ram_read(buf, host_of(range, at->addr), at->length);
         return MEMTX_OK;
     }
