@@ -1,15 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An AddressSpace in the life of its engine: it takes part in each commit,
- * tells its subscribers, and ends.
- *
- *     prepare   render, diff, new trie     all allocation happens here
- *     publish   current_map = new view     one release store
- *     notify    subscribers: what changed
- *     retire    the old view, with what only it had
- *
- * A commit that changes nothing visible here leaves new_view NULL, and the
- * last three do nothing.
+ * An AddressSpace in the life of its engine: who is told of its changes, how it
+ * begins, and how it ends. What it shows it shares: root.c.
  */
 #include "flatview/address_space.h"
 
@@ -19,80 +11,6 @@
 #include "engine/ram_writes.h"
 #include "engine/tree.h"
 #include "flatview/listener_internal.h"
-
-/* ---- The phases of a commit -------------------------------------------- */
-
-static struct xbar_flatview_space *space_of(struct xbar_participant *p)
-{
-    return xbar_container_of(p, struct xbar_flatview_space, participant);
-}
-
-static int prepare_space(struct xbar_participant *p)
-{
-    return flatview__change_begin(space_of(p));
-}
-
-static void cancel_space(struct xbar_participant *p)
-{
-    flatview__change_cancel(space_of(p));
-}
-
-static void publish_space(struct xbar_participant *p)
-{
-    struct xbar_flatview_space *space = space_of(p);
-
-    space->is_stale = false;
-    if (space->change.new_view != NULL) {
-        __atomic_store_n(&space->as->current_map, space->change.new_view,
-                         __ATOMIC_RELEASE);
-        flatview__caches_drop(space, space->change.affected,
-                              space->change.affected_count);
-    }
-}
-
-static void notify_space(struct xbar_participant *p)
-{
-    struct xbar_flatview_space *space = space_of(p);
-    const struct flatview_change *change = &space->change;
-    struct xbar_view_subscriber *sub = space->first_subscriber;
-
-    while (change->new_view != NULL && sub != NULL) {
-        struct xbar_view_subscriber *next = sub->next;
-
-        sub->changed(sub, change->affected, change->affected_count);
-        sub = next;
-    }
-    if (change->new_view != NULL) {
-        flatview__tell_listeners(space);
-    }
-}
-
-static void retire_space(struct xbar_participant *p)
-{
-    flatview__change_finish(space_of(p));
-}
-
-static const struct xbar_participant phases = {
-    .prepare = prepare_space,
-    .cancel = cancel_space,
-    .publish = publish_space,
-    .notify = notify_space,
-    .retire = retire_space,
-};
-
-/* Who else takes part in commits is not an address space. */
-struct xbar_flatview_space *
-flatview__next_space(struct xbar_engine *engine,
-                     struct xbar_flatview_space *space)
-{
-    struct xbar_participant *p = space != NULL ? space->participant.next
-                                               : xbar_participant_first(engine);
-
-    while (p != NULL && p->prepare != prepare_space) {
-        p = p->next;
-    }
-    return p != NULL ? space_of(p) : NULL;
-}
 
 /* ---- Subscribers ------------------------------------------------------- */
 
@@ -122,9 +40,6 @@ void xbar_view_unsubscribe(AddressSpace *as, struct xbar_view_subscriber *sub)
 
 /* ---- Life: the beginning ----------------------------------------------- */
 
-static void release_view(struct xbar_engine *engine,
-                         struct xbar_retired *object);
-
 static char *copy_name(struct xbar_engine *engine, const char *name)
 {
     const char *from = name != NULL ? name : "anonymous";
@@ -133,6 +48,9 @@ static char *copy_name(struct xbar_engine *engine, const char *name)
 
     return copy != NULL ? memcpy(copy, from, size) : NULL;
 }
+
+/* A grace period has passed: no reader is in it. */
+static void end_space(struct xbar_engine *engine, struct xbar_retired *object);
 
 static struct xbar_flatview_space *new_space(AddressSpace *as,
                                              struct xbar_engine *engine)
@@ -144,18 +62,14 @@ static struct xbar_flatview_space *new_space(AddressSpace *as,
         return NULL;
     }
     if (space != NULL) {
-        space->participant = phases;
-        space->participant.root = as->root;
-        space->is_stale = true;
         space->engine = engine;
         space->ram_watchers = xbar_ram_writes_watchers(engine);
         space->as = as;
-        space->queue.release = release_view;
+        space->queue.release = end_space;
     }
     return space;
 }
 
-/* All but the views, which end before. */
 static void free_parts(AddressSpace *as, struct xbar_engine *engine)
 {
     if (as->name != NULL) {
@@ -171,53 +85,14 @@ static void free_parts(AddressSpace *as, struct xbar_engine *engine)
 static int allocate_parts(AddressSpace *as, struct xbar_engine *engine,
                           const char *name)
 {
+    as->current_map = (FlatView *)&flatview__empty;
     as->name = copy_name(engine, name);
     as->space = new_space(as, engine);
-    if (as->name != NULL && as->space != NULL) {
-        as->current_map = flatview__view_new(as->space);
-    }
-    if (as->current_map == NULL) {
+    if (as->name == NULL || as->space == NULL) {
         free_parts(as, engine);
         return -ENOMEM;
     }
     return 0;
-}
-
-/*
- * Void: an init that made the transaction itself fails with it. One that was
- * inside another's has returned, so the address space stays, and is shown the
- * tree as it is after all of the log has been replayed.
- */
-static void undo_join(void *opaque, uintptr_t old)
-{
-    struct xbar_flatview_space *space = opaque;
-
-    (void)old;
-    if (space->is_joining) {
-        xbar_participant_remove(space->engine, &space->participant);
-    } else {
-        xbar_mutation_stays(space->engine);
-    }
-}
-
-/* Become a participant and have the first view made; no participant if not. */
-static int join_engine(struct xbar_flatview_space *space)
-{
-    struct xbar_engine *engine = space->engine;
-    int err = xbar_mutation_begin(engine);
-    int end;
-
-    if (err != 0) {
-        return err;
-    }
-    space->is_joining = true;
-    err = xbar_mutation_log(engine, undo_join, space, 0);
-    if (err == 0) {
-        xbar_participant_add(engine, &space->participant);
-    }
-    end = xbar_mutation_end(engine);
-    space->is_joining = false;
-    return err != 0 ? err : end;
 }
 
 /* As a root, and as what the view may refer to until it has ended. */
@@ -253,7 +128,6 @@ static int make_parts(AddressSpace *as, MemoryRegion *root, const char *name)
     return err;
 }
 
-/* The queue comes first: the commit may retire the empty view. */
 int address_space_init(AddressSpace *as, MemoryRegion *root, const char *name)
 {
     struct xbar_engine *engine = xbar_region_engine(root);
@@ -269,11 +143,10 @@ int address_space_init(AddressSpace *as, MemoryRegion *root, const char *name)
     }
     xbar_retire_queue_add(engine, &as->space->queue);
     as->native = xbar_engine_is_big_endian(engine) ? MO_BE : MO_LE;
-    err = join_engine(as->space);
+    err = flatview__root_join(as->space, root);
     if (err != 0) {
         xbar_retire_queue_remove(engine, &as->space->queue);
         put_root(root);
-        flatview__view_free(as->current_map);
         free_parts(as, engine);
     }
     return err;
@@ -281,59 +154,44 @@ int address_space_init(AddressSpace *as, MemoryRegion *root, const char *name)
 
 /* ---- Life: the end ----------------------------------------------------- */
 
-/* The last view is gone, so no reader is in @space. */
-static void end_space(struct xbar_flatview_space *space)
+static void end_space(struct xbar_engine *engine, struct xbar_retired *object)
 {
+    struct xbar_flatview_space *space =
+        xbar_container_of(object, struct xbar_flatview_space, retired);
     void (*done)(AddressSpace *, void *) = space->done;
     void *opaque = space->done_opaque;
     AddressSpace *as = space->as;
 
-    xbar_retire_queue_remove(space->engine, &space->queue);
+    xbar_retire_queue_remove(engine, &space->queue);
     xbar_region_put(as->root);
-    free_parts(as, space->engine);
+    flatview__root_drop(space->root);
+    free_parts(as, engine);
     done(as, opaque);
 }
 
-static void release_view(struct xbar_engine *engine,
-                         struct xbar_retired *object)
-{
-    FlatView *view = xbar_container_of(object, FlatView, retired);
-    struct xbar_flatview_space *space = view->space;
-
-    (void)engine;
-    if (flatview__kept_takes(view)) {
-        return;
-    }
-    if (flatview__view_free(view)) {
-        end_space(space);
-    }
-}
-
+/* The readers that are in it see the view that they have, or nothing. */
 static int leave_engine(AddressSpace *as,
                         void (*done)(AddressSpace *as, void *opaque),
-                        void *opaque, bool waits)
+                        void *opaque)
 {
     struct xbar_flatview_space *space = as->space;
-    FlatView *last;
+    struct xbar_engine *engine = space->engine;
     int err = -EBUSY;
 
-    xbar_tree_hold(space->engine);
+    xbar_tree_hold(engine);
     if (space->first_subscriber == NULL && space->first_listener == NULL &&
         space->caches == NULL && space->done == NULL &&
-        !flatview__maps_are_used(&space->maps) &&
-        (!waits || space->newest_kept == NULL)) {
-        xbar_participant_remove(space->engine, &space->participant);
-        xbar_region_root_remove(as->root);
-        flatview__change_finish(space);
+        !flatview__maps_are_used(&space->maps)) {
         space->done = done;
         space->done_opaque = opaque;
-        last = flatview__current(as);
         __atomic_store_n(&as->current_map, (FlatView *)&flatview__empty,
                          __ATOMIC_RELEASE);
-        flatview__view_retire(last);
+        flatview__root_leave(space);
+        xbar_region_root_remove(as->root);
+        xbar_retire(engine, &space->queue, &space->retired, sizeof(*space));
         err = 0;
     }
-    xbar_tree_release(space->engine);
+    xbar_tree_release(engine);
     return err;
 }
 
@@ -356,12 +214,12 @@ int xbar_address_space_destroy(AddressSpace *as,
         return -EINVAL;
     }
     if (done != NULL) {
-        return leave_engine(as, done, opaque, false);
+        return leave_engine(as, done, opaque);
     }
     /* Would waiting deadlock? Reclaim knows, and nothing has changed yet. */
     engine = as->space->engine;
     freed = xbar_engine_reclaim(engine);
-    err = freed < 0 ? (int)freed : leave_engine(as, set_flag, &is_done, true);
+    err = freed < 0 ? (int)freed : leave_engine(as, set_flag, &is_done);
     while (err == 0 && !__atomic_load_n(&is_done, __ATOMIC_ACQUIRE)) {
         freed = xbar_engine_reclaim(engine);
         xbar_assert(freed >= 0);
@@ -386,13 +244,9 @@ void address_space_destroy(AddressSpace *as)
 
 AddressSpace *flatview__space_of_root(const MemoryRegion *root)
 {
-    struct xbar_engine *engine = xbar_region_engine(root);
-    struct xbar_participant *p = xbar_participant_next(engine, NULL, root);
+    struct flatview_root *shared = flatview__root_find(root);
 
-    while (p != NULL && p->publish != publish_space) {
-        p = xbar_participant_next(engine, p, root);
-    }
-    return p != NULL ? space_of(p)->as : NULL;
+    return shared != NULL ? shared->first_space->as : NULL;
 }
 
 const char *xbar_address_space_name(const AddressSpace *as)

@@ -33,10 +33,13 @@ struct AddressSpace {
  * @root: its engine is the address space's; must outlive @as
  * @name: copied; NULL is shown as "anonymous"
  *
- * Inside a transaction the first view appears when that commits; until then
- * everything is unassigned. If it becomes void, @as stays, and shows the tree
- * as restored (from the next commit on, if memory is too short). @root is
- * referenced until @as has ended.
+ * Address spaces of one @root share sections, index and the work of commits: a
+ * further one shows what the others do, at once, and costs itself.
+ *
+ * Inside a transaction the first view of a @root appears when that commits;
+ * until then everything is unassigned. If it becomes void, @as stays, and shows
+ * the tree as restored (from the next commit on, if memory is too short). @root
+ * is referenced until @as has ended.
  *
  * Return: 0; or, with @as unusable, -EINVAL if @root is not initialised or was
  * destroyed, -ENOMEM, or -E2BIG if aliases show more than can be rendered
@@ -52,8 +55,8 @@ XBAR_API int address_space_init(AddressSpace *as, MemoryRegion *root,
  * where xbar_engine_reclaim() would be.
  *
  * From now on everything is unassigned. No transaction undoes it. Subscribers
- * (TLBs), listeners, maps and caches must have left, and if this waits no view
- * may be kept: -EBUSY.
+ * (TLBs), listeners, maps and caches must have left: -EBUSY. Views of it that
+ * are kept may stay.
  */
 XBAR_API int xbar_address_space_destroy(AddressSpace *as,
                                         void (*done)(AddressSpace *as,

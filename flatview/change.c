@@ -33,9 +33,14 @@
 
 /* ---- What is affected -------------------------------------------------- */
 
+static struct flatview_root *root_of(const struct flatview_change *change)
+{
+    return xbar_container_of(change, struct flatview_root, change);
+}
+
 static struct xbar_engine *engine_of(const struct flatview_change *change)
 {
-    return change->old_view->space->engine;
+    return root_of(change)->engine;
 }
 
 static void free_affected(const struct flatview_change *change)
@@ -111,7 +116,7 @@ static int drop_range(struct flatview_change *change, FlatRange *range,
 static int add_piece(struct flatview_change *change,
                      const struct flatview_piece *piece)
 {
-    FlatRange *range = flatview__range_new(change->old_view->space, piece);
+    FlatRange *range = flatview__range_new(root_of(change), piece);
     int err;
 
     if (range == NULL) {
@@ -295,7 +300,7 @@ static int render_stretch(struct flatview_change *change,
                           struct flatview_pieces *pieces,
                           struct stretch *stretch)
 {
-    const MemoryRegion *root = change->old_view->space->as->root;
+    const MemoryRegion *root = root_of(change)->participant.root;
     struct xbar_range window = take_window(change, windows);
     struct right right;
     int err;
@@ -338,18 +343,18 @@ static int apply_windows(struct flatview_change *change,
     return err;
 }
 
-static struct windows windows_of(const struct xbar_flatview_space *space)
+static struct windows windows_of(const struct flatview_root *root)
 {
     static const struct xbar_range whole_space = { 0, UINT64_MAX };
-    const struct xbar_participant *p = &space->participant;
+    const struct xbar_participant *p = &root->participant;
 
-    if (space->is_stale) {
+    if (root->is_stale) {
         return (struct windows){ &whole_space, &whole_space + 1, false };
     }
     return (struct windows){
         .next = p->dirty,
         .end = p->dirty + p->dirty_count,
-        .is_bulk = p->dirty_count > xbar_engine_regions(space->engine) / 8,
+        .is_bulk = p->dirty_count > xbar_engine_regions(root->engine) / 8,
     };
 }
 
@@ -384,7 +389,7 @@ static int check_change(const struct flatview_change *change)
     int err = 0;
 
     if (trie->generation % (trie->count / CHECK_RANGES + 1) == 0) {
-        err = flatview__render(change->old_view->space->as->root, whole_space,
+        err = flatview__render(root_of(change)->participant.root, whole_space,
                                &pieces);
         xbar_assert(err != 0 || is_as_rendered(trie, &pieces));
     }
@@ -420,8 +425,11 @@ static void forget_change(struct flatview_change *change)
 /* Sum up, once nothing can fail any more. */
 static void complete_change(struct flatview_change *change)
 {
-    change->old_nodes =
-        flatview__trie_commit(&change->edit, &change->new_view->trie);
+    struct flatview_trie none;
+
+    change->old_nodes = flatview__trie_commit(
+        &change->edit,
+        flatview__is_empty(change->new_view) ? &none : &change->new_view->trie);
     change->old_bytes += sizeof(*change->old_view);
     for (const struct xbar_retired *node = change->old_nodes; node != NULL;
          node = node->next) {
@@ -439,7 +447,9 @@ static int build_view(struct flatview_change *change, struct windows *windows)
     if (err != 0 || change->affected_count == 0) {
         return err;
     }
-    change->new_view = flatview__view_new(change->old_view->space);
+    change->new_view = change->edit.trie.count == 0
+                           ? (FlatView *)&flatview__empty
+                           : flatview__view_new(root_of(change));
     if (change->new_view == NULL) {
         return -ENOMEM;
     }
@@ -463,52 +473,55 @@ static uint64_t new_generation(void)
  * A view that could not be made is made up for by the next commit: if this
  * one is void, nothing changed and the marks are gone, so "stale" may stay.
  */
-int flatview__change_begin(struct xbar_flatview_space *space)
+int flatview__change_begin(struct flatview_root *root)
 {
-    struct flatview_change *change = &space->change;
-    struct windows windows = windows_of(space);
+    struct flatview_change *change = &root->change;
+    struct windows windows = windows_of(root);
     int err;
 
     if (windows.next == windows.end) {
         return 0;
     }
-    start_change(change, flatview__current(space->as));
-    flatview__trie_begin(&change->edit, space->engine, &change->old_view->trie);
+    start_change(change, root->current);
+    flatview__trie_begin(&change->edit, root->engine, &change->old_view->trie);
     change->edit.trie.generation = new_generation();
     err = build_view(change, &windows);
-    xbar_engine_count_views(space->engine, change->new_view != NULL,
+    xbar_engine_count_views(root->engine, change->new_view != NULL,
                             change->windows, change->edit.made);
     if (err != 0 || change->new_view == NULL) {
-        flatview__change_cancel(space);
+        flatview__change_cancel(root);
     }
     return err;
 }
 
-void flatview__change_cancel(struct xbar_flatview_space *space)
+void flatview__change_cancel(struct flatview_root *root)
 {
-    struct flatview_change *change = &space->change;
+    struct flatview_change *change = &root->change;
 
     if (change->old_view == NULL) {
         return;
     }
     flatview__trie_cancel(&change->edit);
-    flatview__ranges_free(space->engine, change->new_ranges);
-    if (change->new_view != NULL) {
+    flatview__ranges_free(root->engine, change->new_ranges);
+    if (change->new_view != NULL && !flatview__is_empty(change->new_view)) {
         flatview__view_free(change->new_view);
     }
     forget_change(change);
 }
 
-void flatview__change_finish(struct xbar_flatview_space *space)
+void flatview__change_finish(struct flatview_root *root)
 {
-    struct flatview_change *change = &space->change;
+    struct flatview_change *change = &root->change;
     FlatView *old = change->old_view;
 
     if (old == NULL) {
         return;
     }
-    old->nodes = change->old_nodes;
-    old->ranges = change->old_ranges;
-    xbar_retire(space->engine, &space->queue, &old->retired, change->old_bytes);
+    if (!flatview__is_empty(old)) {
+        old->nodes = change->old_nodes;
+        old->ranges = change->old_ranges;
+        xbar_retire(root->engine, &root->queue, &old->retired,
+                    change->old_bytes);
+    }
     forget_change(change);
 }

@@ -114,15 +114,15 @@ XBAR_API uint64_t flatview_num_ranges(const FlatView *view);
  * Keeps the current view of @as, its sections and their regions, until it was
  * released as often as it was kept: to look up in, walk, dump and compare, on
  * any thread. It does not follow the tree, and cannot be put back: an address
- * space shows what the tree says. Its sections are not for accesses: memory
- * behind them may be shown elsewhere, or not at all, by now.
+ * space shows what the tree says (to make that what it was: snapshot.h). Its
+ * sections are not for accesses: memory behind them may be shown elsewhere, or
+ * not at all, by now.
  *
- * Meanwhile `done` callbacks of its regions and of @as wait. Memory that only
+ * Meanwhile `done` callbacks of its regions wait; @as may end. Memory that only
  * kept views have is given back by reclaims after the release.
  *
- * Context: keep: @as has not ended; both: not from a view's own callbacks.
- * They take the engine's writer lock.
- * Return: the view; NULL if memory is short.
+ * Context: not from a view's own callbacks. They take the engine's writer lock.
+ * Return: the view; NULL if memory is short, or @as is ending.
  */
 XBAR_API FlatView *xbar_view_keep(AddressSpace *as) XBAR_MUST_CHECK;
 XBAR_API void xbar_view_release(FlatView *view);
@@ -132,8 +132,9 @@ XBAR_API void xbar_view_release(FlatView *view);
  * @cb: called in ascending order: @from and @to are the sections that start at
  * one address, NULL where no section does; true stops
  *
- * Costs what differs if both are of one address space, whichever is older;
- * else as much as both have sections. Sections that say the same are not told.
+ * Costs what differs if both are of one address space, or of two with the same
+ * root, whichever is older; else as much as both have sections. Sections that
+ * say the same are not told.
  *
  * Context: both views are kept, or found in the read section that is open.
  * Return: was it stopped?

@@ -5,7 +5,9 @@
  *   walk.c, render.c    tree of regions -> sorted pieces
  *   change.c            windows that changed + old view -> new view
  *   view.c              sections and views: making and freeing them
- *   address_space.c     the commit's phases, subscribers, life
+ *   root.c              what address spaces of one root share: the view, the
+ *                       commit's phases
+ *   address_space.c     what each has: subscribers, life
  *   listener*.c         telling listeners what changed
  *   flatview.c          looking up
  *   transfer.c, ldst.c  reading and writing through a view
@@ -34,7 +36,7 @@
 struct FlatView {
     struct flatview_trie trie; /* key: FlatRange.first */
 
-    struct xbar_flatview_space *space; /* NULL: flatview__empty */
+    struct flatview_root *root; /* NULL: flatview__empty */
 
     /* set when it is replaced; readers never look */
     struct xbar_retired retired;
@@ -93,19 +95,38 @@ struct flatview_maps {
     pthread_cond_t was_called;
 };
 
-/* The part of an AddressSpace that only this folder sees. */
-struct xbar_flatview_space {
+/*
+ * What the address spaces of one root region share: a view, which a commit
+ * changes once. It lives until the last of them has ended, and the last view
+ * was freed: a kept one may outlive them.
+ */
+struct flatview_root {
     struct xbar_participant participant;
     struct xbar_engine *engine;
-    AddressSpace *as;
+    FlatView *current; /* what all of them show; under the writer lock */
+    struct xbar_flatview_space *first_space; /* the oldest */
+    struct xbar_flatview_space *last_space;
+    struct xbar_flatview_space *next_told;
     bool is_joining;                /* address_space_init() may still fail */
     bool is_stale;                  /* its view says nothing of the tree yet */
-    const unsigned *ram_watchers;   /* see engine/ram_writes.h */
     struct flatview_change change;  /* of the commit under way */
     struct xbar_retire_queue queue; /* of FlatView */
     struct flatview_kept *newest_kept; /* see kept.c */
     uint32_t kept_ever;
-    uint64_t live_views; /* not freed yet, the current one included; atomic */
+    uint64_t holders; /* address spaces and views that are not freed; atomic */
+};
+
+/* The part of an AddressSpace that only this folder sees. */
+struct xbar_flatview_space {
+    struct flatview_root *root;
+    struct xbar_flatview_space *next; /* of @root */
+    struct xbar_flatview_space *prev;
+    bool is_late; /* came when others were told of what it has seen already */
+    struct xbar_engine *engine;
+    AddressSpace *as;
+    const unsigned *ram_watchers;   /* see engine/ram_writes.h */
+    struct xbar_retire_queue queue; /* of this one, when it has ended */
+    struct xbar_retired retired;
     struct xbar_view_subscriber *first_subscriber;
     struct xbar_view_subscriber *last_subscriber;
     MemoryListener *first_listener; /* by priority, ascending */
@@ -196,7 +217,7 @@ static inline const FlatRange *flatview__find_again(const FlatView *view,
 struct flatview_piece;
 
 /* A section that says what @piece does; NULL if memory is short. */
-FlatRange *flatview__range_new(struct xbar_flatview_space *space,
+FlatRange *flatview__range_new(struct flatview_root *root,
                                const struct flatview_piece *piece)
     XBAR_MUST_CHECK;
 
@@ -232,28 +253,54 @@ static inline FlatRange *flatview__range_after(const FlatView *view,
     return flatview__trie_next(&view->trie, range->last + 1);
 }
 
-/* An empty view; counts in @space. */
-FlatView *flatview__view_new(struct xbar_flatview_space *space) XBAR_MUST_CHECK;
+/* What shows nothing shares one view, which is nobody's and never freed. */
+static inline bool flatview__is_empty(const FlatView *view)
+{
+    return view == &flatview__empty;
+}
+
+/* A view without sections; counts in @root. */
+FlatView *flatview__view_new(struct flatview_root *root) XBAR_MUST_CHECK;
 
 /* Retire @view with all that it has. */
 void flatview__view_retire(FlatView *view);
 
-/* After the grace period. Return: is it the last view of its space? */
-bool flatview__view_free(FlatView *view);
+/* After the grace period. @root may end with it. */
+void flatview__view_free(FlatView *view);
 
 /* ---- change.c ---------------------------------------------------------- */
 
 /*
- * Build the view that follows the current one of @space, into space->change.
+ * Build the view that follows the current one of @root, into root->change.
  * Return: 0; -ENOMEM or -E2BIG, with nothing left to cancel.
  */
-int flatview__change_begin(struct xbar_flatview_space *space) XBAR_MUST_CHECK;
+int flatview__change_begin(struct flatview_root *root) XBAR_MUST_CHECK;
 
 /* Give the new view back, and what was made for it. */
-void flatview__change_cancel(struct xbar_flatview_space *space);
+void flatview__change_cancel(struct flatview_root *root);
 
 /* After publishing and notifying: retire the old view. */
-void flatview__change_finish(struct xbar_flatview_space *space);
+void flatview__change_finish(struct flatview_root *root);
+
+/* ---- root.c ------------------------------------------------------------ */
+
+/* All under the writer lock. Of @mr, or NULL. */
+struct flatview_root *flatview__root_find(const MemoryRegion *mr);
+
+/*
+ * @space becomes one of those that show @mr, and shows what they do. Who is the
+ * first has the view made by the commit of the open transaction, or of one of
+ * its own. Return: 0; or -errno, with @space in no root.
+ */
+int flatview__root_join(struct xbar_flatview_space *space, MemoryRegion *mr)
+    XBAR_MUST_CHECK;
+
+/* The opposite; with the last one the view is retired. @space holds its root
+ * until it has ended, and drops it then. */
+void flatview__root_leave(struct xbar_flatview_space *space);
+
+/* A holder less, with or without the lock. */
+void flatview__root_drop(struct flatview_root *root);
 
 /* ---- address_space.c --------------------------------------------------- */
 
@@ -264,6 +311,7 @@ AddressSpace *flatview__space_of_root(const MemoryRegion *root);
 
 /* Where an access ends up, for how many bytes. */
 struct flatview_target {
+    AddressSpace *as; /* of @view, if an IOMMU led there; else NULL */
     const FlatView *view;
     const FlatRange *range; /* flatview__unassigned if it is refused */
     hwaddr addr;            /* in @view */

@@ -39,10 +39,10 @@ struct flatview_kept {
     struct xbar_retired *ranges;
 };
 
-static struct flatview_kept **find(struct xbar_flatview_space *space,
+static struct flatview_kept **find(struct flatview_root *root,
                                    const FlatView *view)
 {
-    struct flatview_kept **link = &space->newest_kept;
+    struct flatview_kept **link = &root->newest_kept;
 
     while (*link != NULL && (*link)->view != view) {
         link = &(*link)->older;
@@ -53,7 +53,7 @@ static struct flatview_kept **find(struct xbar_flatview_space *space,
 /* The newest kept view that is not newer than @view. */
 static struct flatview_kept *find_keeper(const FlatView *view)
 {
-    struct flatview_kept *kept = view->space->newest_kept;
+    struct flatview_kept *kept = view->root->newest_kept;
 
     while (kept != NULL &&
            kept->view->trie.generation > view->trie.generation) {
@@ -109,14 +109,14 @@ static void hand_on(FlatView *view, struct flatview_kept *keeper)
 
 bool flatview__kept_takes(FlatView *view)
 {
-    struct xbar_flatview_space *space = view->space;
+    struct flatview_root *root = view->root;
     struct flatview_kept *keeper;
     bool is_kept = false;
 
-    if (__atomic_load_n(&space->newest_kept, __ATOMIC_ACQUIRE) == NULL) {
+    if (__atomic_load_n(&root->newest_kept, __ATOMIC_ACQUIRE) == NULL) {
         return false;
     }
-    xbar_tree_hold(space->engine);
+    xbar_tree_hold(root->engine);
     keeper = find_keeper(view);
     if (keeper != NULL && keeper->view == view) {
         keeper->is_replaced = true;
@@ -124,80 +124,97 @@ bool flatview__kept_takes(FlatView *view)
     } else if (keeper != NULL) {
         hand_on(view, keeper);
     }
-    xbar_tree_release(space->engine);
+    xbar_tree_release(root->engine);
     return is_kept;
 }
 
 /* ---- Public ------------------------------------------------------------ */
 
-static struct flatview_kept *new_kept(struct xbar_flatview_space *space,
+static struct flatview_kept *new_kept(struct flatview_root *root,
                                       FlatView *view)
 {
     struct flatview_kept *kept = NULL;
 
-    if (space->kept_ever != UINT32_MAX) {
-        kept = xbar_alloc(space->engine, sizeof(*kept));
+    if (root->kept_ever != UINT32_MAX) {
+        kept = xbar_alloc(root->engine, sizeof(*kept));
     }
     if (kept != NULL) {
         kept->view = view;
-        kept->number = ++space->kept_ever;
-        kept->older = space->newest_kept;
-        __atomic_store_n(&space->newest_kept, kept, __ATOMIC_RELEASE);
+        kept->number = ++root->kept_ever;
+        kept->older = root->newest_kept;
+        __atomic_store_n(&root->newest_kept, kept, __ATOMIC_RELEASE);
     }
     return kept;
+}
+
+/* The empty view is always there, and says nothing else. */
+static FlatView *keep_current(struct flatview_root *root)
+{
+    FlatView *view = root->current;
+    struct flatview_kept *kept = *find(root, view);
+
+    if (flatview__is_empty(view)) {
+        return view;
+    }
+    if (kept == NULL) {
+        kept = new_kept(root, view);
+    }
+    if (kept == NULL) {
+        return NULL;
+    }
+    kept->users++;
+    return view;
 }
 
 FlatView *xbar_view_keep(AddressSpace *as)
 {
     struct xbar_flatview_space *space = as->space;
-    struct flatview_kept *kept;
-    FlatView *view;
+    FlatView *view = NULL;
 
-    xbar_tree_hold(space->engine);
-    view = flatview__current(as);
-    kept = *find(space, view);
-    if (view == &flatview__empty) {
-        kept = NULL; /* the address space has ended */
-    } else if (kept == NULL) {
-        kept = new_kept(space, view);
+    if (space == NULL) {
+        return NULL;
     }
-    if (kept != NULL) {
-        kept->users++;
+    xbar_tree_hold(space->engine);
+    if (space->done == NULL) {
+        view = keep_current(space->root);
     }
     xbar_tree_release(space->engine);
-    return kept != NULL ? view : NULL;
+    return view;
 }
 
 /* Current, or replaced and on its way already: it takes what waited along. */
-static void give_up(struct xbar_flatview_space *space,
-                    struct flatview_kept *kept)
+static void give_up(struct flatview_root *root, struct flatview_kept *kept)
 {
     FlatView *view = kept->view;
 
     move_all(&view->nodes, &kept->nodes);
     move_all(&view->ranges, &kept->ranges);
     if (kept->is_replaced) {
-        xbar_retire(space->engine, &space->queue, &view->retired,
-                    sizeof(*view));
+        xbar_retire(root->engine, &root->queue, &view->retired, sizeof(*view));
     }
-    xbar_free(space->engine, kept, sizeof(*kept));
+    xbar_free(root->engine, kept, sizeof(*kept));
 }
 
 void xbar_view_release(FlatView *view)
 {
-    struct xbar_flatview_space *space = view->space;
+    struct flatview_root *root = view->root;
     struct flatview_kept **link;
     struct flatview_kept *kept;
+    struct xbar_engine *engine;
 
-    xbar_tree_hold(space->engine);
-    link = find(space, view);
+    if (flatview__is_empty(view)) {
+        return;
+    }
+    engine = root->engine;
+    xbar_tree_hold(engine);
+    link = find(root, view);
     kept = *link;
     xbar_assert(kept != NULL);
     if (--kept->users == 0) {
         __atomic_store_n(link, kept->older, __ATOMIC_RELEASE);
-        give_up(space, kept);
+        give_up(root, kept);
     }
-    xbar_tree_release(space->engine);
+    xbar_tree_release(engine);
 }
 
 /* ---- Differences ------------------------------------------------------- */

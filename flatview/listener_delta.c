@@ -313,9 +313,9 @@ static struct pass del_pass(struct xbar_flatview_space *space)
 {
     return (struct pass){
         .space = space,
-        .view = space->change.old_view,
+        .view = space->root->change.old_view,
         .stage = STAGE_DEL,
-        .others = range_of(space->change.new_ranges),
+        .others = range_of(space->root->change.new_ranges),
     };
 }
 
@@ -323,16 +323,16 @@ static struct pass add_pass(struct xbar_flatview_space *space)
 {
     return (struct pass){
         .space = space,
-        .view = space->change.new_view,
+        .view = space->root->change.new_view,
         .stage = STAGE_ADD,
-        .others = range_of(space->change.old_ranges),
+        .others = range_of(space->root->change.old_ranges),
     };
 }
 
 static void tell_all_dels(struct xbar_flatview_space *space)
 {
     struct pass pass = del_pass(space);
-    FlatRange *range = range_of(space->change.old_ranges);
+    FlatRange *range = range_of(space->root->change.old_ranges);
 
     for (; range != NULL; range = next_of(range)) {
         skip_before(&pass, range->first);
@@ -343,7 +343,7 @@ static void tell_all_dels(struct xbar_flatview_space *space)
 static void tell_all_adds(struct xbar_flatview_space *space)
 {
     struct pass pass = add_pass(space);
-    FlatRange *range = range_of(space->change.new_ranges);
+    FlatRange *range = range_of(space->root->change.new_ranges);
 
     for (; range != NULL; range = next_of(range)) {
         skip_before(&pass, range->first);
@@ -381,7 +381,7 @@ static void tell_nops(struct xbar_flatview_space *space)
         MemoryListener *l = walk.telling.who;
 
         if (l->region_nop != NULL && l->stage == STAGE_ADD) {
-            tell_view(&pass, range_of(space->change.new_ranges));
+            tell_view(&pass, range_of(space->root->change.new_ranges));
         }
     }
     flatview__walk_end(&walk);
@@ -395,9 +395,9 @@ static void sort_change(struct flatview_change *change)
 
 static void begin_change(struct xbar_flatview_space *space)
 {
-    uint64_t generation = space->change.new_view->trie.generation;
+    uint64_t generation = space->root->change.new_view->trie.generation;
 
-    sort_change(&space->change);
+    sort_change(&space->root->change);
     for (MemoryListener *l = space->first_listener; l; l = l->link_next) {
         if (l->generation != generation) {
             l->generation = generation;
@@ -439,7 +439,7 @@ static void catch_up_dels(struct xbar_flatview_space *space,
                           struct flatview_telling *telling)
 {
     struct pass pass = del_pass(space);
-    FlatRange *range = range_of(space->change.old_ranges);
+    FlatRange *range = range_of(space->root->change.old_ranges);
 
     pass.telling = telling;
     for (; range != NULL; range = next_of(range)) {
@@ -452,7 +452,7 @@ static void catch_up_adds(struct xbar_flatview_space *space,
                           struct flatview_telling *telling)
 {
     struct pass pass = add_pass(space);
-    FlatRange *range = range_of(space->change.new_ranges);
+    FlatRange *range = range_of(space->root->change.new_ranges);
 
     pass.telling = telling;
     if (telling->who->region_nop != NULL) {
@@ -469,7 +469,7 @@ static void catch_up_adds(struct xbar_flatview_space *space,
 static bool is_behind(const struct xbar_flatview_space *space,
                       const MemoryListener *l)
 {
-    const FlatView *view = space->change.new_view;
+    const FlatView *view = space->root->change.new_view;
 
     return view != NULL && l->generation != view->trie.generation;
 }
@@ -480,7 +480,7 @@ void flatview__catch_up(struct xbar_flatview_space *space, MemoryListener *l)
     struct flatview_telling telling = { .who = l };
 
     if (is_behind(space, l)) {
-        sort_change(&space->change);
+        sort_change(&space->root->change);
         l->stage = STAGE_BEGIN;
     }
     tell_begin(l);

@@ -193,7 +193,7 @@ void flatview__tell_global_log(struct xbar_engine *engine, MemoryListener *l,
 void flatview__tell_globally(struct xbar_engine *engine,
                              void (*tell)(MemoryListener *l), bool is_forward);
 
-/* ---- address_space.c --------------------------------------------------- */
+/* ---- root.c ------------------------------------------------------------ */
 
 /* The address space after @space (NULL: the first); under the writer lock. */
 struct xbar_flatview_space *

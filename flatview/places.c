@@ -35,7 +35,7 @@ static void finish(struct flatview_places *places,
         err = xbar_where_carry(space->engine);
     }
     if (err == 0) {
-        set_ranges(places, space->participant.root);
+        set_ranges(places, space->as->root);
     } else {
         set_everywhere(places);
     }

@@ -72,7 +72,8 @@ static void translate(struct flatview_target *t, unsigned need,
     if (t->length - 1 > UINT64_MAX - t->addr) {
         t->length = UINT64_MAX - t->addr + 1;
     }
-    t->view = flatview__current(entry.target_as);
+    t->as = entry.target_as;
+    t->view = flatview__current(t->as);
     t->range = flatview__find(t->view, t->addr);
     t->length = part_length(t->view, t->range, t->addr, t->length);
 }
@@ -81,6 +82,7 @@ static void follow(struct flatview_target *t, unsigned need, MemTxAttrs attrs)
 {
     unsigned depth = 0;
 
+    t->as = NULL;
     t->page_mask = UINT64_MAX;
     t->perm = IOMMU_RW;
     t->fault = MEMTX_OK;
@@ -228,7 +230,7 @@ IOMMUTLBEntry address_space_get_iotlb_entry(AddressSpace *as, hwaddr addr,
         page_inside(t.addr, t.range->first, t.range->last, entry.addr_mask);
     entry.iova &= ~entry.addr_mask;
     entry.translated_addr = t.addr & ~entry.addr_mask;
-    entry.target_as = t.view->space->as;
+    entry.target_as = t.as != NULL ? t.as : as;
     entry.perm = (IOMMUAccessFlags)t.perm;
     if ((t.range->flags & FLAT_RANGE_WRITABLE) == 0) {
         entry.perm = IOMMU_RO;

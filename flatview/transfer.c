@@ -139,7 +139,7 @@ static MemTxResult write_ram_part(const struct transfer *t,
     } else {
         flatview__ram_write(host, buf, at->length);
     }
-    xbar_ram_wrote(at->view->space->engine, host, at->length);
+    xbar_ram_wrote(at->view->root->engine, host, at->length);
     return MEMTX_OK;
 }
 

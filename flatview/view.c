@@ -8,11 +8,11 @@
 
 /* ---- Sections ---------------------------------------------------------- */
 
-FlatRange *flatview__range_new(struct xbar_flatview_space *space,
+FlatRange *flatview__range_new(struct flatview_root *root,
                                const struct flatview_piece *piece)
 {
     FlatRange *range =
-        xbar_alloc_aligned(space->engine, sizeof(*range), sizeof(*range));
+        xbar_alloc_aligned(root->engine, sizeof(*range), sizeof(*range));
 
     if (range == NULL) {
         return NULL;
@@ -24,7 +24,7 @@ FlatRange *flatview__range_new(struct xbar_flatview_space *space,
     range->mr = piece->mr;
     range->plan = piece->plan;
     range->flags = piece->flags;
-    range->born = space->kept_ever;
+    range->born = root->kept_ever;
     xbar_region_get(range->mr);
     return range;
 }
@@ -43,14 +43,14 @@ void flatview__ranges_free(struct xbar_engine *engine,
 
 /* ---- Views ------------------------------------------------------------- */
 
-FlatView *flatview__view_new(struct xbar_flatview_space *space)
+FlatView *flatview__view_new(struct flatview_root *root)
 {
     FlatView *view =
-        xbar_alloc_aligned(space->engine, sizeof(*view), sizeof(*view));
+        xbar_alloc_aligned(root->engine, sizeof(*view), sizeof(*view));
 
     if (view != NULL) {
-        view->space = space;
-        __atomic_fetch_add(&space->live_views, 1, __ATOMIC_RELAXED);
+        view->root = root;
+        __atomic_fetch_add(&root->holders, 1, __ATOMIC_RELAXED);
     }
     return view;
 }
@@ -66,21 +66,20 @@ void flatview__view_retire(FlatView *view)
         range = flatview__range_after(view, range);
     }
     view->nodes = flatview__trie_collect(&view->trie);
-    xbar_retire(view->space->engine, &view->space->queue, &view->retired,
-                bytes);
+    xbar_retire(view->root->engine, &view->root->queue, &view->retired, bytes);
 }
 
-bool flatview__view_free(FlatView *view)
+void flatview__view_free(FlatView *view)
 {
-    struct xbar_flatview_space *space = view->space;
+    struct flatview_root *root = view->root;
 
     while (view->nodes != NULL) {
         struct xbar_retired *node = view->nodes;
 
         view->nodes = node->next;
-        flatview__trie_node_free(space->engine, node);
+        flatview__trie_node_free(root->engine, node);
     }
-    flatview__ranges_free(space->engine, view->ranges);
-    xbar_free(space->engine, view, sizeof(*view));
-    return __atomic_sub_fetch(&space->live_views, 1, __ATOMIC_ACQ_REL) == 0;
+    flatview__ranges_free(root->engine, view->ranges);
+    xbar_free(root->engine, view, sizeof(*view));
+    flatview__root_drop(root);
 }

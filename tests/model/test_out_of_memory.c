@@ -123,6 +123,7 @@ struct pair {
     struct counting_alloc alloc;
     struct xbar_engine *engine;
     MemoryRegion root;
+    MemoryRegion mirror; /* of root, so that there are two views to make */
     MemoryRegion ram;
     MemoryRegion io;
     AddressSpace first;
@@ -142,13 +143,17 @@ static void init_pair(struct pair *p)
         memory_region_init_io(&p->io, NULL, NULL, NULL, "io", 0x100), 0);
     assert_int_equal(memory_region_add_subregion(&p->root, 0, &p->ram), 0);
     assert_int_equal(address_space_init(&p->first, &p->root, "first"), 0);
-    assert_int_equal(address_space_init(&p->second, &p->root, "second"), 0);
+    assert_int_equal(memory_region_init_alias(&p->mirror, NULL, "mirror",
+                                              &p->root, 0, UINT64_MAX),
+                     0);
+    assert_int_equal(address_space_init(&p->second, &p->mirror, "second"), 0);
 }
 
 static void end_pair(struct pair *p)
 {
     address_space_destroy(&p->first);
     address_space_destroy(&p->second);
+    assert_int_equal(xbar_region_destroy(&p->mirror, NULL, NULL), 0);
     assert_int_equal(xbar_region_destroy(&p->root, NULL, NULL), 0);
     assert_int_equal(xbar_region_destroy(&p->ram, NULL, NULL), 0);
     assert_int_equal(xbar_region_destroy(&p->io, NULL, NULL), 0);

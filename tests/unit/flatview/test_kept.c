@@ -158,7 +158,8 @@ static void test_all_is_given_back(void **state)
     reclaim(yard);
     assert_int_equal(yard->as.current_map->trie.count, 0);
     assert_true(atomic_load(&yard->alloc.live_bytes) < bytes);
-    assert_int_equal(yard->as.space->live_views, 1);
+    /* Nothing is shown: that is nobody's view, and only the space is left. */
+    assert_int_equal(yard->as.space->root->holders, 1);
 }
 
 /* Sections that came and went after the keeping do not wait for anybody. */
@@ -218,6 +219,7 @@ static void note_end(AddressSpace *as, void *opaque)
     *(bool *)opaque = true;
 }
 
+/* A kept view does not keep its address space, nor the other way round. */
 static void test_an_address_space_that_ended(void **state)
 {
     struct yard *yard = *state;
@@ -228,15 +230,59 @@ static void test_an_address_space_that_ended(void **state)
     assert_int_equal(address_space_init(&other, &yard->root, "other"), 0);
     memory.view = xbar_view_keep(&other);
     assert_non_null(memory.view);
-    assert_int_equal(xbar_address_space_destroy(&other, NULL, NULL), -EBUSY);
     assert_int_equal(xbar_address_space_destroy(&other, note_end, &is_over), 0);
-    reclaim(yard);
-    assert_false(is_over);
-    assert_ptr_equal(flatview_lookup(memory.view, 0)->mr, &yard->devices[0]);
     assert_null(xbar_view_keep(&other));
-    xbar_view_release(memory.view);
     reclaim(yard);
     assert_true(is_over);
+    assert_null(xbar_view_keep(&other));
+    assert_int_equal(memory_region_set_enabled(&yard->devices[0], false), 0);
+    reclaim(yard);
+    assert_ptr_equal(flatview_lookup(memory.view, 0)->mr, &yard->devices[0]);
+    xbar_view_release(memory.view);
+}
+
+/* The last one of a root, too. */
+static void test_all_address_spaces_ended(void **state)
+{
+    struct yard *yard = *state;
+    struct memory memory;
+    MemoryRegion root;
+    MemoryRegion device;
+    AddressSpace other;
+
+    assert_int_equal(memory_region_init(&root, NULL, "root", PAGE), 0);
+    assert_int_equal(
+        memory_region_init_io(&device, NULL, NULL, NULL, "device", PAGE), 0);
+    assert_int_equal(memory_region_add_subregion(&root, 0, &device), 0);
+    assert_int_equal(address_space_init(&other, &root, "other"), 0);
+    keep(yard, &memory);
+    xbar_view_release(memory.view);
+    memory.view = xbar_view_keep(&other);
+    assert_int_equal(xbar_address_space_destroy(&other, NULL, NULL), 0);
+    assert_int_equal(xbar_region_destroy(&root, NULL, NULL), 0);
+    assert_ptr_equal(flatview_lookup(memory.view, 0)->mr, &device);
+    xbar_view_release(memory.view);
+    assert_int_equal(xbar_region_destroy(&device, NULL, NULL), 0);
+}
+
+/* There is one, which needs no memory. */
+static void test_the_empty_view(void **state)
+{
+    struct yard *yard = *state;
+    FlatView *empty;
+
+    for (size_t i = 0; i < DEVICES; i++) {
+        assert_int_equal(memory_region_set_enabled(&yard->devices[i], false),
+                         0);
+    }
+    counting_alloc_fail(&yard->alloc, 1);
+    empty = xbar_view_keep(&yard->as);
+    counting_alloc_fail(&yard->alloc, 0);
+    assert_non_null(empty);
+    assert_int_equal(memory_region_set_enabled(&yard->devices[3], true), 0);
+    assert_int_equal(flatview_num_ranges(empty), 0);
+    assert_int_equal(flatview_num_ranges(yard->as.current_map), 1);
+    xbar_view_release(empty);
 }
 
 static void test_without_memory(void **state)
@@ -364,6 +410,8 @@ int main(void)
         yard_test(test_only_what_is_kept_waits),
         yard_test(test_regions_are_pinned),
         yard_test(test_an_address_space_that_ended),
+        yard_test(test_all_address_spaces_ended),
+        yard_test(test_the_empty_view),
         yard_test(test_without_memory),
         yard_test(test_differences),
     };
