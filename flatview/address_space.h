@@ -115,6 +115,30 @@ XBAR_API MemTxResult address_space_write_rom(AddressSpace *as, hwaddr addr,
                                              hwaddr len);
 
 /**
+ * xbar_address_space_read_bytes() / xbar_address_space_write_bytes() - 1 to 16
+ * bytes as one access
+ * @buf: in the order of their addresses
+ *
+ * For what is wider than a fixed width, or has an odd one: a vector, a pair of
+ * registers. A device that all of it reaches gets it as
+ * xbar_region_read_bytes() says: the lock is held over all its parts, and if
+ * it refuses one of them no callback is made. All else is as
+ * address_space_read(); memory is accessed in aligned units of up to 8 bytes.
+ *
+ * Rows M-35, M-46. Context, Return: as address_space_read(); another @size is
+ * MEMTX_DECODE_ERROR.
+ */
+XBAR_API MemTxResult xbar_address_space_read_bytes(AddressSpace *as,
+                                                   hwaddr addr,
+                                                   MemTxAttrs attrs, void *buf,
+                                                   unsigned size);
+XBAR_API MemTxResult xbar_address_space_write_bytes(AddressSpace *as,
+                                                    hwaddr addr,
+                                                    MemTxAttrs attrs,
+                                                    const void *buf,
+                                                    unsigned size);
+
+/**
  * address_space_set() - @len bytes of value @c
  *
  * As a write of so many bytes, without the buffer. Row M-49.

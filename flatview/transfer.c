@@ -11,6 +11,7 @@
  * the read section spans all of it. So looking the next part up after a
  * device callback finds what looking it up before would have found.
  */
+#include "engine/dispatch.h"
 #include "engine/plan.h"
 #include "engine/ram_writes.h"
 #include "flatview/bare.h"
@@ -483,6 +484,63 @@ MemTxResult flatview__store(const FlatView *view, hwaddr addr, MemTxAttrs attrs,
     flatview__resolve(view, addr, clip_width(addr, size_log2), IOMMU_WO, attrs,
                       &at);
     return store_at(&t, addr, &at, value, size_log2);
+}
+
+/*
+ * Like a fixed width: one access to a device that all of it reaches. The
+ * region cannot be reached by a path that forbids it: see FLAT_RANGE_NO_WRITES.
+ */
+MemTxResult xbar_address_space_read_bytes(AddressSpace *as, hwaddr addr,
+                                          MemTxAttrs attrs, void *buf,
+                                          unsigned size)
+{
+    struct transfer t = { .attrs = attrs, .direction = READ };
+    hwaddr room = UINT64_MAX - addr;
+    struct flatview_target at;
+    MemTxResult result;
+
+    if (size == 0 || size > 16) {
+        memset(buf, 0, size);
+        return MEMTX_DECODE_ERROR;
+    }
+    xbar_rcu_read_lock();
+    t.view = flatview__current(as);
+    flatview__resolve(t.view, addr, size - 1 > room ? room + 1 : size, IOMMU_RO,
+                      attrs, &at);
+    if (at.length == size && !(at.range->flags & FLAT_RANGE_NO_READS)) {
+        result = xbar_region_read_bytes(
+            at.range->mr, at.addr + at.range->mr_delta, buf, size, attrs);
+    } else {
+        result = transfer_all(&t, addr, buf, size);
+    }
+    xbar_rcu_read_unlock();
+    return result;
+}
+
+MemTxResult xbar_address_space_write_bytes(AddressSpace *as, hwaddr addr,
+                                           MemTxAttrs attrs, const void *buf,
+                                           unsigned size)
+{
+    struct transfer t = { .attrs = attrs, .direction = WRITE };
+    hwaddr room = UINT64_MAX - addr;
+    struct flatview_target at;
+    MemTxResult result;
+
+    if (size == 0 || size > 16) {
+        return MEMTX_DECODE_ERROR;
+    }
+    xbar_rcu_read_lock();
+    t.view = flatview__current(as);
+    flatview__resolve(t.view, addr, size - 1 > room ? room + 1 : size, IOMMU_WO,
+                      attrs, &at);
+    if (at.length == size && !(at.range->flags & FLAT_RANGE_NO_WRITES)) {
+        result = xbar_region_write_bytes(
+            at.range->mr, at.addr + at.range->mr_delta, buf, size, attrs);
+    } else {
+        result = transfer_all(&t, addr, (char *)buf, size);
+    }
+    xbar_rcu_read_unlock();
+    return result;
 }
 
 MemTxResult flatview__iommu_read(MemoryRegion *mr, hwaddr offset,

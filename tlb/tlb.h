@@ -326,6 +326,24 @@ XBAR_API int tlb_store_slow(SoftTLB *tlb, unsigned context, uint64_t va,
                             unsigned size_log2, uint64_t value) XBAR_MUST_CHECK;
 
 /**
+ * tlb_load_bytes() / tlb_store_bytes() - 1 to 16 bytes
+ * @buf: in the order of their addresses; @size is the caller's to keep in that
+ * range
+ *
+ * For vectors and pairs, hit or not; always a call. The bytes that one section
+ * of one page answers are one access, to a device as xbar_region_read_bytes()
+ * says. All is resolved before the first effect, and of a store devices come
+ * before memory, as above. Memory is accessed in aligned units of up to 8
+ * bytes: an aligned access of 16 is two that do not tear.
+ *
+ * Return: as tlb_load_slow(), *buf untouched on failure.
+ */
+XBAR_API int tlb_load_bytes(SoftTLB *tlb, unsigned context, uint64_t va,
+                            void *buf, unsigned size) XBAR_MUST_CHECK;
+XBAR_API int tlb_store_bytes(SoftTLB *tlb, unsigned context, uint64_t va,
+                             const void *buf, unsigned size) XBAR_MUST_CHECK;
+
+/**
  * tlb_count_host() - an access was made at @host, which a probe or tlb_host()
  * gave
  *

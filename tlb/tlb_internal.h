@@ -4,6 +4,7 @@
  *
  *   tlb.c      life cycle; enter, leave, safe point
  *   access.c   accesses that did not hit inline
+ *   bytes.c    the same, of 1 to 16 bytes
  *   fill.c     walk, view lookup, which tags may hit
  *   l2.c       what walks found, for longer than the entries last
  *   flush.c    dropping entries (owner thread)

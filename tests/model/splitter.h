@@ -57,6 +57,8 @@ static struct bench bench;
 
 enum path { BY_REGION, FIXED, BULK, BY_TLB, BYTES };
 
+enum way { OF_REGION, OF_SPACE, OF_TLB };
+
 /* One access: bytes in the order of their addresses, in the space. */
 struct access {
     enum path path;
@@ -65,6 +67,7 @@ struct access {
     unsigned size;
     bool swap; /* fixed widths: big-endian on this little-endian host */
     uint8_t bytes[16];
+    enum way way; /* of BYTES */
 };
 
 static inline void check(bool good, const char *what)
@@ -195,10 +198,48 @@ static inline MemTxResult by_tlb(struct access *a)
     return rc ? tlb->fault.result : MEMTX_OK;
 }
 
+static inline MemTxResult bytes_by_tlb(struct access *a)
+{
+    SoftTLB *tlb = bench.tlb;
+    uint64_t va = BASE + a->at;
+    int rc;
+
+    if (a->is_write) {
+        rc = tlb_store_bytes(tlb, 0, va, a->bytes, a->size);
+    } else {
+        memset(a->bytes, 0, a->size);
+        rc = tlb_load_bytes(tlb, 0, va, a->bytes, a->size);
+    }
+    return rc ? tlb->fault.result : MEMTX_OK;
+}
+
+static inline MemTxResult as_bytes(struct access *a)
+{
+    hwaddr offset = a->at - bench.d.place;
+
+    switch (a->way) {
+    case OF_SPACE:
+        return (a->is_write
+                    ? xbar_address_space_write_bytes(&bench.as, BASE + a->at,
+                                                     splitter_attrs, a->bytes,
+                                                     a->size)
+                    : xbar_address_space_read_bytes(&bench.as, BASE + a->at,
+                                                    splitter_attrs, a->bytes,
+                                                    a->size));
+    case OF_TLB:
+        return bytes_by_tlb(a);
+    default:
+        return a->is_write
+                   ? xbar_region_write_bytes(&bench.mr, offset, a->bytes,
+                                             a->size, splitter_attrs)
+                   : xbar_region_read_bytes(&bench.mr, offset, a->bytes,
+                                            a->size, splitter_attrs);
+    }
+}
+
 static inline MemTxResult perform(struct access *a)
 {
     struct bench *b = &bench;
-    hwaddr offset = a->at - b->d.place;
 
     switch (a->path) {
     case BY_REGION:
@@ -211,10 +252,7 @@ static inline MemTxResult perform(struct access *a)
     case BY_TLB:
         return by_tlb(a);
     default:
-        return a->is_write ? xbar_region_write_bytes(&b->mr, offset, a->bytes,
-                                                     a->size, splitter_attrs)
-                           : xbar_region_read_bytes(&b->mr, offset, a->bytes,
-                                                    a->size, splitter_attrs);
+        return as_bytes(a);
     }
 }
 

@@ -399,6 +399,7 @@ static void pick_access(struct access *a)
 
     memset(a, 0, sizeof(*a));
     a->path = (enum path)pick(5);
+    a->way = (enum way)pick(3);
     a->is_write = pick(2);
     a->size =
         a->path == BULK || a->path == BYTES ? 1 + pick(16) : 1u << pick(4);
@@ -437,7 +438,7 @@ static void run_case(void)
     pick_access(&a);
     e = expect(&b->d, &a);
     b->d.count = 0;
-    b->d.by_tlb = a.path == BY_TLB;
+    b->d.by_tlb = a.path == BY_TLB || (a.path == BYTES && a.way == OF_TLB);
     memcpy(before, b->d.bytes, sizeof(before));
     memcpy(before_ram, b->ram_bytes, sizeof(before_ram));
     result = perform(&a);
