@@ -145,6 +145,7 @@ static int make_virtio(struct board *board, Error **errp)
         .devices = board->config.virtio,
         .engine = board->engine,
         .as = &board->memory,
+        .console = board->config.virtio_console,
         .deterministic = board->config.execution.deterministic,
     };
 

@@ -53,6 +53,7 @@ struct board_config {
     struct uart16550_host uart;
     struct finisher_host finisher;
     const struct virtio_config *virtio; /* NULL: eight empty slots */
+    struct virtio_console_host virtio_console;
     /* An alarm was set: have goldfish_rtc_poll() called soon. */
     void (*rtc_alarm_moved)(void *opaque);
     void *rtc_opaque;

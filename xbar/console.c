@@ -49,6 +49,7 @@ struct console {
     pthread_cond_t has_room;
     struct ring in;
     struct ring out;
+    bool was_short;     /* a console_write() */
     bool is_out_broken; /* output goes nowhere: drop it */
     bool is_quitting;   /* somebody else than the guest ended the run */
     bool is_stopping;   /* console_stop() waits */
@@ -111,6 +112,32 @@ void console_put(struct console *console, uint8_t byte)
     if (is_filling) {
         console->host.pause(console->host.opaque);
     }
+}
+
+size_t console_write(struct console *console, const uint8_t *bytes,
+                     size_t count)
+{
+    bool was_empty;
+    size_t taken = 0;
+
+    if (console->is_muted) {
+        return count;
+    }
+    pthread_mutex_lock(&console->lock);
+    was_empty = ring_count(&console->out) == 0;
+    if (console->is_out_broken) {
+        taken = count;
+    }
+    for (; taken < count && ring_count(&console->out) < PAUSE_LEVEL; taken++) {
+        ring_put(&console->out, bytes[taken]);
+    }
+    console->was_short |= taken < count;
+    pthread_mutex_unlock(&console->lock);
+
+    if (was_empty) {
+        wake_thread(console);
+    }
+    return taken;
 }
 
 void console_wait_room(struct console *console)
@@ -263,10 +290,17 @@ static size_t copy_output(struct console *console, uint8_t *bytes)
 
 static void drop_output(struct console *console, size_t count)
 {
+    bool was_short;
+
     pthread_mutex_lock(&console->lock);
     ring_drop(&console->out, count);
     pthread_cond_broadcast(&console->has_room);
+    was_short = console->was_short;
+    console->was_short = false;
     pthread_mutex_unlock(&console->lock);
+    if (was_short) {
+        console->host.has_room(console->host.opaque);
+    }
 }
 
 /* A reader that went away ends the run as quietly as it ends `cat`. */

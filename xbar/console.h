@@ -12,12 +12,16 @@
  *                          hart thread        console thread
  *   console_put()          m, c               -
  *   console_take()         m, c               m, c, from host.feed
+ *   console_write()        -                  -
  *   console_kick()         m                  -
  *   console_wait_room()    no lock, then c    -
  *   host.feed, host.poll   -                  no lock, then m
- *   host.quit              -                  no lock
+ *   host.quit, .has_room   -                  no lock
  *   host.pause             m                  -
  *   stdin, stdout, signals -                  only this thread
+ *
+ * The I/O thread, for the virtio console, calls console_write() and
+ * console_take() with that device's lock held.
  *
  * A. Nobody blocks on stdin or stdout with a lock held. If the output ring
  *    fills up, the hart is asked to leave its run and waits in
@@ -48,6 +52,8 @@ struct console_host {
     void (*quit)(void *opaque, int status);
     /* The output ring is nearly full: call console_wait_room() soon. */
     void (*pause)(void *opaque);
+    /* A console_write() that was short would take more now. */
+    void (*has_room)(void *opaque);
     void *opaque;
 };
 
@@ -67,6 +73,14 @@ void console_stop(struct console *console);
 
 /* console_put() - a byte from the guest */
 void console_put(struct console *console, uint8_t byte);
+
+/*
+ * console_write() - bytes from the guest, as many as half of the ring holds
+ *
+ * Return: how many; fewer than @count: host.has_room will say when more.
+ */
+size_t console_write(struct console *console, const uint8_t *bytes,
+                     size_t count);
 
 /* console_take() - up to @room bytes of input; returns how many */
 size_t console_take(struct console *console, uint8_t *bytes, size_t room);

@@ -66,8 +66,12 @@ static void feed_uart(struct machine *machine, struct console *console)
 {
     struct uart16550 *uart = &machine->board->uart;
     uint8_t bytes[UART_FIFO_SIZE];
-    size_t count = console_take(console, bytes, uart16550_room(uart));
+    size_t count;
 
+    if (virtio_slots_wants_input(machine->board->virtio)) {
+        return;
+    }
+    count = console_take(console, bytes, uart16550_room(uart));
     uart16550_receive(uart, bytes, (unsigned)count);
 }
 
@@ -76,6 +80,31 @@ static void note_uart_room(void *opaque)
     struct machine *machine = opaque;
 
     feed_uart(machine, machine->console);
+}
+
+/* Under the virtio console's lock. Without an I/O thread this is the hart's,
+ * which waits here for what the device would wait for; in vain if the run is
+ * to end. */
+static size_t print_virtio(void *opaque, const uint8_t *bytes, size_t count)
+{
+    struct machine *machine = opaque;
+    size_t taken = console_write(machine->console, bytes, count);
+
+    while (machine->deterministic && taken < count) {
+        size_t more;
+
+        console_wait_room(machine->console);
+        more = console_write(machine->console, bytes + taken, count - taken);
+        taken = more ? taken + more : count;
+    }
+    return taken;
+}
+
+static size_t read_virtio(void *opaque, uint8_t *bytes, size_t room)
+{
+    struct machine *machine = opaque;
+
+    return console_take(machine->console, bytes, room);
 }
 
 static void note_alarm(void *opaque)
@@ -93,9 +122,17 @@ static void feed_input(void *opaque, struct console *console)
 {
     struct machine *machine = opaque;
 
+    virtio_slots_wake_console(machine->board->virtio);
     xbar_engine_lock(machine->board->engine);
     feed_uart(machine, console);
     xbar_engine_unlock(machine->board->engine);
+}
+
+static void note_console_room(void *opaque)
+{
+    struct machine *machine = opaque;
+
+    virtio_slots_wake_console(machine->board->virtio);
 }
 
 static uint64_t poll_rtc(struct machine *machine)
@@ -219,6 +256,7 @@ int machine_run(struct machine *machine, struct machine_result *result,
         .poll = poll_alarm,
         .quit = cut_run,
         .pause = pause_hart,
+        .has_room = note_console_room,
         .opaque = machine,
     };
     double start;
@@ -263,6 +301,7 @@ struct machine *machine_new(const struct guest *guest,
         .uart = { transmit_byte, note_uart_room, machine },
         .finisher = { finish_run, ask_reset, machine },
         .virtio = config->virtio,
+        .virtio_console = { print_virtio, read_virtio, machine },
         .rtc_alarm_moved = note_alarm,
         .rtc_opaque = machine,
         .observer = config->observer,

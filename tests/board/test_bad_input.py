@@ -272,7 +272,32 @@ def test_no_executable_memory(folder):
     check_equal(result.returncode, 0, "status of the interpreter")
 
 
+@in_folder
+def test_bad_devices(folder):
+    """Devices that the host cannot give are refused before the guest starts"""
+    bios = put(folder, "bios", finish(0x5555))
+    disk = put(folder, "disk", bytes(1 << 20))
+    odd = put(folder, "odd", bytes(1000))
+    rows = [
+        (["--drive", f"file={folder}/none"], "none: ", "No such file"),
+        (["--drive", f"file={folder}"], folder + ": ", "Is a directory"),
+        (["--drive", f"file={odd}"], "odd: ", "no multiple of 512"),
+        (["--drive", f"file={disk}"] * 2, "disk: ", "in use"),
+        (["--netdev", "user", "--deterministic"], "--netdev: ",
+         "not with --deterministic"),
+        (["--netdev", "user,hostfwd=80"], "hostfwd=80: ", "not [tcp|udp]"),
+        (["--netdev", "user"] * 8 + ["--device", "virtio-rng-device"],
+         "9 virtio devices", "more than the board's 8"),
+    ]
+    for arguments, what, why in rows:
+        expect_refusal(["run", "--bios", bios, *arguments], what, why)
+    result = run(["run", "--bios", bios, "--drive", f"file={disk},readonly=on",
+                  "--drive", f"file={disk},readonly=on"])
+    check_equal(result.returncode, 0, "two who read " + str(result.stderr))
+
+
 if __name__ == "__main__":
     main([test_command_lines, test_sizes, test_files, test_good_file,
           test_places, test_room, test_trees, test_elf_noise,
-          test_mtree_trees, test_no_executable_memory])
+          test_mtree_trees, test_bad_devices,
+          test_no_executable_memory])

@@ -48,6 +48,33 @@ static void set_line(void *opaque, unsigned number, bool level)
     atomic_store(&w->level, level);
 }
 
+static size_t take_printed(void *opaque, const uint8_t *bytes, size_t count)
+{
+    struct virtio_world *w = opaque;
+
+    pthread_mutex_lock(&w->lock);
+    count = count < w->room ? count : w->room;
+    w->room -= count;
+    for (size_t i = 0; i < count && w->num_printed < sizeof(w->printed); i++) {
+        w->printed[w->num_printed++] = (char)bytes[i];
+    }
+    pthread_mutex_unlock(&w->lock);
+    return count;
+}
+
+static size_t give_typed(void *opaque, uint8_t *bytes, size_t room)
+{
+    struct virtio_world *w = opaque;
+    size_t count = 0;
+
+    pthread_mutex_lock(&w->lock);
+    while (w->typed && *w->typed && count < room) {
+        bytes[count++] = (uint8_t)*w->typed++;
+    }
+    pthread_mutex_unlock(&w->lock);
+    return count;
+}
+
 static void place_regions(struct virtio_world *w)
 {
     MemoryRegion *root = &w->system;
@@ -75,11 +102,14 @@ void world_make(struct virtio_world *w, const struct virtio_config *config,
     struct virtio_slots_config slots = {
         .devices = config,
         .as = &w->as,
+        .console = { take_printed, give_typed, w },
         .deterministic = deterministic,
     };
     Error *err = NULL;
 
     memset(w, 0, sizeof(*w));
+    pthread_mutex_init(&w->lock, NULL);
+    w->room = SIZE_MAX;
     w->engine = xbar_engine_new(NULL);
     assert_non_null(w->engine);
     xbar_engine_enter(w->engine);
@@ -108,6 +138,7 @@ void world_free(struct virtio_world *w)
     xbar_engine_reclaim(w->engine);
     xbar_engine_leave(w->engine);
     assert_int_equal(xbar_engine_free(w->engine), 0);
+    pthread_mutex_destroy(&w->lock);
 }
 
 /* ---- Accesses ---------------------------------------------------------- */

@@ -12,6 +12,7 @@
 #ifndef XBAR_TESTS_BOARD_VIRTIO_DRIVER_H
 #define XBAR_TESTS_BOARD_VIRTIO_DRIVER_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <xbar/xbar.h>
 
@@ -44,6 +45,13 @@ struct virtio_world {
     atomic_uint rises;   /* of the first device's interrupt line */
     atomic_uint level;   /* of it */
     hwaddr base;         /* of the first device */
+
+    /* The console's far end: what it printed, and how much more it may. */
+    pthread_mutex_t lock;
+    char printed[4096];
+    size_t num_printed;
+    size_t room;
+    const char *typed; /* that nobody has read yet */
 };
 
 /* One queue, as the driver keeps it. */

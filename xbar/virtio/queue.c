@@ -384,10 +384,11 @@ void virtio_queue_unpop(struct virtio_queue *queue, unsigned count)
     queue->in_use = (uint16_t)(queue->in_use - count);
 }
 
-int virtio_queue_push(struct virtio_queue *queue, uint16_t head,
-                      uint32_t written)
+int virtio_queue_put(struct virtio_queue *queue, unsigned offset, uint16_t head,
+                     uint32_t written)
 {
-    hwaddr at = RING_FIRST + 8u * (queue->next_used % queue->size);
+    unsigned index = (queue->next_used + offset) % queue->size;
+    hwaddr at = RING_FIRST + 8u * index;
 
     if (!refresh_caches(queue)) {
         return -EPROTO;
@@ -396,11 +397,26 @@ int virtio_queue_push(struct virtio_queue *queue, uint16_t head,
                                 MEMTXATTRS_UNSPECIFIED, NULL);
     address_space_stl_le_cached(&queue->used_cache, at + 4, written,
                                 MEMTXATTRS_UNSPECIFIED, NULL);
-    dma_barrier(queue->as, DMA_DIRECTION_FROM_DEVICE); /* data, then idx */
-    queue->next_used++;
-    store16(&queue->used_cache, RING_IDX, queue->next_used);
-    queue->in_use--;
     return 0;
+}
+
+void virtio_queue_publish(struct virtio_queue *queue, unsigned count)
+{
+    dma_barrier(queue->as, DMA_DIRECTION_FROM_DEVICE); /* data, then idx */
+    queue->next_used = (uint16_t)(queue->next_used + count);
+    queue->in_use = (uint16_t)(queue->in_use - count);
+    store16(&queue->used_cache, RING_IDX, queue->next_used);
+}
+
+int virtio_queue_push(struct virtio_queue *queue, uint16_t head,
+                      uint32_t written)
+{
+    int ret = virtio_queue_put(queue, 0, head, written);
+
+    if (ret == 0) {
+        virtio_queue_publish(queue, 1);
+    }
+    return ret;
 }
 
 /* ---- Telling each other ------------------------------------------------ */

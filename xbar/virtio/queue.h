@@ -101,6 +101,16 @@ void virtio_queue_unpop(struct virtio_queue *queue, unsigned count);
 int virtio_queue_push(struct virtio_queue *queue, uint16_t head,
                       uint32_t written) XBAR_MUST_CHECK;
 
+/*
+ * virtio_queue_put() / virtio_queue_publish() - the same in two halves
+ *
+ * The driver sees chains that were put at @offset 0, 1, ... all at once, when
+ * @count of them are published.
+ */
+int virtio_queue_put(struct virtio_queue *queue, unsigned offset, uint16_t head,
+                     uint32_t written) XBAR_MUST_CHECK;
+void virtio_queue_publish(struct virtio_queue *queue, unsigned count);
+
 /* virtio_queue_wants_interrupt() - is the driver to be told of the pushes? */
 bool virtio_queue_wants_interrupt(struct virtio_queue *queue);
 

@@ -7,12 +7,14 @@
 
 #include "virtio/blk.h"
 #include "virtio/device.h"
+#include "virtio/net.h"
 #include "virtio/rng.h"
 
 struct virtio_slots {
     struct virtio_slots_config config;
-    struct io_loop *loop; /* NULL: there is none */
-    unsigned used;        /* slots with a device, the highest ones */
+    struct io_loop *loop;          /* NULL: there is none */
+    unsigned used;                 /* slots with a device, the highest ones */
+    struct virtio_device *console; /* one of them, or NULL */
     struct virtio_device *devices[VIRTIO_SLOTS];
 };
 
@@ -75,13 +77,19 @@ static int plug_all(struct virtio_slots *slots, Error **cause)
         ret = plug(slots, virtio_blk_new(&place, &wanted->drives[i], cause),
                    cause);
     }
-    if (wanted && (wanted->num_netdevs || wanted->has_console)) {
-        error_setg(cause, "--netdev and virtconsole: not supported yet");
-        return -ENOTSUP;
+    for (unsigned i = 0; wanted && ret == 0 && i < wanted->num_netdevs; i++) {
+        place = next_place(slots);
+        ret = plug(slots, virtio_net_new(&place, &wanted->netdevs[i], i, cause),
+                   cause);
     }
     if (wanted && ret == 0 && wanted->has_rng) {
         place = next_place(slots);
         ret = plug(slots, virtio_rng_new(&place), cause);
+    }
+    if (wanted && ret == 0 && wanted->has_console) {
+        place = next_place(slots);
+        slots->console = virtio_console_new(&place, &slots->config.console);
+        ret = plug(slots, slots->console, cause);
     }
     while (ret == 0 && slots->used < VIRTIO_SLOTS) {
         place = next_place(slots);
@@ -106,6 +114,12 @@ static int make_slots(struct virtio_slots *slots, Error **cause)
     if (count > VIRTIO_SLOTS) {
         error_setg(cause, "%u virtio devices are more than the board's %d",
                    count, VIRTIO_SLOTS);
+        return -EINVAL;
+    }
+    if (slots->config.deterministic && slots->config.devices &&
+        slots->config.devices->num_netdevs) {
+        error_setg(cause, "--netdev: not with --deterministic: what comes "
+                          "from a network, and when, is never the same");
         return -EINVAL;
     }
     if (count && !slots->config.deterministic) {
@@ -180,4 +194,16 @@ void virtio_slots_stop(struct virtio_slots *slots)
         virtio_device_drain(slots->devices[i]);
     }
     io_loop_stop(slots->loop);
+}
+
+bool virtio_slots_wants_input(struct virtio_slots *slots)
+{
+    return slots->console && virtio_console_is_open(slots->console);
+}
+
+void virtio_slots_wake_console(struct virtio_slots *slots)
+{
+    if (slots->console) {
+        virtio_device_wake(slots->console);
+    }
 }

@@ -14,6 +14,7 @@
 
 #include "irq.h"
 #include "virtio/config.h"
+#include "virtio/console.h"
 
 struct virtio_slots;
 
@@ -22,6 +23,7 @@ struct virtio_slots_config {
     struct xbar_engine *engine;
     AddressSpace *as; /* used while the guest runs; may be made later */
     struct irq_line irq[VIRTIO_SLOTS];
+    struct virtio_console_host console;
     bool deterministic; /* no I/O thread; what cannot be is an error */
 };
 
@@ -51,5 +53,13 @@ int virtio_slots_start(struct virtio_slots *slots) XBAR_MUST_CHECK;
  * No hart runs; no machine lock. Fine if it was not started.
  */
 void virtio_slots_stop(struct virtio_slots *slots);
+
+/* virtio_slots_wants_input() - does the virtio console take what is typed, so
+ * that the UART should not? Any thread. */
+bool virtio_slots_wants_input(struct virtio_slots *slots);
+
+/* virtio_slots_wake_console() - something was typed, or there is room for what
+ * the guest prints. Any thread, any lock. */
+void virtio_slots_wake_console(struct virtio_slots *slots);
 
 #endif
