@@ -125,6 +125,7 @@ static const struct state_field {
     FIELD(scause),   FIELD(stval),         FIELD(scounteren),
     FIELD(senvcfg),  FIELD(frm),           FIELD(fflags),
     FIELD(priv),     FIELD(fetch_context), FIELD(data_context),
+    FIELD(misa),     FIELD(mcountinhibit),
 #undef FIELD
 };
 #define STATE_FIELDS (sizeof(state_fields) / sizeof(state_fields[0]))
