@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "console.h"
+#include "sampler.h"
 
 /* With --deterministic, a tenth of a guest second between looks at the RTC. */
 #define DETERMINISTIC_SLICE (10 * 1000 * 1000)
@@ -21,9 +22,12 @@ struct machine {
     const struct guest *guest;
     bool deterministic;
     bool is_muted;
-    atomic_int status;          /* STATUS_NONE while running */
-    bool is_cut_short;          /* console thread */
-    bool reset_asked;           /* hart thread */
+    atomic_int status; /* STATUS_NONE while running */
+    bool is_cut_short; /* console thread */
+    bool reset_asked;  /* hart thread */
+    struct machine_config config;
+    struct sampler *sampler;    /* NULL: nobody looks on */
+    double start;               /* of the run, seconds */
     uint64_t commits_reclaimed; /* as of the last reclaim */
 };
 
@@ -204,16 +208,68 @@ static void reclaim_retired(struct machine *machine)
     }
 }
 
+static double now_seconds(clockid_t clock)
+{
+    struct timespec now;
+
+    clock_gettime(clock, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+static void tick_if_due(struct machine *machine)
+{
+    if (sampler_is_due(machine->sampler)) {
+        double seconds = now_seconds(CLOCK_MONOTONIC) - machine->start;
+
+        machine->config.tick(machine->config.observer.opaque, machine,
+                             (uint64_t)(seconds * 1e9));
+    }
+}
+
+static uint64_t instructions_of(const struct machine *machine)
+{
+    struct xbar_riscv_stats stats;
+
+    xbar_riscv_get_stats(machine->board->hart, &stats);
+    return stats.instructions;
+}
+
+/*
+ * Run until there is something to do. A deterministic slice is not over
+ * because somebody looks on: what is done at its end comes at the same
+ * instruction in every run.
+ */
+static void run_slice(struct machine *machine)
+{
+    uint64_t left = machine->deterministic ? DETERMINISTIC_SLICE : UINT64_MAX;
+    bool goes_on;
+
+    do {
+        uint64_t before = machine->deterministic ? instructions_of(machine) : 0;
+        enum xbar_riscv_exit exit = xbar_riscv_run(machine->board->hart, left);
+
+        if (exit == XBAR_RISCV_EXIT_MISMATCH) {
+            (void)end_run(machine, STATUS_MISMATCH);
+        }
+        tick_if_due(machine);
+        goes_on = machine->deterministic && machine->sampler &&
+                  exit == XBAR_RISCV_EXIT_REQUEST && !machine->reset_asked &&
+                  atomic_load(&machine->status) == STATUS_NONE;
+        if (goes_on) {
+            uint64_t done = instructions_of(machine) - before;
+
+            left = done < left ? left - done : 0;
+            console_wait_room(machine->console);
+        }
+    } while (goes_on && left > 0);
+}
+
 static int run_to_end(struct machine *machine)
 {
-    uint64_t slice = machine->deterministic ? DETERMINISTIC_SLICE : UINT64_MAX;
     int status;
 
     for (;;) {
-        if (xbar_riscv_run(machine->board->hart, slice) ==
-            XBAR_RISCV_EXIT_MISMATCH) {
-            (void)end_run(machine, STATUS_MISMATCH);
-        }
+        run_slice(machine);
         status = atomic_load(&machine->status);
         if (status != STATUS_NONE) {
             return status;
@@ -240,12 +296,14 @@ static void report_mismatch(const struct machine *machine)
     }
 }
 
-static double now_seconds(clockid_t clock)
+static int start_sampler(struct machine *machine, Error **errp)
 {
-    struct timespec now;
-
-    clock_gettime(clock, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+    if (!machine->config.tick) {
+        return 0;
+    }
+    machine->sampler =
+        sampler_start(machine->config.period_us, pause_hart, machine, errp);
+    return machine->sampler ? 0 : -EIO;
 }
 
 int machine_run(struct machine *machine, struct machine_result *result,
@@ -274,11 +332,20 @@ int machine_run(struct machine *machine, struct machine_result *result,
         console_stop(machine->console);
         return ret;
     }
+    ret = start_sampler(machine, errp);
+    if (ret) {
+        virtio_slots_stop(machine->board->virtio);
+        console_stop(machine->console);
+        return ret;
+    }
     start = now_seconds(CLOCK_MONOTONIC);
+    machine->start = start;
     cpu_start = now_seconds(CLOCK_THREAD_CPUTIME_ID);
     result->status = run_to_end(machine);
     result->seconds = now_seconds(CLOCK_MONOTONIC) - start;
     result->cpu_seconds = now_seconds(CLOCK_THREAD_CPUTIME_ID) - cpu_start;
+    sampler_stop(machine->sampler);
+    machine->sampler = NULL;
     virtio_slots_stop(machine->board->virtio);
     console_stop(machine->console);
     machine->console = NULL;
@@ -314,6 +381,7 @@ struct machine *machine_new(const struct guest *guest,
     machine->guest = guest;
     machine->deterministic = config->execution.deterministic;
     machine->is_muted = config->is_muted;
+    machine->config = *config;
     atomic_init(&machine->status, STATUS_NONE);
     machine->board = board_new(&board_config, errp);
     if (!machine->board) {
@@ -333,6 +401,11 @@ void machine_free(struct machine *machine)
 AddressSpace *machine_memory(struct machine *machine)
 {
     return &machine->board->memory;
+}
+
+struct xbar_engine *machine_engine(struct machine *machine)
+{
+    return machine->board->engine;
 }
 
 const struct xbar_riscv_hart *machine_hart(const struct machine *machine)

@@ -10,6 +10,7 @@
  *   mismatch      --engine lockstep: the engines differ, which is our bug
  *   pause         the console's output is filling up
  *   budget        --deterministic only: the clock's alarm is looked at
+ *   tick          somebody looks on: the sampler's thread
  */
 #ifndef XBAR_MACHINE_H
 #define XBAR_MACHINE_H
@@ -26,6 +27,11 @@ struct machine_config {
     const struct virtio_config *virtio;
     bool is_muted; /* no console: what the guest prints is dropped */
     struct board_observer observer;
+    /* Called about each period_us, on the hart's thread, while the hart stands
+     * at a safe point; with observer.opaque, and nanoseconds since the run
+     * began. NULL: never. */
+    void (*tick)(void *opaque, struct machine *machine, uint64_t ns);
+    unsigned period_us;
 };
 
 /* The engines differ in lockstep (as EX_SOFTWARE: an internal error). */
@@ -53,6 +59,9 @@ void machine_free(struct machine *machine);
 
 /* machine_memory() - what the hart sees */
 AddressSpace *machine_memory(struct machine *machine);
+
+/* machine_engine() - what its regions belong to */
+struct xbar_engine *machine_engine(struct machine *machine);
 
 /* machine_hart() - to be looked at while it does not run */
 const struct xbar_riscv_hart *machine_hart(const struct machine *machine);

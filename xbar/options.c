@@ -141,6 +141,7 @@ static const struct {
     { "counts", MEASURE_COUNTS },
     { "latency", MEASURE_COUNTS | MEASURE_LATENCY },
     { "pages", MEASURE_COUNTS | MEASURE_PAGES },
+    { "samples", MEASURE_SAMPLES },
     { "all", MEASURE_ALL },
 };
 
@@ -168,7 +169,7 @@ static int parse_measure(struct options *options, const char *text,
         if (!bits) {
             error_setg(errp,
                        "--measure %s: not a list of counts, latency, "
-                       "pages",
+                       "pages, samples",
                        text);
             return -EINVAL;
         }
@@ -223,6 +224,17 @@ static int take_option(struct options *options, int id, Error **errp)
         return 0;
     case OPT_MEASURE:
         return parse_measure(options, optarg, errp);
+    case OPT_SYMBOLS:
+        if (options->num_symbols == OPTIONS_SYMBOLS) {
+            error_setg(errp, "--symbols %s: more than %d files", optarg,
+                       OPTIONS_SYMBOLS);
+            return -EINVAL;
+        }
+        options->symbols[options->num_symbols++] = optarg;
+        return 0;
+    case OPT_PERF_MAP:
+        options->perf_map = true;
+        return 0;
     case OPT_FLAT:
         options->mtree |= XBAR_MTREE_FLAT;
         return 0;

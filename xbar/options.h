@@ -16,12 +16,15 @@ enum command {
     COMMAND_VERSION,
 };
 
+#define OPTIONS_SYMBOLS 8 /* files */
+
 /* What `profile` looks at; more costs more. */
 enum measure {
     MEASURE_COUNTS = 1 << 0,  /* instructions, blocks, accesses by region */
     MEASURE_LATENCY = 1 << 1, /* what each access to a device takes */
     MEASURE_PAGES = 1 << 2,   /* accesses by page of RAM */
-    MEASURE_ALL = (1 << 3) - 1,
+    MEASURE_SAMPLES = 1 << 3, /* where it is, a thousand times a second */
+    MEASURE_ALL = (1 << 4) - 1,
 };
 
 /* Strings belong to argv. */
@@ -35,7 +38,10 @@ struct options {
     const char *dump_dtb;
     const char *output; /* NULL: the default folder */
     unsigned measure;   /* enum measure */
-    uint64_t memory;    /* bytes */
+    const char *symbols[OPTIONS_SYMBOLS];
+    unsigned num_symbols;
+    bool perf_map;
+    uint64_t memory; /* bytes */
     struct execution execution;
     struct virtio_config virtio;
     unsigned mtree; /* enum xbar_mtree_flags */

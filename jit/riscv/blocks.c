@@ -66,6 +66,26 @@ void riscv__block_gone(struct xbar_riscv_hart *hart,
     }
 }
 
+_Static_assert(XBAR_RISCV_RETURNS_MAX == JIT_RAS_SIZE, "all of them");
+
+unsigned xbar_riscv_get_returns(const struct xbar_riscv_hart *hart,
+                                uint64_t *pcs, unsigned max)
+{
+    const struct jit_state *state = &hart->jit_state;
+    size_t top = state->ras_top / sizeof(state->ras[0]);
+    unsigned count = 0;
+
+    while (hart->jit != NULL && count < max && count < JIT_RAS_SIZE) {
+        uint64_t pc = state->ras[(top - count) % JIT_RAS_SIZE].pc;
+
+        if (pc == 1) {
+            break;
+        }
+        pcs[count++] = pc;
+    }
+    return count;
+}
+
 struct visit {
     const struct code_memory *memory;
     xbar_riscv_block_fn *cb;

@@ -229,6 +229,21 @@ XBAR_API int xbar_riscv_set_csr(struct xbar_riscv_hart *hart, unsigned csr,
 XBAR_API void xbar_riscv_get_stats(const struct xbar_riscv_hart *hart,
                                    struct xbar_riscv_stats *stats);
 
+#define XBAR_RISCV_RETURNS_MAX 16
+
+/**
+ * xbar_riscv_get_returns() - where the calls in progress return to
+ * @pcs: gets them, the newest first
+ *
+ * As the return stack of translated code has it: calls since the mode changed
+ * last, with what calls that never returned left there. None without a
+ * translating engine.
+ *
+ * Return: how many, at most @max and XBAR_RISCV_RETURNS_MAX.
+ */
+XBAR_API unsigned xbar_riscv_get_returns(const struct xbar_riscv_hart *hart,
+                                         uint64_t *pcs, unsigned max);
+
 /** What data accesses cost in one privilege mode. */
 struct xbar_riscv_mode_counts {
     /*

@@ -139,6 +139,176 @@ def test_devices():
                     DEMO.ensure(), re.M), "the table of registers")
 
 
+def hottest(report):
+    return max(report["counted"]["functions"],
+               key=lambda function: function["instructions"])
+
+
+def test_functions():
+    """Functions have names and exact counts; samples agree"""
+    counted = json.loads(DEMO.read("report.json"))["counted"]
+    need("translated" in counted, "no translator for this host")
+    functions = counted["functions"]
+    check_equal(sum(f["instructions"] for f in functions),
+                counted["translated"]["instructions"], "instructions")
+    first = hottest({"counted": counted})
+    check_equal(first["name"], "longest_collatz", "the hottest function")
+    check(0.3 * counted["speed"]["instructions"] < first["instructions"],
+          f"{first}")
+    samples = counted["samples"]
+    check_equal(sum(count for count, _ in samples["chains"]),
+                samples["total"] - samples["lost"], "samples")
+    check(samples["total"] > 20, f"{samples['total']} samples")
+    check_equal(sum(f["self"] for f in functions), samples["total"],
+                "samples by function")
+    called = sum(count for count, chain in samples["chains"]
+                 if [functions[place]["name"] for place in chain]
+                 == ["main", "longest_collatz"])
+    check(called > 0.05 * samples["total"], "main calls it")
+    text = DEMO.ensure()
+    check(re.search(rf"^  longest_collatz +{first['at']} +"
+                    rf"{first['instructions']:,} ", text, re.M), text)
+
+
+def test_timeline():
+    """The timeline goes up to what was counted in all"""
+    counted = json.loads(DEMO.read("report.json"))["counted"]
+    timeline = counted["timeline"]
+    columns = list(timeline.values())
+    check(len(columns[0]) > 10, f"{len(columns[0])} points")
+    check_equal({len(column) for column in columns}, {len(columns[0])},
+                "lengths")
+    for name in ("ns", "instructions", "walks", "mmio", "commits"):
+        check_equal(timeline[name], sorted(timeline[name]), name)
+    check_equal(timeline["instructions"][-1], counted["speed"]["instructions"],
+                "instructions")
+    check_equal(timeline["walks"][-1], counted["tlb"]["walks"], "walks")
+    check_equal(timeline["mmio"][-1], counted["tlb"]["mmio_reads"]
+                + counted["tlb"]["mmio_writes"], "MMIO")
+    check(min(timeline["resident_bytes"]) > 1 << 20, "resident bytes")
+
+
+def test_callgrind():
+    """callgrind_annotate finds the hottest function"""
+    need(shutil.which("callgrind_annotate"), "no callgrind_annotate")
+    report = json.loads(DEMO.read("report.json"))
+    need(report["engine"] == "jit", "no translator for this host")
+    first = hottest(report)
+    found = subprocess.run(["callgrind_annotate", DEMO.path("callgrind.out")],
+                           capture_output=True, text=True, check=True)
+    lines = [line for line in found.stdout.splitlines() if "???:" in line]
+    check(re.match(rf"{first['instructions']:,} \( *[\d.]+%\) +"
+                   rf"\?\?\?:{first['name']} ", lines[0]),
+          found.stdout + found.stderr)
+    total = report["counted"]["translated"]["instructions"]
+    check(f"{total:,} (100.0%)  PROGRAM TOTALS" in found.stdout, found.stdout)
+
+
+def test_stacks():
+    """stacks.folded and trace.json hold the samples"""
+    samples = json.loads(DEMO.read("report.json"))["counted"]["samples"]
+    folded = [line.rsplit(" ", 1)
+              for line in DEMO.read("stacks.folded").splitlines()]
+    check_equal(sum(int(count) for _, count in folded), samples["total"],
+                "samples")
+    check("main;longest_collatz" in [stack for stack, _ in folded], folded)
+    events = json.loads(DEMO.read("trace.json"))["traceEvents"]
+    stack, seen = [], set()
+    for event in events:
+        if event["ph"] == "B":
+            stack.append(event["name"])
+            seen.add(event["name"])
+        elif event["ph"] == "E":
+            check_equal(stack.pop(), event["name"], "what ends")
+    check_equal(stack, [], "what is left open")
+    check("longest_collatz" in seen, seen)
+    check_equal({event["name"] for event in events if event["ph"] == "C"},
+                {"MIPS", "TLB walks/s", "MMIO/s", "commits/s", "resident MiB"},
+                "counters")
+
+
+@in_folder
+def test_perf_map(folder):
+    """perf names translated code by guest function"""
+    child = subprocess.Popen([XBAR, "profile", "--perf-map"], cwd=folder,
+                             stdin=subprocess.DEVNULL,
+                             stdout=subprocess.DEVNULL)
+    check_equal(child.wait(60), 0, "status")
+    path = f"/tmp/perf-{child.pid}.map"
+    with open(path, encoding="ascii") as file:
+        lines = file.read().splitlines()
+    os.unlink(path)
+    need(lines, "no translator for this host")
+    for line in lines:
+        check(re.fullmatch(r"[0-9a-f]+ [0-9a-f]+ \S+\+0x[0-9a-f]+", line), line)
+    check(any(" longest_collatz+0x" in line for line in lines), lines)
+
+
+@in_folder
+def test_symbols(folder):
+    """--symbols FILE@ADDR; what is stripped, foreign or another one's"""
+    need(shutil.which("riscv64-linux-gnu-gcc"), "no riscv64-linux-gnu-gcc")
+    source = os.path.join(folder, "guest.S")
+    elf = os.path.join(folder, "guest.elf")
+    raw = os.path.join(folder, "guest.bin")
+    with open(source, "w", encoding="ascii") as file:
+        file.write("""
+            .globl _start
+            _start: li a0, 1000
+            1: jal spin
+            addi a0, a0, -1
+            bnez a0, 1b
+            li t0, 0x100000
+            li t1, 0x5555
+            sw t1, 0(t0)
+            2: j 2b
+            .globl spin
+            .type spin, @function
+            spin: li a1, 20
+            3: addi a1, a1, -1
+            bnez a1, 3b
+            ret
+            .size spin, . - spin
+        """)
+    for command in (
+            ["gcc", "-nostdlib", "-Wl,-Ttext=0x1000,--build-id=none",
+             "-Wl,--no-dynamic-linker", "-static", "-o", elf, source],
+            ["objcopy", "-O", "binary", "-j", ".text", elf, raw],
+            ["strip", "-o", elf + ".stripped", elf]):
+        subprocess.run(["riscv64-linux-gnu-" + command[0], *command[1:]],
+                       check=True, capture_output=True)
+
+    def names(*options):
+        result = run(["profile", "--bios", raw, "-m", "1", *options],
+                     cwd=folder)
+        if result.returncode == 2:
+            return None, result.stderr.decode()
+        with open(os.path.join(folder, "xbar-report", "report.json"),
+                  encoding="utf-8") as file:
+            report = json.load(file)
+        need("translated" in report["counted"], "no translator for this host")
+        return hottest(report)["name"], result.stderr.decode()
+
+    name, _ = names()
+    check(re.fullmatch(r"fn_800000[0-9a-f]+", name), f"from calls: {name}")
+    header = subprocess.run(["riscv64-linux-gnu-readelf", "-lW", elf],
+                            capture_output=True, text=True, check=True).stdout
+    first = min(int(address, 16) for address in
+                re.findall(r"LOAD +\S+ (0x\S+)", header))
+    base = 0x80000000 - (0x1000 - first)
+    check_equal(names("--symbols", f"{elf}@{base:x}"), ("spin", ""), "names")
+    name, errors = names("--symbols", f"{elf}.stripped@{base:x}")
+    check(name.startswith("fn_") and "has no names" in errors, errors)
+    name, errors = names("--symbols", f"{elf}@{base + 4:x}")
+    check("are not the file's: its names may be wrong" in errors, errors)
+    for path, why in ((raw, "not an ELF file for 64-bit RISC-V"),
+                      (XBAR, "not an ELF file for 64-bit RISC-V"),
+                      (elf + ".none", "No such file")):
+        name, errors = names("--symbols", path)
+        check(name is None and why in errors and len(errors.splitlines()) == 1,
+              errors)
+
+
 def exact(report):
     """What is equal in each engine."""
     counted = report["counted"]
@@ -177,6 +347,7 @@ def test_measure(folder):
     """--measure leaves out what is not asked for"""
     report, text = profile(folder, finish(0x5555), "--measure", "counts")
     check_equal(report["counted"]["pages"], [], "pages")
+    check_equal(report["counted"]["samples"]["total"], 0, "samples")
     check("Hottest pages" not in text and "Time in devices" not in text, text)
     check_equal([region["name"] for region in report["counted"]["regions"]
                  if "latency" in region], [], "latency")
@@ -247,7 +418,7 @@ def test_listing():
     hot = report["counted"]["translated"]["hot"]
     text, page = DEMO.ensure(), DEMO.read("report.html")
     listing = text[text.index("Hottest blocks"):text.index("The report is in")]
-    check(max(map(len, listing.splitlines())) <= 100, "within 100 columns")
+    check(max(map(len, listing.splitlines())) <= 112, "within 100 columns")
     check_equal(["listing" in block for block in hot],
                 [True] * 5 + [False] * 5, "listed")
     for block in hot[:5]:
@@ -259,12 +430,16 @@ def test_listing():
         addresses = [int(insn["address"], 16) for insn in guest]
         check(all(0 < b - a <= 4 for a, b in zip(addresses, addresses[1:])),
               f"addresses {addresses}")
+        check_equal(sum(insn["executed"] for insn in guest),
+                    block["instructions"], "counts of its instructions")
         for insn in guest:
             address, host = insn["address"][2:], insn["host"]
             first = re.escape(host[0]) if host else ""
-            check(re.search(rf"^  {address}  {re.escape(insn['guest'])} *"
+            count = insn["executed"]
+            check(re.search(rf"^ +{count}  {address}  {re.escape(insn['guest'])} *"
                             rf"{first}$", listing, re.M), f"{insn} as text")
-            check(f"<td>{address}</td><td>{insn['guest']}</td>" in page,
+            check(f"<td>{count}</td><td>{address}</td>"
+                  f"<td>{insn['guest']}</td>" in page,
                   f"{insn} in the page")
 
 
@@ -462,6 +637,8 @@ def test_cut_short(folder):
 if __name__ == "__main__":
     try:
         main([test_demo, test_json, test_devices, test_engines, test_measure,
+              test_functions, test_timeline, test_callgrind, test_stacks,
+              test_perf_map, test_symbols,
               test_html, test_translated, test_listing,
               test_evicted, test_interpreted, test_deterministic, test_status,
               test_demo_bytes, test_mtree, test_mtree_json, test_mtree_dot,

@@ -25,7 +25,8 @@ cd "$here"
     -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-T,demo.ld \
     -Wl,--no-warn-rwx-segments \
     -o "$work/demo.elf" start.S board.c demo.c
-"${cross}strip" -s "$work/demo.elf"
+# Names stay, for profiles.
+"${cross}strip" -g "$work/demo.elf"
 
 {
     echo "/* SPDX-License-Identifier: MIT */"

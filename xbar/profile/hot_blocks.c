@@ -43,9 +43,9 @@ static bool add_block(void *opaque, const struct xbar_riscv_block *block)
     hot->instructions += block->instructions;
     if (hot->num_places < hot->max_places) {
         hot->places[hot->num_places++] =
-            (struct block_place){ block->code, block->pc };
+            (struct block_place){ block->code, block->pc, block->code_size };
     }
-    if (block->executions) {
+    if (block->executions && block->left) {
         insert(hot, block);
     }
     return true;
@@ -53,18 +53,21 @@ static bool add_block(void *opaque, const struct xbar_riscv_block *block)
 
 /* ---- Keeping ----------------------------------------------------------- */
 
-/* Starts first, for their alignment; then host code, then guest bytes. */
+/* Counts and starts first, for their alignment; then host code, then guest bytes. */
 static int copy_code(struct hot_block *item)
 {
     struct xbar_riscv_block *block = &item->block;
+    size_t left_size = block->insns * sizeof(*block->left);
     size_t starts_size = (block->insns + 1) * sizeof(*block->starts);
-    uint8_t *to =
-        malloc(starts_size + block->code_size + (size_t)block->guest_size);
+    uint8_t *to = malloc(left_size + starts_size + block->code_size +
+                         (size_t)block->guest_size);
 
     if (!to) {
         return -ENOMEM;
     }
     item->copy = to;
+    block->left = memcpy(to, block->left, left_size);
+    to += left_size;
     block->starts = memcpy(to, block->starts, starts_size);
     to += starts_size;
     block->code = memcpy(to, block->code, block->code_size);
@@ -77,6 +80,7 @@ static int copy_code(struct hot_block *item)
 static void forget_code(struct hot_block *item)
 {
     item->block.starts = NULL;
+    item->block.left = NULL;
     item->block.code = NULL;
     item->block.guest = NULL;
 }
@@ -129,7 +133,7 @@ void hot_blocks_free(struct hot_blocks *hot)
 const struct block_place *hot_blocks_find(const struct hot_blocks *hot,
                                           uint64_t code)
 {
-    const struct block_place key = { (const uint8_t *)(uintptr_t)code, 0 };
+    const struct block_place key = { (const uint8_t *)(uintptr_t)code, 0, 0 };
 
     return hot->num_places ? bsearch(&key, hot->places, hot->num_places,
                                      sizeof(key), compare_places)

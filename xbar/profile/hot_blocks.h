@@ -15,6 +15,7 @@
 struct block_place {
     const uint8_t *code; /* identity only: the hart may be gone */
     uint64_t pc;
+    uint32_t size; /* of the code */
 };
 
 struct hot_block {

@@ -101,8 +101,11 @@ static unsigned list_insn(const struct lister *lister, unsigned i,
                           unsigned offset)
 {
     const struct xbar_riscv_block *block = &lister->item->block;
-    struct listing_line line = { .is_guest = true,
-                                 .address = block->pc + offset };
+    struct listing_line line = {
+        .is_guest = true,
+        .address = block->pc + offset,
+        .executed = xbar_riscv_block_executed(block, i),
+    };
     unsigned length = xbar_riscv_print(line.guest, sizeof(line.guest),
                                        line.address, guest_bits(block, offset));
 

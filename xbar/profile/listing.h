@@ -26,6 +26,7 @@ struct listing_line {
     bool is_first; /* of an instruction, of the entry, of the end */
     bool is_guest; /* the first of an instruction: */
     uint64_t address;
+    uint64_t executed;      /* how often */
     char guest[GUEST_TEXT]; /* else "" */
     char host[HOST_TEXT];   /* "" if there is no code for it */
 };

@@ -8,14 +8,19 @@
 #include "profile.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
+#include <unistd.h>
 
+#include "demo/demo_image.h"
+#include "export.h"
 #include "file.h"
 #include "machine.h"
 #include "report.h"
 #include "ticks.h"
 
-#define DEFAULT_DIR "xbar-report"
+#define DEFAULT_DIR      "xbar-report"
+#define SAMPLE_PERIOD_US 1000
 
 static struct run_speed speed_of(const struct machine_result *result)
 {
@@ -72,17 +77,47 @@ static struct board_observer make_observer(struct report *report,
     return observer;
 }
 
+static void take_sample(void *opaque, struct machine *machine, uint64_t ns)
+{
+    struct report *report = opaque;
+
+    samples_add(&report->samples, machine_hart(machine),
+                machine_engine(machine), ns);
+}
+
+/* A file whose names are likely wrong is named; what it said stays. */
+static void warn_of_mismatch(const struct report *report)
+{
+    for (unsigned i = 0; i < report->symbols.num_files; i++) {
+        const struct symbols_file *file = &report->symbols.files[i];
+        uint64_t total;
+        uint64_t wrong = symbols_mismatch(file, &report->code, &total);
+
+        if (wrong > total / 10) {
+            fprintf(stderr,
+                    "xbar: %s: %" PRIu64 " of %" PRIu64 " instructions that "
+                    "ran there are not the file's: its names may be wrong\n",
+                    file->path, wrong, total);
+        }
+    }
+}
+
 /* The machine stands, and is about to go. */
 static int collect(struct machine *machine, struct report *report, Error **errp)
 {
     const struct xbar_riscv_hart *hart = machine_hart(machine);
+    int ret;
 
     xbar_riscv_get_counts(hart, &report->accesses);
     counts_finish(&report->counts, &report->accesses);
     xbar_riscv_for_each_block(hart, add_live_block, report);
     code_sort(&report->code);
-    if (!report->translates) {
-        return 0;
+    symbols_sort(&report->symbols);
+    warn_of_mismatch(report);
+    ret = functions_make(&report->functions, &report->symbols, &report->code,
+                         &report->samples, errp);
+    if (ret || !report->translates) {
+        return ret;
     }
     return hot_blocks_collect(&report->hot, hart, errp);
 }
@@ -132,6 +167,11 @@ static int run_observed(const struct guest *guest,
     if (ret == 0) {
         report->tick_ns =
             result.seconds * 1e9 / (double)(ticks_now() - start + 1);
+        if (report->measure & MEASURE_SAMPLES) {
+            samples_finish(&report->samples, machine_hart(machine),
+                           machine_engine(machine),
+                           (uint64_t)(result.seconds * 1e9));
+        }
         ret = collect(machine, report, errp);
     }
     machine_free(machine);
@@ -152,6 +192,8 @@ static int run_counted(const struct guest *guest, const struct options *options,
         .virtio = &options->virtio,
         .is_muted = is_muted,
         .observer = make_observer(report, options->measure),
+        .tick = options->measure & MEASURE_SAMPLES ? take_sample : NULL,
+        .period_us = SAMPLE_PERIOD_US,
     };
     int ret = counts_init(&report->counts, guest->ram_size,
                           options->measure & MEASURE_PAGES, errp);
@@ -218,14 +260,36 @@ static int print_report(const struct report *report, Error **errp)
     return ret;
 }
 
+static const struct {
+    const char *name;
+    print_fn *print;
+} files[] = {
+    { "report.json", report_print_json },  { "report.html", report_print_html },
+    { "callgrind.out", export_callgrind }, { "stacks.folded", export_folded },
+    { "trace.json", export_chrome },
+};
+
+/* By the name that perf looks for. */
+static int write_perf_map(const struct report *report, Error **errp)
+{
+    char name[64];
+
+    snprintf(name, sizeof(name), "perf-%ld.map", (long)getpid());
+    return write_file(report, export_perf_map, "/tmp", name, errp);
+}
+
+/* What cannot be written is told, and the others are written all the same. */
 static int write_files(const struct report *report, const char *dir,
                        Error **errp)
 {
     char *absolute;
-    int ret = write_file(report, report_print_json, dir, "report.json", errp);
+    int ret = 0;
 
-    if (ret == 0) {
-        ret = write_file(report, report_print_html, dir, "report.html", errp);
+    for (unsigned i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        int failed = write_file(report, files[i].print, dir, files[i].name,
+                                ret ? NULL : errp);
+
+        ret = ret ? ret : failed;
     }
     if (ret == 0) {
         absolute = realpath(dir, NULL);
@@ -234,6 +298,44 @@ static int write_files(const struct report *report, const char *dir,
         free(absolute);
     }
     return ret;
+}
+
+/* ---- Symbols ----------------------------------------------------------- */
+
+/* What was loaded may have names; that it has none is no news. */
+static void add_image(struct symbols *symbols, const char *path)
+{
+    Error *err = NULL;
+
+    if (path && symbols_add_file(symbols, path, &err)) {
+        error_free(err);
+    }
+}
+
+static int add_symbols(struct report *report, const struct options *options,
+                       Error **errp)
+{
+    struct symbols *symbols = &report->symbols;
+
+    for (unsigned i = 0; i < options->num_symbols; i++) {
+        int ret = symbols_add_file(symbols, options->symbols[i], errp);
+
+        if (ret) {
+            return ret;
+        }
+        if (!symbols->files[symbols->num_files - 1].count) {
+            fprintf(stderr, "xbar: --symbols %s: has no names of functions\n",
+                    options->symbols[i]);
+        }
+    }
+    if (options->bios) {
+        add_image(symbols, options->bios);
+        add_image(symbols, options->kernel);
+    } else {
+        symbols_add_memory(symbols, "the built-in demo", demo_image,
+                           demo_image_size);
+    }
+    return 0;
 }
 
 int profile_command(const struct guest *guest, const struct options *options,
@@ -256,14 +358,23 @@ int profile_command(const struct guest *guest, const struct options *options,
     /* Before the run: a folder that cannot be made should not cost one. */
     ret = file_make_dir(dir, errp);
     if (ret == 0) {
+        ret = add_symbols(report, options, errp);
+    }
+    if (ret == 0) {
         ret = run_guest(guest, options, report, errp);
     }
     if (ret == 0 && report->counted.instructions) {
         ret = print_report(report, errp);
         ret = ret ? ret : write_files(report, dir, errp);
     }
+    if (ret == 0 && options->perf_map) {
+        ret = write_perf_map(report, errp);
+    }
     ret = ret ? ret : report->status;
     hot_blocks_free(&report->hot);
+    functions_end(&report->functions);
+    samples_end(&report->samples);
+    symbols_end(&report->symbols);
     code_end(&report->code);
     counts_end(&report->counts);
     free(report);

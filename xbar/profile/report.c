@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#define HOT_FUNCTIONS   15
 #define CAUSE_INTERRUPT 32 /* in xbar_riscv_stats.traps */
 
 static const char *const trap_names[64] = {
@@ -176,6 +177,39 @@ static void make_code(const struct report *report, struct table *table)
                "bytes in use at the end, gaps included");
 }
 
+/* Exact counts, where they are; else samples lead. */
+static void make_functions(const struct report *report, struct table *table)
+{
+    static const char *const heads[] = { "function",     "at",
+                                         "instructions", "share",
+                                         "in samples",   "itself" };
+    const struct functions *functions = &report->functions;
+    uint64_t samples = report->samples.total;
+
+    table_head(table, "Functions", 6, heads);
+    table->has_bars = true;
+    for (size_t i = 0; i < functions->count && i < HOT_FUNCTIONS; i++) {
+        const struct function_count *f =
+            &functions->items[functions->by_heat[i]];
+        double share =
+            table_percent(f->instructions, report->stats.instructions);
+
+        if (!f->instructions && !f->total) {
+            continue;
+        }
+        table_set(table, 0, "%.40s", f->function.name);
+        table_set(table, 1, "0x%" PRIx64, f->function.start);
+        table_set_count(table, 2, f->instructions);
+        table_set(table, 3, "%.2f %%", share);
+        table_set(table, 4, "%.1f %%", table_percent(f->total, samples));
+        table_set(table, 5, "%.1f %%", table_percent(f->self, samples));
+        table->bars[table->num_rows] =
+            f->instructions ? share / 100
+                            : table_percent(f->self, samples) / 100;
+        table_end_row(table);
+    }
+}
+
 static void make_blocks(const struct report *report, struct table *table)
 {
     static const char *const heads[] = { "block at", "length", "runs",
@@ -272,6 +306,7 @@ static make_fn *const makers[REPORT_TABLES] = {
     [REPORT_SPEED] = make_speed,
     [REPORT_WORK] = make_work,
     [REPORT_CODE] = make_code,
+    [REPORT_FUNCTIONS] = make_functions,
     [REPORT_BLOCKS] = make_blocks,
     [REPORT_TRAPS] = make_traps,
     [REPORT_REGIONS] = report__make_regions,

@@ -16,7 +16,10 @@
 
 #include "code.h"
 #include "counts.h"
+#include "functions.h"
 #include "hot_blocks.h"
+#include "samples.h"
+#include "symbols.h"
 #include "table.h"
 
 /* How long a run took. MIPS are per second of processor time: a guest that
@@ -43,6 +46,9 @@ struct report {
     struct counts counts;
     double tick_ns; /* of the ticks in counts */
     struct code code;
+    struct symbols symbols;
+    struct samples samples;
+    struct functions functions;
     bool translates;       /* there is an engine that does: */
     struct hot_blocks hot; /* what it made */
 
@@ -54,6 +60,7 @@ enum report_table {
     REPORT_SPEED,
     REPORT_WORK,
     REPORT_CODE,
+    REPORT_FUNCTIONS,
     REPORT_BLOCKS,
     REPORT_TRAPS,
     REPORT_REGIONS,

@@ -122,7 +122,10 @@ static void print_line(void *opaque, const struct listing_line *line)
 
     fputs(line->is_first ? "<tr class=\"first\"><td>" : "<tr><td>", out);
     if (line->is_guest) {
-        fprintf(out, "%" PRIx64, line->address);
+        fprintf(out, "%" PRIu64 "</td><td>%" PRIx64, line->executed,
+                line->address);
+    } else {
+        fputs("</td><td>", out);
     }
     fputs("</td>", out);
     print_element(out, "td", line->guest);

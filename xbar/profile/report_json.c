@@ -45,7 +45,8 @@ static void add_line(void *opaque, const struct listing_line *line)
     if (line->is_first) {
         listing->host = json_array();
         insn = line->is_guest
-                   ? json_pack("{so ss so}", "address",
+                   ? json_pack("{so so ss so}", "executed",
+                               report__json_count(line->executed), "address",
                                report__json_address(line->address), "guest",
                                line->guest, "host", listing->host)
                    : json_pack("{so}", "host", listing->host);
@@ -158,7 +159,9 @@ static json_t *make_counted(const struct report *report)
 {
     const struct xbar_riscv_stats *stats = &report->stats;
     json_t *object = json_pack(
-        "{so so so so so so so so so so so so so so so}", "speed",
+        "{so so so so so so so so so so so so so so so so so so}", "functions",
+        report__json_functions(report), "samples", report__json_samples(report),
+        "timeline", report__json_timeline(report), "speed",
         make_speed(&report->counted), "loads",
         report__json_count(report_accesses(report, TLB_READ)), "stores",
         report__json_count(report_accesses(report, TLB_WRITE)), "exceptions",

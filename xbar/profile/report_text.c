@@ -98,6 +98,7 @@ static void print_table(const struct table *table, FILE *out)
 
 struct columns {
     FILE *out; /* NULL: measuring */
+    int executed;
     int address;
     int guest;
 };
@@ -107,8 +108,11 @@ static void measure_line(void *opaque, const struct listing_line *line)
     struct columns *columns = opaque;
     int guest = (int)strlen(line->guest);
     int address = snprintf(NULL, 0, "%" PRIx64, line->address);
+    int executed = snprintf(NULL, 0, "%" PRIu64, line->executed);
 
     if (line->is_guest) {
+        columns->executed =
+            executed > columns->executed ? executed : columns->executed;
         columns->address =
             address > columns->address ? address : columns->address;
         columns->guest = guest > columns->guest ? guest : columns->guest;
@@ -120,10 +124,12 @@ static void print_line(void *opaque, const struct listing_line *line)
     const struct columns *columns = opaque;
 
     if (line->is_guest) {
-        fprintf(columns->out, "  %*" PRIx64 "  %-*s", columns->address,
+        fprintf(columns->out, "  %*" PRIu64 "  %*" PRIx64 "  %-*s",
+                columns->executed, line->executed, columns->address,
                 line->address, columns->guest, line->guest);
     } else {
-        fprintf(columns->out, "  %*s", columns->address + 2 + columns->guest,
+        fprintf(columns->out, "  %*s",
+                columns->executed + 2 + columns->address + 2 + columns->guest,
                 "");
     }
     fprintf(columns->out, "%s%s\n", line->host[0] ? "  " : "", line->host);

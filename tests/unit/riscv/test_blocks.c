@@ -262,6 +262,37 @@ static void test_sums_hold(void **state)
     }
 }
 
+/* main calls a, which calls b, which stays. */
+static void test_returns_of_calls_in_progress(void **state)
+{
+    const struct xbar_riscv_config config = { .hartid = 0 };
+    const uint32_t outer[] = { encode(RISCV_OP_JALR, 1, 7, 0, 0), INSN_SELF };
+    const uint32_t inner[] = { insn_addi(8, 8, 1),
+                               encode(RISCV_OP_JALR, 1, 6, 0, 0), INSN_SELF };
+    const uint32_t self = INSN_SELF;
+    uint64_t pcs[XBAR_RISCV_RETURNS_MAX + 1] = { 0 };
+    struct rig rig;
+
+    (void)state;
+    rig_open_with(&rig, &config);
+    rig_code(&rig, CODE, outer, 2);
+    rig_code(&rig, CALLEE, inner, 3);
+    rig_code(&rig, HANDLER, &self, 1);
+    rig.hart->pc = RAM_ADDR + CODE;
+    rig.hart->x[6] = RAM_ADDR + HANDLER;
+    rig.hart->x[7] = RAM_ADDR + CALLEE;
+    assert_int_equal(xbar_riscv_get_returns(rig.hart, pcs, 16), 0);
+    assert_int_equal(xbar_riscv_set_engine(rig.hart, XBAR_RISCV_JIT), 0);
+    assert_int_equal(xbar_riscv_get_returns(rig.hart, pcs, 16), 0);
+    assert_int_equal(xbar_riscv_run(rig.hart, 100), XBAR_RISCV_EXIT_BUDGET);
+    assert_int_equal(xbar_riscv_get_pc(rig.hart), RAM_ADDR + HANDLER);
+    assert_int_equal(xbar_riscv_get_returns(rig.hart, pcs, 17), 2);
+    assert_int_equal(pcs[0], RAM_ADDR + CALLEE + 8);
+    assert_int_equal(pcs[1], RAM_ADDR + CODE + 4);
+    assert_int_equal(xbar_riscv_get_returns(rig.hart, pcs, 1), 1);
+    rig_close(&rig);
+}
+
 static void test_sums_hold_in_lockstep(void **state)
 {
     const struct xbar_riscv_config config = { .count_blocks = true };
@@ -363,6 +394,7 @@ int main(void)
         cmocka_unit_test(test_known_counts),
         cmocka_unit_test(test_sums_hold),
         cmocka_unit_test(test_sums_hold_in_lockstep),
+        cmocka_unit_test(test_returns_of_calls_in_progress),
         cmocka_unit_test(test_memory_is_short),
     };
 
