@@ -1,11 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* One self-contained page: no script, no file beside it, light or dark. */
+/*
+ * One self-contained page, light or dark: the tables and listings as they are
+ * printed, and figures that a script draws from the report, which the page
+ * carries as JSON. Nothing is fetched.
+ */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 
 #include "listing.h"
-#include "report.h"
+#include "report_json_internal.h"
 #include "size.h"
+
+static const char page_css[] = {
+#include "page_css.inc"
+};
+
+static const char page_js[] = {
+#include "page_js.inc"
+};
 
 static const char page_head[] =
     "<!DOCTYPE html>\n"
@@ -14,39 +27,50 @@ static const char page_head[] =
     "<meta charset=\"utf-8\">\n"
     "<meta name=\"viewport\" content=\"width=device-width\">\n"
     "<title>xbar profile</title>\n"
-    "<style>\n"
-    ":root { color-scheme: light dark; --ink: #1c2024; --soft: #667;\n"
-    "  --paper: #fff; --line: #dde; --bar: #4477aa; }\n"
-    "@media (prefers-color-scheme: dark) {\n"
-    "  :root { --ink: #e4e6ea; --soft: #99a; --paper: #16181c;\n"
-    "    --line: #334; --bar: #77aadd; }\n"
-    "}\n"
-    "body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink);\n"
-    "  background: var(--paper); max-width: 60em; margin: 2em auto;\n"
-    "  padding: 0 1em; }\n"
-    "h1 { font-size: 1.4em; margin-bottom: 0; }\n"
-    "h2 { font-size: 1.1em; margin: 1.6em 0 .3em; }\n"
-    "p { color: var(--soft); margin-top: .2em; }\n"
-    "div { overflow-x: auto; }\n"
-    "table { border-collapse: collapse; }\n"
-    "th, td { padding: .2em .9em .2em 0; text-align: right;\n"
-    "  border-bottom: 1px solid var(--line); white-space: nowrap;\n"
-    "  font-variant-numeric: tabular-nums; }\n"
-    "th { font-weight: 600; color: var(--soft); }\n"
-    "th:first-child, td:first-child { text-align: left; }\n"
-    "td.note { text-align: left; }\n"
-    "td.bar { width: 14em; }\n"
-    "td.bar span { display: block; height: .8em; min-width: 1px;\n"
-    "  background: var(--bar); }\n"
-    "summary { margin-top: .4em; cursor: pointer; }\n"
-    "table.code { font: 13px/1.4 ui-monospace, monospace; }\n"
-    "table.code td { text-align: left; border-bottom: none;\n"
-    "  padding: 0 1.6em 0 0; }\n"
-    "table.code tr.first td { border-top: 1px solid var(--line); }\n"
-    "table.code td:first-child { color: var(--soft); }\n"
-    "</style>\n"
-    "</head>\n"
-    "<body>\n";
+    "<style>\n";
+
+/* Hidden until the script finds that there is something to be drawn. */
+static const char page_figures[] =
+    "<section id=\"timeline-part\" hidden>\n"
+    "<h2>Timeline</h2>\n"
+    "<div class=\"grid\" id=\"timeline\"></div>\n"
+    "</section>\n"
+    "<section id=\"flame-part\" hidden>\n"
+    "<h2>Where time goes</h2>\n"
+    "<p>Samples by chain of calls, callers above. A click on a function makes "
+    "it as wide as the picture; one on a caller above goes back.</p>\n"
+    "<div class=\"tools\">\n"
+    "<input id=\"flame-search\" type=\"search\" placeholder=\"function\" "
+    "aria-label=\"find a function\">\n"
+    "<button id=\"flame-reset\">all</button>\n"
+    "<span id=\"flame-found\"></span>\n"
+    "</div>\n"
+    "<figure><div id=\"flame\"></div><output id=\"flame-says\"></output>"
+    "</figure>\n"
+    "</section>\n"
+    "<section id=\"regions-part\" hidden>\n"
+    "<h2>Addresses</h2>\n"
+    "<p>Accesses by region, in order of address; bars and colours are "
+    "logarithmic.</p>\n"
+    "<ul id=\"regions\"></ul>\n"
+    "<output id=\"region-says\"></output>\n"
+    "</section>\n"
+    "<section id=\"map-part\" hidden>\n"
+    "<h2>Pages of RAM</h2>\n"
+    "<div class=\"tools\">\n"
+    "<button data-way=\"reads\">reads</button>\n"
+    "<button data-way=\"writes\">writes</button>\n"
+    "<button data-way=\"instructions\">fetches</button>\n"
+    "<button id=\"map-reset\">all of RAM</button>\n"
+    "</div>\n"
+    "<figure><div id=\"map\"></div><output id=\"map-says\"></output>"
+    "</figure>\n"
+    "</section>\n"
+    "<section id=\"latency-part\" hidden>\n"
+    "<h2>Latency of devices</h2>\n"
+    "<p>What callbacks took; both axes are logarithmic.</p>\n"
+    "<div class=\"grid\" id=\"latency\"></div>\n"
+    "</section>\n";
 
 /* File names and region names are free text. */
 static void print_escaped(FILE *out, const char *text)
@@ -100,7 +124,7 @@ static void print_row(const struct table *table, unsigned row, FILE *out)
 static void print_table(const struct table *table, FILE *out)
 {
     print_element(out, "h2", table->title);
-    fputs("\n<div><table>\n", out);
+    fputs("\n<div class=\"wide\"><table>\n", out);
     if (table->heads[0]) {
         fputs("<tr>", out);
         for (unsigned i = 0; i < table->num_columns; i++) {
@@ -142,7 +166,7 @@ static int print_listing(const struct report *report, unsigned which, FILE *out)
     report_make_caption(report, which, caption, sizeof(caption));
     fputs(which == 0 ? "<details open>" : "<details>", out);
     print_element(out, "summary", caption);
-    fputs("\n<div><table class=\"code\">\n", out);
+    fputs("\n<div class=\"wide\"><table class=\"code\">\n", out);
     ret =
         listing_walk(&report->hot, &report->hot.items[which], print_line, out);
     fputs("</table></div></details>\n", out);
@@ -164,18 +188,50 @@ static int print_listings(const struct report *report, FILE *out)
     return ret;
 }
 
-int report_print_html(const struct report *report, FILE *out)
+/* Inside a script element, "<" might begin something else. */
+static int print_json(const struct report *report, FILE *out)
+{
+    json_t *object = report__json_make(report);
+    char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
+
+    json_decref(object);
+    if (!text) {
+        return -ENOMEM;
+    }
+    fputs("<script type=\"application/json\" id=\"report\">", out);
+    for (const char *c = text; *c; c++) {
+        if (*c == '<') {
+            fputs("\\u003c", out);
+        } else {
+            fputc(*c, out);
+        }
+    }
+    fputs("</script>\n", out);
+    free(text);
+    return 0;
+}
+
+static void print_head(const struct report *report, FILE *out)
 {
     char ram[32];
-    int ret;
 
     size_print(ram, sizeof(ram), report->ram_size);
-    fputs(page_head, out);
+    fprintf(out, "%s%s</style>\n</head>\n<body>\n<header><div>\n", page_head,
+            page_css);
     fputs("<h1>Profile of ", out);
     print_escaped(out, report->title);
     fprintf(out, "</h1>\n<p>%s of RAM, %s%s, exit status %d</p>\n", ram,
             report->engine, report->deterministic ? ", deterministic" : "",
             report->status);
+    fputs("</div><button id=\"theme\">light or dark</button></header>\n", out);
+}
+
+int report_print_html(const struct report *report, FILE *out)
+{
+    int ret;
+
+    print_head(report, out);
+    fputs(page_figures, out);
     for (unsigned i = 0; i < REPORT_TABLES; i++) {
         struct table table;
 
@@ -185,6 +241,7 @@ int report_print_html(const struct report *report, FILE *out)
         }
     }
     ret = print_listings(report, out);
-    fputs("</body>\n</html>\n", out);
+    ret = ret ? ret : print_json(report, out);
+    fprintf(out, "<script>\n%s</script>\n</body>\n</html>\n", page_js);
     return ret ? ret : ferror(out) ? -EIO : 0;
 }

@@ -183,7 +183,7 @@ static json_t *make_counted(const struct report *report)
     return object;
 }
 
-static json_t *make_report(const struct report *report)
+json_t *report__json_make(const struct report *report)
 {
     json_t *object = json_pack(
         "{si ss so ss sb si so}", "format", REPORT_FORMAT, "guest",
@@ -199,7 +199,7 @@ static json_t *make_report(const struct report *report)
 
 int report_print_json(const struct report *report, FILE *out)
 {
-    json_t *object = make_report(report);
+    json_t *object = report__json_make(report);
     int ret;
 
     if (!object) {

@@ -20,6 +20,9 @@ json_t *report__json_regions(const struct report *report);
 json_t *report__json_registers(const struct report *report);
 json_t *report__json_pages(const struct report *report);
 
+/* report_json.c: all of it */
+json_t *report__json_make(const struct report *report);
+
 /* report_json_time.c */
 json_t *report__json_functions(const struct report *report);
 json_t *report__json_samples(const struct report *report);
