@@ -17,34 +17,11 @@
 
 #include <errno.h>
 
+#include "engine/dirty_log_internal.h"
 #include "engine/engine_internal.h"
 #include "engine/ram.h"
 #include "engine/ram_writes.h"
 #include "engine/rcu.h"
-#include "engine/where.h"
-
-#define WORD_BITS 64
-#define PAGE_SIZE ((uint64_t)1 << XBAR_DIRTY_PAGE_BITS)
-
-/* The highest bit of a mask that is an int and not negative. */
-#define MAX_MASK_BIT 30
-
-struct dirty_log {
-    struct dirty_log *next; /* constant once published */
-    unsigned client;
-    unsigned users; /* atomic; changed under the writer lock */
-    uint64_t bits[];
-};
-
-struct dirty_area {
-    struct dirty_area *next;
-    const MemoryRegion *mr;
-    uint64_t host; /* of byte 0 */
-    uint64_t size; /* bytes */
-    struct dirty_log *logs;
-    struct xbar_dirty_news news; /* under the writer lock */
-    struct xbar_retired retired;
-};
 
 int dirty_log__init(struct dirty_logs *logs)
 {
@@ -71,40 +48,10 @@ static size_t log_bytes(const struct dirty_area *area)
                sizeof(uint64_t);
 }
 
-static struct dirty_area *first_area(const struct xbar_engine *engine)
-{
-    return __atomic_load_n(&engine->dirty_logs.areas, __ATOMIC_ACQUIRE);
-}
-
-static struct dirty_area *next_area(const struct dirty_area *area)
-{
-    return __atomic_load_n(&area->next, __ATOMIC_ACQUIRE);
-}
-
-static bool is_on(const struct dirty_log *log)
-{
-    return __atomic_load_n(&log->users, __ATOMIC_ACQUIRE) != 0;
-}
-
-static struct dirty_log *first_log(const struct dirty_area *area)
-{
-    return __atomic_load_n(&area->logs, __ATOMIC_ACQUIRE);
-}
-
-static struct dirty_area *find_area(const MemoryRegion *mr)
-{
-    struct dirty_area *area = first_area(mr->engine);
-
-    while (area != NULL && area->mr != mr) {
-        area = next_area(area);
-    }
-    return area;
-}
-
 static struct dirty_log *find_log(const struct dirty_area *area,
                                   unsigned client)
 {
-    struct dirty_log *log = area != NULL ? first_log(area) : NULL;
+    struct dirty_log *log = area != NULL ? dirty_log__first(area) : NULL;
 
     while (log != NULL && log->client != client) {
         log = log->next;
@@ -127,7 +74,21 @@ static void release_area(struct xbar_engine *engine,
     xbar_free(engine, area, sizeof(*area));
 }
 
-static struct dirty_area *make_area(MemoryRegion *mr)
+static struct dirty_log *add_log(struct xbar_engine *engine,
+                                 struct dirty_area *area, unsigned client)
+{
+    struct dirty_log *log = xbar_alloc(engine, log_bytes(area));
+
+    if (log != NULL) {
+        log->client = client;
+        log->next = area->logs;
+        __atomic_store_n(&area->logs, log, __ATOMIC_RELEASE);
+    }
+    return log;
+}
+
+/* With its first log, or not at all. */
+static struct dirty_log *make_area(MemoryRegion *mr, unsigned client)
 {
     struct xbar_engine *engine = mr->engine;
     struct dirty_logs *logs = &engine->dirty_logs;
@@ -136,34 +97,32 @@ static struct dirty_area *make_area(MemoryRegion *mr)
     if (area == NULL) {
         return NULL;
     }
+    area->mr = mr;
+    area->host = (uintptr_t)mr->ram_block->host;
+    area->size = mr->ram_block->max_size;
+    if (add_log(engine, area, client) == NULL) {
+        xbar_free(engine, area, sizeof(*area));
+        return NULL;
+    }
     if (logs->queue.release == NULL) {
         logs->queue.release = release_area;
         xbar_retire_queue_add(engine, &logs->queue);
     }
-    area->mr = mr;
-    area->host = (uintptr_t)mr->ram_block->host;
-    area->size = mr->ram_block->max_size;
     area->next = logs->areas;
     __atomic_store_n(&logs->areas, area, __ATOMIC_RELEASE);
-    return area;
+    return area->logs;
 }
 
 static struct dirty_log *make_log(MemoryRegion *mr, unsigned client)
 {
-    struct dirty_area *area = find_area(mr);
+    struct dirty_area *area = dirty_log__find_area(mr);
     struct dirty_log *log = find_log(area, client);
 
     if (log != NULL) {
         return log;
     }
-    area = area != NULL ? area : make_area(mr);
-    log = area != NULL ? xbar_alloc(mr->engine, log_bytes(area)) : NULL;
-    if (log != NULL) {
-        log->client = client;
-        log->next = area->logs;
-        __atomic_store_n(&area->logs, log, __ATOMIC_RELEASE);
-    }
-    return log;
+    return area != NULL ? add_log(mr->engine, area, client)
+                        : make_area(mr, client);
 }
 
 /* Under the writer lock. */
@@ -181,7 +140,7 @@ void dirty_log__forget(const MemoryRegion *mr)
         return;
     }
     for (struct dirty_log *log = area->logs; log != NULL; log = log->next) {
-        if (is_on(log)) {
+        if (dirty_log__is_on(log)) {
             xbar_ram_writes_watch(engine, false);
         }
     }
@@ -261,31 +220,19 @@ static bool cut(const struct dirty_area *area, uint64_t host, uint64_t length,
 
 bool xbar_dirty_is_on(const struct xbar_engine *engine)
 {
-    return first_area(engine) != NULL;
+    return dirty_log__first_area(engine) != NULL;
 }
 
 static bool is_area_wanted(const struct dirty_area *area,
                            const struct pages *pages)
 {
-    for (struct dirty_log *log = first_log(area); log; log = log->next) {
-        if (is_on(log) && !is_all_set(log, pages->first, pages->last)) {
+    for (struct dirty_log *log = dirty_log__first(area); log; log = log->next) {
+        if (dirty_log__is_on(log) &&
+            !is_all_set(log, pages->first, pages->last)) {
             return true;
         }
     }
     return false;
-}
-
-static int who_logs(const struct dirty_area *area)
-{
-    unsigned mask = 0;
-
-    for (struct dirty_log *log = area ? first_log(area) : NULL; log;
-         log = log->next) {
-        unsigned bit = log->client < MAX_MASK_BIT ? log->client : MAX_MASK_BIT;
-
-        mask |= (unsigned)is_on(log) << bit;
-    }
-    return (int)mask;
 }
 
 /* Does @is_it say so of some area's part of the memory? NULL: is it logged? */
@@ -300,10 +247,10 @@ any_area(const struct xbar_engine *engine, uint64_t host, uint64_t length,
         return false;
     }
     xbar_rcu_read_lock();
-    for (struct dirty_area *area = first_area(engine); area && !found;
-         area = next_area(area)) {
+    for (struct dirty_area *area = dirty_log__first_area(engine);
+         area && !found; area = dirty_log__next_area(area)) {
         found = cut(area, host, length, &pages) &&
-                (is_it ? is_it(area, &pages) : who_logs(area) != 0);
+                (is_it ? is_it(area, &pages) : dirty_log__mask(area) != 0);
     }
     xbar_rcu_read_unlock();
     return found;
@@ -323,8 +270,8 @@ bool xbar_dirty_is_logged_at(const struct xbar_engine *engine, uint64_t host,
 
 static void mark_area(struct dirty_area *area, const struct pages *pages)
 {
-    for (struct dirty_log *log = first_log(area); log; log = log->next) {
-        if (is_on(log)) {
+    for (struct dirty_log *log = dirty_log__first(area); log; log = log->next) {
+        if (dirty_log__is_on(log)) {
             set_bits(log, pages->first, pages->last);
         }
     }
@@ -339,8 +286,8 @@ void xbar_dirty_wrote(struct xbar_engine *engine, uint64_t host,
         return;
     }
     xbar_rcu_read_lock();
-    for (struct dirty_area *area = first_area(engine); area != NULL;
-         area = next_area(area)) {
+    for (struct dirty_area *area = dirty_log__first_area(engine); area != NULL;
+         area = dirty_log__next_area(area)) {
         if (cut(area, host, length, &pages)) {
             mark_area(area, &pages);
         }
@@ -365,7 +312,7 @@ int xbar_dirty_log_start(MemoryRegion *mr, unsigned client)
     }
     if (log->users == 0) {
         /* Written or not, the client has not seen it. */
-        pages = pages_of(find_area(mr));
+        pages = pages_of(dirty_log__find_area(mr));
         set_bits(log, 0, pages - 1);
         xbar_ram_writes_watch(mr->engine, true);
     }
@@ -375,7 +322,7 @@ int xbar_dirty_log_start(MemoryRegion *mr, unsigned client)
 
 int xbar_dirty_log_stop(MemoryRegion *mr, unsigned client)
 {
-    struct dirty_log *log = find_log(find_area(mr), client);
+    struct dirty_log *log = find_log(dirty_log__find_area(mr), client);
 
     xbar_assert(engine__writer_is_mine(mr->engine));
     if (log == NULL || log->users == 0) {
@@ -431,110 +378,6 @@ unsigned *xbar_dirty_reasons(struct xbar_engine *engine)
     return &engine->dirty_logs.reasons;
 }
 
-/* ---- News -------------------------------------------------------------- */
-
-static bool take_news(struct dirty_area *area)
-{
-    area->news.new_mask = who_logs(area);
-    return area->news.new_mask != area->news.old_mask;
-}
-
-static void settle_news(struct dirty_area *area)
-{
-    area->news.old_mask = area->news.new_mask;
-}
-
-struct xbar_dirty_news xbar_dirty_news_of(const MemoryRegion *mr)
-{
-    const struct dirty_area *area = find_area(mr);
-
-    xbar_assert(engine__writer_is_mine(mr->engine));
-    return area != NULL ? area->news : (struct xbar_dirty_news){ 0, 0 };
-}
-
-struct xbar_dirty_news xbar_dirty_news_of_all(const struct xbar_engine *engine)
-{
-    xbar_assert(engine__writer_is_mine(engine));
-    return engine->dirty_logs.news_of_all;
-}
-
-bool xbar_dirty_news_begin(struct xbar_engine *engine)
-{
-    struct dirty_logs *logs = &engine->dirty_logs;
-    bool any;
-
-    xbar_assert(engine__writer_is_mine(engine));
-    logs->news_of_all.new_mask = logs->logs_all;
-    any = logs->news_of_all.new_mask != logs->news_of_all.old_mask;
-    for (struct dirty_area *area = logs->areas; area; area = area->next) {
-        any |= take_news(area);
-    }
-    return any;
-}
-
-int xbar_dirty_news_where(struct xbar_engine *engine)
-{
-    struct dirty_area *area = engine->dirty_logs.areas;
-    int rc = 0;
-
-    for (; area && !rc; area = area->next) {
-        if (area->news.new_mask != area->news.old_mask) {
-            rc = xbar_where_add((MemoryRegion *)area->mr, 0, UINT64_MAX);
-        }
-    }
-    return rc;
-}
-
-void xbar_dirty_news_end(struct xbar_engine *engine)
-{
-    struct dirty_logs *logs = &engine->dirty_logs;
-
-    logs->news_of_all.old_mask = logs->news_of_all.new_mask;
-    for (struct dirty_area *area = logs->areas; area; area = area->next) {
-        settle_news(area);
-    }
-}
-
-int dirty_log__born(MemoryRegion *mr)
-{
-    const struct dirty_logs *logs = &mr->engine->dirty_logs;
-    int rc;
-
-    if (!logs->logs_all || mr->ram_block->max_size == 0) {
-        return 0;
-    }
-    rc = xbar_dirty_log_start(mr, logs->all_client);
-    if (rc) {
-        region__finish(mr);
-    } else {
-        take_news(find_area(mr)); /* no view has it yet: nobody is to be told */
-        settle_news(find_area(mr));
-    }
-    return rc;
-}
-
-int xbar_dirty_log_mask(const MemoryRegion *mr)
-{
-    int mask;
-
-    xbar_rcu_read_lock();
-    mask = who_logs(find_area(mr));
-    xbar_rcu_read_unlock();
-    return mask;
-}
-
-bool xbar_dirty_is_logged(const MemoryRegion *mr, unsigned client)
-{
-    struct dirty_log *log;
-    bool logged;
-
-    xbar_rcu_read_lock();
-    log = find_log(find_area(mr), client);
-    logged = log != NULL && is_on(log);
-    xbar_rcu_read_unlock();
-    return logged;
-}
-
 /* ---- By region: who looks ---------------------------------------------- */
 
 static void recheck_parties(struct xbar_engine *engine)
@@ -552,10 +395,10 @@ static void recheck_parties(struct xbar_engine *engine)
 static struct dirty_log *find_pages(const MemoryRegion *mr, unsigned client,
                                     uint64_t first, uint64_t *last)
 {
-    struct dirty_log *log = find_log(find_area(mr), client);
+    struct dirty_log *log = find_log(dirty_log__find_area(mr), client);
     uint64_t pages;
 
-    if (log == NULL || !is_on(log) || first > *last) {
+    if (log == NULL || !dirty_log__is_on(log) || first > *last) {
         return NULL;
     }
     pages = (ram__size(mr->ram_block) + PAGE_SIZE - 1) >> XBAR_DIRTY_PAGE_BITS;
@@ -644,4 +487,43 @@ void xbar_dirty_leave(struct xbar_engine *engine,
     }
     *p = party->next;
     pthread_mutex_unlock(&logs->lock);
+}
+
+int dirty_log__born(MemoryRegion *mr)
+{
+    const struct dirty_logs *logs = &mr->engine->dirty_logs;
+    int rc;
+
+    if (!logs->logs_all || mr->ram_block->max_size == 0) {
+        return 0;
+    }
+    rc = xbar_dirty_log_start(mr, logs->all_client);
+    if (rc) {
+        region__finish(mr);
+    } else {
+        dirty_log__born_news(mr); /* no view has it yet: nobody is told */
+    }
+    return rc;
+}
+
+int xbar_dirty_log_mask(const MemoryRegion *mr)
+{
+    int mask;
+
+    xbar_rcu_read_lock();
+    mask = dirty_log__mask(dirty_log__find_area(mr));
+    xbar_rcu_read_unlock();
+    return mask;
+}
+
+bool xbar_dirty_is_logged(const MemoryRegion *mr, unsigned client)
+{
+    struct dirty_log *log;
+    bool logged;
+
+    xbar_rcu_read_lock();
+    log = find_log(dirty_log__find_area(mr), client);
+    logged = log != NULL && dirty_log__is_on(log);
+    xbar_rcu_read_unlock();
+    return logged;
 }

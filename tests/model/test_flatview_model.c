@@ -4,8 +4,12 @@
  * sections, lookups and real accesses, after every commit of random edits in
  * nested and aborted transactions.
  *
- * XBAR_MODEL_TREES sets how many trees; XBAR_MODEL_SEED where to start. A
- * failure names the tree's seed.
+ *     test_random_trees   few states of many trees: every address, all accesses
+ *     test_states         many states, an edit apart: what one more or one less
+ *                         section would show at, and some addresses at random
+ *
+ * XBAR_MODEL_TREES sets how many trees, XBAR_MODEL_STATES how many states;
+ * XBAR_MODEL_SEED where to start. A failure names the tree's seed.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,13 +18,17 @@
 #include "tests/model/world.h"
 
 #if defined(TESTS_UNDER_ASAN) || defined(TESTS_UNDER_TSAN)
-#define DEFAULT_TREES 3000
+#define DEFAULT_TREES  3000
+#define DEFAULT_STATES 1000000
 #else
-#define DEFAULT_TREES 20000
+#define DEFAULT_TREES  20000
+#define DEFAULT_STATES 10000000
 #endif
 
 #define EDITS_AT_ONCE 10
 #define ROUNDS        2
+#define STATES_A_TREE 250
+#define STATES_A_LOOK 25 /* at the tree, and at every address */
 
 /* ---- What an access should do ------------------------------------------ */
 
@@ -308,6 +316,89 @@ static void test_random_trees(void **state)
     }
 }
 
+/* Beside each section, where a neighbour or a hole begins. */
+static void check_edges(const struct world *w, const FlatView *view)
+{
+    const FlatRange *range = flatview_next_range(view, 0);
+
+    while (range != NULL) {
+        hwaddr after = range->last + 1;
+
+        if (range->first != 0) {
+            check_section(w, flatview_lookup(view, range->first - 1),
+                          range->first - 1);
+        }
+        if (after == 0) {
+            return;
+        }
+        check_section(w, flatview_lookup(view, after), after);
+        range = flatview_next_range(view, after);
+    }
+}
+
+/*
+ * Where each region would be if it hung in the root: a section that is missing
+ * with all of its neighbours is noticed, too.
+ */
+static void check_places(struct world *w, const FlatView *view)
+{
+    for (int i = 0; i < WORLD_NODES; i++) {
+        hwaddr addr = w->shadow.nodes[i].addr;
+
+        check_section(w, flatview_lookup(view, addr), addr);
+        addr = w->base + world_pick(w, WORLD_BYTES);
+        check_section(w, flatview_lookup(view, addr), addr);
+    }
+}
+
+/* One edit, or a few at once; its commit; and what is seen then. */
+static void run_state(struct world *w)
+{
+    const FlatView *view;
+
+    memory_region_transaction_begin();
+    do {
+        int err = world_edit(w);
+
+        assert_true(err == 0 || is_refusal(err));
+    } while (world_pick(w, 4) == 0);
+    assert_int_equal(memory_region_transaction_commit(), 0);
+    xbar_read_begin();
+    view = address_space_to_flatview(&w->as);
+    check_ranges(w, view);
+    check_edges(w, view);
+    check_places(w, view);
+    xbar_read_end();
+}
+
+static void run_states(struct world *w, uint64_t seed)
+{
+    world_init(w, seed);
+    edit_some(w);
+    for (int i = 0; i < STATES_A_TREE; i++) {
+        run_state(w);
+        if (i % STATES_A_LOOK == 0) {
+            world_check_tree(w);
+            world_check_view(w);
+            replace_node(w);
+            assert_true(xbar_engine_reclaim(w->engine) >= 0);
+        }
+    }
+    world_end(w);
+}
+
+static void test_states(void **state)
+{
+    static struct world w;
+    uint64_t wanted = number_from("XBAR_MODEL_STATES", DEFAULT_STATES);
+
+    (void)state;
+    current_seed = number_from("XBAR_MODEL_SEED", 1);
+    for (uint64_t done = 0; done < wanted; done += STATES_A_TREE) {
+        run_states(&w, current_seed++);
+    }
+}
+
 static int name_seed(void **state)
 {
     (void)state;
@@ -325,6 +416,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(test_random_trees, name_seed),
+        cmocka_unit_test_teardown(test_states, name_seed),
     };
 
     xbar_rcu_synchronize_hook = wait_for_nobody;
