@@ -19,9 +19,8 @@ extern const struct bench_table bench_floors;   /* floors.c */
 extern const struct bench_table bench_access;   /* access.c */
 extern const struct bench_table bench_tlb;      /* tlb.c */
 extern const struct bench_table bench_emit;     /* emit.c */
-extern const struct bench_table bench_lookup;   /* lookup.c */
-extern const struct bench_table bench_commit;   /* commit.c */
 extern const struct bench_table bench_flatview; /* flatview.c */
+extern const struct bench_table bench_beside;   /* beside.c */
 extern const struct bench_table bench_latency;  /* latency.c */
 extern const struct bench_table bench_hart;     /* hart.c */
 extern const struct bench_table bench_code;     /* code.c */

@@ -8,14 +8,15 @@
  *     rdi  vCPU    rsi  address    rax  value    rcx, rdx  scratch
  */
 #include "bench.h"
+#include "emitted.h"
 #include "world.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
-#define UNROLL    64
-#define RAM_VALUE 0x01020304u
+#define UNROLL    EMITTED_LOADS
+#define RAM_VALUE EMITTED_VALUE
 #define CODE_SIZE (UNROLL * (XBAR_EMIT_FAST_MAX + XBAR_EMIT_SLOW_MAX))
 
 /* What setup() is to emit, by row. */
@@ -30,13 +31,10 @@ enum shape {
     SHAPE_BIG_ENDIAN = 1 << 6,
 };
 
-/* Returns the value register: what the last access loaded, or stored. */
-typedef uint64_t block_fn(SoftTLB *tlb, uint64_t va);
-
 struct emitted {
     struct world *world;
     void *code;
-    block_fn *block;
+    emitted_block *block; /* what the last access loaded, or stored */
     enum shape shape;
 };
 
@@ -94,16 +92,32 @@ static int emit_block(struct xbar_emit_buffer *b, enum shape shape)
     return err;
 }
 
-static void *setup(int64_t shape)
+static void *new_code(enum shape shape)
 {
-    struct emitted *emitted = calloc(1, sizeof(*emitted));
     struct xbar_emit_buffer b = { .size = CODE_SIZE };
-    uint64_t value;
 
     b.code = mmap(NULL, b.size, PROT_READ | PROT_WRITE,
                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (!emitted || b.code == MAP_FAILED || emit_block(&b, (enum shape)shape) ||
+    if (b.code == MAP_FAILED || emit_block(&b, shape) ||
         mprotect(b.code, b.size, PROT_READ | PROT_EXEC)) {
+        return NULL;
+    }
+    return b.code;
+}
+
+void *emitted_loads_new(size_t *size)
+{
+    *size = CODE_SIZE;
+    return new_code(SHAPE_LOAD);
+}
+
+static void *setup(int64_t shape)
+{
+    struct emitted *emitted = calloc(1, sizeof(*emitted));
+    void *code = new_code((enum shape)shape);
+    uint64_t value;
+
+    if (!emitted || !code) {
         return NULL;
     }
     emitted->world = world_new(16);
@@ -117,8 +131,8 @@ static void *setup(int64_t shape)
     address_space_stl(&emitted->world->as, WORLD_RAM + 64, RAM_VALUE,
                       MEMTXATTRS_UNSPECIFIED, NULL);
     emitted->shape = (enum shape)shape;
-    emitted->code = b.code;
-    memcpy(&emitted->block, &b.code, sizeof(emitted->block));
+    emitted->code = code;
+    emitted->block = emitted_block_of(code);
     return emitted;
 }
 

@@ -13,19 +13,22 @@
  *     flatview/diff/N      two views that 16 regions make differ are compared
  *     flatview/build       N regions are initialised and placed under a root
  *                          that is shown: all in one transaction, or each in
- *                          its own; per region
+ *                          its own; per region. Pages, 64 KiB apart; in
+ *                          `sizes` each begins and ends at any byte
  *     flatview/lookup      a section is found and read: of one region, over and
  *                          over, or of any
  *     flatview/floor       a chain of loads through 64 MiB, each from where the
  *                          one before says: what a random lookup is made of
  *
- * Each row says its bar, in nanoseconds, in a counter.
+ * Each row says its bar, in nanoseconds, in a counter; that of a random lookup
+ * is three loads of the chain, measured right after it.
  */
 #include "bench.h"
 #include "world.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <time.h>
 
 /* ---- Commits ----------------------------------------------------------- */
 
@@ -243,16 +246,23 @@ static const char *check_diff(void *context)
 
 /* ---- Building ---------------------------------------------------------- */
 
+enum build_kind {
+    BUILD_EACH, /* in a transaction of its own */
+    BUILD_BULK,
+    BUILD_SIZES, /* in bulk, of any size anywhere */
+};
+
+#define BUILD_ARG(kind, n) ((int64_t)(n) << 8 | (kind))
+
 struct build {
     struct xbar_engine *engine;
     MemoryRegion root;
     AddressSpace as;
     MemoryRegion *regions;
     size_t count;
-    bool is_bulk;
+    enum build_kind kind;
     bool is_built;
     bool is_wrong;
-    uint64_t bytes; /* of index and sections, when it was built last */
 };
 
 static uint64_t read_nothing(void *opaque, hwaddr addr, unsigned size)
@@ -278,16 +288,15 @@ static const MemoryRegionOps device_ops = {
     .endianness = DEVICE_LITTLE_ENDIAN,
 };
 
-/* One page each; negative: each in a transaction of its own. */
-static void *setup_build(int64_t regions)
+static void *setup_build(int64_t arg)
 {
     struct build *b = calloc(1, sizeof(*b));
 
     if (!b) {
         return NULL;
     }
-    b->is_bulk = regions > 0;
-    b->count = (size_t)(regions > 0 ? regions : -regions);
+    b->kind = (enum build_kind)(arg & 255);
+    b->count = (size_t)(arg >> 8);
     b->regions = calloc(b->count, sizeof(*b->regions));
     b->engine = world_engine_new();
     if (!b->regions || !b->engine || xbar_engine_enter(b->engine) ||
@@ -339,13 +348,20 @@ static void teardown_build(void *context)
 
 static void build_all(struct build *b)
 {
+    uint64_t seed = BENCH_SEED;
+
     for (size_t i = 0; i < b->count; i++) {
+        const uint64_t random =
+            b->kind == BUILD_SIZES ? bench_random(&seed) : 0;
+        const uint64_t size =
+            b->kind == BUILD_SIZES ? 1 + random % 0x7fff : WORLD_PAGE;
         MemoryRegion *mr = &b->regions[i];
 
-        b->is_wrong |= memory_region_init_io(mr, NULL, &device_ops, NULL, NULL,
-                                             WORLD_PAGE) != 0;
         b->is_wrong |=
-            memory_region_add_subregion(&b->root, world_extra_at(i), mr) != 0;
+            memory_region_init_io(mr, NULL, &device_ops, NULL, NULL, size) != 0;
+        b->is_wrong |=
+            memory_region_add_subregion(
+                &b->root, world_extra_at(i) + (random >> 32) % 0x8000, mr) != 0;
     }
 }
 
@@ -355,11 +371,11 @@ static void run_build(void *context, uint64_t operations)
     struct build *b = context;
 
     (void)operations;
-    if (b->is_bulk) {
+    if (b->kind != BUILD_EACH) {
         memory_region_transaction_begin();
     }
     build_all(b);
-    if (b->is_bulk) {
+    if (b->kind != BUILD_EACH) {
         b->is_wrong |= memory_region_transaction_commit() != 0;
     }
     b->is_built = true;
@@ -385,21 +401,97 @@ static void report_build(void *context, struct bench_report *to)
     struct build *b = context;
     struct xbar_engine_stats shown;
     struct xbar_engine_stats hidden;
-    AddressSpace second;
 
     (void)xbar_engine_reclaim(b->engine);
+    xbar_engine_get_stats(b->engine, &shown);
+    address_space_destroy(&b->as);
     xbar_engine_get_stats(b->engine, &hidden);
-    if (address_space_init(&second, &b->root, NULL)) {
+    if (address_space_init(&b->as, &b->root, NULL)) {
         return;
     }
-    xbar_engine_get_stats(b->engine, &shown);
-    address_space_destroy(&second);
-    bench_counter(to, "view_bytes_a_region",
+    bench_counter(to, "view_bytes",
                   (double)(shown.bytes_live - hidden.bytes_live) /
                       (double)b->count);
-    bench_counter(to, "bytes_bar", 130);
     bench_counter(to, "region_bytes", (double)sizeof(MemoryRegion));
-    bench_counter(to, "bar", b->is_bulk ? 2000 : 1000);
+    if (b->kind == BUILD_BULK) {
+        bench_counter(to, "view_bytes_bar", 130);
+    }
+    bench_counter(to, "bar", b->kind == BUILD_EACH ? 1000 : 2000);
+}
+
+/* ---- The floor --------------------------------------------------------- */
+
+#define FLOOR_BYTES ((size_t)64 << 20)
+#define FLOOR_LINE  64u
+#define FLOOR_CELLS (FLOOR_BYTES / FLOOR_LINE)
+
+struct chain {
+    uint64_t *cells;
+    uint64_t at;
+};
+
+/* A full-period generator modulo a power of two leads through all lines. */
+static void *setup_chain(int64_t arg)
+{
+    struct chain *chain = calloc(1, sizeof(*chain));
+
+    (void)arg;
+    if (!chain) {
+        return NULL;
+    }
+    chain->cells = mmap(NULL, FLOOR_BYTES, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    if (chain->cells == MAP_FAILED) {
+        free(chain);
+        return NULL;
+    }
+    for (size_t i = 0; i < FLOOR_CELLS; i++) {
+        chain->cells[i * (FLOOR_LINE / 8)] =
+            (i * 1664525 + 1013904223) % FLOOR_CELLS * (FLOOR_LINE / 8);
+    }
+    return chain;
+}
+
+static void run_chain(void *context, uint64_t operations)
+{
+    struct chain *chain = context;
+
+    while (operations--) {
+        chain->at = chain->cells[bench_hide(chain->at)];
+    }
+}
+
+static void teardown_chain(void *context)
+{
+    struct chain *chain = context;
+
+    munmap(chain->cells, FLOOR_BYTES);
+    free(chain);
+}
+
+#define FLOOR_LOADS (1u << 20)
+
+/* Three loads that wait for one another, now. */
+static void report_random(void *context, struct bench_report *to)
+{
+    struct chain *chain = setup_chain(0);
+    struct timespec start;
+    struct timespec end;
+
+    (void)context;
+    if (!chain) {
+        return;
+    }
+    run_chain(chain, FLOOR_LOADS);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &start);
+    run_chain(chain, FLOOR_LOADS);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &end);
+    bench_counter(to, "bar",
+                  3 *
+                      ((double)(end.tv_sec - start.tv_sec) * 1e9 +
+                       (double)(end.tv_nsec - start.tv_nsec)) /
+                      FLOOR_LOADS);
+    teardown_chain(chain);
 }
 
 /* ---- Looking up -------------------------------------------------------- */
@@ -477,56 +569,6 @@ static void teardown_lookup(void *context)
     free(context);
 }
 
-/* ---- The floor --------------------------------------------------------- */
-
-#define FLOOR_BYTES ((size_t)64 << 20)
-#define FLOOR_LINE  64u
-#define FLOOR_CELLS (FLOOR_BYTES / FLOOR_LINE)
-
-struct chain {
-    uint64_t *cells;
-    uint64_t at;
-};
-
-/* A full-period generator modulo a power of two leads through all lines. */
-static void *setup_chain(int64_t arg)
-{
-    struct chain *chain = calloc(1, sizeof(*chain));
-
-    (void)arg;
-    if (!chain) {
-        return NULL;
-    }
-    chain->cells = mmap(NULL, FLOOR_BYTES, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-    if (chain->cells == MAP_FAILED) {
-        free(chain);
-        return NULL;
-    }
-    for (size_t i = 0; i < FLOOR_CELLS; i++) {
-        chain->cells[i * (FLOOR_LINE / 8)] =
-            (i * 1664525 + 1013904223) % FLOOR_CELLS * (FLOOR_LINE / 8);
-    }
-    return chain;
-}
-
-static void run_chain(void *context, uint64_t operations)
-{
-    struct chain *chain = context;
-
-    while (operations--) {
-        chain->at = chain->cells[bench_hide(chain->at)];
-    }
-}
-
-static void teardown_chain(void *context)
-{
-    struct chain *chain = context;
-
-    munmap(chain->cells, FLOOR_BYTES);
-    free(chain);
-}
-
 /* ---- Rows -------------------------------------------------------------- */
 
 #define REPORT_BAR(ns)                                              \
@@ -556,12 +598,12 @@ REPORT_BAR(3000)
         .batch = RECLAIM_EVERY                                         \
     }
 
-#define BUILD(label, n)                                                  \
-    {                                                                    \
-        .name = "flatview/build/" label, .arg = n, .setup = setup_build, \
-        .prepare = prepare_build, .run = run_build,                      \
-        .teardown = teardown_build, .check = check_build,                \
-        .report = report_build, .batch = (n) > 0 ? (n) : -(n)            \
+#define BUILD(label, kind, n)                                              \
+    {                                                                      \
+        .name = "flatview/build/" label "/" #n, .arg = BUILD_ARG(kind, n), \
+        .setup = setup_build, .prepare = prepare_build, .run = run_build,  \
+        .teardown = teardown_build, .check = check_build,                  \
+        .report = report_build, .batch = (n)                               \
     }
 
 #define LOOKUP(label, n, report_bar)                                           \
@@ -573,6 +615,7 @@ REPORT_BAR(3000)
 
 static const struct bench rows[] = {
     COMMIT("10", 10, report_300),
+    COMMIT("100", 100, NULL),
     COMMIT("1000", 1000, NULL),
     COMMIT("10000", 10000, report_600),
     COMMIT("1000000", 1000000, report_3000),
@@ -580,15 +623,19 @@ static const struct bench rows[] = {
     KEPT("keep/1000000", 1000000, run_keep, check_keep),
     KEPT("diff/1000", 1000, run_diff, check_diff),
     KEPT("diff/1000000", 1000000, run_diff, check_diff),
-    BUILD("each/4000", -4000),
-    BUILD("bulk/1000000", 1000000),
+    BUILD("each", BUILD_EACH, 1000),
+    BUILD("each", BUILD_EACH, 4000),
+    BUILD("bulk", BUILD_BULK, 1000000),
+    BUILD("sizes", BUILD_SIZES, 1000000),
     LOOKUP("hot/64", 64, report_5),
+    LOOKUP("hot/1000", 1000, NULL),
+    LOOKUP("random/1000", -1000, NULL),
     LOOKUP("hot/1000000", 1000000, report_25),
     { .name = "flatview/floor/64MiB",
       .setup = setup_chain,
       .run = run_chain,
       .teardown = teardown_chain },
-    LOOKUP("random/1000000", -1000000, NULL),
+    LOOKUP("random/1000000", -1000000, report_random),
 };
 
 const struct bench_table bench_flatview = BENCH_TABLE(rows);

@@ -26,9 +26,8 @@ int main(int argc, char **argv)
     add(&bench_latency);
     add(&bench_tlb);
     add(&bench_emit);
-    add(&bench_lookup);
-    add(&bench_commit);
     add(&bench_flatview);
+    add(&bench_beside);
     add(&bench_hart);
     add(&bench_code);
     add(&bench_threads);

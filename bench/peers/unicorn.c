@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * xbar_bench_unicorn: what Unicorn charges for what regions/, commit/ and
- * access/ measure of xbar: reads among many mappings, and changing one.
+ * xbar_bench_unicorn: what Unicorn charges for what regions/, flatview/ and
+ * access/ measure of xbar: reads among many mappings, changing one, and making
+ * them one after the other.
  *
  * Mappings are pages, 64 KiB apart, as in ../world.h. An engine with a
  * thousand of them takes seconds to make, so that rows share it.
@@ -195,6 +196,63 @@ static void run_map(void *context, uint64_t operations)
     }
 }
 
+/* ---- Building ---------------------------------------------------------- */
+
+static void *setup_empty(int64_t arg)
+{
+    struct mappings *m = mappings_new((enum kind)(arg & 15), 1);
+
+    shared_end(); /* two engines of a thousand would be in each other's way */
+    if (m) {
+        m->count = (uint64_t)arg >> 4;
+    }
+    return m;
+}
+
+static void teardown_empty(void *context)
+{
+    struct mappings *m = context;
+
+    uc_close(m->uc);
+    free(m->page);
+    free(m);
+}
+
+static void prepare_empty(void *context)
+{
+    struct mappings *m = context;
+
+    uc_close(m->uc);
+    if (uc_open(UC_ARCH_RISCV, UC_MODE_RISCV64, &m->uc) != UC_ERR_OK) {
+        m->wrong = "an engine could not be made";
+    }
+}
+
+/* One call is one operation for each mapping. */
+static void run_map_all(void *context, uint64_t operations)
+{
+    struct mappings *m = context;
+    uint32_t value = 0;
+    bool ok = true;
+
+    for (uint64_t i = 0; i < operations; i++) {
+        ok &= map_one(m, i);
+    }
+    if (!ok ||
+        uc_mem_read(m->uc, FIRST + (operations - 1) * STRIDE + 64, &value,
+                    sizeof(value)) ||
+        value != 64) {
+        m->wrong = "a mapping could not be made";
+    }
+}
+
+#define BUILD(label, kind, n)                                            \
+    {                                                                    \
+        .name = label "/" #n, .arg = ARG(kind, n), .setup = setup_empty, \
+        .prepare = prepare_empty, .run = run_map_all,                    \
+        .teardown = teardown_empty, .check = check, .batch = (n)         \
+    }
+
 #define ROW(label, kind, n, function, size)                                  \
     {                                                                        \
         .name = label, .arg = ARG(kind, n), .setup = setup, .run = function, \
@@ -215,6 +273,8 @@ static const struct bench rows[] = {
     RAM_ROWS(10),
     RAM_ROWS(100),
     RAM_ROWS(1000),
+    BUILD("unicorn/build_ram", RAM, 1000),
+    BUILD("unicorn/build_mmio", MMIO, 1000),
     ROW("unicorn/mmio_write/repeat/1", MMIO, 1, run_write, 4096),
     MMIO_ROWS(1),
     MMIO_ROWS(10),

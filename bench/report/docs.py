@@ -1,21 +1,19 @@
 # SPDX-License-Identifier: MIT
 """The figures in docs/benchmarks.md and README.md, put there by `--docs`."""
 
-from . import machine, ratios, results, text
+from . import machine, promises, ratios, results, text
 
 BEGIN = "<!-- figures: ./dev bench --docs -->"
 END = "<!-- end of figures -->"
 
 
 def bar_rows(found):
-    yield "| promised | median | at most | met |"
+    yield "| of | measured | promised | met |"
     yield "|---|---|---|---|"
-    for name, figure in found.items():
-        bar = ratios.bar_of(figure)
-        if bar is not None:
-            met = "yes" if figure.median <= bar else "**no**"
-            yield (f"| `{name}` | {text.duration(figure.median)} |"
-                   f" {text.duration(bar)} | {met} |")
+    for each in promises.all_of(found):
+        value, bar = text.promised(each)
+        yield (f"| `{each.name}` | {value} | {bar} |"
+               f" {'yes' if each.met else '**no**'} |")
 
 
 def class_rows(found):

@@ -48,8 +48,7 @@ def ram_plot(found):
 
 def lookup_plot(found):
     series = {
-        pattern: sorted(by_count(found, f"lookup/{pattern}")
-                        + by_count(found, f"flatview/lookup/{pattern}"))
+        pattern: by_count(found, f"flatview/lookup/{pattern}")
         for pattern in ("hot", "random")
     }
     return plots.lines("lookup", "FlatView lookup, by number of regions",
@@ -59,7 +58,6 @@ def lookup_plot(found):
 def commit_plot(found):
     series = {
         "xbar, any change": by_count(found, "flatview/commit"),
-        "xbar, one device": by_count(found, "commit/enable"),
         "Unicorn, devices": by_count(found, "unicorn/map_mmio"),
         "Unicorn, RAM": by_count(found, "unicorn/map_ram"),
         "KVM memory slots": by_count(found, "kvm/slot"),
@@ -105,8 +103,8 @@ BESIDE = [
     ("API read of a device", "access/ldl_mmio"),
     ("observed load", "tlb/load_observed"),
     ("new code, per instr.", "code/translate_alu"),
-    ("change among 100", "commit/enable/100"),
-    ("change among 1000", "commit/enable/1000"),
+    ("change among 100", "flatview/commit/100"),
+    ("change among 1000", "flatview/commit/1000"),
 ]
 SIDES = ["xbar", "floor", "Unicorn", "KVM"]
 

@@ -46,14 +46,14 @@ RULES = [(re.compile(pattern + "$"), floor, peers) for pattern, floor, peers in 
      [r"unicorn/mmio_read/\1/\2"]),
     (r"regions/mmio/.*", CALL, []),
 
-    (r"lookup/random/\d{5,}", MISS, []),
-    (r"lookup/.*", LOAD, []),
-    (r"commit/enable/(\d{1,4})", MUTEX, [r"unicorn/map_mmio/\1", r"kvm/slot/\1"]),
-    (r"commit/.*", MUTEX, []),
-
     (r"flatview/commit/(\d{1,4})", MUTEX,
      [r"unicorn/map_mmio/\1", r"kvm/slot/\1"]),
+    (r"flatview/build/each/(1000)", MUTEX,
+     [r"unicorn/build_mmio/\1", r"unicorn/build_ram/\1"]),
     (r"flatview/(commit|build|keep|diff)/.*", MUTEX, []),
+    (r"flatview/beside/emit", LOADS, []),
+    (r"flatview/beside/.*", CALL, []),
+    (r"flatview/held/.*", None, []),
     (r"flatview/lookup/hot/.*", LOAD, []),
     (r"flatview/lookup/random/.*", "flatview/floor/64MiB", []),
 
@@ -99,8 +99,8 @@ RULES = [(re.compile(pattern + "$"), floor, peers) for pattern, floor, peers in 
 
 # Peers' figures by the area of ours that they run beside, in each round.
 BESIDE = [(re.compile(pattern), area) for pattern, area in [
-    (r"unicorn/map_", "commit"),
-    (r"kvm/slot/", "commit"),
+    (r"unicorn/(map|build)_", "flatview"),
+    (r"kvm/slot/", "flatview"),
     (r"unicorn/.*/\d+$", "regions"),
     (r"unicorn/translate$", "code"),
     (r"(unicorn|kvm)/", "hart"),
@@ -124,9 +124,7 @@ AREAS = {
     "dispatch": "One region, known: dispatch by the device's shape",
     "access": "Through the address space",
     "regions": "Among many regions",
-    "lookup": "FlatView: lookup",
-    "commit": "FlatView: one change",
-    "flatview": "FlatView: changes, building, lookups, up to a million regions",
+    "flatview": "FlatView: changes, building, lookups, readers beside writers",
     "latency": "Single operations",
     "tlb": "Soft-TLB",
     "emit": "Accesses from emitted code",

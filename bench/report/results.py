@@ -34,7 +34,7 @@ class Figure:
 
     name: str
     samples: list = dataclasses.field(default_factory=list)  # ns an operation
-    counters: dict = dataclasses.field(default_factory=dict)  # last round's
+    counters: dict = dataclasses.field(default_factory=dict)  # medians
     histogram: list = dataclasses.field(default_factory=list)  # (ns, count)
     error: str = ""
 
@@ -109,6 +109,7 @@ def tidy_rows(rows, number):
 def figures(document):
     """Figure by name, in the order of their first row."""
     found = {}
+    counted = {}
     for row in document["benchmarks"]:
         if row.get("run_type", "iteration") != "iteration":
             continue
@@ -117,10 +118,13 @@ def figures(document):
             figure.error = row.get("error_message", "failed")
             continue
         figure.samples.append(row_nanoseconds(row))
-        figure.counters = {k: v for k, v in row.items()
-                           if k not in KNOWN and isinstance(v, (int, float))}
+        for key, value in row.items():
+            if key not in KNOWN and isinstance(value, (int, float)):
+                counted.setdefault((row["name"], key), []).append(value)
         figure.histogram = (parse_histogram(row.get("label", ""))
                             or figure.histogram)
+    for (name, key), values in counted.items():
+        found[name].counters[key] = statistics.median(values)
     return found
 
 

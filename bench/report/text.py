@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Numbers and tables for people."""
 
-from . import ratios, results
+from . import promises, ratios, results
 
 UNITS = (("ns", 1.0), ("us", 1e3), ("ms", 1e6), ("s", 1e9))
 
@@ -47,30 +47,56 @@ def peer_cell(found, name):
     return "" if best is None else f"{ratio(best[0])} {best[1]}"
 
 
-def counter_line(counters):
-    """What a row counted beside its time; "" if it is nothing to show."""
+def promised(promise):
+    """(what was measured, what is promised), in words."""
+    value, bar = promise.value, promise.bar
+    if promise.unit == promises.TIME:
+        return duration(value), f"at most {duration(bar)}"
+    if promise.unit == promises.BYTES:
+        return f"{value:.0f} B a region", f"at most {bar:.0f} B"
+    if promise.unit == promises.SHARE:
+        return f"{value:.0%} of its speed alone", f"at least {bar:.0%}"
+    return f"{ratio(value)} of {promise.of}", f"at most {ratio(bar)}"
+
+
+def tail_line(counters):
+    """How long single operations took."""
+    tail = ", ".join(f"{name} {duration(counters[name])}"
+                     for name in ("p50", "p99", "p99.9", "max"))
+    line = (f"      {tail} (reading the counter:"
+            f" {duration(counters['counter_cost'])}, taken out)")
+    if "slept" in counters:
+        line += f"; waited {counters['slept']:.0f} times"
+    return line
+
+
+def counter_lines(name, found):
+    """What a row counted beside its time, and what is promised of it."""
+    counters = found[name].counters
     if "p50" in counters:
-        tail = ", ".join(f"{name} {duration(counters[name])}"
-                         for name in ("p50", "p99", "p99.9", "max"))
-        return (f"      {tail} (reading the counter:"
-                f" {duration(counters['counter_cost'])}, taken out)")
-    if "bar" in counters:
-        return f"      promised: at most {duration(counters['bar'])}"
+        yield tail_line(counters)
     if "memory_mib" in counters:
-        return f"      {counters['memory_mib']:.1f} MiB beyond guest RAM"
-    return ""
+        yield f"      {counters['memory_mib']:.1f} MiB beyond guest RAM"
+    if "view_bytes" in counters and "view_bytes_bar" not in counters:
+        yield f"      {counters['view_bytes']:.0f} B a region"
+    if "commits_a_second" in counters:
+        yield (f"      alone {duration(counters['alone'])};"
+               f" {count(round(counters['commits_a_second']))}"
+               " commits a second")
+    for promise in promises.of(name, found):
+        value, bar = promised(promise)
+        yield (f"      {value}; promised: {bar}:"
+               f" {'met' if promise.met else 'missed'}")
 
 
 def lines_of(found, names):
     for name in names:
         figure = found[name]
-        extra = counter_line(figure.counters)
         yield (f"  {name:42}{duration(figure.median):>10}"
                f"{spread(figure):>7}"
                f"{ratio(ratios.against_floor(found, name)):>9}"
                f"  {peer_cell(found, name)}").rstrip()
-        if extra:
-            yield extra
+        yield from counter_lines(name, found)
 
 
 def by_area(found):
