@@ -169,6 +169,26 @@ static void end_space(struct xbar_engine *engine, struct xbar_retired *object)
     done(as, opaque);
 }
 
+/* Who only keeps something of it need not keep it from ending. */
+static void tell_end(struct xbar_flatview_space *space)
+{
+    struct xbar_view_subscriber *sub = space->first_subscriber;
+
+    while (sub != NULL) {
+        struct xbar_view_subscriber *next = sub->next;
+
+        if (sub->ends != NULL) {
+            sub->ends(sub);
+        }
+        sub = next;
+    }
+}
+
+bool xbar_address_space_is_ending(const AddressSpace *as)
+{
+    return as->space->done != NULL;
+}
+
 /* The readers that are in it see the view that they have, or nothing. */
 static int leave_engine(AddressSpace *as,
                         void (*done)(AddressSpace *as, void *opaque),
@@ -179,6 +199,9 @@ static int leave_engine(AddressSpace *as,
     int err = -EBUSY;
 
     xbar_tree_hold(engine);
+    if (space->done == NULL) {
+        tell_end(space);
+    }
     if (space->first_subscriber == NULL && space->first_listener == NULL &&
         space->caches == NULL && space->done == NULL &&
         !flatview__maps_are_used(&space->maps)) {

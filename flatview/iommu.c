@@ -18,6 +18,7 @@
 #include "engine/commit.h"
 #include "engine/tree.h"
 #include "flatview/flatview_internal.h"
+#include "flatview/iommu_page.h"
 
 /* A walk over the notifiers that is under way. */
 struct xbar_iommu_walk {
@@ -145,6 +146,41 @@ int memory_region_iommu_set_page_size_mask(IOMMUMemoryRegion *iommu,
                ? iommu->imrc->iommu_set_page_size_mask(iommu, page_size_mask,
                                                        errp)
                : 0;
+}
+
+/* ---- Pages that are kept ----------------------------------------------- */
+
+bool xbar_iommu_page(const FlatRange *section, hwaddr addr, hwaddr size,
+                     struct xbar_iommu_page *page)
+{
+    const MemTxAttrs attrs = { 0 };
+    hwaddr offset = addr + section->mr_delta;
+    const FlatRange *range;
+    IOMMUTLBEntry entry;
+
+    if (flatview__iommu_observes(section->mr)) {
+        return false;
+    }
+    entry = flatview__iommu_translate(section->mr, offset, IOMMU_NONE, attrs);
+    if (entry.target_as == NULL || (entry.addr_mask & (size - 1)) != size - 1 ||
+        (offset & (size - 1)) != 0 ||
+        xbar_address_space_engine(entry.target_as) !=
+            xbar_region_engine(section->mr)) {
+        return false;
+    }
+    addr =
+        (entry.translated_addr & ~entry.addr_mask) | (offset & entry.addr_mask);
+    range = flatview__find(flatview__current(entry.target_as), addr);
+    if (!(range->flags & FLAT_RANGE_RAM) || range->last - addr < size - 1) {
+        return false;
+    }
+    page->host = addr + range->host_delta;
+    page->target = entry.target_as;
+    page->is_readable = (entry.perm & IOMMU_RO) != 0;
+    page->is_writable = (entry.perm & IOMMU_WO) != 0 &&
+                        (range->flags & FLAT_RANGE_WRITABLE) != 0 &&
+                        (section->flags & FLAT_RANGE_READONLY) == 0;
+    return page->is_readable || page->is_writable;
 }
 
 /* ---- Observing reads ---------------------------------------------------- */

@@ -10,8 +10,9 @@
  * queries, and vCPUs. A chain of more than XBAR_IOMMU_MAX_DEPTH translations,
  * a cycle included, is MEMTX_DECODE_ERROR.
  *
- * Nothing here remembers a translation: who does (a passed-through device, a
- * map that is held) registers a notifier and is told when one changes.
+ * Only vCPUs remember translations, of whole pages, and listen for unmaps (see
+ * memory_region_notify_iommu()). Who else does (a passed-through device, a map
+ * that is held) registers a notifier and is told when one changes.
  */
 #ifndef XBAR_FLATVIEW_IOMMU_H
 #define XBAR_FLATVIEW_IOMMU_H
@@ -47,10 +48,12 @@ typedef enum IOMMUAccessFlags {
 
 /** One translation, for addr_mask + 1 bytes. Row M-60. */
 struct IOMMUTLBEntry {
-    AddressSpace *target_as; /* must outlive the access; NULL: nothing there */
-    hwaddr iova;             /* offset in the IOMMU region */
-    hwaddr translated_addr;  /* in target_as; low bits are those asked for */
-    hwaddr addr_mask;        /* size - 1: 0xfff is 4 KiB */
+    /* NULL: nothing there. Must outlive the access: to end it, name it no
+     * more, and then destroy it; what TLBs kept of it goes. */
+    AddressSpace *target_as;
+    hwaddr iova;            /* offset in the IOMMU region */
+    hwaddr translated_addr; /* in target_as; low bits are those asked for */
+    hwaddr addr_mask;       /* size - 1: 0xfff is 4 KiB */
     IOMMUAccessFlags perm;
     /* xbar's own: what a refused access gives; 0: MEMTX_ACCESS_ERROR. */
     MemTxResult fault;
@@ -263,8 +266,10 @@ XBAR_API int memory_region_unregister_iommu_notifier(MemoryRegion *mr,
  * memory_region_notify_iommu() - the IOMMU says that a translation changed
  *
  * After the tables changed: an access that begins after this returned uses the
- * new translation. Changing one in place is UNMAP, then MAP. UNMAP and MAP
- * events that reach out of a notifier's range are cropped to it.
+ * new translation; a vCPU on another thread, from its next safe point on. So
+ * whoever takes a translation away, or permission, must say so. Changing one in
+ * place is UNMAP, then MAP. UNMAP and MAP events that reach out of a notifier's
+ * range are cropped to it.
  *
  * Return: 0; -EINVAL if @event is none; or the first error that a notifier
  * returned, after all of them were told.

@@ -17,12 +17,19 @@ struct xbar_view_subscriber {
     /*
      * What decodes in @ranges changed (sorted, disjoint). Called under the
      * engine's writer lock on the committing thread: must not block on a
-     * vCPU, call a device, or subscribe and unsubscribe. It may change the
-     * tree, which is then the next round of this commit, after all subscribers
-     * were told of this one; what it cannot do is fail.
+     * vCPU, call a device, or subscribe and unsubscribe, but others to other
+     * address spaces. It may change the tree, which is then the next round of
+     * this commit, after all subscribers were told of this one; what it cannot
+     * do is fail.
      */
     void (*changed)(struct xbar_view_subscriber *sub,
                     const struct xbar_range *ranges, size_t count);
+
+    /*
+     * NULL: the address space is not to end before. Else it is about to, under
+     * the writer lock, and @sub unsubscribes here.
+     */
+    void (*ends)(struct xbar_view_subscriber *sub);
 
     /* private to flatview/ */
     struct xbar_view_subscriber *next;
@@ -32,5 +39,8 @@ struct xbar_view_subscriber {
 /* Take the engine's writer lock. Outside of subscriber callbacks. */
 void xbar_view_subscribe(AddressSpace *as, struct xbar_view_subscriber *sub);
 void xbar_view_unsubscribe(AddressSpace *as, struct xbar_view_subscriber *sub);
+
+/* Has it been destroyed? Under the writer lock. */
+bool xbar_address_space_is_ending(const AddressSpace *as);
 
 #endif

@@ -15,6 +15,8 @@
  *   the page, and all dirty
  *   logs have it dirty
  *
+ * RAM behind an IOMMU's section: read and write, see iommu.c.
+ *
  * The view is looked up after the walk and inside the owner's read section.
  * If a commit published before the lookup, the entry is new already; if
  * after, the commit posts after that, and the entry goes at the next safe
@@ -58,7 +60,7 @@ static unsigned direct_prot(const SoftTLB *tlb, const FlatRange *section)
 {
     unsigned prot = 0;
 
-    if (!section || !(section->flags & FLAT_RANGE_RAM)) {
+    if (!(section->flags & FLAT_RANGE_RAM)) {
         return 0;
     }
     prot = TLB_PROT_READ | TLB_PROT_EXEC;
@@ -91,17 +93,31 @@ static bool is_watched(const SoftTLB *tlb, hwaddr page, uint64_t host)
            xbar_dirty_is_wanted(tlb__engine(tlb), host, TLB_PAGE_SIZE);
 }
 
+/* The same for the page of @info, and where its memory lies. */
+static unsigned find_memory(SoftTLB *tlb, const TLBInfo *info, uint64_t *host)
+{
+    const FlatRange *section = info->section;
+
+    if (unlikely(section->flags & FLAT_RANGE_IOMMU)) {
+        return tlb->config.no_inline || tlb->config.observe
+                   ? 0
+                   : tlb__iommu_prot(tlb, info, host);
+    }
+    *host = host_page(section, info->phys);
+    return direct_prot(tlb, section);
+}
+
 /* The accesses that may hit inline, as permission bits. A section that is
  * only part of the page lets nothing hit: a tag covers the page. */
-static unsigned inline_prot(const SoftTLB *tlb, const TLBInfo *info)
+static unsigned inline_prot(SoftTLB *tlb, const TLBInfo *info, uint64_t *host)
 {
-    unsigned prot = info->prot & direct_prot(tlb, info->section);
+    unsigned prot;
 
     if (info->flags & TLB_INFO_SUBPAGE) {
         return 0;
     }
-    if ((prot & TLB_PROT_WRITE) &&
-        is_watched(tlb, info->phys, host_page(info->section, info->phys))) {
+    prot = info->prot & find_memory(tlb, info, host);
+    if ((prot & TLB_PROT_WRITE) && is_watched(tlb, info->phys, *host)) {
         prot &= ~(unsigned)TLB_PROT_WRITE;
     }
     return prot;
@@ -112,14 +128,14 @@ static void set_entry(SoftTLB *tlb, unsigned context, unsigned index)
 {
     const TLBInfo *info = &tlb->info[context][index];
     TLBEntry *entry = &tlb->l1[context][index];
-    unsigned hits = inline_prot(tlb, info);
+    uint64_t host = 0;
+    unsigned hits = inline_prot(tlb, info, &host);
     uint64_t miss = info->page ^ TLB_PAGE_SIZE;
 
     entry->tag[TLB_READ] = hits & TLB_PROT_READ ? info->page : miss;
     entry->tag[TLB_WRITE] = hits & TLB_PROT_WRITE ? info->page : miss;
     entry->tag[TLB_EXEC] = hits & TLB_PROT_EXEC ? info->page : miss;
-    entry->addend =
-        hits ? info->phys + info->section->host_delta - info->page : 0;
+    entry->addend = hits ? host - info->page : 0;
     if (hits & TLB_PROT_WRITE) {
         tlb__note_granted(tlb, context, index);
     }

@@ -70,7 +70,7 @@ struct mail {
 struct xbar_tlb_inbox {
     struct xbar_view_subscriber subscriber;
     struct xbar_dirty_party dirty_party;
-    SoftTLB *tlb;                  /* for its owner alone */
+    SoftTLB *tlb;                  /* for its owner, and iommu.c */
     struct xbar_tlb_config config; /* as in the TLB, constant */
     _Atomic bool posted;           /* is there mail? */
     pthread_mutex_t lock;
@@ -141,8 +141,16 @@ static void post(struct xbar_tlb_inbox *inbox, unsigned contexts,
 static void post_changed(struct xbar_view_subscriber *sub,
                          const struct xbar_range *ranges, size_t count)
 {
-    post(xbar_container_of(sub, struct xbar_tlb_inbox, subscriber), 0, ranges,
-         count);
+    struct xbar_tlb_inbox *inbox =
+        xbar_container_of(sub, struct xbar_tlb_inbox, subscriber);
+
+    post(inbox, 0, ranges, count);
+    tlb__iommu_changed(inbox->tlb, ranges, count);
+}
+
+void tlb__inbox_post(SoftTLB *tlb, const struct xbar_range *range)
+{
+    post(tlb->inbox, 0, range, 1);
 }
 
 void tlb_post_flush(SoftTLB *tlb, unsigned contexts)

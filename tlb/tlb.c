@@ -53,6 +53,7 @@ int tlb_init(SoftTLB *tlb, const struct xbar_tlb_config *config)
     tlb__init_spans(tlb);
     tlb__init_counts(tlb);
     tlb->asid = 0;
+    tlb->iommu = NULL;
     tlb->lent = NULL;
     tlb->grants = (struct xbar_tlb_grants){ 0 };
     tlb->entered = false;
@@ -69,6 +70,7 @@ int tlb_init(SoftTLB *tlb, const struct xbar_tlb_config *config)
 void tlb_destroy(SoftTLB *tlb)
 {
     xbar_assert(!tlb->entered);
+    tlb__iommu_close(tlb);
     tlb__inbox_close(tlb);
     tlb__l2_close(tlb);
 }

@@ -185,6 +185,7 @@ struct xbar_tlb_grants {
 
 struct xbar_tlb_l2;    /* what walks found; private to tlb/ */
 struct xbar_tlb_inbox; /* what other threads posted; private to tlb/ */
+struct xbar_tlb_iommu; /* IOMMUs that entries lead through; private to tlb/ */
 
 /**
  * The TLB itself, embedded in a vCPU so that its tables lie at constant
@@ -197,7 +198,8 @@ typedef struct SoftTLB {
     struct xbar_tlb_stats stats;
     struct xbar_tlb_config config;
     struct xbar_tlb_inbox *inbox;
-    struct xbar_tlb_l2 *l2; /* NULL: none */
+    struct xbar_tlb_l2 *l2;       /* NULL: none */
+    struct xbar_tlb_iommu *iommu; /* NULL: none yet */
     struct xbar_tlb_grants grants;
     /* Slots filled since a context was last cleared: clearing walks the list
      * while it is short, and the whole table once it has overflowed. */

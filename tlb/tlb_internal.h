@@ -9,6 +9,7 @@
  *   l2.c       what walks found, for longer than the entries last
  *   flush.c    dropping entries (owner thread)
  *   inbox.c    what other threads ask to be dropped
+ *   iommu.c    pages behind IOMMUs
  *   span.c     runs of pages
  *   count.c    accesses, for config.counts
  */
@@ -142,6 +143,21 @@ static inline bool tlb__is_counted(const SoftTLB *tlb, const FlatRange *section)
     return tlb->config.counts != NULL && section->mr == tlb->config.counts->ram;
 }
 
+/* ---- iommu.c ----------------------------------------------------------- */
+
+/*
+ * Accesses that the page of @info, which an IOMMU's section covers, can take
+ * straight in memory, as permission bits; and where that lies.
+ */
+unsigned tlb__iommu_prot(SoftTLB *tlb, const TLBInfo *info, uint64_t *host);
+
+/* Addresses of @tlb's own space changed; under the writer lock. */
+void tlb__iommu_changed(SoftTLB *tlb, const struct xbar_range *ranges,
+                        size_t count);
+
+/* Listen no more. */
+void tlb__iommu_close(SoftTLB *tlb);
+
 /* ---- inbox.c ----------------------------------------------------------- */
 
 /* Make the inbox and listen to commits; -ENOMEM. */
@@ -149,6 +165,9 @@ int tlb__inbox_open(SoftTLB *tlb) XBAR_MUST_CHECK;
 
 /* Stop listening; when it returns nobody posts any more. */
 void tlb__inbox_close(SoftTLB *tlb);
+
+/* Drop entries whose physical page touches @range, soon. Any thread. */
+void tlb__inbox_post(SoftTLB *tlb, const struct xbar_range *range);
 
 /* Apply what was posted. One load if nothing was. */
 void tlb__inbox_drain(SoftTLB *tlb);

@@ -20,6 +20,7 @@
 #include "engine/engine.h"
 #include "flatview/deferred_writes.h"
 #include "flatview/listener.h"
+#include "tests/unit/flatview/counting_alloc.h"
 
 #define SPACE_SIZE 0x1000
 #define DEVICES    2
@@ -29,7 +30,11 @@
 #define ITEMS      128
 
 /* Short enough for CI; XBAR_LONG runs ten times as many. */
+#if defined(TESTS_UNDER_ASAN) || defined(TESTS_UNDER_TSAN)
+#define ROUNDS 5000
+#else
 #define ROUNDS 30000
+#endif
 
 struct item {
     hwaddr addr;
