@@ -141,7 +141,7 @@ struct stretch {
 
 static FlatRange *old_range(const struct flatview_trie_cursor *cursor)
 {
-    return (FlatRange *)cursor->leaf->link;
+    return trie_value(cursor->leaf);
 }
 
 static int apply_diff(struct flatview_change *change,
@@ -307,7 +307,7 @@ static int render_stretch(struct flatview_change *change,
 
     pieces->count = 0;
     err = append_left(change, pieces, window.first, stretch);
-    right.next = stretch->old;
+    flatview__trie_cursor_copy(&right.next, &stretch->old);
     right.range = NULL;
     while (err == 0) {
         change->windows++;

@@ -40,6 +40,14 @@ const FlatRange flatview__unassigned = {
 
 const FlatView flatview__empty = { .trie = { .count = 0 } };
 
+XBAR_COLD const FlatRange *flatview__find_slowly(const FlatView *view,
+                                                 hwaddr addr)
+{
+    const FlatRange *range = flatview__trie_floor(&view->trie, addr);
+
+    return range != NULL && addr <= range->last ? range : &flatview__unassigned;
+}
+
 XBAR_HOT const FlatRange *flatview__find_new(const FlatView *view, hwaddr addr)
 {
     const FlatRange *range = flatview__find(view, addr);

@@ -160,11 +160,17 @@ struct flatview_last {
 
 extern __thread struct flatview_last flatview__last;
 
+/* The rest of flatview__find(), where one way down does not decide. */
+const FlatRange *flatview__find_slowly(const FlatView *view, hwaddr addr);
+
 static inline const FlatRange *flatview__find(const FlatView *view, hwaddr addr)
 {
-    const FlatRange *range = trie_floor(&view->trie, addr);
+    const FlatRange *range = trie_floor_quick(&view->trie, addr);
 
-    return range != NULL && addr <= range->last ? range : &flatview__unassigned;
+    if (unlikely(range == NULL || addr > range->last)) {
+        return flatview__find_slowly(view, addr);
+    }
+    return range;
 }
 
 static inline FlatView *flatview__current(const AddressSpace *as)

@@ -17,17 +17,12 @@
  */
 #include "flatview/trie.h"
 
-static void *leaf_value(const struct flatview_trie_slot *slot)
-{
-    return (void *)slot->link;
-}
-
 /* The leaf with the largest key behind @slot, which is not empty. */
 static const struct flatview_trie_slot *
 last_leaf(const struct flatview_trie_slot *slot)
 {
-    while (trie_level(slot) != 0) {
-        slot = &trie_node(slot)->slots[trie_used(slot) - 1];
+    while (!trie_is_leaf(slot)) {
+        slot = trie_end(slot) - 1;
     }
     return slot;
 }
@@ -35,45 +30,48 @@ last_leaf(const struct flatview_trie_slot *slot)
 static const struct flatview_trie_slot *
 first_leaf(const struct flatview_trie_slot *slot)
 {
-    while (trie_level(slot) != 0) {
-        slot = &trie_node(slot)->slots[0];
+    while (!trie_is_leaf(slot)) {
+        slot = trie_node(slot)->slots;
     }
     return slot;
 }
 
 /*
- * The leaf with the largest key <= @key. NULL, or an empty root, if none.
- * @below is case (2) of the drawing.
+ * The leaf with the largest key <= @key, or NULL. @below is case (2) of the
+ * drawing. Where a node begins at or below @covered, no bit was skipped.
  */
 XBAR_HOT static const struct flatview_trie_slot *
 find_floor(const struct flatview_trie *trie, uint64_t key)
 {
     const struct flatview_trie_slot *slot = &trie->root;
     const struct flatview_trie_slot *below = NULL;
-    unsigned parent = TRIE_LEVELS + 1;
-    unsigned level;
+    unsigned covered = 64;
 
-    while ((level = trie_level(slot)) != 0) {
+    if (slot->link == 0) {
+        return NULL;
+    }
+    while (!trie_is_leaf(slot)) {
+        const unsigned shift = trie_shift(slot);
         const struct flatview_trie_node *node = trie_node(slot);
+        const uint64_t upto = trie_upto(slot->bits, key, slot->link);
         const struct flatview_trie_slot *child;
-        uint64_t upto;
 
-        if (level + 1 != parent && !trie_prefix_matches(node, level, key)) {
+        if (shift + TRIE_DIGIT_BITS < covered &&
+            !trie_prefix_matches(node, shift, key)) {
             return key > node->prefix ? last_leaf(slot)
                    : below != NULL    ? last_leaf(below)
                                       : NULL;
         }
-        upto = trie_upto(slot->bits, ~key, level);
         if (upto == 0) {
             return below != NULL ? last_leaf(below) : NULL;
         }
-        child = trie_last_of(node, upto);
+        child = trie_last_of(slot->link, upto);
         if (upto >> 63 == 0) {
             return last_leaf(child);
         }
         below = child != node->slots ? child - 1 : below;
         slot = child;
-        parent = level;
+        covered = shift;
     }
     if (slot->bits <= key) {
         return slot;
@@ -85,7 +83,7 @@ void *flatview__trie_floor(const struct flatview_trie *trie, uint64_t key)
 {
     const struct flatview_trie_slot *leaf = find_floor(trie, key);
 
-    return leaf != NULL ? leaf_value(leaf) : NULL;
+    return leaf != NULL ? trie_value(leaf) : NULL;
 }
 
 /* The mirror image of find_floor(), for walks in order. */
@@ -94,14 +92,16 @@ find_next(const struct flatview_trie *trie, uint64_t key)
 {
     const struct flatview_trie_slot *slot = &trie->root;
     const struct flatview_trie_slot *above = NULL;
-    unsigned level;
 
-    while ((level = trie_level(slot)) != 0) {
+    if (slot->link == 0) {
+        return NULL;
+    }
+    while (!trie_is_leaf(slot)) {
         const struct flatview_trie_node *node = trie_node(slot);
-        unsigned digit = trie_digit(key, level);
+        unsigned digit = trie_digit(key, trie_shift(slot));
         unsigned index = trie_index(slot->bits, digit);
 
-        if (!trie_prefix_matches(node, level, key)) {
+        if (!trie_prefix_matches(node, trie_shift(slot), key)) {
             slot = key < node->prefix ? slot : above;
             return slot != NULL ? first_leaf(slot) : NULL;
         }
@@ -126,7 +126,7 @@ void *flatview__trie_next(const struct flatview_trie *trie, uint64_t key)
 {
     const struct flatview_trie_slot *leaf = find_next(trie, key);
 
-    return leaf != NULL ? leaf_value(leaf) : NULL;
+    return leaf != NULL ? trie_value(leaf) : NULL;
 }
 
 /* ---- Cursors ----------------------------------------------------------- */
@@ -143,21 +143,20 @@ static void push_way(struct flatview_trie_cursor *cursor,
 static void go_to_first(struct flatview_trie_cursor *cursor,
                         const struct flatview_trie_slot *slot)
 {
-    while (trie_level(slot) != 0) {
+    while (!trie_is_leaf(slot)) {
         const struct flatview_trie_slot *slots = trie_node(slot)->slots;
 
-        push_way(cursor, slots, slots + trie_used(slot));
+        push_way(cursor, slots, trie_end(slot));
         slot = slots;
     }
-    cursor->leaf = slot->link != 0 ? slot : NULL;
+    cursor->leaf = slot;
 }
 
 static void go_to_last(struct flatview_trie_cursor *cursor,
                        const struct flatview_trie_slot *slot)
 {
-    while (trie_level(slot) != 0) {
-        const struct flatview_trie_slot *end =
-            trie_node(slot)->slots + trie_used(slot);
+    while (!trie_is_leaf(slot)) {
+        const struct flatview_trie_slot *end = trie_end(slot);
 
         push_way(cursor, end - 1, end);
         slot = end - 1;
@@ -165,22 +164,40 @@ static void go_to_last(struct flatview_trie_cursor *cursor,
     cursor->leaf = slot;
 }
 
-/* As find_floor(); the way is at @below where the slot to its left is case (2)
- * of the drawing. */
+/* The way ended where nothing is <= the key: go to what is left of it at
+ * @below, the depth of case (2); to the first of all if there was none. */
+static void turn_left(struct flatview_trie_cursor *cursor,
+                      const struct flatview_trie *trie, unsigned below)
+{
+    cursor->depth = below;
+    if (below != 0) {
+        go_to_last(cursor, --cursor->path[below - 1].next - 1);
+    } else {
+        go_to_first(cursor, &trie->root);
+    }
+}
+
+/* As find_floor(). */
 void flatview__trie_seek(struct flatview_trie_cursor *cursor,
                          const struct flatview_trie *trie, uint64_t key)
 {
     const struct flatview_trie_slot *slot = &trie->root;
+    unsigned covered = 64;
     unsigned below = 0;
-    unsigned level;
 
     cursor->depth = 0;
-    while ((level = trie_level(slot)) != 0) {
+    cursor->leaf = NULL;
+    if (slot->link == 0) {
+        return;
+    }
+    while (!trie_is_leaf(slot)) {
+        const unsigned shift = trie_shift(slot);
         const struct flatview_trie_node *node = trie_node(slot);
+        const uint64_t upto = trie_upto(slot->bits, key, slot->link);
         const struct flatview_trie_slot *child;
-        uint64_t upto = trie_upto(slot->bits, ~key, level);
 
-        if (!trie_prefix_matches(node, level, key)) {
+        if (shift + TRIE_DIGIT_BITS < covered &&
+            !trie_prefix_matches(node, shift, key)) {
             if (key > node->prefix) {
                 go_to_last(cursor, slot);
                 return;
@@ -190,23 +207,20 @@ void flatview__trie_seek(struct flatview_trie_cursor *cursor,
         if (upto == 0) {
             break;
         }
-        child = trie_last_of(node, upto);
-        push_way(cursor, child, node->slots + trie_used(slot));
+        child = trie_last_of(slot->link, upto);
+        push_way(cursor, child, trie_end(slot));
         if (upto >> 63 == 0) {
             go_to_last(cursor, child);
             return;
         }
         below = child != node->slots ? cursor->depth : below;
         slot = child;
+        covered = shift;
     }
-    if (level == 0 && slot->bits <= key) {
-        cursor->leaf = slot->link != 0 ? slot : NULL;
-    } else if (below != 0) {
-        cursor->depth = below;
-        go_to_last(cursor, --cursor->path[below - 1].next - 1);
+    if (trie_is_leaf(slot) && slot->bits <= key) {
+        cursor->leaf = slot;
     } else {
-        cursor->depth = 0;
-        go_to_first(cursor, &trie->root);
+        turn_left(cursor, trie, below);
     }
 }
 
@@ -226,25 +240,24 @@ void flatview__trie_step(struct flatview_trie_cursor *cursor)
 
 /* ---- Whole tries ------------------------------------------------------- */
 
-/* Recursion here and below is at most TRIE_LEVELS deep: levels decrease. */
+/* Recursion here and below is at most TRIE_LEVELS deep: shifts fall. */
 static uint64_t slot_bytes(const struct flatview_trie_slot *slot)
 {
-    const struct flatview_trie_node *node = trie_node(slot);
     uint64_t bytes;
 
-    if (trie_level(slot) == 0) {
+    if (trie_is_leaf(slot)) {
         return 0;
     }
-    bytes = flatview__trie_node_bytes(&node->retired);
+    bytes = flatview__trie_node_bytes(&trie_node(slot)->retired);
     for (unsigned i = 0; i < trie_used(slot); i++) {
-        bytes += slot_bytes(&node->slots[i]);
+        bytes += slot_bytes(&trie_node(slot)->slots[i]);
     }
     return bytes;
 }
 
 uint64_t flatview__trie_bytes(const struct flatview_trie *trie)
 {
-    return slot_bytes(&trie->root);
+    return trie->root.link != 0 ? slot_bytes(&trie->root) : 0;
 }
 
 /* What holds for one node, its children aside. */
@@ -252,20 +265,17 @@ static bool node_is_valid(const struct flatview_trie_slot *slot,
                           uint64_t generation)
 {
     const struct flatview_trie_node *node = trie_node(slot);
-    unsigned level = trie_level(slot);
-    uint64_t high = level == TRIE_LEVELS
-                        ? 0
-                        : UINT64_MAX << trie_shift(level) << TRIE_DIGIT_BITS;
+    unsigned shift = trie_shift(slot);
 
-    return level <= TRIE_LEVELS && trie_used(slot) >= 2 &&
+    return shift % 2 == 0 && trie_used(slot) >= 2 &&
            trie_used(slot) <= node->capacity &&
-           node->generation <= generation && (node->prefix & ~high) == 0 &&
-           (level != TRIE_LEVELS || slot->bits << 16 == 0);
+           node->generation <= generation &&
+           node->prefix >> shift << shift == node->prefix;
 }
 
 static uint64_t slot_prefix(const struct flatview_trie_slot *slot)
 {
-    return trie_level(slot) == 0 ? slot->bits : trie_node(slot)->prefix;
+    return trie_is_leaf(slot) ? slot->bits : trie_node(slot)->prefix;
 }
 
 /* Adds the leaves behind @slot to @count. */
@@ -273,23 +283,23 @@ static bool slot_is_valid(const struct flatview_trie_slot *slot,
                           uint64_t generation, uint64_t *count)
 {
     const struct flatview_trie_node *node = trie_node(slot);
-    unsigned level = trie_level(slot);
+    unsigned shift = trie_shift(slot);
     uint64_t bits = slot->bits;
 
-    if (level == 0) {
+    if (trie_is_leaf(slot)) {
         *count += 1;
-        return slot->link != 0;
+        return slot->link != TRIE_LEAF;
     }
     if (!node_is_valid(slot, generation)) {
         return false;
     }
     for (unsigned i = 0; bits != 0; i++, bits &= bits - 1) {
         const struct flatview_trie_slot *child = &node->slots[i];
-        unsigned digit = (unsigned)__builtin_ctzll(bits);
 
-        if (trie_level(child) >= level ||
-            !trie_prefix_matches(node, level, slot_prefix(child)) ||
-            trie_digit(slot_prefix(child), level) != digit ||
+        if ((!trie_is_leaf(child) && trie_shift(child) >= shift) ||
+            !trie_prefix_matches(node, shift, slot_prefix(child)) ||
+            trie_digit(slot_prefix(child), shift) !=
+                (unsigned)__builtin_ctzll(bits) ||
             !slot_is_valid(child, generation, count)) {
             return false;
         }

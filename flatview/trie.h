@@ -4,7 +4,7 @@
  * published, changed by copying the path to the change.
  *
  * It has never heard of a region: a key is where something starts, a value
- * is whatever lies there (16-byte aligned, not NULL).
+ * is whatever lies there (at an even address, not NULL).
  *
  *     struct flatview_trie_edit edit;
  *
@@ -29,37 +29,50 @@
 /*
  * What a parent knows of a child, so that a level costs one cache line:
  *
- *          63                                             4 3     0
- *         +-------------------------------------------------------+
- *   bits  | node: which digits are present    | leaf: the key     |
- *         +------------------------------------------------+------+
- *   link  | node or value, 16-byte aligned                 | level|
- *         +------------------------------------------------+------+
+ *          63                                          6 5       1 0
+ *         +---------------------------------------------------------+
+ *   bits  | node: which digits are present      | leaf: the key     |
+ *         +--------------------------------------------+----------+-+
+ *   link  | node, 64-byte aligned                      | shift    |0|
+ *         +--------------------------------------------+----------+-+
+ *         | value, its address even                               |1|
+ *         +-------------------------------------------------------+-+
  *
- * level 0: a leaf (or nothing, if link is 0); 1 to 11: a node that branches
- * on the key's 6-bit digit at bit 6 * (level - 1).
+ * A node branches on six bits of the key, those from its shift, an even
+ * number, upwards:
+ *
+ *          63         shift + 6   shift          0
+ *         +--------------------+--------+---------+
+ *   key   | the node's prefix  | digit  | below   |
+ *         +--------------------+--------+---------+
+ *
+ * Shifts are any, but fall on the way down. So levels at which all keys agree
+ * are left out (path compression), and a node lies where its keys differ: 64
+ * keys that are 64 KiB apart are one node, of shift 16. An empty trie has a
+ * root of zeros.
  */
 struct flatview_trie_slot {
     uint64_t bits;
     uintptr_t link;
 };
 
-#define TRIE_DIGIT_BITS  6
-#define TRIE_LEVELS      11 /* 64 / 6, rounded up */
-#define TRIE_LEVEL_MASK  ((uintptr_t)15)
-#define TRIE_VALUE_ALIGN 16
+#define TRIE_DIGIT_BITS 6
+#define TRIE_LEVELS     32 /* as many shifts are there; six keys deep is rare */
+#define TRIE_LEAF       ((uintptr_t)1)
+#define TRIE_NODE_ALIGN 64
+#define TRIE_LINK_MASK  ((uintptr_t)(TRIE_NODE_ALIGN - 1))
 
 /*
  * A node has as many slots as digits present, in the order of the digits:
  *
  *     slots[popcount(bits & digits below d)] holds digit d
  *
- * Levels at which all keys agree are left out (path compression). The bits
- * that were skipped are compared with @prefix, which most lookups leave to the
- * leaf's key (see trie_floor).
+ * Lookups leave the prefix to the leaf's key, which has it all. Below the
+ * prefix proper, @prefix has the digit of some key that was there: what of the
+ * digit all keys share, as a parent's digit has it, is right.
  */
 struct flatview_trie_node {
-    uint64_t prefix;             /* bits above the digit; the others 0 */
+    uint64_t prefix;             /* bits from the shift up; the others 0 */
     struct xbar_retired retired; /* readers never look */
     uint64_t generation;         /* of the edit that made it */
     uint64_t capacity;           /* slots allocated */
@@ -88,6 +101,7 @@ void *flatview__trie_next(const struct flatview_trie *trie, uint64_t key);
 /*
  * A place in a trie that stays published meanwhile. From there a step to the
  * next key costs a few instructions, where flatview__trie_next() searches.
+ * Most of @path is not in use: copy it with flatview__trie_cursor_copy().
  */
 struct flatview_trie_cursor {
     const struct flatview_trie_slot *leaf; /* NULL: past the last key */
@@ -101,6 +115,17 @@ struct flatview_trie_cursor {
 /* To the largest key <= @key; if there is none, to the first of all. */
 void flatview__trie_seek(struct flatview_trie_cursor *cursor,
                          const struct flatview_trie *trie, uint64_t key);
+
+static inline void
+flatview__trie_cursor_copy(struct flatview_trie_cursor *to,
+                           const struct flatview_trie_cursor *from)
+{
+    to->leaf = from->leaf;
+    to->depth = from->depth;
+    for (unsigned i = 0; i < from->depth; i++) {
+        to->path[i] = from->path[i];
+    }
+}
 
 /* To the next key; @cursor is not past the last one. */
 void flatview__trie_step(struct flatview_trie_cursor *cursor);
@@ -172,32 +197,39 @@ void flatview__trie_node_free(struct xbar_engine *engine,
 
 /* ---- The layout's arithmetic (private to trie*.c) ---------------------- */
 
-static inline unsigned trie_level(const struct flatview_trie_slot *slot)
+static inline bool trie_is_leaf(const struct flatview_trie_slot *slot)
 {
-    return slot->link & TRIE_LEVEL_MASK;
+    return (slot->link & TRIE_LEAF) != 0;
+}
+
+static inline void *trie_value(const struct flatview_trie_slot *slot)
+{
+    return (void *)(slot->link - TRIE_LEAF);
+}
+
+/* The rest is of slots that are nodes. */
+
+static inline unsigned trie_shift(const struct flatview_trie_slot *slot)
+{
+    return slot->link & TRIE_LINK_MASK;
 }
 
 static inline struct flatview_trie_node *
 trie_node(const struct flatview_trie_slot *slot)
 {
-    return (struct flatview_trie_node *)(slot->link & ~TRIE_LEVEL_MASK);
-}
-
-static inline unsigned trie_shift(unsigned level)
-{
-    return TRIE_DIGIT_BITS * (level - 1);
+    return (struct flatview_trie_node *)(slot->link & ~TRIE_LINK_MASK);
 }
 
 /*
- * The digit of @key, by way of its complement (see trie_upto), so that the
- * four bits left for level 11 make digits 48 to 63.
+ * The digit of @key, by way of its complement (see trie_upto): of what a shift
+ * of 60 or 62 leaves, the digits are the highest ones.
  */
-static inline unsigned trie_digit(uint64_t key, unsigned level)
+static inline unsigned trie_digit(uint64_t key, unsigned shift)
 {
-    return 63 - (~key >> trie_shift(level) & 63);
+    return 63 - (~key >> shift & 63);
 }
 
-/* Slots in use behind @slot, which must be a node. */
+/* Slots in use. */
 static inline unsigned trie_used(const struct flatview_trie_slot *slot)
 {
     return (unsigned)__builtin_popcountll(slot->bits);
@@ -209,6 +241,13 @@ static inline unsigned trie_index(uint64_t bits, unsigned digit)
     return (unsigned)__builtin_popcountll(bits & (((uint64_t)1 << digit) - 1));
 }
 
+/* The slot after the last. */
+static inline const struct flatview_trie_slot *
+trie_end(const struct flatview_trie_slot *slot)
+{
+    return trie_node(slot)->slots + trie_used(slot);
+}
+
 /*
  * The slots for digits up to the key's, as bits: their number is the count of
  * ones, and the highest bit says whether the key's own digit is present.
@@ -216,32 +255,42 @@ static inline unsigned trie_index(uint64_t bits, unsigned digit)
  *     bits    . x . . x . x .  ->  x . . x . . . .     digit 4, shifted up
  *                     ^ 4          ^ 63
  *
- * The shift is by 63 - digit, which is that digit of @inverted, the key's
- * complement: one operation less on the way from node to node.
+ * The shift is by 63 - digit, which is that digit of the key's complement: one
+ * operation less on the way from node to node. Nor do the masks cost any where
+ * shifts look at no more than six bits of their count.
  */
-static inline uint64_t trie_upto(uint64_t bits, uint64_t inverted,
-                                 unsigned level)
+static inline uint64_t trie_upto(uint64_t bits, uint64_t key, uintptr_t link)
 {
-    return bits << (inverted >> trie_shift(level) & 63);
+    return bits << (~key >> (link & TRIE_LINK_MASK) & 63);
 }
 
 /* The slot that @upto ends with. */
-static inline const struct flatview_trie_slot *
-trie_last_of(const struct flatview_trie_node *node, uint64_t upto)
+static inline const struct flatview_trie_slot *trie_last_of(uintptr_t link,
+                                                            uint64_t upto)
 {
+    const struct flatview_trie_node *node =
+        (const struct flatview_trie_node *)(link & ~TRIE_LINK_MASK);
+
     return &node->slots[(size_t)__builtin_popcountll(upto) - 1];
 }
 
-/* Does @key lie in a node's subtree? Two shifts: level 11 has no prefix. */
-static inline bool trie_prefix_matches(const struct flatview_trie_node *node,
-                                       unsigned level, uint64_t key)
+/* @bits from above a digit at @shift: 0 if there are none above. */
+static inline uint64_t trie_above(uint64_t bits, unsigned shift)
 {
-    return (key ^ node->prefix) >> trie_shift(level) >> TRIE_DIGIT_BITS == 0;
+    return bits >> shift >> TRIE_DIGIT_BITS;
+}
+
+/* Does @key lie in the subtree of @node, which is at @shift? */
+static inline bool trie_prefix_matches(const struct flatview_trie_node *node,
+                                       unsigned shift, uint64_t key)
+{
+    return trie_above(key ^ node->prefix, shift) == 0;
 }
 
 /*
- * flatview__trie_floor(), inlined as far as most lookups need: every digit is
- * present, or the slot to the left of a missing one is a leaf.
+ * As much of flatview__trie_floor() as most lookups need: every digit is
+ * present, or the slot to the left of a missing one is a leaf. NULL if it takes
+ * more than that.
  *
  * Prefixes are not looked at on the way. The leaf's key has them all, so if
  * it agrees with @key from the last node's digit up (above it, if the digit is
@@ -249,32 +298,45 @@ static inline bool trie_prefix_matches(const struct flatview_trie_node *node,
  *
  *     key     a b c d e f     digits; nodes branch on a, c and e
  *     leaf    a b c d e x     b and d, which were skipped, agree; x <= f?
+ *
+ * Both are seen by one difference, modulo 2^64: it is less than what one of e
+ * is worth only if so. The two have the same e; if anything above it differs,
+ * they are at least 63 times that apart. (If e is missing, the leaf has less
+ * there: then the difference tells by what lies above e.)
  */
-static inline void *trie_floor(const struct flatview_trie *trie, uint64_t key)
+static inline void *trie_floor_quick(const struct flatview_trie *trie,
+                                     uint64_t key)
 {
-    struct flatview_trie_slot slot = trie->root;
-    uint64_t differ = 0; /* of the bits that must be equal */
-    unsigned level;
+    uint64_t bits = trie->root.bits;
+    uintptr_t link = trie->root.link;
+    uintptr_t last; /* node passed */
 
-    while ((level = trie_level(&slot)) != 0) {
-        const unsigned shift = trie_shift(level);
-        const uint64_t upto = trie_upto(slot.bits, ~key, level);
+    if (unlikely(link & TRIE_LEAF)) {
+        return bits <= key ? (void *)(link - TRIE_LEAF) : NULL;
+    }
+    do {
+        const uint64_t upto = trie_upto(bits, key, link);
+        const struct flatview_trie_slot *slot;
 
-        if (upto >> 63 == 0) {
-            if (unlikely(upto == 0)) {
-                return flatview__trie_floor(trie, key);
-            }
-            slot = *trie_last_of(trie_node(&slot), upto);
-            differ = (slot.bits ^ key) >> shift >> TRIE_DIGIT_BITS;
-            break;
+        if (unlikely(upto == 0)) {
+            return NULL;
         }
-        slot = *trie_last_of(trie_node(&slot), upto);
-        differ = (slot.bits ^ key) >> shift;
+        slot = trie_last_of(link, upto);
+        if (unlikely(upto >> 63 == 0)) {
+            if (!trie_is_leaf(slot) ||
+                trie_above(key - slot->bits, link & TRIE_LINK_MASK) != 0) {
+                return NULL;
+            }
+            return trie_value(slot);
+        }
+        last = link;
+        bits = slot->bits;
+        link = slot->link;
+    } while ((link & TRIE_LEAF) == 0);
+    if (unlikely((key - bits) >> (last & TRIE_LINK_MASK) != 0)) {
+        return NULL;
     }
-    if (unlikely(trie_level(&slot) != 0 || differ != 0 || slot.bits > key)) {
-        return flatview__trie_floor(trie, key);
-    }
-    return (void *)slot.link;
+    return (void *)(link - TRIE_LEAF);
 }
 
 #endif

@@ -13,6 +13,17 @@
  *                                           the root: no list is kept of them.
  *     superseded: root, b, y
  *
+ * Where a node lies, in bits of the key, is found as keys come. It is made with
+ * its digit right above what its two keys differ in; when a key comes that
+ * differs above the digit, but not far, and the lowest bits of the digit are of
+ * no use, the node is raised:
+ *
+ *     bit of the key      21 20 19 18 17 16 15 14 13 12
+ *     0x10000, 0x30000                x  x
+ *     shift 12                       |<---- digit ---->|   bits 12 to 15 are
+ *     and then 0x240000    x        x                      equal in all three
+ *     shift 16            |<---- digit ---->|
+ *
  * Copying a node changes nothing that a lookup can see, and each change
  * proper allocates before it stores. So a call that runs out of memory leaves
  * the edit with the keys it had.
@@ -24,10 +35,19 @@
 
 /* ---- Nodes ------------------------------------------------------------- */
 
+#define SLOT_BYTES sizeof(struct flatview_trie_slot)
+
 static size_t node_size(uint64_t capacity)
 {
-    return sizeof(struct flatview_trie_node) +
-           capacity * sizeof(struct flatview_trie_slot);
+    return sizeof(struct flatview_trie_node) + capacity * SLOT_BYTES;
+}
+
+/* As many slots as fill the cache lines that @slots take. */
+static uint64_t fill_lines(uint64_t slots)
+{
+    size_t bytes = (node_size(slots) + TRIE_NODE_ALIGN - 1) & ~TRIE_LINK_MASK;
+
+    return (bytes - node_size(0)) / SLOT_BYTES;
 }
 
 static struct flatview_trie_node *node_of(const struct xbar_retired *retired)
@@ -52,10 +72,11 @@ void flatview__trie_node_free(struct xbar_engine *engine,
 }
 
 static struct flatview_trie_node *new_node(struct flatview_trie_edit *edit,
-                                           uint64_t prefix, uint64_t capacity)
+                                           uint64_t prefix, uint64_t slots)
 {
+    const uint64_t capacity = fill_lines(slots);
     struct flatview_trie_node *node =
-        xbar_alloc_aligned(edit->engine, node_size(capacity), TRIE_VALUE_ALIGN);
+        xbar_alloc_aligned(edit->engine, node_size(capacity), TRIE_NODE_ALIGN);
 
     if (node != NULL) {
         node->prefix = prefix;
@@ -102,6 +123,11 @@ static uint64_t grown_capacity(const struct flatview_trie_edit *edit,
     return capacity < 64 ? capacity : 64;
 }
 
+static uintptr_t link_to(const struct flatview_trie_node *node, unsigned shift)
+{
+    return (uintptr_t)node | shift;
+}
+
 /* The node behind @slot as the edit's own, with @extra slots to spare. */
 static struct flatview_trie_node *own_node(struct flatview_trie_edit *edit,
                                            struct flatview_trie_slot *slot,
@@ -117,8 +143,8 @@ static struct flatview_trie_node *own_node(struct flatview_trie_edit *edit,
     copy =
         new_node(edit, node->prefix, grown_capacity(edit, node, used + extra));
     if (copy != NULL) {
-        memcpy(copy->slots, node->slots, used * sizeof(node->slots[0]));
-        slot->link = (uintptr_t)copy | trie_level(slot);
+        memcpy(copy->slots, node->slots, used * SLOT_BYTES);
+        slot->link = link_to(copy, trie_shift(slot));
         supersede(edit, node);
     }
     return copy;
@@ -126,35 +152,52 @@ static struct flatview_trie_node *own_node(struct flatview_trie_edit *edit,
 
 /* ---- Putting ----------------------------------------------------------- */
 
-/* The level at which two keys part: that of their highest unequal digit. */
-static unsigned fork_level(uint64_t a, uint64_t b)
-{
-    if (a == b) {
-        return 0;
-    }
-    return (63u - (unsigned)__builtin_clzll(a ^ b)) / TRIE_DIGIT_BITS + 1;
-}
-
-static uint64_t prefix_above(uint64_t key, unsigned level)
-{
-    return key >> trie_shift(level) >> TRIE_DIGIT_BITS << TRIE_DIGIT_BITS
-                                                       << trie_shift(level);
-}
-
 static uint64_t slot_prefix(const struct flatview_trie_slot *slot)
 {
-    return trie_level(slot) == 0 ? slot->bits : trie_node(slot)->prefix;
+    return trie_is_leaf(slot) ? slot->bits : trie_node(slot)->prefix;
 }
 
-/* @slot and a new leaf become the two children of a new node at @level. */
+/* @key's bits from @shift up. */
+static uint64_t prefix_of(uint64_t key, unsigned shift)
+{
+    return key >> shift << shift;
+}
+
+/*
+ * The highest bit in which @key differs from what all keys behind @slot share;
+ * -1 if there is none.
+ */
+static int fork_bit(const struct flatview_trie_slot *slot, uint64_t key)
+{
+    uint64_t differ = slot_prefix(slot) ^ key;
+
+    if (!trie_is_leaf(slot) && trie_above(differ, trie_shift(slot)) == 0) {
+        return -1;
+    }
+    return differ != 0 ? 63 - __builtin_clzll(differ) : -1;
+}
+
+/* Where to put a node that is to part @slot from a key that differs in @bit:
+ * with little above the bit, but above what is behind @slot. */
+static unsigned shift_for(const struct flatview_trie_slot *slot, unsigned bit)
+{
+    unsigned highest = bit < 4 ? 0 : (bit - 4) & ~1u;
+    unsigned above =
+        trie_is_leaf(slot) ? 0 : trie_shift(slot) + TRIE_DIGIT_BITS;
+
+    return highest > above ? highest : above;
+}
+
+/* @slot and a new leaf become the two children of a new node. */
 static int fork_slot(struct flatview_trie_edit *edit,
-                     struct flatview_trie_slot *slot, unsigned level,
+                     struct flatview_trie_slot *slot, unsigned bit,
                      const struct flatview_trie_slot *leaf)
 {
-    unsigned old_digit = trie_digit(slot_prefix(slot), level);
-    unsigned new_digit = trie_digit(leaf->bits, level);
+    unsigned shift = shift_for(slot, bit);
+    unsigned old_digit = trie_digit(slot_prefix(slot), shift);
+    unsigned new_digit = trie_digit(leaf->bits, shift);
     struct flatview_trie_node *node =
-        new_node(edit, prefix_above(leaf->bits, level), 2);
+        new_node(edit, prefix_of(leaf->bits, shift), 2);
 
     if (node == NULL) {
         return -ENOMEM;
@@ -162,8 +205,54 @@ static int fork_slot(struct flatview_trie_edit *edit,
     node->slots[old_digit > new_digit] = *slot;
     node->slots[old_digit < new_digit] = *leaf;
     slot->bits = (uint64_t)1 << old_digit | (uint64_t)1 << new_digit;
-    slot->link = (uintptr_t)node | level;
+    slot->link = link_to(node, shift);
     edit->trie.count++;
+    return 0;
+}
+
+/*
+ * By how much the node behind @slot is raised so that its digit has @bit, which
+ * is above it; 0 if it cannot: its digits differ in bits that would be lost.
+ */
+static unsigned raise_by(const struct flatview_trie_slot *slot, unsigned bit)
+{
+    /* Digits that are multiples of 4, and of 16. */
+    static const uint64_t multiples[] = { 0x1111111111111111,
+                                          0x0001000100010001 };
+    const unsigned lowest = (unsigned)__builtin_ctzll(slot->bits);
+    const unsigned top = trie_shift(slot) + TRIE_DIGIT_BITS - 1;
+
+    for (unsigned i = 0; i < 2; i++) {
+        unsigned by = 2 * (i + 1);
+        unsigned lost = lowest & ((1u << by) - 1);
+
+        if (((slot->bits >> lost) & ~multiples[i]) != 0) {
+            return 0;
+        }
+        if (top + by >= bit) {
+            return by;
+        }
+    }
+    return 0;
+}
+
+/* Its children stay what they are, and in order; their digits change. */
+static int raise_node(struct flatview_trie_edit *edit,
+                      struct flatview_trie_slot *slot, unsigned by)
+{
+    struct flatview_trie_node *node = own_node(edit, slot, 1);
+    const unsigned shift = trie_shift(slot) + by;
+    uint64_t bits = 0;
+
+    if (node == NULL) {
+        return -ENOMEM;
+    }
+    for (unsigned i = 0; i < trie_used(slot); i++) {
+        bits |= (uint64_t)1 << trie_digit(slot_prefix(&node->slots[i]), shift);
+    }
+    node->prefix = prefix_of(node->prefix, shift);
+    slot->bits = bits;
+    slot->link = link_to(node, shift);
     return 0;
 }
 
@@ -172,7 +261,7 @@ static int add_leaf(struct flatview_trie_edit *edit,
                     struct flatview_trie_slot *slot,
                     const struct flatview_trie_slot *leaf)
 {
-    unsigned digit = trie_digit(leaf->bits, trie_level(slot));
+    unsigned digit = trie_digit(leaf->bits, trie_shift(slot));
     unsigned index = trie_index(slot->bits, digit);
     unsigned used = trie_used(slot);
     struct flatview_trie_node *node = own_node(edit, slot, 1);
@@ -181,11 +270,26 @@ static int add_leaf(struct flatview_trie_edit *edit,
         return -ENOMEM;
     }
     memmove(&node->slots[index + 1], &node->slots[index],
-            (used - index) * sizeof(node->slots[0]));
+            (used - index) * SLOT_BYTES);
     node->slots[index] = *leaf;
     slot->bits |= (uint64_t)1 << digit;
     edit->trie.count++;
     return 0;
+}
+
+/* @leaf's key differs in @bit from what all behind @slot share. */
+static int add_beside(struct flatview_trie_edit *edit,
+                      struct flatview_trie_slot *slot, unsigned bit,
+                      const struct flatview_trie_slot *leaf)
+{
+    unsigned by = trie_is_leaf(slot) ? 0 : raise_by(slot, bit);
+    int err;
+
+    if (by == 0) {
+        return fork_slot(edit, slot, bit, leaf);
+    }
+    err = raise_node(edit, slot, by);
+    return err != 0 ? err : add_leaf(edit, slot, leaf);
 }
 
 /* One step of the way down: the child of @slot that @key goes to. */
@@ -194,35 +298,36 @@ static struct flatview_trie_slot *own_child(struct flatview_trie_edit *edit,
                                             uint64_t key)
 {
     struct flatview_trie_node *node = own_node(edit, slot, 0);
-    unsigned digit = trie_digit(key, trie_level(slot));
+    unsigned digit = trie_digit(key, trie_shift(slot));
 
     return node != NULL ? &node->slots[trie_index(slot->bits, digit)] : NULL;
 }
 
 static bool has_digit(const struct flatview_trie_slot *slot, uint64_t key)
 {
-    return slot->bits >> trie_digit(key, trie_level(slot)) & 1;
+    return slot->bits >> trie_digit(key, trie_shift(slot)) & 1;
 }
 
 int flatview__trie_put(struct flatview_trie_edit *edit, uint64_t key,
                        void *value)
 {
-    const struct flatview_trie_slot leaf = { key, (uintptr_t)value };
+    const struct flatview_trie_slot leaf = { key,
+                                             (uintptr_t)value | TRIE_LEAF };
     struct flatview_trie_slot *slot = &edit->trie.root;
 
-    xbar_assert(value != NULL && trie_level(&leaf) == 0);
+    xbar_assert(value != NULL && ((uintptr_t)value & TRIE_LEAF) == 0);
     if (slot->link == 0) {
         *slot = leaf;
         edit->trie.count = 1;
         return 0;
     }
     while (slot != NULL) {
-        unsigned fork = fork_level(slot_prefix(slot), key);
+        int bit = fork_bit(slot, key);
 
-        if (fork > trie_level(slot)) {
-            return fork_slot(edit, slot, fork, &leaf);
+        if (bit >= 0) {
+            return add_beside(edit, slot, (unsigned)bit, &leaf);
         }
-        if (trie_level(slot) == 0) {
+        if (trie_is_leaf(slot)) {
             *slot = leaf;
             return 0;
         }
@@ -236,36 +341,13 @@ int flatview__trie_put(struct flatview_trie_edit *edit, uint64_t key,
 
 /* ---- Removing ---------------------------------------------------------- */
 
-static bool has_key(const struct flatview_trie_slot *slot, uint64_t key)
-{
-    while (trie_level(slot) != 0) {
-        const struct flatview_trie_node *node = trie_node(slot);
-
-        if (!has_digit(slot, key)) {
-            return false;
-        }
-        slot = &node->slots[trie_index(slot->bits,
-                                       trie_digit(key, trie_level(slot)))];
-    }
-    return slot->link != 0 && slot->bits == key;
-}
-
-/* Is the child of @slot that @key goes to a leaf? */
-static bool leads_to_leaf(const struct flatview_trie_slot *slot, uint64_t key)
-{
-    unsigned digit = trie_digit(key, trie_level(slot));
-
-    return trie_level(&trie_node(slot)->slots[trie_index(slot->bits, digit)]) ==
-           0;
-}
-
-/* Take @key's leaf out of the node behind @slot; a single child moves up. */
+/* Take the leaf at @index out of the node behind @slot; a single child that
+ * is left moves up. */
 static int drop_leaf(struct flatview_trie_edit *edit,
-                     struct flatview_trie_slot *slot, uint64_t key)
+                     struct flatview_trie_slot *slot, unsigned index,
+                     unsigned digit)
 {
     struct flatview_trie_node *node = trie_node(slot);
-    unsigned digit = trie_digit(key, trie_level(slot));
-    unsigned index = trie_index(slot->bits, digit);
     unsigned used = trie_used(slot);
 
     if (used == 2) {
@@ -278,36 +360,46 @@ static int drop_leaf(struct flatview_trie_edit *edit,
         return -ENOMEM;
     }
     memmove(&node->slots[index], &node->slots[index + 1],
-            (used - index - 1) * sizeof(node->slots[0]));
+            (used - index - 1) * SLOT_BYTES);
     slot->bits &= ~((uint64_t)1 << digit);
     return 0;
 }
 
-static int remove_present(struct flatview_trie_edit *edit, uint64_t key)
+/* Nodes on the way become the edit's own, also if @key turns out missing. */
+static int remove_below(struct flatview_trie_edit *edit,
+                        struct flatview_trie_slot *slot, uint64_t key)
 {
-    struct flatview_trie_slot *slot = &edit->trie.root;
+    for (;;) {
+        const unsigned digit = trie_digit(key, trie_shift(slot));
+        const unsigned index = trie_index(slot->bits, digit);
+        const struct flatview_trie_slot *child = &trie_node(slot)->slots[index];
 
-    if (trie_level(slot) == 0) {
-        *slot = (struct flatview_trie_slot){ 0, 0 };
-        return 0;
-    }
-    while (slot != NULL && !leads_to_leaf(slot, key)) {
+        if ((slot->bits >> digit & 1) == 0) {
+            return -ENOENT;
+        }
+        if (trie_is_leaf(child)) {
+            return child->bits == key ? drop_leaf(edit, slot, index, digit)
+                                      : -ENOENT;
+        }
         slot = own_child(edit, slot, key);
+        if (slot == NULL) {
+            return -ENOMEM;
+        }
     }
-    return slot != NULL ? drop_leaf(edit, slot, key) : -ENOMEM;
 }
 
 int flatview__trie_remove(struct flatview_trie_edit *edit, uint64_t key)
 {
-    int err;
+    struct flatview_trie_slot *root = &edit->trie.root;
+    int err = -ENOENT;
 
-    if (!has_key(&edit->trie.root, key)) {
-        return -ENOENT;
+    if (root->link != 0 && !trie_is_leaf(root)) {
+        err = remove_below(edit, root, key);
+    } else if (root->link != 0 && root->bits == key) {
+        *root = (struct flatview_trie_slot){ 0, 0 };
+        err = 0;
     }
-    err = remove_present(edit, key);
-    if (err == 0) {
-        edit->trie.count--;
-    }
+    edit->trie.count -= err == 0;
     return err;
 }
 
@@ -324,13 +416,13 @@ void flatview__trie_begin(struct flatview_trie_edit *edit,
     edit->made = 0;
 }
 
-/* At most TRIE_LEVELS deep: levels decrease. */
+/* At most TRIE_LEVELS deep: shifts fall. */
 static void free_own(struct flatview_trie_edit *edit,
                      const struct flatview_trie_slot *slot)
 {
     struct flatview_trie_node *node = trie_node(slot);
 
-    if (trie_level(slot) == 0 || !is_own(edit, node)) {
+    if (node == NULL || trie_is_leaf(slot) || !is_own(edit, node)) {
         return;
     }
     for (unsigned i = 0; i < trie_used(slot); i++) {
@@ -362,7 +454,7 @@ static void collect_slot(const struct flatview_trie_slot *slot,
 {
     struct flatview_trie_node *node = trie_node(slot);
 
-    if (trie_level(slot) == 0) {
+    if (node == NULL || trie_is_leaf(slot)) {
         return;
     }
     for (unsigned i = 0; i < trie_used(slot); i++) {
