@@ -115,6 +115,16 @@ int xbar_region_overlaps(const MemoryRegion *mr, hwaddr first, hwaddr last,
                          int (*visit)(void *opaque, MemoryRegion *child),
                          void *opaque);
 
+/*
+ * The same into an array, if they are few, as they are in most windows. Return:
+ * how many; more than XBAR_FEW_CHILDREN if @few might not hold them.
+ */
+#define XBAR_FEW_CHILDREN 32
+
+size_t xbar_region_few_overlaps(const MemoryRegion *mr, hwaddr first,
+                                hwaddr last,
+                                MemoryRegion *few[XBAR_FEW_CHILDREN]);
+
 /* What a renderer asks of each region on its way, and of those that answer. */
 struct xbar_shown {
     hwaddr addr; /* in the container */
@@ -151,20 +161,43 @@ static inline bool xbar_region_peek(const MemoryRegion *mr,
     return true;
 }
 
-#pragma GCC diagnostic pop
+/* Does it have sub-regions? It may have had, and be left with none. */
+static inline bool xbar_region_has_children(const MemoryRegion *mr)
+{
+    return mr->children != NULL;
+}
 
-/* The host address of byte 0 of a region that answers, or NULL. */
-uint8_t *xbar_region_host(const MemoryRegion *mr);
-const struct xbar_access_plan *xbar_region_plan(const MemoryRegion *mr);
+static inline const struct xbar_access_plan *
+xbar_region_plan(const MemoryRegion *mr)
+{
+    return __atomic_load_n(&mr->plan, __ATOMIC_ACQUIRE);
+}
 
 /*
  * Is nothing held, or looked at, around its callbacks? Then who has a plan may
  * call them with @opaque. Constant while a view has the region.
  */
-bool xbar_region_is_bare(const MemoryRegion *mr, void **opaque);
+static inline bool xbar_region_is_bare(const MemoryRegion *mr, void **opaque)
+{
+    *opaque = mr->opaque;
+    return mr->ops && !mr->lock;
+}
 
-/* Decode order of two siblings: negative if @a wins over @b. */
-int xbar_region_compare(const MemoryRegion *a, const MemoryRegion *b);
+/* Decode order of two siblings: negative if @a wins over @b, who then comes
+ * after it: by priority, then by age, the newest first. */
+static inline int xbar_region_compare(const MemoryRegion *a,
+                                      const MemoryRegion *b)
+{
+    if (a->priority != b->priority) {
+        return a->priority > b->priority ? -1 : 1;
+    }
+    return a->sequence > b->sequence ? -1 : a->sequence < b->sequence;
+}
+
+#pragma GCC diagnostic pop
+
+/* The host address of byte 0 of a region that answers, or NULL. */
+uint8_t *xbar_region_host(const MemoryRegion *mr);
 
 /* Keeping a region (and its owner) alive while a view refers to it. */
 void xbar_region_get(MemoryRegion *mr);

@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "engine/engine_internal.h"
+#include "engine/interval.h"
 #include "engine/memory_ram.h"
 
 struct region_ending {
@@ -119,8 +120,10 @@ int64_t destroy__done(struct xbar_engine *engine, struct region_ending *list)
 
 static int detach_children(MemoryRegion *mr)
 {
-    while (mr->children) {
-        int rc = tree__detach(mr->children);
+    MemoryRegion *child;
+
+    while ((child = interval__any(mr)) != NULL) {
+        int rc = tree__detach(child);
 
         if (rc) {
             return rc;

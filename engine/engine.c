@@ -104,7 +104,6 @@ static int init_engine(struct xbar_engine *engine,
     engine->config.allocator = NULL; /* the caller's; it may be gone soon */
     engine->log = &engine->first_chunk;
     dirty__init(engine);
-    engine->random = 0x9e3779b9; /* any but 0; keys need no secrecy */
     return init_locks(engine);
 }
 
@@ -314,17 +313,6 @@ struct RamDiscardManager **xbar_discard_managers(struct xbar_engine *engine)
 }
 
 /* ---- The rest ---------------------------------------------------------- */
-
-uint32_t engine__random(struct xbar_engine *engine)
-{
-    uint32_t x = engine->random;
-
-    x ^= x << 13;
-    x ^= x >> 17;
-    x ^= x << 5;
-    engine->random = x;
-    return x;
-}
 
 void xbar_engine_get_stats(struct xbar_engine *engine,
                            struct xbar_engine_stats *stats)

@@ -46,7 +46,9 @@ static_assert(sizeof(uintptr_t) == sizeof(hwaddr),
               "undo entries hold addresses");
 static_assert(offsetof(MemoryRegion, addr) == 64,
               "what dispatch reads fits in one cache line");
-static_assert(sizeof(MemoryRegion) <= 200, "a million regions take 200 MB");
+static_assert(offsetof(MemoryRegion, alias_next) == 128,
+              "what a commit reads beside fits in another");
+static_assert(sizeof(MemoryRegion) <= 176, "a million take 176 MB");
 static_assert(XBAR_TREE_MAX_DEPTH < UINT16_MAX, "heights have 16 bits");
 static_assert((unsigned)XBAR_REGION_IOMMU <= (unsigned)REGION_PUBLIC_FLAGS,
               "public and private flags share a word");
@@ -188,7 +190,7 @@ struct xbar_engine {
     struct RAMBlockNotifier *ram_notifiers; /* newest first */
     struct ram_telling *ram_tellings;       /* the innermost */
     unsigned discard_holds[DISCARD_HOLDS];  /* read without it: atomic */
-    uint32_t random;
+    struct xbar_interval_node *empty_intervals; /* see interval.h */
 
     /* under the writer lock: what waits for readers */
     struct xbar_retire_queue *queues;
@@ -224,7 +226,6 @@ void engine__lock_reclaim(struct xbar_engine *engine);
 void engine__unlock_reclaim(struct xbar_engine *engine);
 /* May this thread wait for a grace period? Asks about all engines. */
 bool engine__may_wait(void);
-uint32_t engine__random(struct xbar_engine *engine);
 
 static inline void engine__stat_add(uint64_t *counter, uint64_t n)
 {
@@ -281,7 +282,8 @@ size_t dirty__of(const MemoryRegion *root, const struct xbar_range **ranges);
 void dirty__drop(struct xbar_engine *engine);
 void dirty__clear(struct xbar_engine *engine);
 
-/* tree.c: edges without checks or log; link may be -ELOOP, undone then. */
+/* tree.c: edges without checks or log; link may be -ELOOP, undone then, or
+ * -ENOMEM, but not where @mr stood before in this transaction. */
 int tree__link(MemoryRegion *container, MemoryRegion *mr);
 void tree__unlink(MemoryRegion *mr);
 int tree__alias_link(MemoryRegion *target, MemoryRegion *alias);

@@ -32,17 +32,6 @@ uint8_t *xbar_region_host(const MemoryRegion *mr)
     return mr->ram_block ? mr->ram_block->host : NULL;
 }
 
-const struct xbar_access_plan *xbar_region_plan(const MemoryRegion *mr)
-{
-    return region__plan(mr);
-}
-
-bool xbar_region_is_bare(const MemoryRegion *mr, void **opaque)
-{
-    *opaque = mr->opaque;
-    return mr->ops && !mr->lock;
-}
-
 struct xbar_engine *xbar_region_engine(const MemoryRegion *mr)
 {
     return mr->engine;
@@ -88,15 +77,6 @@ static int collect(void *opaque, MemoryRegion *mr)
     return 0;
 }
 
-/* Who wins comes first: by priority, then by age, the newest first. */
-int xbar_region_compare(const MemoryRegion *a, const MemoryRegion *b)
-{
-    if (a->priority != b->priority) {
-        return a->priority > b->priority ? -1 : 1;
-    }
-    return a->sequence > b->sequence ? -1 : a->sequence < b->sequence;
-}
-
 static int compare_items(const void *a, const void *b)
 {
     return xbar_region_compare(*(MemoryRegion *const *)a,
@@ -107,8 +87,16 @@ int xbar_region_overlaps(const MemoryRegion *mr, hwaddr first, hwaddr last,
                          int (*visit)(void *opaque, MemoryRegion *child),
                          void *opaque)
 {
-    xbar_assert_slow(interval__is_valid(mr->children));
-    return interval__overlaps(mr->children, first, last, visit, opaque);
+    xbar_assert_slow(interval__is_valid(mr));
+    return interval__overlaps(mr, first, last, visit, opaque);
+}
+
+size_t xbar_region_few_overlaps(const MemoryRegion *mr, hwaddr first,
+                                hwaddr last,
+                                MemoryRegion *few[XBAR_FEW_CHILDREN])
+{
+    xbar_assert_slow(interval__is_valid(mr));
+    return interval__few(mr, first, last, few, XBAR_FEW_CHILDREN);
 }
 
 int xbar_region_children(const MemoryRegion *mr, hwaddr first, hwaddr last,

@@ -1,43 +1,75 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The index of a container's sub-regions: intervals [addr, addr + last] in a
- * treap, each node augmented with the greatest end below it, so that a window
- * finds what overlaps it in O(log n + found).
+ * B+ tree, in the order of address and then sequence, so that a window finds
+ * what overlaps it in O(log n + found) and a few cache misses.
  *
- *               addr 40, end 7f            order: addr, then sequence
- *               subtree_last ff            heap:  heap_key, drawn at random
- *              /               \
- *     addr 10, end ff      addr 60, end 6f
- *     subtree_last ff      subtree_last 6f
+ *     root     | key 0     4000     9000   |      of each child: a key that
+ *              | last 3fff  ffff    9fff   |      none of its own is below,
+ *                 |          \         \          and its greatest end
+ *     leaf     | key 0     100      2000   |      of each sub-region: address
+ *              | last 3fff  1ff     2fff   |      and end
+ *              | mr   ...                  |
  *
- * Keys are unique because sequence numbers are. Ends past 2^64 are clipped;
- * an empty region is indexed by its first address, as if it had one byte.
- * Nothing is allocated. The functions recurse along one path, of which the
- * expected length is 2 ln n: 28 levels for a million sub-regions.
+ * Keys, ends and pointers are each an array of a cache line or two, and regions
+ * are not looked at but to tell those apart that begin at one address. Ends
+ * past 2^64 are clipped; an empty region is indexed by its first address, as if
+ * it had one byte.
+ *
+ * Nodes split when they are full. They are not merged, and given back only when
+ * they are empty, by interval__sweep(), which is not before the transaction is
+ * over. So until then a node's range of keys is never joined with another's, and
+ * whatever an undo puts back finds the room that it left: undoing allocates
+ * nothing.
  */
 #ifndef XBAR_ENGINE_INTERVAL_H
 #define XBAR_ENGINE_INTERVAL_H
 
 #include "engine/memory.h"
 
-void interval__insert(MemoryRegion **root, MemoryRegion *node);
-void interval__remove(MemoryRegion **root, MemoryRegion *node);
+struct xbar_interval_node;
 
-/* @node's height changed: make subtree_height right on the way to it. */
-void interval__refresh(MemoryRegion *root, const MemoryRegion *node);
+/*
+ * Into the index of its container. -ENOMEM, with nothing changed: not if it
+ * undoes a removal of this transaction.
+ */
+int interval__insert(MemoryRegion *container, MemoryRegion *node)
+    XBAR_MUST_CHECK;
+void interval__remove(MemoryRegion *container, MemoryRegion *node);
+
+/* @node comes to lie at @addr. The same. */
+int interval__move(MemoryRegion *container, MemoryRegion *node, hwaddr addr)
+    XBAR_MUST_CHECK;
+
+/* @node's end, or its height, changed: make right what is said of it. */
+void interval__refresh(MemoryRegion *container, const MemoryRegion *node);
 
 /* The last address of @node in its container. */
 hwaddr interval__end(const MemoryRegion *node);
+
+/* The greatest height among the sub-regions, or 0; one of them, or NULL. */
+unsigned interval__height(const MemoryRegion *container);
+MemoryRegion *interval__any(const MemoryRegion *container);
 
 /*
  * Call @visit for every node that overlaps [first, last], by address; stops
  * at, and returns, the first nonzero result.
  */
-int interval__overlaps(MemoryRegion *root, hwaddr first, hwaddr last,
+int interval__overlaps(const MemoryRegion *container, hwaddr first, hwaddr last,
                        int (*visit)(void *opaque, MemoryRegion *node),
                        void *opaque);
 
+/*
+ * The same, stored to @few, which has @room for more than one node of the tree.
+ * Return: how many; more than @room if they might be too many.
+ */
+size_t interval__few(const MemoryRegion *container, hwaddr first, hwaddr last,
+                     MemoryRegion **few, size_t room);
+
+/* The transaction is over: give back the nodes that it left empty. */
+void interval__sweep(struct xbar_engine *engine);
+
 /* All that the drawing promises, O(n); for xbar_assert_slow(). */
-bool interval__is_valid(const MemoryRegion *root);
+bool interval__is_valid(const MemoryRegion *container);
 
 #endif

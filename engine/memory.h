@@ -34,6 +34,7 @@ extern "C" {
 
 struct xbar_access_plan;
 struct xbar_engine;
+struct xbar_interval_node;
 struct xbar_ram_block;
 
 typedef struct MemoryRegion MemoryRegion;
@@ -119,32 +120,24 @@ struct MemoryRegion {
     int32_t priority XBAR_PRIVATE_ENGINE;
     uint64_t last XBAR_PRIVATE_ENGINE; /* size - 1; unused if is_empty */
 
+    /* What a commit reads beside, in another line. */
     hwaddr addr XBAR_PRIVATE_ENGINE; /* in the container */
     MemoryRegion *container XBAR_PRIVATE_ENGINE;
     uint64_t sequence XBAR_PRIVATE_ENGINE; /* the newest has the highest */
-
-    /* The container's interval index: an augmented treap on [addr, addr+last].
-     * subtree_last = max over the subtree of each node's clipped last. */
-    MemoryRegion *children XBAR_PRIVATE_ENGINE; /* root of my own index */
-    MemoryRegion *left XBAR_PRIVATE_ENGINE;
-    MemoryRegion *right XBAR_PRIVATE_ENGINE;
-    hwaddr subtree_last XBAR_PRIVATE_ENGINE;
-    uint32_t heap_key XBAR_PRIVATE_ENGINE;
-    /* Longest way down from here; its maximum over my part of the index. */
-    uint16_t height XBAR_PRIVATE_ENGINE;
-    uint16_t subtree_height XBAR_PRIVATE_ENGINE;
-
+    struct xbar_interval_node *children XBAR_PRIVATE_ENGINE; /* the index */
     MemoryRegion *alias XBAR_PRIVATE_ENGINE; /* what I show, or NULL */
     hwaddr alias_offset XBAR_PRIVATE_ENGINE;
     MemoryRegion *aliased_by XBAR_PRIVATE_ENGINE; /* the aliases that show me */
+    uint32_t refs XBAR_PRIVATE_ENGINE;            /* of views; atomic */
+    uint32_t roots XBAR_PRIVATE_ENGINE;           /* address spaces of mine */
+
     MemoryRegion *alias_next XBAR_PRIVATE_ENGINE;
     MemoryRegion *alias_prev XBAR_PRIVATE_ENGINE;
-
     Object *owner XBAR_PRIVATE_ENGINE;
     char *name XBAR_PRIVATE_ENGINE;
-    void *work XBAR_PRIVATE_ENGINE;     /* NULL: no walk has it in hand */
-    uint32_t refs XBAR_PRIVATE_ENGINE;  /* of views; atomic */
-    uint32_t roots XBAR_PRIVATE_ENGINE; /* address spaces of mine */
+    void *work XBAR_PRIVATE_ENGINE; /* NULL: no walk has it in hand */
+    uint32_t child_count XBAR_PRIVATE_ENGINE;
+    uint16_t height XBAR_PRIVATE_ENGINE; /* longest way down from here */
 };
 
 /* ---- Making regions ---------------------------------------------------- */

@@ -46,14 +46,14 @@ static unsigned compute_height(const MemoryRegion *mr)
     if (mr->alias) {
         return 1u + mr->alias->height;
     }
-    return mr->children ? 1u + mr->children->subtree_height : 0;
+    return mr->child_count ? 1u + interval__height(mr) : 0;
 }
 
 /* Everything that shows @mr: its container, and the aliases of it. */
 static void push_parents(MemoryRegion **list, MemoryRegion *mr)
 {
     if (mr->container) {
-        interval__refresh(mr->container->children, mr);
+        interval__refresh(mr->container, mr);
         push(list, mr->container);
     }
     for (MemoryRegion *a = mr->aliased_by; a; a = a->alias_next) {

@@ -60,7 +60,6 @@ int region__init(MemoryRegion *mr, Object *owner, const char *name,
     }
     engine__stat_add(&engine->stats.regions, 1);
     engine__lock_writer(engine);
-    mr->heap_key = engine__random(engine);
     mr->sequence = ++engine->next_sequence;
     engine__unlock_writer(engine);
     return 0;

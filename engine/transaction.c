@@ -29,6 +29,7 @@
 #include <errno.h>
 
 #include "engine/engine_internal.h"
+#include "engine/interval.h"
 
 /* Rounds that notified subscribers may add to a commit by editing. */
 #define MAX_ROUNDS 64
@@ -340,6 +341,7 @@ static void undo_all(void)
         replay_log(e);
         clear_log(e);
         dirty__clear(e);
+        interval__sweep(e);
         destroy__cancel(e);
         snapshot__undo(e);
         engine__stat_add(&e->stats.commits_void, 1);
@@ -371,6 +373,7 @@ static void settle_all(void)
         }
         clear_log(e);
         dirty__clear(e);
+        interval__sweep(e);
         e->is_behind = false;
         snapshot__settle(e);
         destroy__start(e);

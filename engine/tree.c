@@ -25,10 +25,12 @@
 
 int tree__link(MemoryRegion *container, MemoryRegion *mr)
 {
-    int rc;
+    int rc = interval__insert(container, mr);
 
+    if (rc) {
+        return rc;
+    }
     mr->container = container;
-    interval__insert(&container->children, mr);
     rc = nesting__rise(container);
     if (rc) {
         tree__unlink(mr);
@@ -40,7 +42,7 @@ void tree__unlink(MemoryRegion *mr)
 {
     MemoryRegion *container = mr->container;
 
-    interval__remove(&container->children, mr);
+    interval__remove(container, mr);
     mr->container = NULL;
     nesting__fall(container);
 }
@@ -76,19 +78,14 @@ void tree__alias_unlink(MemoryRegion *alias)
     nesting__fall(alias);
 }
 
-/* A placed region leaves the index while what it is indexed by changes. */
-static void take_out(MemoryRegion *mr)
+/* Its place and the index of what it is placed in. */
+static int move(MemoryRegion *mr, hwaddr addr)
 {
     if (mr->container) {
-        interval__remove(&mr->container->children, mr);
+        return interval__move(mr->container, mr, addr);
     }
-}
-
-static void put_back(MemoryRegion *mr)
-{
-    if (mr->container) {
-        interval__insert(&mr->container->children, mr);
-    }
+    mr->addr = addr;
+    return 0;
 }
 
 /* ---- Undo -------------------------------------------------------------- */
@@ -126,11 +123,9 @@ static void undo_sequence(void *opaque, uintptr_t old)
 
 static void undo_addr(void *opaque, uintptr_t old)
 {
-    MemoryRegion *mr = opaque;
+    int rc = move(opaque, old);
 
-    take_out(mr);
-    mr->addr = old;
-    put_back(mr);
+    xbar_assert(rc == 0); /* it stood there before */
 }
 
 static void undo_flags(void *opaque, uintptr_t old)
@@ -144,9 +139,10 @@ static void undo_last(void *opaque, uintptr_t old)
 {
     MemoryRegion *mr = opaque;
 
-    take_out(mr);
     __atomic_store_n(&mr->last, old, __ATOMIC_RELAXED);
-    put_back(mr);
+    if (mr->container) {
+        interval__refresh(mr->container, mr);
+    }
 }
 
 static void undo_alias_offset(void *opaque, uintptr_t old)
@@ -199,7 +195,7 @@ static int attach(MemoryRegion *container, hwaddr offset, MemoryRegion *mr,
         mr->addr = old.addr;
         mr->priority = old.priority;
         mr->sequence = old.sequence;
-        return rc;
+        return rc == -ENOMEM ? transaction__void(rc) : rc;
     }
     transaction__log(engine, undo_addr, mr, old.addr);
     transaction__log(engine, undo_priority, mr, (uintptr_t)old.priority);
@@ -268,19 +264,24 @@ int tree__set_flags(MemoryRegion *mr, uint32_t flags)
 
 static int change_address(MemoryRegion *mr, hwaddr addr)
 {
+    const hwaddr old = mr->addr;
     int rc;
 
     if (addr == mr->addr) {
         return 0;
     }
     rc = reserve(mr, 1);
-    if (!rc) {
-        transaction__log(mr->engine, undo_addr, mr, mr->addr);
-        mark_place(mr);
-        undo_addr(mr, addr);
-        mark_place(mr);
+    if (rc) {
+        return rc;
     }
-    return rc;
+    mark_place(mr);
+    rc = move(mr, addr);
+    if (rc) {
+        return transaction__void(rc);
+    }
+    transaction__log(mr->engine, undo_addr, mr, old);
+    mark_place(mr);
+    return 0;
 }
 
 /* In @mr and in its container: it may lose this edge before the commit. */

@@ -32,8 +32,8 @@ static void free_items(struct xbar_engine *engine,
     }
 }
 
-static int grow_pieces(struct xbar_engine *engine,
-                       struct flatview_pieces *pieces)
+XBAR_COLD int flatview__pieces_grow(struct xbar_engine *engine,
+                                    struct flatview_pieces *pieces)
 {
     size_t capacity = pieces->capacity == 0 ? 32 : pieces->capacity * 2;
     struct flatview_piece *items =
@@ -50,19 +50,6 @@ static int grow_pieces(struct xbar_engine *engine,
     pieces->capacity = capacity;
     pieces->is_lent = false;
     return 0;
-}
-
-struct flatview_piece *flatview__pieces_add(struct xbar_engine *engine,
-                                            struct flatview_pieces *pieces)
-{
-    struct flatview_piece *piece;
-
-    if (pieces->count == pieces->capacity && grow_pieces(engine, pieces) != 0) {
-        return NULL;
-    }
-    piece = &pieces->items[pieces->count++];
-    memset(piece, 0, sizeof(*piece));
-    return piece;
 }
 
 void flatview__pieces_free(struct xbar_engine *engine,

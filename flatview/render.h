@@ -5,6 +5,7 @@
 #ifndef XBAR_FLATVIEW_RENDER_H
 #define XBAR_FLATVIEW_RENDER_H
 
+#include "engine/check.h"
 #include "engine/tree.h"
 #include "flatview/flatview.h"
 #include "flatview/subscriber.h"
@@ -71,9 +72,19 @@ int flatview__pieces_append(struct xbar_engine *engine,
 void flatview__pieces_free(struct xbar_engine *engine,
                            struct flatview_pieces *pieces);
 
-/* Room for one more piece at the end, zeroed; NULL if memory is short. */
-struct flatview_piece *flatview__pieces_add(struct xbar_engine *engine,
-                                            struct flatview_pieces *pieces);
+int flatview__pieces_grow(struct xbar_engine *engine,
+                          struct flatview_pieces *pieces) XBAR_MUST_CHECK;
+
+/* Room for one more piece at the end, unset; NULL if memory is short. */
+static inline struct flatview_piece *
+flatview__pieces_add(struct xbar_engine *engine, struct flatview_pieces *pieces)
+{
+    if (unlikely(pieces->count == pieces->capacity) &&
+        flatview__pieces_grow(engine, pieces) != 0) {
+        return NULL;
+    }
+    return &pieces->items[pieces->count++];
+}
 
 /*
  * What walk.c does: the leaves of @root in @window, clipped, in decode order,

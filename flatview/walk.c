@@ -112,11 +112,19 @@ static uint32_t leaf_flags(const struct visit *visit, bool has_memory)
     return flags;
 }
 
+static uint8_t *host_of(const struct visit *visit)
+{
+    return visit->flags & (XBAR_REGION_RAM | XBAR_REGION_ROMD)
+               ? xbar_region_host(visit->mr)
+               : NULL;
+}
+
 static int emit_leaf(struct walk *walk, const struct visit *visit)
 {
+    const size_t ordinal = walk->leaves->count;
     struct flatview_piece *piece =
         flatview__pieces_add(walk->engine, walk->leaves);
-    uint8_t *host = xbar_region_host(visit->mr);
+    uint8_t *host = host_of(visit);
     void *opaque;
 
     if (piece == NULL) {
@@ -126,6 +134,7 @@ static int emit_leaf(struct walk *walk, const struct visit *visit)
     piece->last = visit->window.last + visit->base;
     piece->mr = (MemoryRegion *)visit->mr;
     piece->mr_delta = -visit->base;
+    piece->host_delta = 0;
     piece->plan = xbar_region_plan(visit->mr);
     piece->flags = leaf_flags(visit, host != NULL);
     if (piece->flags & FLAT_RANGE_RAM) {
@@ -135,14 +144,19 @@ static int emit_leaf(struct walk *walk, const struct visit *visit)
         piece->flags |= FLAT_RANGE_BARE;
         piece->host_delta = (uint64_t)(uintptr_t)opaque;
     }
-    piece->ordinal = (uint32_t)(walk->leaves->count - 1);
+    piece->ordinal = (uint32_t)ordinal;
     return 0;
 }
 
 /* ---- Nodes ------------------------------------------------------------- */
 
+/* Most ways say nothing. */
 static inline uint32_t inherit(const struct xbar_shown *shown)
 {
+    if (likely(!(shown->flags &
+                 (XBAR_REGION_READONLY | XBAR_REGION_NONVOLATILE)))) {
+        return 0;
+    }
     return (shown->flags & XBAR_REGION_READONLY ? FLAT_RANGE_READONLY : 0) |
            (shown->flags & XBAR_REGION_NONVOLATILE ? FLAT_RANGE_NONVOLATILE
                                                    : 0);
@@ -173,10 +187,10 @@ static bool enter_alias(struct visit *visit, const struct xbar_shown *shown)
 }
 
 /*
- * @visit, the top of the stack, is made of an alias, which says @shown: what
- * it shows stands in its place, if anything of that is visible.
+ * @visit is made of an alias, which says @shown: what it shows stands in its
+ * place. Return: 1; 0 if nothing of that is visible; -E2BIG.
  */
-static int push_target(struct walk *walk, struct visit *visit,
+static int make_target(struct walk *walk, struct visit *visit,
                        struct xbar_shown *shown)
 {
     do {
@@ -190,12 +204,11 @@ static int push_target(struct walk *walk, struct visit *visit,
         visit->inherited |= inherit(shown);
     } while (shown->alias != NULL);
     visit->flags = shown->flags;
-    walk->depth++;
-    return 0;
+    return 1;
 }
 
 /* The same for any region; most are no alias. */
-static inline int push_shown(struct walk *walk, struct visit *visit,
+static inline int make_shown(struct walk *walk, struct visit *visit,
                              struct xbar_shown *shown)
 {
     if (!cut(&visit->window, shown->last)) {
@@ -206,33 +219,23 @@ static inline int push_shown(struct walk *walk, struct visit *visit,
     }
     visit->inherited |= inherit(shown);
     if (shown->alias != NULL) {
-        return push_target(walk, visit, shown);
+        return make_target(walk, visit, shown);
     }
     visit->flags = shown->flags;
-    walk->depth++;
-    return 0;
+    return 1;
 }
 
-/* A node whose sub-regions are being pushed. */
-struct parent {
-    struct walk *walk;
-    const struct visit *visit;
-};
-
-/* @mr touches the parent's window: that is why it is called. */
-static int push_child(void *opaque, MemoryRegion *mr)
+/*
+ * Make @child, which may be @from, of @mr: it touches the window of @from,
+ * which it is in, and is here for that. Return: as above.
+ */
+static inline int make_child(struct walk *walk, const struct visit *from,
+                             const MemoryRegion *mr, struct visit *child)
 {
-    const struct parent *parent = opaque;
-    const struct visit *from = parent->visit;
-    struct visit *child;
     struct xbar_shown shown;
 
     if (!xbar_region_peek(mr, &shown)) {
         return 0;
-    }
-    child = top_of(parent->walk);
-    if (child == NULL) {
-        return -ENOMEM;
     }
     child->window.first =
         from->window.first > shown.addr ? from->window.first - shown.addr : 0;
@@ -242,36 +245,62 @@ static int push_child(void *opaque, MemoryRegion *mr)
     child->sibling = mr;
     child->inherited = from->inherited;
     child->is_self = false;
-    return push_shown(parent->walk, child, &shown);
+    return make_shown(walk, child, &shown);
+}
+
+static inline int push_child(struct walk *walk, const struct visit *from,
+                             const MemoryRegion *mr)
+{
+    struct visit *top = top_of(walk);
+    int made = top != NULL ? make_child(walk, from, mr, top) : -ENOMEM;
+
+    walk->depth += made > 0;
+    return made < 0 ? made : 0;
 }
 
 /* The stack turns the order round: the best comes last. */
+static void sort_few(MemoryRegion **few, size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        MemoryRegion *mr = few[i];
+        size_t k = i;
+
+        for (; k > 0 && xbar_region_compare(few[k - 1], mr) < 0; k--) {
+            few[k] = few[k - 1];
+        }
+        few[k] = mr;
+    }
+}
+
+/* A node whose sub-regions are being pushed. */
+struct parent {
+    struct walk *walk;
+    const struct visit *visit;
+};
+
+static int push_one_of_many(void *opaque, MemoryRegion *mr)
+{
+    const struct parent *parent = opaque;
+
+    return push_child(parent->walk, parent->visit, mr);
+}
+
 static int compare_visits(const void *a, const void *b)
 {
     return xbar_region_compare(((const struct visit *)b)->sibling,
                                ((const struct visit *)a)->sibling);
 }
 
-static bool are_in_order(const struct visit *visits, size_t count)
-{
-    for (size_t i = 1; i < count; i++) {
-        if (compare_visits(&visits[i - 1], &visits[i]) > 0) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* qsort falls back to sorting in place, so it cannot fail. */
-static int push_children(struct walk *walk, const struct visit *visit)
+XBAR_COLD static int push_many(struct walk *walk, const struct visit *visit)
 {
     struct parent parent = { walk, visit };
     size_t start = walk->depth;
-    int err = xbar_region_overlaps(visit->mr, visit->window.first,
-                                   visit->window.last, push_child, &parent);
+    int err =
+        xbar_region_overlaps(visit->mr, visit->window.first, visit->window.last,
+                             push_one_of_many, &parent);
 
-    if (walk->depth - start > 1 && err == 0 &&
-        !are_in_order(walk->stack + start, walk->depth - start)) {
+    if (err == 0) {
         qsort(walk->stack + start, walk->depth - start, sizeof(walk->stack[0]),
               compare_visits);
     }
@@ -279,38 +308,59 @@ static int push_children(struct walk *walk, const struct visit *visit)
 }
 
 /*
- * @visit was popped. A leaf has its place below its sub-regions, but most have
- * none, and are emitted at once.
+ * @visit has been popped, and is not a leaf: its sub-regions are pushed. A
+ * single one takes its place at once. Return: 1 if so; 0; -errno.
  */
-static int visit_leaf(struct walk *walk, struct visit *visit)
+static int visit_container(struct walk *walk, struct visit *visit)
 {
-    size_t depth = walk->depth;
-    int err;
+    MemoryRegion *few[XBAR_FEW_CHILDREN];
+    size_t count = xbar_region_few_overlaps(visit->mr, visit->window.first,
+                                            visit->window.last, few);
+    int err = 0;
 
-    if (top_of(walk) == NULL) {
-        return -ENOMEM;
+    if (count == 1) {
+        return make_child(walk, visit, few[0], visit);
     }
-    walk->depth++;
-    err = push_children(walk, visit);
-    if (err != 0) {
-        return err;
+    if (unlikely(count > XBAR_FEW_CHILDREN)) {
+        return push_many(walk, visit);
     }
-    if (walk->depth == depth + 1) {
-        walk->depth = depth;
-        return emit_leaf(walk, visit);
+    sort_few(few, count);
+    for (size_t i = 0; i < count && err == 0; i++) {
+        err = push_child(walk, visit, few[i]);
     }
-    visit->is_self = true;
-    walk->stack[depth] = *visit;
-    return 0;
+    return err;
 }
 
-static int visit_node(struct walk *walk, struct visit *visit)
+/* The same for a leaf. It has its place below its sub-regions, but most have
+ * none, and are emitted at once. */
+static int visit_leaf(struct walk *walk, struct visit *visit)
 {
-    if (visit->is_self) {
+    struct visit *top;
+
+    if (likely(visit->is_self || !xbar_region_has_children(visit->mr))) {
         return emit_leaf(walk, visit);
     }
-    return visit->flags & XBAR_REGION_TERMINATES ? visit_leaf(walk, visit)
-                                                 : push_children(walk, visit);
+    top = top_of(walk);
+    if (top == NULL) {
+        return -ENOMEM;
+    }
+    *top = *visit;
+    top->is_self = true;
+    walk->depth++;
+    return visit_container(walk, visit);
+}
+
+static int visit_top(struct walk *walk)
+{
+    struct visit visit = walk->stack[--walk->depth];
+    int rc;
+
+    do {
+        rc = visit.flags & XBAR_REGION_TERMINATES
+                 ? visit_leaf(walk, &visit)
+                 : visit_container(walk, &visit);
+    } while (rc > 0);
+    return rc;
 }
 
 static int push_root(struct walk *walk, const MemoryRegion *root,
@@ -318,9 +368,14 @@ static int push_root(struct walk *walk, const MemoryRegion *root,
 {
     struct visit *top = top_of(walk);
     struct xbar_shown shown;
+    int made = 0;
 
     *top = (struct visit){ .window = window, .mr = root, .sibling = root };
-    return xbar_region_peek(root, &shown) ? push_shown(walk, top, &shown) : 0;
+    if (xbar_region_peek(root, &shown)) {
+        made = make_shown(walk, top, &shown);
+    }
+    walk->depth = made > 0;
+    return made < 0 ? made : 0;
 }
 
 int flatview__walk(const MemoryRegion *root, struct xbar_range window,
@@ -337,9 +392,7 @@ int flatview__walk(const MemoryRegion *root, struct xbar_range window,
     walk.visits = 0;
     err = push_root(&walk, root, window);
     while (err == 0 && walk.depth != 0) {
-        struct visit visit = walk.stack[--walk.depth];
-
-        err = visit_node(&walk, &visit);
+        err = visit_top(&walk);
     }
     free_stack(&walk);
     return err;

@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The index against a list that is searched from end to end, over random
- * insertions, removals and windows, near both ends of the address space.
+ * insertions, removals, moves and windows, near both ends of the address space,
+ * in transactions that end well or are undone.
  */
 #include "engine/interval.h"
 
 #include "engine/engine_internal.h"
 #include "tests/unit/engine/fixture.h"
 
-#define NODES 200
+#define NODES 600
 
 struct model {
+    MemoryRegion container;
     MemoryRegion nodes[NODES];
     bool is_in[NODES];
-    MemoryRegion *root;
+    unsigned count;
     uint64_t random;
     bool seen[NODES];
     hwaddr previous;
@@ -46,21 +48,47 @@ static uint64_t random_last(struct model *m)
     }
 }
 
-static void toggle(struct model *m, unsigned i)
+static void put_in(struct model *m, unsigned i)
+{
+    assert_int_equal(interval__insert(&m->container, &m->nodes[i]), 0);
+    m->is_in[i] = true;
+    m->count++;
+}
+
+static void take_out(struct model *m, unsigned i)
+{
+    interval__remove(&m->container, &m->nodes[i]);
+    m->is_in[i] = false;
+    m->count--;
+}
+
+/* In or out; or, if it is in, elsewhere, or of another size or height. */
+static void change(struct model *m, unsigned i)
 {
     MemoryRegion *mr = &m->nodes[i];
+    hwaddr addr = random_addr(m);
 
-    if (m->is_in[i]) {
-        interval__remove(&m->root, mr);
-        assert_null(mr->left);
-        assert_null(mr->right);
-    } else {
-        mr->addr = random_addr(m);
+    if (!m->is_in[i]) {
+        mr->addr = addr;
         mr->last = random_last(m);
         mr->height = (uint16_t)(next_random(&m->random) % 9);
-        interval__insert(&m->root, mr);
+        put_in(m, i);
+        return;
     }
-    m->is_in[i] = !m->is_in[i];
+    switch (next_random(&m->random) % 4) {
+    case 0:
+        if (addr != mr->addr) {
+            assert_int_equal(interval__move(&m->container, mr, addr), 0);
+        }
+        break;
+    case 1:
+        mr->last = random_last(m);
+        mr->height = (uint16_t)(next_random(&m->random) % 9);
+        interval__refresh(&m->container, mr);
+        break;
+    default:
+        take_out(m, i);
+    }
 }
 
 static int note(void *opaque, MemoryRegion *mr)
@@ -79,7 +107,8 @@ static void check_window(struct model *m, hwaddr first, hwaddr last)
 {
     memset(m->seen, 0, sizeof(m->seen));
     m->previous = 0;
-    assert_int_equal(interval__overlaps(m->root, first, last, note, m), 0);
+    assert_int_equal(interval__overlaps(&m->container, first, last, note, m),
+                     0);
     for (unsigned i = 0; i < NODES; i++) {
         assert_int_equal(m->seen[i],
                          m->is_in[i] && overlaps(&m->nodes[i], first, last));
@@ -98,52 +127,217 @@ static unsigned max_height(const struct model *m)
     return height;
 }
 
-static void open_model(struct model *m)
+static void check(const struct model *m)
+{
+    const MemoryRegion *any = interval__any(&m->container);
+
+    assert_true(interval__is_valid(&m->container));
+    assert_int_equal(interval__height(&m->container), max_height(m));
+    assert_int_equal(m->container.child_count, m->count);
+    assert_int_equal(any != NULL, m->count != 0);
+    assert_true(any == NULL || m->is_in[any - m->nodes]);
+}
+
+static void check_random_window(struct model *m)
+{
+    hwaddr first = random_addr(m);
+    hwaddr last = first + random_last(m);
+
+    check_window(m, first, last < first ? UINT64_MAX : last);
+}
+
+static void open_model(struct model *m, struct xbar_engine *engine)
 {
     memset(m, 0, sizeof(*m));
     m->random = 88172645463325252;
+    m->container.engine = engine;
     for (unsigned i = 0; i < NODES; i++) {
         m->nodes[i].sequence = i;
-        m->nodes[i].heap_key = (uint32_t)next_random(&m->random);
+    }
+}
+
+static uint64_t live_bytes(struct xbar_engine *engine)
+{
+    struct xbar_engine_stats stats;
+
+    xbar_engine_get_stats(engine, &stats);
+    return stats.bytes_live;
+}
+
+/* What is empty is given back: nothing is left when nothing is in. */
+static void close_model(struct model *m, uint64_t bytes)
+{
+    struct xbar_engine *engine = m->container.engine;
+
+    for (unsigned i = 0; i < NODES; i++) {
+        if (m->is_in[i]) {
+            take_out(m, i);
+        }
+    }
+    check(m);
+    interval__sweep(engine);
+    assert_null(m->container.children);
+    assert_int_equal(live_bytes(engine), bytes);
+}
+
+static void fill(struct model *m)
+{
+    for (unsigned i = 0; i < NODES; i++) {
+        change(m, i);
     }
 }
 
 static void test_random_edits_and_windows(void **state)
 {
     static struct model m;
+    struct fixture *f = *state;
+    uint64_t bytes = live_bytes(f->engine);
 
-    (void)state;
-    open_model(&m);
-    for (unsigned round = 0; round < 20000; round++) {
-        hwaddr first = random_addr(&m);
-        hwaddr last = first + random_last(&m);
-
-        toggle(&m, (unsigned)(next_random(&m.random) % NODES));
-        assert_true(interval__is_valid(m.root));
-        check_window(&m, first, last < first ? UINT64_MAX : last);
-        assert_int_equal(m.root ? m.root->subtree_height : 0, max_height(&m));
+    open_model(&m, f->engine);
+    for (unsigned round = 0; round < 10000; round++) {
+        change(&m, (unsigned)(next_random(&m.random) % NODES));
+        check(&m);
+        check_random_window(&m);
+        if (next_random(&m.random) % 40 == 0) {
+            interval__sweep(f->engine);
+            check(&m);
+        }
     }
     check_window(&m, 0, UINT64_MAX);
+    close_model(&m, bytes);
 }
 
-static void test_refresh_follows_a_height(void **state)
+/* ---- Undoing ----------------------------------------------------------- */
+
+#define STEPS 400
+
+/* One region as it was. */
+struct step {
+    unsigned i;
+    bool was_in;
+    MemoryRegion was;
+};
+
+static void undo(struct model *m, const struct step *step)
+{
+    MemoryRegion *mr = &m->nodes[step->i];
+
+    if (m->is_in[step->i] && step->was_in) {
+        if (mr->addr != step->was.addr) {
+            assert_int_equal(interval__move(&m->container, mr, step->was.addr),
+                             0);
+        }
+        *mr = step->was;
+        interval__refresh(&m->container, mr);
+        return;
+    }
+    if (m->is_in[step->i]) {
+        take_out(m, step->i);
+    }
+    *mr = step->was;
+    if (step->was_in) {
+        put_in(m, step->i);
+    }
+}
+
+/* Newest first, without a byte of memory, whatever came in between. */
+static void test_undoing_allocates_nothing(void **state)
 {
     static struct model m;
+    static struct step steps[STEPS];
+    struct fixture *f = *state;
+    uint64_t bytes = live_bytes(f->engine);
+
+    open_model(&m, f->engine);
+    for (unsigned round = 0; round < 60; round++) {
+        unsigned among = round % 2 ? NODES : NODES / 8;
+        uint64_t before;
+
+        for (unsigned n = 0; n < STEPS; n++) {
+            unsigned i = (unsigned)(next_random(&m.random) % among);
+
+            steps[n] = (struct step){ i, m.is_in[i], m.nodes[i] };
+            change(&m, i);
+        }
+        before = live_bytes(f->engine);
+        for (unsigned n = STEPS; n-- > 0;) {
+            undo(&m, &steps[n]);
+        }
+        assert_int_equal(live_bytes(f->engine), before);
+        check(&m);
+        interval__sweep(f->engine);
+        check(&m);
+        check_random_window(&m);
+        for (unsigned n = 0; n < among / 4; n++) {
+            change(&m, (unsigned)(next_random(&m.random) % NODES));
+        }
+    }
+    close_model(&m, bytes);
+}
+
+/* ---- Memory that runs out ---------------------------------------------- */
+
+struct meter {
+    unsigned fail_in; /* 0: not */
+};
+
+static void *meter_alloc(void *opaque, size_t size, size_t align)
+{
+    struct meter *meter = opaque;
+    void *ptr = NULL;
+
+    if (meter->fail_in && --meter->fail_in == 0) {
+        return NULL;
+    }
+    if (posix_memalign(&ptr, align < sizeof(ptr) ? sizeof(ptr) : align, size)) {
+        return NULL;
+    }
+    return memset(ptr, 0, size);
+}
+
+static void meter_free(void *opaque, void *ptr, size_t size)
+{
+    (void)opaque;
+    (void)size;
+    free(ptr);
+}
+
+static void test_out_of_memory(void **state)
+{
+    static struct model m;
+    struct meter meter = { 0 };
+    struct xbar_allocator allocator = { meter_alloc, meter_free, &meter };
+    struct xbar_engine_config config = { .allocator = &allocator };
+    struct xbar_engine *engine = xbar_engine_new(&config);
+    uint64_t bytes = live_bytes(engine);
+    unsigned failed = 0;
 
     (void)state;
-    open_model(&m);
+    open_model(&m, engine);
     for (unsigned i = 0; i < NODES; i++) {
-        toggle(&m, i);
-    }
-    for (unsigned round = 0; round < 1000; round++) {
-        MemoryRegion *mr = &m.nodes[next_random(&m.random) % NODES];
+        m.nodes[i].addr = random_addr(&m);
+        for (unsigned n = 1;; n++) {
+            uint64_t before = live_bytes(engine);
 
-        mr->height = (uint16_t)(next_random(&m.random) % 100);
-        interval__refresh(m.root, mr);
-        assert_true(interval__is_valid(m.root));
-        assert_int_equal(m.root->subtree_height, max_height(&m));
+            meter.fail_in = n;
+            if (interval__insert(&m.container, &m.nodes[i]) == 0) {
+                break;
+            }
+            failed++;
+            assert_int_equal(live_bytes(engine), before);
+            check(&m);
+        }
+        meter.fail_in = 0;
+        m.is_in[i] = true;
+        m.count++;
     }
+    assert_true(failed > NODES / 16);
+    check_window(&m, 0, UINT64_MAX);
+    close_model(&m, bytes);
+    assert_int_equal(xbar_engine_free(engine), 0);
 }
+
+/* ---- The rest ---------------------------------------------------------- */
 
 static int stop_at_third(void *opaque, MemoryRegion *mr)
 {
@@ -154,76 +348,79 @@ static int stop_at_third(void *opaque, MemoryRegion *mr)
 static void test_a_visitor_can_stop(void **state)
 {
     static struct model m;
+    struct fixture *f = *state;
+    uint64_t bytes = live_bytes(f->engine);
     unsigned visits = 0;
 
-    (void)state;
-    open_model(&m);
-    for (unsigned i = 0; i < NODES; i++) {
-        toggle(&m, i);
-    }
+    open_model(&m, f->engine);
+    fill(&m);
     assert_int_equal(
-        interval__overlaps(m.root, 0, UINT64_MAX, stop_at_third, &visits),
+        interval__overlaps(&m.container, 0, UINT64_MAX, stop_at_third, &visits),
         -ENOMEM);
     assert_int_equal(visits, 3);
+    close_model(&m, bytes);
 }
 
 /* The validator is the oracle: it must see what it is for. */
 static void test_validator_sees_damage(void **state)
 {
     static struct model m;
+    struct fixture *f = *state;
+    uint64_t bytes = live_bytes(f->engine);
 
-    (void)state;
-    open_model(&m);
-    for (unsigned i = 0; i < NODES; i++) {
-        toggle(&m, i);
+    open_model(&m, f->engine);
+    fill(&m);
+    for (unsigned i = 0; i < NODES; i += 7) {
+        m.nodes[i].last ^= 1;
+        assert_int_equal(interval__is_valid(&m.container),
+                         interval__end(&m.nodes[i]) == UINT64_MAX);
+        m.nodes[i].last ^= 1;
+        m.nodes[i].addr ^= 1;
+        assert_false(interval__is_valid(&m.container));
+        m.nodes[i].addr ^= 1;
     }
-    m.root->left->subtree_last ^= 1;
-    assert_false(interval__is_valid(m.root));
-    m.root->left->subtree_last ^= 1;
-    m.root->right->heap_key = UINT32_MAX;
-    assert_false(interval__is_valid(m.root));
+    m.nodes[3].height = 10;
+    assert_false(interval__is_valid(&m.container));
+    m.nodes[3].height = 8;
+    interval__refresh(&m.container, &m.nodes[3]);
+    assert_true(interval__is_valid(&m.container));
+    close_model(&m, bytes);
 }
 
-/* Ascending addresses are what boards do; depth must stay logarithmic. */
-static unsigned depth_of(const MemoryRegion *mr)
-{
-    unsigned left, right;
-
-    if (!mr) {
-        return 0;
-    }
-    left = depth_of(mr->left);
-    right = depth_of(mr->right);
-    return 1 + (left > right ? left : right);
-}
-
-static void test_depth_is_logarithmic(void **state)
+/* Ascending addresses are what boards do: full nodes, and few of them. */
+static void test_a_board_takes_little(void **state)
 {
     enum { MANY = 100000 };
     MemoryRegion *nodes = calloc(MANY, sizeof(*nodes));
     struct fixture *f = *state;
-    MemoryRegion *root = NULL;
+    uint64_t bytes = live_bytes(f->engine);
+    MemoryRegion container = { .engine = f->engine };
 
     assert_non_null(nodes);
     for (unsigned i = 0; i < MANY; i++) {
         nodes[i].addr = i * (hwaddr)4096;
         nodes[i].last = 4095;
         nodes[i].sequence = i;
-        nodes[i].heap_key = engine__random(f->engine);
-        interval__insert(&root, &nodes[i]);
+        assert_int_equal(interval__insert(&container, &nodes[i]), 0);
     }
-    assert_true(depth_of(root) < 64); /* 2 ln n is 23; a list would be 100000 */
+    assert_true(live_bytes(f->engine) - bytes < (uint64_t)MANY * 31);
+    for (unsigned i = 0; i < MANY; i++) {
+        interval__remove(&container, &nodes[i]);
+    }
+    interval__sweep(f->engine);
+    assert_int_equal(live_bytes(f->engine), bytes);
     free(nodes);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_random_edits_and_windows),
-        cmocka_unit_test(test_refresh_follows_a_height),
-        cmocka_unit_test(test_a_visitor_can_stop),
-        cmocka_unit_test(test_validator_sees_damage),
-        engine_test(test_depth_is_logarithmic),
+        engine_test(test_random_edits_and_windows),
+        engine_test(test_undoing_allocates_nothing),
+        cmocka_unit_test(test_out_of_memory),
+        engine_test(test_a_visitor_can_stop),
+        engine_test(test_validator_sees_damage),
+        engine_test(test_a_board_takes_little),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,7 +16,7 @@ static void check_children(MemoryRegion *mr, hwaddr first, hwaddr last,
     struct xbar_region_list list = { 0 };
     size_t i;
 
-    assert_true(interval__is_valid(mr->children));
+    assert_true(interval__is_valid(mr));
     assert_int_equal(xbar_region_children(mr, first, last, &list), 0);
     for (i = 0; expected[i]; i++) {
         assert_true(i < list.count);

@@ -86,7 +86,7 @@ static void print_children(FILE *out, MemoryRegion *mr)
 {
     struct xbar_region_list list = { 0 };
 
-    assert_true(interval__is_valid(mr->children));
+    assert_true(interval__is_valid(mr));
     assert_int_equal(xbar_region_children(mr, 0, UINT64_MAX, &list), 0);
     for (size_t i = 0; i < list.count; i++) {
         fprintf(out, " %s", memory_region_name(list.items[i]));
