@@ -182,6 +182,9 @@ static struct dirty_node *node_of(MemoryRegion *mr)
     if (mr->height > dirty->highest) {
         dirty->highest = mr->height;
     }
+    if (mr->height < dirty->lowest) {
+        dirty->lowest = mr->height;
+    }
     mr->work = node;
     return node;
 }
@@ -270,6 +273,9 @@ static void normalise(struct dirty_node *node)
 {
     size_t kept = 0;
 
+    if (node->count == 1) {
+        return;
+    }
     if (node->count <= DIRTY_FEW_RANGES) {
         sort_few(node->ranges, node->count);
     } else if (!are_sorted(node->ranges, node->count)) {
@@ -318,9 +324,10 @@ static int pass_node_on(struct dirty_node *node)
     return rc;
 }
 
+/* From the lowest up; what is passed on goes to what is higher. */
 static int pass_all_on(struct dirty *dirty)
 {
-    for (unsigned height = 0; height <= dirty->highest; height++) {
+    for (unsigned height = dirty->lowest; height <= dirty->highest; height++) {
         struct dirty_node *node = dirty->by_height[height];
 
         for (; node; node = node->next) {
@@ -391,6 +398,7 @@ void dirty__drop(struct xbar_engine *engine)
             xbar_free(engine, node, sizeof(*node));
         }
     }
+    dirty->lowest = XBAR_TREE_MAX_DEPTH;
     dirty->highest = 0;
 }
 
@@ -400,6 +408,7 @@ void dirty__init(struct xbar_engine *engine)
 {
     engine->dirty.marks = engine->dirty.first_marks;
     engine->dirty.capacity = DIRTY_FIRST_MARKS;
+    engine->dirty.lowest = XBAR_TREE_MAX_DEPTH;
 }
 
 void dirty__clear(struct xbar_engine *engine)

@@ -59,29 +59,10 @@ static void free_libc(void *opaque, void *ptr, size_t size)
 
 /* ---- Life -------------------------------------------------------------- */
 
-static int init_recursive_mutex(pthread_mutex_t *mutex)
-{
-    pthread_mutexattr_t attr;
-    int rc = pthread_mutexattr_init(&attr);
-
-    if (rc) {
-        return -rc;
-    }
-    rc = pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
-    if (!rc) {
-        rc = pthread_mutex_init(mutex, &attr);
-    }
-    pthread_mutexattr_destroy(&attr);
-    return -rc;
-}
-
 static int init_locks(struct xbar_engine *engine)
 {
-    int rc = init_recursive_mutex(&engine->writer_lock);
+    int rc = -pthread_mutex_init(&engine->reclaim_lock, NULL);
 
-    if (!rc) {
-        rc = -pthread_mutex_init(&engine->reclaim_lock, NULL);
-    }
     if (!rc) {
         rc = code_pages__init(&engine->code_pages);
     }
@@ -182,7 +163,6 @@ int xbar_engine_free(struct xbar_engine *engine)
     }
     code_pages__finish(engine);
     dirty_log__finish(&engine->dirty_logs);
-    pthread_mutex_destroy(&engine->writer_lock);
     pthread_mutex_destroy(&engine->reclaim_lock);
     a = engine->allocator;
     a.free(a.opaque, engine, sizeof(*engine));
@@ -248,30 +228,15 @@ void xbar_engine_unlock(struct xbar_engine *engine)
 
 void engine__lock_writer(struct xbar_engine *engine)
 {
-    pthread_mutex_lock(&engine->writer_lock);
-    engine->writer_depth++;
+    lock__take(&engine->writer_lock, &guard__chain);
     thread.writer_locks++;
-    __atomic_store_n(&engine->writer, pthread_self(), __ATOMIC_RELAXED);
 }
 
 void engine__unlock_writer(struct xbar_engine *engine)
 {
     xbar_assert(engine__writer_is_mine(engine) && thread.writer_locks != 0);
     thread.writer_locks--;
-    if (--engine->writer_depth == 0) {
-        __atomic_store_n(&engine->writer, NO_THREAD, __ATOMIC_RELAXED);
-    }
-    pthread_mutex_unlock(&engine->writer_lock);
-}
-
-/*
- * Exact for the asking thread without any ordering: a thread sees at least
- * its own last store, and that is its own id only while it has the lock.
- */
-bool engine__writer_is_mine(const struct xbar_engine *engine)
-{
-    return pthread_equal(__atomic_load_n(&engine->writer, __ATOMIC_RELAXED),
-                         pthread_self());
+    lock__release(&engine->writer_lock);
 }
 
 void engine__lock_reclaim(struct xbar_engine *engine)
@@ -326,8 +291,7 @@ void xbar_engine_get_stats(struct xbar_engine *engine,
     stats->bytes_live =
         __atomic_load_n(&from->bytes_live, __ATOMIC_RELAXED) +
         __atomic_load_n(&engine->writer_bytes, __ATOMIC_RELAXED);
-    stats->bytes_retired =
-        __atomic_load_n(&from->bytes_retired, __ATOMIC_RELAXED);
+    stats->bytes_retired = engine__bytes_retired(engine);
     stats->views = __atomic_load_n(&from->views, __ATOMIC_RELAXED);
     stats->windows = __atomic_load_n(&from->windows, __ATOMIC_RELAXED);
     stats->nodes_copied =

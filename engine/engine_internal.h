@@ -28,6 +28,7 @@
 #include "engine/commit.h"
 #include "engine/dirty_log.h"
 #include "engine/engine.h"
+#include "engine/guard.h"
 #include "engine/lock.h"
 #include "engine/memory.h"
 #include "engine/tree.h"
@@ -52,9 +53,6 @@ static_assert(sizeof(MemoryRegion) <= 176, "a million take 176 MB");
 static_assert(XBAR_TREE_MAX_DEPTH < UINT16_MAX, "heights have 16 bits");
 static_assert((unsigned)XBAR_REGION_IOMMU <= (unsigned)REGION_PUBLIC_FLAGS,
               "public and private flags share a word");
-
-/* No thread of glibc or musl has this id: it is an address there. */
-#define NO_THREAD ((pthread_t)0)
 
 /* ---- The undo log ------------------------------------------------------ */
 
@@ -136,7 +134,8 @@ struct dirty {
     size_t capacity;
     struct dirty_node *newest;
     size_t used;      /* nodes */
-    unsigned highest; /* with a node */
+    unsigned lowest; /* height with a node */
+    unsigned highest;
     struct dirty_node *by_height[XBAR_TREE_MAX_DEPTH + 1];
     struct dirty_node first_nodes[DIRTY_FIRST_NODES];
     struct dirty_mark first_marks[DIRTY_FIRST_MARKS];
@@ -160,11 +159,8 @@ struct xbar_engine {
     struct xbar_engine_config config;
 
     struct engine_lock machine_lock;
+    struct engine_lock writer_lock; /* of threads named as by guard.h */
     pthread_mutex_t reclaim_lock;
-    pthread_mutex_t writer_lock;
-
-    pthread_t writer; /* who has it, for that thread to ask; relaxed atomic */
-    unsigned writer_depth; /* under the writer lock */
 
     /* under the writer lock: the open transaction */
     struct xbar_engine *enlisted_next;
@@ -215,17 +211,24 @@ struct xbar_engine {
     size_t news_count;
 
     struct xbar_engine_stats stats; /* relaxed atomics */
+    /* Parts that one thread at a time counts, as relaxed atomics, too. */
     uint64_t writer_bytes; /* more live ones; modulo 2^64. See alloc.c */
+    uint64_t retired;      /* bytes, ever; under the writer lock */
+    uint64_t reclaimed;    /* of those; under the reclaim lock */
 };
 
 /* engine.c */
 void engine__lock_writer(struct xbar_engine *engine);
 void engine__unlock_writer(struct xbar_engine *engine);
-bool engine__writer_is_mine(const struct xbar_engine *engine);
 void engine__lock_reclaim(struct xbar_engine *engine);
 void engine__unlock_reclaim(struct xbar_engine *engine);
 /* May this thread wait for a grace period? Asks about all engines. */
 bool engine__may_wait(void);
+
+static inline bool engine__writer_is_mine(const struct xbar_engine *engine)
+{
+    return lock__is_mine(&engine->writer_lock, &guard__chain);
+}
 
 static inline void engine__stat_add(uint64_t *counter, uint64_t n)
 {
@@ -236,6 +239,14 @@ static inline void engine__stat_add(uint64_t *counter, uint64_t n)
 static inline void engine__stat_count(uint64_t *counter, uint64_t n)
 {
     __atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
+/* What waits for readers; what is reclaimed was retired before. */
+static inline uint64_t engine__bytes_retired(const struct xbar_engine *engine)
+{
+    uint64_t reclaimed = __atomic_load_n(&engine->reclaimed, __ATOMIC_ACQUIRE);
+
+    return __atomic_load_n(&engine->retired, __ATOMIC_RELAXED) - reclaimed;
 }
 
 static inline void engine__stat_sub(uint64_t *counter, uint64_t n)

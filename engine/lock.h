@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The lock that is held around callbacks. Every access to a device pays for
- * both ends of it, so where nobody else wants it each end is one atomic
- * instruction and a few others, inline: half of what a recursive mutex of the
- * C library takes.
+ * The lock that is held around callbacks, and by who writes. Every access to a
+ * device, and every commit, pays for both ends of it, so where nobody else
+ * wants it each end is one atomic instruction and a few others, inline: half of
+ * what a recursive mutex of the C library takes.
  *
  *     state    0 free    1 taken    2 taken, and somebody may be asleep
  *
@@ -57,6 +57,14 @@ static inline void lock__take(struct engine_lock *lock, const void *self)
         lock__wait(lock);
     }
     __atomic_store_n(&lock->owner, self, __ATOMIC_RELAXED);
+}
+
+/* By who does not have it: it needs no name. */
+static inline void lock__take_once(struct engine_lock *lock)
+{
+    if (unlikely(!lock__try(lock))) {
+        lock__wait(lock);
+    }
 }
 
 /* The caller has it. */

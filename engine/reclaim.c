@@ -67,16 +67,14 @@ void xbar_retire(struct xbar_engine *engine, struct xbar_retire_queue *queue,
     xbar_assert(engine__writer_is_mine(engine));
     object->next = queue->head;
     queue->head = object;
-    engine__stat_add(&engine->stats.bytes_retired, bytes);
+    engine__stat_count(&engine->retired, bytes);
 }
 
 bool reclaim__is_due(struct xbar_engine *engine)
 {
-    uint64_t bytes =
-        __atomic_load_n(&engine->stats.bytes_retired, __ATOMIC_RELAXED);
-
     xbar_assert(engine__writer_is_mine(engine));
-    if (bytes <= RECLAIM_BYTES || engine->is_reclaim_wanted) {
+    if (engine__bytes_retired(engine) <= RECLAIM_BYTES ||
+        engine->is_reclaim_wanted) {
         return false;
     }
     engine->is_reclaim_wanted = true;
@@ -88,7 +86,7 @@ bool reclaim__is_due(struct xbar_engine *engine)
 struct batch {
     struct xbar_retire_queue *queues;
     struct region_ending *endings;
-    uint64_t bytes;
+    uint64_t retired; /* bytes, ever */
     bool needs_grace;
 };
 
@@ -112,8 +110,7 @@ static struct batch take_batch(struct xbar_engine *engine)
     engine->is_reclaim_wanted = false;
     take_queues(engine, &batch);
     batch.endings = destroy__take(engine);
-    batch.bytes =
-        __atomic_load_n(&engine->stats.bytes_retired, __ATOMIC_RELAXED);
+    batch.retired = __atomic_load_n(&engine->retired, __ATOMIC_RELAXED);
     batch.needs_grace = batch.queues || destroy__needs_grace(batch.endings);
     engine__unlock_writer(engine);
     return batch;
@@ -162,7 +159,7 @@ static int64_t reclaim_batch(struct xbar_engine *engine,
         xbar_rcu_synchronize();
     }
     freed = release_queues(engine, batch.queues);
-    engine__stat_sub(&engine->stats.bytes_retired, batch.bytes);
+    __atomic_store_n(&engine->reclaimed, batch.retired, __ATOMIC_RELEASE);
     *finished = destroy__finish(engine, batch.endings);
     return freed;
 }

@@ -4,7 +4,7 @@
  *
  * Init is not a part of a transaction: a new region hangs nowhere, so nobody
  * can see it. It takes the writer lock for what the engine shares: plans,
- * random numbers, and the list of an alias's target.
+ * sequence numbers, and the list of an alias's target.
  */
 #include <errno.h>
 #include <string.h>

@@ -344,7 +344,7 @@ static void undo_all(void)
         interval__sweep(e);
         destroy__cancel(e);
         snapshot__undo(e);
-        engine__stat_add(&e->stats.commits_void, 1);
+        engine__stat_count(&e->stats.commits_void, 1);
     }
 }
 
@@ -366,7 +366,7 @@ static void settle_all(void)
     for (struct xbar_engine *e = tx.engines; e; e = e->enlisted_next) {
         e->has_news = has_changed(e);
         if (e->has_news || e->open_endings) {
-            engine__stat_add(&e->stats.commits, 1);
+            engine__stat_count(&e->stats.commits, 1);
         }
         if (e->has_news) {
             deferred__settle(e);

@@ -177,7 +177,10 @@ void tlb__drop_ranges(SoftTLB *tlb, const struct xbar_range *ranges,
     struct range_list list = { ranges, count };
 
     for (unsigned context = 0; context < TLB_CONTEXTS; context++) {
-        tlb->stats.invalidated += sweep(tlb, context, touches_ranges, &list);
+        if (tlb->filled[context]) { /* spans are made of what was */
+            tlb->stats.invalidated +=
+                sweep(tlb, context, touches_ranges, &list);
+        }
     }
 }
 

@@ -4,7 +4,7 @@
  *
  * A committer must neither allocate nor wait for a vCPU, and a vCPU must see
  * at the price of one load that there is nothing to do. So there is room for
- * a few ranges under a mutex that is held for a copy only, and a flag:
+ * a few ranges under a lock that is held for a copy only, and a flag:
  *
  *   any thread: post                      owner: drain, at a safe point
  *   ----------------                      -----------------------------
@@ -48,6 +48,7 @@
 
 #include "engine/alloc.h"
 #include "engine/dirty_log.h"
+#include "engine/lock.h"
 #include "tlb/tlb_internal.h"
 
 /* Ranges between two safe points; a commit rarely changes more than two. */
@@ -56,14 +57,18 @@
 /* Pages of new code; a translator that starts makes a few a millisecond. */
 #define INBOX_PAGES 16
 
-struct mail {
+struct mail_head {
     unsigned contexts; /* to be cleared whole */
-    unsigned count;
-    struct xbar_range ranges[INBOX_RANGES];
+    unsigned count;    /* of ranges */
+    unsigned page_count;
     bool recheck; /* write tags of pages that are clean */
     bool recheck_marks;
     bool protect_all;
-    unsigned page_count;
+};
+
+struct mail {
+    struct mail_head head;
+    struct xbar_range ranges[INBOX_RANGES];
     uint64_t pages[INBOX_PAGES]; /* host addresses: write tags go */
 };
 
@@ -73,12 +78,12 @@ struct xbar_tlb_inbox {
     SoftTLB *tlb;                  /* for its owner, and iommu.c */
     struct xbar_tlb_config config; /* as in the TLB, constant */
     _Atomic bool posted;           /* is there mail? */
-    pthread_mutex_t lock;
-    struct mail mail;           /* under lock */
-    _Atomic bool online;        /* the owner is inside */
-    _Atomic pthread_t owner;    /* who that is; exact for that thread */
-    _Atomic uint64_t protects;  /* posted ever; written under lock */
-    _Atomic uint64_t protected; /* of those, applied; the owner's */
+    struct engine_lock lock;       /* held for a copy only */
+    struct mail mail;              /* under lock */
+    _Atomic bool online;           /* the owner is inside */
+    _Atomic pthread_t owner;       /* who that is; exact for that thread */
+    _Atomic uint64_t protects;     /* posted ever; written under lock */
+    _Atomic uint64_t protected;    /* of those, applied; the owner's */
 };
 
 /* ---- Posting: any thread ----------------------------------------------- */
@@ -86,7 +91,7 @@ struct xbar_tlb_inbox {
 /* Devices toggle the same window again and again: keep such ranges once. */
 static bool has_range(const struct mail *mail, const struct xbar_range *range)
 {
-    for (unsigned i = 0; i < mail->count; i++) {
+    for (unsigned i = 0; i < mail->head.count; i++) {
         if (mail->ranges[i].first <= range->first &&
             mail->ranges[i].last >= range->last) {
             return true;
@@ -100,27 +105,27 @@ static void add_range(struct mail *mail, const struct xbar_range *range)
     if (has_range(mail, range)) {
         return;
     }
-    if (mail->count == INBOX_RANGES) {
-        mail->contexts = TLB_ALL_CONTEXTS;
+    if (mail->head.count == INBOX_RANGES) {
+        mail->head.contexts = TLB_ALL_CONTEXTS;
         return;
     }
-    mail->ranges[mail->count++] = *range;
+    mail->ranges[mail->head.count++] = *range;
 }
 
 static void add_page(struct mail *mail, uint64_t host)
 {
-    if (mail->page_count == INBOX_PAGES) {
-        mail->protect_all = true;
+    if (mail->head.page_count == INBOX_PAGES) {
+        mail->head.protect_all = true;
         return;
     }
-    mail->pages[mail->page_count++] = host;
+    mail->pages[mail->head.page_count++] = host;
 }
 
 /* The mail is complete: unlock, and have the owner come for it. */
 static void finish_post(struct xbar_tlb_inbox *inbox)
 {
-    atomic_store(&inbox->posted, true);
-    pthread_mutex_unlock(&inbox->lock);
+    atomic_store_explicit(&inbox->posted, true, memory_order_release);
+    lock__release(&inbox->lock);
 
     if (inbox->config.kick) {
         inbox->config.kick(inbox->config.kick_opaque);
@@ -130,8 +135,8 @@ static void finish_post(struct xbar_tlb_inbox *inbox)
 static void post(struct xbar_tlb_inbox *inbox, unsigned contexts,
                  const struct xbar_range *ranges, size_t count)
 {
-    pthread_mutex_lock(&inbox->lock);
-    inbox->mail.contexts |= contexts;
+    lock__take_once(&inbox->lock);
+    inbox->mail.head.contexts |= contexts;
     for (size_t i = 0; i < count; i++) {
         add_range(&inbox->mail, &ranges[i]);
     }
@@ -162,9 +167,10 @@ void tlb_post_protect(SoftTLB *tlb, uint64_t host)
 {
     struct xbar_tlb_inbox *inbox = tlb->inbox;
 
-    pthread_mutex_lock(&inbox->lock);
+    lock__take_once(&inbox->lock);
     add_page(&inbox->mail, host);
     atomic_fetch_add_explicit(&inbox->protects, 1, memory_order_relaxed);
+    atomic_store(&inbox->posted, true); /* the caller looks at `online` next */
     finish_post(inbox);
 }
 
@@ -179,11 +185,11 @@ static void post_recheck(struct xbar_dirty_party *party)
         tlb__recheck_dirty(inbox->tlb, false);
         return;
     }
-    pthread_mutex_lock(&inbox->lock);
-    inbox->mail.recheck = true;
+    lock__take_once(&inbox->lock);
+    inbox->mail.head.recheck = true;
     /* As for protects: if the owner is away now, it finds this first. */
     atomic_store(&inbox->posted, true);
-    inbox->mail.recheck_marks |= atomic_load(&inbox->online);
+    inbox->mail.head.recheck_marks |= atomic_load(&inbox->online);
     finish_post(inbox);
 }
 
@@ -206,27 +212,28 @@ static uint64_t take_mail(struct xbar_tlb_inbox *inbox, struct mail *mail)
 {
     uint64_t protects;
 
-    pthread_mutex_lock(&inbox->lock);
-    *mail = inbox->mail;
-    inbox->mail.contexts = 0;
-    inbox->mail.count = 0;
-    inbox->mail.recheck = false;
-    inbox->mail.recheck_marks = false;
-    inbox->mail.protect_all = false;
-    inbox->mail.page_count = 0;
+    lock__take_once(&inbox->lock);
+    mail->head = inbox->mail.head;
+    for (unsigned i = 0; i < mail->head.count; i++) {
+        mail->ranges[i] = inbox->mail.ranges[i];
+    }
+    for (unsigned i = 0; i < mail->head.page_count; i++) {
+        mail->pages[i] = inbox->mail.pages[i];
+    }
+    inbox->mail.head = (struct mail_head){ 0 };
     protects = atomic_load_explicit(&inbox->protects, memory_order_relaxed);
     atomic_store_explicit(&inbox->posted, false, memory_order_relaxed);
-    pthread_mutex_unlock(&inbox->lock);
+    lock__release(&inbox->lock);
     return protects;
 }
 
 static void apply_protects(SoftTLB *tlb, const struct mail *mail)
 {
-    if (mail->protect_all) {
+    if (mail->head.protect_all) {
         tlb__protect_all(tlb);
         return;
     }
-    for (unsigned i = 0; i < mail->page_count; i++) {
+    for (unsigned i = 0; i < mail->head.page_count; i++) {
         tlb_protect_code(tlb, mail->pages[i]);
     }
 }
@@ -236,10 +243,14 @@ static XBAR_COLD void apply_mail(SoftTLB *tlb)
     struct mail mail;
     uint64_t protects = take_mail(tlb->inbox, &mail);
 
-    tlb_flush(tlb, mail.contexts);
-    tlb__drop_ranges(tlb, mail.ranges, mail.count);
-    if (mail.recheck) {
-        tlb__recheck_dirty(tlb, mail.recheck_marks);
+    if (mail.head.contexts) {
+        tlb_flush(tlb, mail.head.contexts);
+    }
+    if (mail.head.count) {
+        tlb__drop_ranges(tlb, mail.ranges, mail.head.count);
+    }
+    if (mail.head.recheck) {
+        tlb__recheck_dirty(tlb, mail.head.recheck_marks);
     }
     apply_protects(tlb, &mail);
     atomic_store_explicit(&tlb->inbox->protected, protects,
@@ -275,7 +286,6 @@ int tlb__inbox_open(SoftTLB *tlb)
     inbox->dirty_party.recheck = post_recheck;
     inbox->tlb = tlb;
     inbox->config = tlb->config;
-    pthread_mutex_init(&inbox->lock, NULL);
     tlb->inbox = inbox;
     xbar_view_subscribe(tlb->config.as, &inbox->subscriber);
     xbar_dirty_join(engine, &inbox->dirty_party);
@@ -288,7 +298,6 @@ void tlb__inbox_close(SoftTLB *tlb)
 
     xbar_dirty_leave(engine, &tlb->inbox->dirty_party);
     xbar_view_unsubscribe(tlb->config.as, &tlb->inbox->subscriber);
-    pthread_mutex_destroy(&tlb->inbox->lock);
     xbar_free(engine, tlb->inbox, sizeof(*tlb->inbox));
     tlb->inbox = NULL;
 }
