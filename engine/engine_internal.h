@@ -133,7 +133,7 @@ struct dirty {
     size_t count;
     size_t capacity;
     struct dirty_node *newest;
-    size_t used;      /* nodes */
+    size_t used;     /* nodes */
     unsigned lowest; /* height with a node */
     unsigned highest;
     struct dirty_node *by_height[XBAR_TREE_MAX_DEPTH + 1];

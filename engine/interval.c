@@ -1,50 +1,11 @@
 /* SPDX-License-Identifier: MIT */
+/* Changing the index of sub-regions; looking at it is interval_query.c. */
 #include "engine/interval.h"
 
 #include <errno.h>
 #include <string.h>
 
-#include "engine/check.h"
-#include "engine/engine_internal.h"
-
-/* Two cache lines of addresses: a node of a leaf is seven, of others nine. */
-#define NODE_KEYS 16
-
-/* Root and leaf included. One more takes eight times as many insertions. */
-#define MAX_LEVELS 20
-
-struct xbar_interval_node {
-    uint16_t count;  /* of what follows; 0 until it is swept */
-    uint16_t height; /* the greatest of the regions below */
-    uint8_t level;   /* 0: a leaf */
-    bool is_listed;  /* among the empty ones */
-    struct xbar_interval_node *parent; /* NULL: @container has it */
-    MemoryRegion *container;
-    struct xbar_interval_node *next_empty;
-
-    /* in order; beyond @count, NO_KEY */
-    hwaddr addr[NODE_KEYS];
-    hwaddr last[NODE_KEYS];
-    union {
-        MemoryRegion *mr[NODE_KEYS];
-        struct xbar_interval_node *child[NODE_KEYS];
-    };
-    uint64_t sequence[]; /* [NODE_KEYS], not in leaves: regions have it */
-};
-
-#define NO_KEY UINT64_MAX /* as an address: searching takes it for greater */
-
-#define NODE_LINE 64
-
-static_assert(XBAR_FEW_CHILDREN >= NODE_KEYS, "a leaf is stored unseen");
-static_assert(sizeof(struct xbar_interval_node) <= 7 * NODE_LINE,
-              "a million regions take 28 MB of leaves");
-
-/* The last address of @mr if it lies at @addr. */
-static hwaddr end_at(const MemoryRegion *mr, hwaddr addr)
-{
-    return mr->last > UINT64_MAX - addr ? UINT64_MAX : addr + mr->last;
-}
+#include "engine/interval_internal.h"
 
 hwaddr interval__end(const MemoryRegion *node)
 {
@@ -81,26 +42,9 @@ static void free_node(struct xbar_interval_node *node)
     xbar_free(node->container->engine, node, node_bytes(node->level));
 }
 
-static uint64_t sequence_at(const struct xbar_interval_node *node, unsigned i)
-{
-    return node->level ? node->sequence[i] : node->mr[i]->sequence;
-}
-
 /* ---- Searching --------------------------------------------------------- */
 
-/* How many addresses of @node are at or below @addr. No branch to guess. */
-static unsigned count_upto(const struct xbar_interval_node *node, hwaddr addr)
-{
-    unsigned n = 0;
-
-    for (unsigned half = NODE_KEYS / 2; half; half /= 2) {
-        n += node->addr[n + half - 1] <= addr ? half : 0;
-    }
-    n += node->addr[n] <= addr;
-    return n < node->count ? n : node->count; /* @addr may be NO_KEY */
-}
-
-/* The same of keys. */
+/* How many keys of @node are at or below this one. */
 static unsigned count_keys(const struct xbar_interval_node *node, hwaddr addr,
                            uint64_t sequence)
 {
@@ -111,14 +55,6 @@ static unsigned count_keys(const struct xbar_interval_node *node, hwaddr addr,
         n--;
     }
     return n;
-}
-
-/* @child is about to be looked at: have its lines come at the same time. */
-static void fetch(const struct xbar_interval_node *child)
-{
-    for (size_t at = 0; at < sizeof(*child); at += NODE_LINE) {
-        __builtin_prefetch((const char *)child + at);
-    }
 }
 
 /* The way to a key, by level: the child that was taken; in the leaf, how many
@@ -148,38 +84,6 @@ static void find_place(const MemoryRegion *container, hwaddr addr,
 
 /* ---- What is said of a node above it ----------------------------------- */
 
-static hwaddr greatest_end(const struct xbar_interval_node *node)
-{
-    hwaddr end = 0;
-
-    for (unsigned i = 0; i < node->count; i++) {
-        end = node->last[i] > end ? node->last[i] : end;
-    }
-    return end;
-}
-
-static unsigned height_at(const struct xbar_interval_node *node, unsigned i)
-{
-    return node->level ? node->child[i]->height : node->mr[i]->height;
-}
-
-static unsigned greatest_height(const struct xbar_interval_node *node)
-{
-    unsigned height = 0;
-
-    for (unsigned i = 0; i < node->count; i++) {
-        height = height_at(node, i) > height ? height_at(node, i) : height;
-    }
-    return height;
-}
-
-static bool is_before(hwaddr addr, uint64_t sequence,
-                      const struct xbar_interval_node *node, unsigned i)
-{
-    return addr < node->addr[i] ||
-           (addr == node->addr[i] && sequence < sequence_at(node, i));
-}
-
 /* @mr came to lie below @path, from @addr to @end. */
 static void raise(struct place *path, const MemoryRegion *mr, hwaddr addr,
                   hwaddr end)
@@ -189,10 +93,15 @@ static void raise(struct place *path, const MemoryRegion *mr, hwaddr addr,
     node->height = mr->height > node->height ? mr->height : node->height;
     while (node->parent) {
         const unsigned i = path[node->level + 1].index;
+        const uint16_t height = node->height;
 
         node = node->parent;
-        node->height = mr->height > node->height ? mr->height : node->height;
-        node->last[i] = end > node->last[i] ? end : node->last[i];
+        node->heights[i] = height;
+        node->height = height > node->height ? height : node->height;
+        if (end > node->last[i]) {
+            node->last[i] = end;
+            node->ends_ascend = do_ends_ascend(node);
+        }
         if (i == 0 && is_before(addr, mr->sequence, node, 0)) {
             node->addr[0] = addr;
             node->sequence[0] = mr->sequence;
@@ -201,23 +110,24 @@ static void raise(struct place *path, const MemoryRegion *mr, hwaddr addr,
 }
 
 /* Sum up anew, from the leaf upwards, as far as anything changes. */
-static void sum_up(struct place *path, bool has_height)
+static void sum_up(struct place *path)
 {
     struct xbar_interval_node *node = path[0].node;
-    bool changes = true;
 
-    if (has_height) {
-        node->height = (uint16_t)greatest_height(node);
-    }
-    for (; node->parent && changes; node = node->parent) {
-        struct place *above = &path[node->level + 1];
-        hwaddr end = greatest_end(node);
+    node->height = greatest_height(node);
+    while (node->parent) {
+        const unsigned i = path[node->level + 1].index;
+        const hwaddr end = greatest_end(node);
+        const uint16_t height = node->height;
 
-        changes = above->node->last[above->index] != end || has_height;
-        above->node->last[above->index] = end;
-        if (has_height) {
-            above->node->height = (uint16_t)greatest_height(above->node);
+        node = node->parent;
+        if (node->last[i] == end && node->heights[i] == height) {
+            return;
         }
+        node->last[i] = end;
+        node->ends_ascend = do_ends_ascend(node);
+        node->heights[i] = height;
+        node->height = greatest_height(node);
     }
 }
 
@@ -231,6 +141,8 @@ static void open_gap(struct xbar_interval_node *node, unsigned index)
     memmove(&node->addr[index + 1], &node->addr[index], n * sizeof(hwaddr));
     memmove(&node->last[index + 1], &node->last[index], n * sizeof(hwaddr));
     memmove(&node->mr[index + 1], &node->mr[index], n * sizeof(node->mr[0]));
+    memmove(&node->heights[index + 1], &node->heights[index],
+            n * sizeof(node->heights[0]));
     if (node->level) {
         memmove(&node->sequence[index + 1], &node->sequence[index],
                 n * sizeof(uint64_t));
@@ -244,6 +156,8 @@ static void close_gap(struct xbar_interval_node *node, unsigned index)
     memmove(&node->addr[index], &node->addr[index + 1], n * sizeof(hwaddr));
     memmove(&node->last[index], &node->last[index + 1], n * sizeof(hwaddr));
     memmove(&node->mr[index], &node->mr[index + 1], n * sizeof(node->mr[0]));
+    memmove(&node->heights[index], &node->heights[index + 1],
+            n * sizeof(node->heights[0]));
     if (node->level) {
         memmove(&node->sequence[index], &node->sequence[index + 1],
                 n * sizeof(uint64_t));
@@ -252,16 +166,24 @@ static void close_gap(struct xbar_interval_node *node, unsigned index)
 }
 
 /*
- * Where a full node is split: in the middle, or, if something is to be added at
- * its end, there, so that what is built upwards, as boards are, leaves full
- * nodes behind. Above leaves, the child that is split goes along.
+ * Where a full node is split: in the middle; or, if it is the last one below
+ * @above and something is added at its end, there, or the first and at its
+ * beginning, so that what is built upwards or downwards, as boards are, leaves
+ * full nodes behind. (Only then: what comes down to a full node from above is
+ * added at its end each time.) Above leaves, the child that is split goes along.
  */
-static unsigned split_at(const struct place *here)
+static unsigned split_at(const struct place *here, const struct place *above)
 {
     const struct xbar_interval_node *node = here->node;
-    unsigned end = node->level ? node->count - 1u : node->count;
+    const unsigned end = node->level ? node->count - 1u : node->count;
 
-    return here->index == end ? end : node->count / 2;
+    if (here->index == end && above->index + 1u == above->node->count) {
+        return end;
+    }
+    if (here->index == 0 && above->index == 0) {
+        return node->level ? 1 : 0;
+    }
+    return node->count / 2;
 }
 
 /* From @from on, to the empty node @to. */
@@ -273,6 +195,7 @@ static void move_tail(struct xbar_interval_node *node, unsigned from,
     memcpy(to->addr, &node->addr[from], n * sizeof(hwaddr));
     memcpy(to->last, &node->last[from], n * sizeof(hwaddr));
     memcpy(to->mr, &node->mr[from], n * sizeof(node->mr[0]));
+    memcpy(to->heights, &node->heights[from], n * sizeof(node->heights[0]));
     memset(&node->addr[from], 0xff, n * sizeof(hwaddr));
     if (node->level) {
         memcpy(to->sequence, &node->sequence[from], n * sizeof(uint64_t));
@@ -282,8 +205,10 @@ static void move_tail(struct xbar_interval_node *node, unsigned from,
     }
     to->count = (uint16_t)n;
     node->count = (uint16_t)from;
-    to->height = (uint16_t)greatest_height(to);
-    node->height = (uint16_t)greatest_height(node);
+    to->height = greatest_height(to);
+    to->ends_ascend = to->level && do_ends_ascend(to);
+    node->height = greatest_height(node);
+    node->ends_ascend = node->level && do_ends_ascend(node);
 }
 
 /* What a split of all that is full on @path takes: new nodes by level, and a
@@ -338,9 +263,11 @@ static void grow_root(MemoryRegion *container, struct place *path,
     top->addr[0] = root->addr[0];
     top->sequence[0] = sequence_at(root, 0);
     top->last[0] = greatest_end(root);
+    top->heights[0] = root->height;
     top->height = root->height;
     top->child[0] = root;
     top->count = 1;
+    top->ends_ascend = true;
     root->parent = top;
     container->children = top;
     path[top->level] = (struct place){ top, 0 };
@@ -365,7 +292,7 @@ static void split(struct place *path, unsigned level,
     struct place *here = &path[level];
     struct place *above = &path[level + 1];
     struct xbar_interval_node *parent = above->node;
-    const unsigned half = split_at(here);
+    const unsigned half = split_at(here, above);
     const unsigned index = above->index + 1;
 
     move_tail(here->node, half, right);
@@ -375,7 +302,10 @@ static void split(struct place *path, unsigned level,
     parent->addr[index] = right->count ? right->addr[0] : addr;
     parent->sequence[index] = right->count ? sequence_at(right, 0) : sequence;
     parent->last[index] = greatest_end(right);
+    parent->heights[index] = right->height;
     parent->last[above->index] = greatest_end(here->node);
+    parent->heights[above->index] = here->node->height;
+    parent->ends_ascend = do_ends_ascend(parent);
     if (goes_right(here, half)) {
         *here = (struct place){ right, here->index - half };
         above->index = index;
@@ -424,6 +354,7 @@ static int insert_at(MemoryRegion *container, MemoryRegion *mr, hwaddr addr)
     leaf->addr[path[0].index] = addr;
     leaf->last[path[0].index] = end_at(mr, addr);
     leaf->mr[path[0].index] = mr;
+    leaf->heights[path[0].index] = mr->height;
     raise(path, mr, addr, end_at(mr, addr));
     container->child_count++;
     return 0;
@@ -458,16 +389,15 @@ static void remove_at(MemoryRegion *container, const MemoryRegion *mr,
 {
     struct place path[MAX_LEVELS + 1];
     struct xbar_interval_node *leaf;
-    bool has_height;
 
     find(container, mr, addr, path);
     leaf = path[0].node;
     close_gap(leaf, path[0].index);
     container->child_count--;
-    has_height = mr->height && mr->height == leaf->height;
-    if (has_height || (leaf->parent &&
-                       path[1].node->last[path[1].index] == end_at(mr, addr))) {
-        sum_up(path, has_height);
+    if ((mr->height && mr->height == leaf->height) ||
+        (leaf->parent &&
+         path[1].node->last[path[1].index] == end_at(mr, addr))) {
+        sum_up(path);
     }
     if (!leaf->count) {
         note_empty(leaf);
@@ -556,114 +486,8 @@ void interval__refresh(MemoryRegion *container, const MemoryRegion *node)
     find(container, node, node->addr, path);
     leaf = path[0].node;
     leaf->last[path[0].index] = interval__end(node);
-    sum_up(path, node->height || leaf->height);
-}
-
-unsigned interval__height(const MemoryRegion *container)
-{
-    return container->children ? container->children->height : 0;
-}
-
-/* To the right in a loop, and down in calls: MAX_LEVELS of them. */
-static int visit_below(const struct xbar_interval_node *node, hwaddr first,
-                       hwaddr last,
-                       int (*visit)(void *opaque, MemoryRegion *node),
-                       void *opaque)
-{
-    const unsigned n = count_upto(node, last);
-    int rc = 0;
-
-    for (unsigned i = 0; i < n && !rc; i++) {
-        if (node->last[i] < first) {
-            continue;
-        }
-        if (node->level) {
-            fetch(node->child[i]);
-            rc = visit_below(node->child[i], first, last, visit, opaque);
-        } else {
-            rc = visit(opaque, node->mr[i]);
-        }
-    }
-    return rc;
-}
-
-int interval__overlaps(const MemoryRegion *container, hwaddr first, hwaddr last,
-                       int (*visit)(void *opaque, MemoryRegion *node),
-                       void *opaque)
-{
-    return container->children
-               ? visit_below(container->children, first, last, visit, opaque)
-               : 0;
-}
-
-/* Which overlap is not to be guessed: no branch asks for it. */
-static size_t few_in_leaf(const struct xbar_interval_node *leaf, hwaddr first,
-                          hwaddr last, MemoryRegion **few, size_t count)
-{
-    const size_t n =
-        leaf->count > NODE_KEYS / 4 ? count_upto(leaf, last) : leaf->count;
-
-    for (size_t i = 0; i < n; i++) {
-        few[count] = leaf->mr[i];
-        count += (size_t)(leaf->addr[i] <= last) & (leaf->last[i] >= first);
-    }
-    return count;
-}
-
-static size_t few_below(const struct xbar_interval_node *node, hwaddr first,
-                        hwaddr last, MemoryRegion **few, size_t count,
-                        size_t room)
-{
-    const unsigned n = count_upto(node, last);
-
-    for (unsigned i = 0; i < n; i++) {
-        const struct xbar_interval_node *child = node->child[i];
-
-        if (node->last[i] < first) {
-            continue;
-        }
-        fetch(child);
-        if (child->level) {
-            count = few_below(child, first, last, few, count, room);
-        } else if (count + NODE_KEYS <= room) {
-            count = few_in_leaf(child, first, last, few, count);
-        } else {
-            count = room + 1;
-        }
-        if (count > room) {
-            break;
-        }
-    }
-    return count;
-}
-
-size_t interval__few(const MemoryRegion *container, hwaddr first, hwaddr last,
-                     MemoryRegion **few, size_t room)
-{
-    const struct xbar_interval_node *root = container->children;
-
-    if (!root) {
-        return 0;
-    }
-    return root->level ? few_below(root, first, last, few, 0, room)
-                       : few_in_leaf(root, first, last, few, 0);
-}
-
-static int note_region(void *opaque, MemoryRegion *mr)
-{
-    *(MemoryRegion **)opaque = mr;
-    return 1;
-}
-
-/* Nodes that are empty say that they end at 0: ask for those last. */
-MemoryRegion *interval__any(const MemoryRegion *container)
-{
-    MemoryRegion *mr = NULL;
-
-    if (!interval__overlaps(container, 1, UINT64_MAX, note_region, &mr)) {
-        (void)interval__overlaps(container, 0, 0, note_region, &mr);
-    }
-    return mr;
+    leaf->heights[path[0].index] = node->height;
+    sum_up(path);
 }
 
 void interval__sweep(struct xbar_engine *engine)
@@ -671,65 +495,4 @@ void interval__sweep(struct xbar_engine *engine)
     if (unlikely(engine->empty_intervals != NULL)) {
         sweep_listed(engine);
     }
-}
-
-/* ---- Checking ---------------------------------------------------------- */
-
-/* Are the keys of @node in order, and what a leaf says of its regions right? */
-static bool are_keys_valid(const struct xbar_interval_node *node)
-{
-    for (unsigned i = 0; i < NODE_KEYS; i++) {
-        const MemoryRegion *mr = node->mr[i];
-
-        if (i >= node->count
-                ? node->addr[i] != NO_KEY
-                : i && is_before(node->addr[i], sequence_at(node, i), node,
-                                 i - 1)) {
-            return false;
-        }
-        if (i < node->count && !node->level &&
-            (node->addr[i] != mr->addr || node->last[i] != interval__end(mr))) {
-            return false;
-        }
-    }
-    return node->height == greatest_height(node) &&
-           (node->count || node->is_listed);
-}
-
-/* Is no key of @parent's child @i below what @parent says, or of the next? */
-static bool is_child_in_range(const struct xbar_interval_node *parent,
-                              unsigned i)
-{
-    const struct xbar_interval_node *child = parent->child[i];
-
-    if (!child->count) {
-        return child->level == 0;
-    }
-    return !is_before(child->addr[0], sequence_at(child, 0), parent, i) &&
-           (i + 1 == parent->count ||
-            is_before(child->addr[child->count - 1],
-                      sequence_at(child, child->count - 1), parent, i + 1));
-}
-
-static bool is_node_valid(const struct xbar_interval_node *node)
-{
-    bool is_valid = are_keys_valid(node);
-
-    for (unsigned i = 0; node->level && i < node->count && is_valid; i++) {
-        const struct xbar_interval_node *child = node->child[i];
-
-        is_valid = child->parent == node && child->level == node->level - 1 &&
-                   child->container == node->container &&
-                   node->last[i] == greatest_end(child) &&
-                   is_child_in_range(node, i) && is_node_valid(child);
-    }
-    return is_valid;
-}
-
-bool interval__is_valid(const MemoryRegion *container)
-{
-    const struct xbar_interval_node *root = container->children;
-
-    return !root || (!root->parent && root->container == container &&
-                     is_node_valid(root));
 }

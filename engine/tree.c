@@ -450,6 +450,7 @@ int tree__set_state(MemoryRegion *mr, const struct tree_state *state)
 
 /* ---- Public ------------------------------------------------------------ */
 
+/* What is read of it next lies in the other line; it may be one of millions. */
 static int begin(MemoryRegion *mr)
 {
     int rc;
@@ -457,6 +458,7 @@ static int begin(MemoryRegion *mr)
     if (!region__is_usable(mr)) {
         return -EINVAL;
     }
+    __builtin_prefetch(&mr->addr);
     rc = xbar_mutation_begin(mr->engine);
     if (!rc && !region__is_usable(mr)) {
         (void)xbar_mutation_end(mr->engine);

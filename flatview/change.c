@@ -267,6 +267,23 @@ static int append_right(const struct flatview_change *change,
     return append_old(change, pieces, range, addr + 1, *last);
 }
 
+/*
+ * The section where @cursor is is looked at next, and the one after it soon:
+ * have both come at the same time.
+ */
+static void fetch_sections(const struct flatview_trie_cursor *cursor)
+{
+    const struct flatview_trie_slot *next;
+
+    if (cursor->depth != 0) {
+        next = cursor->path[cursor->depth - 1].next;
+        if (next != cursor->path[cursor->depth - 1].end) {
+            __builtin_prefetch((const void *)next->link);
+        }
+        __builtin_prefetch(trie_value(cursor->leaf));
+    }
+}
+
 /* What stands before a window that begins at @addr, and touches it. */
 static int append_left(const struct flatview_change *change,
                        struct flatview_pieces *pieces, hwaddr addr,
@@ -276,6 +293,7 @@ static int append_left(const struct flatview_change *change,
     const FlatRange *left;
 
     flatview__trie_seek(old, &change->old_view->trie, addr != 0 ? addr - 1 : 0);
+    fetch_sections(old);
     if (old->leaf == NULL || old->leaf->bits >= addr) {
         return 0;
     }

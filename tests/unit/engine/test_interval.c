@@ -387,29 +387,65 @@ static void test_validator_sees_damage(void **state)
     close_model(&m, bytes);
 }
 
-/* Ascending addresses are what boards do: full nodes, and few of them. */
-static void test_a_board_takes_little(void **state)
+enum { MANY = 100000 };
+
+/* Bytes of the index for each of MANY sub-regions that come as @place says. */
+static uint64_t bytes_each(struct xbar_engine *engine,
+                           hwaddr (*place)(unsigned i))
 {
-    enum { MANY = 100000 };
     MemoryRegion *nodes = calloc(MANY, sizeof(*nodes));
-    struct fixture *f = *state;
-    uint64_t bytes = live_bytes(f->engine);
-    MemoryRegion container = { .engine = f->engine };
+    MemoryRegion container = { .engine = engine };
+    uint64_t bytes = live_bytes(engine);
+    uint64_t index;
 
     assert_non_null(nodes);
     for (unsigned i = 0; i < MANY; i++) {
-        nodes[i].addr = i * (hwaddr)4096;
+        nodes[i].addr = place(i) * 4096;
         nodes[i].last = 4095;
         nodes[i].sequence = i;
         assert_int_equal(interval__insert(&container, &nodes[i]), 0);
     }
-    assert_true(live_bytes(f->engine) - bytes < (uint64_t)MANY * 31);
+    assert_true(interval__is_valid(&container));
+    index = live_bytes(engine) - bytes;
     for (unsigned i = 0; i < MANY; i++) {
         interval__remove(&container, &nodes[i]);
     }
-    interval__sweep(f->engine);
-    assert_int_equal(live_bytes(f->engine), bytes);
+    interval__sweep(engine);
+    assert_int_equal(live_bytes(engine), bytes);
     free(nodes);
+    return index / MANY;
+}
+
+static hwaddr upwards(unsigned i)
+{
+    return i;
+}
+
+static hwaddr downwards(unsigned i)
+{
+    return MANY - i;
+}
+
+/* Below is full when what comes down from the top begins. */
+static hwaddr up_and_down(unsigned i)
+{
+    return i < MANY / 2 ? i : 2 * MANY - i;
+}
+
+static hwaddr from_both_ends(unsigned i)
+{
+    return i % 2 ? 2 * MANY - i : i;
+}
+
+/* Full nodes where they come in order, as a board's do; else half full ones. */
+static void test_a_board_takes_little(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_true(bytes_each(f->engine, upwards) <= 31);
+    assert_true(bytes_each(f->engine, downwards) <= 31);
+    assert_true(bytes_each(f->engine, up_and_down) <= 50);
+    assert_true(bytes_each(f->engine, from_both_ends) <= 70);
 }
 
 int main(void)
