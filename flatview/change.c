@@ -13,7 +13,8 @@
  *     pieces   |----A----|--B--|                 |D||E||D|
  *
  * Windows with one old section between them, and nothing else, make one
- * stretch; otherwise each is one by itself. Pieces and old sections of a
+ * stretch; two with nothing between them are rendered as one if little is there;
+ * otherwise each is one by itself. Pieces and old sections of a
  * stretch are both sorted, so one pass over both finds what differs:
  *
  *     old      |---A---|---B---|       |---D---|
@@ -312,13 +313,47 @@ static bool reaches_next(const struct windows *windows, hwaddr window_last,
            last == windows->next->first - 1;
 }
 
+/* Is nothing there between @addr and @next, as far as is known on the right? */
+static bool is_free_until(struct right *right, hwaddr addr,
+                          const struct xbar_range *next)
+{
+    return find_right(right, addr + 1) == NULL &&
+           (right->next.leaf == NULL || right->next.leaf->bits >= next->first);
+}
+
+/*
+ * Render @window. With nothing between it and the next one, as where something
+ * moved, both are rendered as one, and @window becomes that, if it takes few
+ * visits: what is there, but disabled, is not known before.
+ */
+static int render_window(struct flatview_change *change,
+                         struct windows *windows, struct right *right,
+                         struct flatview_pieces *pieces,
+                         struct xbar_range *window)
+{
+    const MemoryRegion *root = root_of(change)->participant.root;
+    const struct xbar_range *next = windows->next;
+
+    change->windows++;
+    if (next != windows->end && is_free_until(right, window->last, next)) {
+        const struct xbar_range both = { window->first, next->last };
+        int err = flatview__render_few(root, both, pieces);
+
+        if (err != -E2BIG) {
+            windows->next++;
+            *window = both;
+            return err;
+        }
+    }
+    return flatview__render_more(root, *window, pieces);
+}
+
 /* The pieces of one stretch, and where it begins and ends. */
 static int render_stretch(struct flatview_change *change,
                           struct windows *windows,
                           struct flatview_pieces *pieces,
                           struct stretch *stretch)
 {
-    const MemoryRegion *root = root_of(change)->participant.root;
     struct xbar_range window = take_window(change, windows);
     struct right right;
     int err;
@@ -328,8 +363,7 @@ static int render_stretch(struct flatview_change *change,
     flatview__trie_cursor_copy(&right.next, &stretch->old);
     right.range = NULL;
     while (err == 0) {
-        change->windows++;
-        err = flatview__render_more(root, window, pieces);
+        err = render_window(change, windows, &right, pieces, &window);
         if (err == 0) {
             err = append_right(change, windows, &right, pieces, window.last,
                                &stretch->last);

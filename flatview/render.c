@@ -240,13 +240,13 @@ static int sweep_leaves(struct xbar_engine *engine,
     return err;
 }
 
-int flatview__render_more(const MemoryRegion *root, struct xbar_range window,
-                          struct flatview_pieces *out)
+static int render_upto(const MemoryRegion *root, struct xbar_range window,
+                       uint32_t most, struct flatview_pieces *out)
 {
     struct xbar_engine *engine = xbar_region_engine(root);
     struct flatview_piece few[FLATVIEW_FEW_PIECES];
     struct flatview_pieces leaves = flatview__pieces_in(few);
-    int err = flatview__walk(root, window, &leaves);
+    int err = flatview__walk(root, window, most, &leaves);
 
     if (err == 0 && leaves.count == 1) {
         err = flatview__pieces_append(engine, out, few, few[0].first,
@@ -256,6 +256,18 @@ int flatview__render_more(const MemoryRegion *root, struct xbar_range window,
     }
     flatview__pieces_free(engine, &leaves);
     return err;
+}
+
+int flatview__render_more(const MemoryRegion *root, struct xbar_range window,
+                          struct flatview_pieces *out)
+{
+    return render_upto(root, window, RENDER_MAX_VISITS, out);
+}
+
+int flatview__render_few(const MemoryRegion *root, struct xbar_range window,
+                         struct flatview_pieces *out)
+{
+    return render_upto(root, window, RENDER_FEW_VISITS, out);
 }
 
 int flatview__render(const MemoryRegion *root, struct xbar_range window,

@@ -63,6 +63,15 @@ int flatview__render(const MemoryRegion *root, struct xbar_range window,
 int flatview__render_more(const MemoryRegion *root, struct xbar_range window,
                           struct flatview_pieces *out) XBAR_MUST_CHECK;
 
+/*
+ * The same if that is a matter of few visits; else -E2BIG, after no more than
+ * these, with @out as it was.
+ */
+#define RENDER_FEW_VISITS 16
+
+int flatview__render_few(const MemoryRegion *root, struct xbar_range window,
+                         struct flatview_pieces *out) XBAR_MUST_CHECK;
+
 /* Append one piece, from @first to @last, in the same way. */
 int flatview__pieces_append(struct xbar_engine *engine,
                             struct flatview_pieces *pieces,
@@ -88,9 +97,10 @@ flatview__pieces_add(struct xbar_engine *engine, struct flatview_pieces *pieces)
 
 /*
  * What walk.c does: the leaves of @root in @window, clipped, in decode order,
- * overlapping one another, numbered by it.
+ * overlapping one another, numbered by it. -E2BIG past @most visits.
  */
 int flatview__walk(const MemoryRegion *root, struct xbar_range window,
-                   struct flatview_pieces *leaves) XBAR_MUST_CHECK;
+                   uint32_t most, struct flatview_pieces *leaves)
+    XBAR_MUST_CHECK;
 
 #endif

@@ -57,6 +57,7 @@ struct walk {
     size_t depth;
     size_t capacity;
     uint32_t visits;
+    uint32_t most; /* visits; beyond, -E2BIG */
     struct visit few[FEW_VISITS];
 };
 
@@ -198,7 +199,7 @@ static int make_target(struct walk *walk, struct visit *visit,
             !cut(&visit->window, shown->last)) {
             return 0;
         }
-        if (++walk->visits > RENDER_MAX_VISITS) {
+        if (++walk->visits > walk->most) {
             return -E2BIG;
         }
         visit->inherited |= inherit(shown);
@@ -214,7 +215,7 @@ static inline int make_shown(struct walk *walk, struct visit *visit,
     if (!cut(&visit->window, shown->last)) {
         return 0;
     }
-    if (++walk->visits > RENDER_MAX_VISITS) {
+    if (++walk->visits > walk->most) {
         return -E2BIG;
     }
     visit->inherited |= inherit(shown);
@@ -296,10 +297,13 @@ XBAR_COLD static int push_many(struct walk *walk, const struct visit *visit)
 {
     struct parent parent = { walk, visit };
     size_t start = walk->depth;
-    int err =
-        xbar_region_overlaps(visit->mr, visit->window.first, visit->window.last,
-                             push_one_of_many, &parent);
+    int err;
 
+    if (walk->most < XBAR_FEW_CHILDREN) {
+        return -E2BIG; /* they may all be disabled, and count for nothing */
+    }
+    err = xbar_region_overlaps(visit->mr, visit->window.first,
+                               visit->window.last, push_one_of_many, &parent);
     if (err == 0) {
         qsort(walk->stack + start, walk->depth - start, sizeof(walk->stack[0]),
               compare_visits);
@@ -379,7 +383,7 @@ static int push_root(struct walk *walk, const MemoryRegion *root,
 }
 
 int flatview__walk(const MemoryRegion *root, struct xbar_range window,
-                   struct flatview_pieces *leaves)
+                   uint32_t most, struct flatview_pieces *leaves)
 {
     struct walk walk;
     int err;
@@ -390,6 +394,7 @@ int flatview__walk(const MemoryRegion *root, struct xbar_range window,
     walk.depth = 0;
     walk.capacity = FEW_VISITS;
     walk.visits = 0;
+    walk.most = most;
     err = push_root(&walk, root, window);
     while (err == 0 && walk.depth != 0) {
         err = visit_top(&walk);

@@ -200,6 +200,44 @@ static void test_alias_fan(void **state)
     assert_int_equal(xbar_region_destroy(&root, NULL, NULL), 0);
 }
 
+#define CROWD 200
+
+/* The same in few visits, if it takes few; what is disabled counts, too, as it
+ * may be a crowd. */
+static void test_few_visits(void **state)
+{
+    static MemoryRegion crowd[CROWD];
+    const struct xbar_range all = { 0, CROWD * 16 - 1 };
+    const struct xbar_range three = { 16, 63 };
+    struct flatview_pieces pieces = { NULL, 0, 0 };
+    MemoryRegion root;
+
+    (void)state;
+    assert_int_equal(memory_region_init(&root, NULL, "root", 0x10000), 0);
+    for (hwaddr i = 0; i < CROWD; i++) {
+        assert_int_equal(memory_region_init_io(&crowd[i], NULL, NULL, NULL,
+                                               "one of many", 16),
+                         0);
+        assert_int_equal(memory_region_add_subregion(&root, i * 16, &crowd[i]),
+                         0);
+    }
+    assert_int_equal(flatview__render_few(&root, three, &pieces), 0);
+    assert_int_equal(pieces.count, 3);
+    assert_ptr_equal(pieces.items[2].mr, &crowd[3]);
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(flatview__render_few(&root, all, &pieces), -E2BIG);
+        assert_int_equal(pieces.count, 3);
+        for (int i = 0; i < CROWD; i++) {
+            assert_int_equal(memory_region_set_enabled(&crowd[i], false), 0);
+        }
+    }
+    flatview__pieces_free(xbar_engine_current(), &pieces);
+    for (int i = 0; i < CROWD; i++) {
+        assert_int_equal(xbar_region_destroy(&crowd[i], NULL, NULL), 0);
+    }
+    assert_int_equal(xbar_region_destroy(&root, NULL, NULL), 0);
+}
+
 /* As deep as the engine lets it be. */
 static void test_deep_nesting(void **state)
 {
@@ -242,9 +280,8 @@ static void wait_for_nobody(void)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_windows),
-        cmocka_unit_test(test_merging),
-        cmocka_unit_test(test_alias_fan),
+        cmocka_unit_test(test_windows),      cmocka_unit_test(test_merging),
+        cmocka_unit_test(test_alias_fan),    cmocka_unit_test(test_few_visits),
         cmocka_unit_test(test_deep_nesting),
     };
 
