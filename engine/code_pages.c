@@ -28,6 +28,8 @@
  */
 #include "engine/code_pages.h"
 
+#include <string.h>
+
 #include "engine/engine_internal.h"
 
 #define LEAF_BITS  9
@@ -151,6 +153,15 @@ static void add_frames(struct xbar_code_frames *to,
     for (unsigned i = 0; i < from->count; i++) {
         add_frame(to, from->frame[i]);
     }
+}
+
+/* A list is short: what is behind its count is not copied. */
+static void copy_frames(struct xbar_code_frames *to,
+                        const struct xbar_code_frames *from)
+{
+    to->all = from->all;
+    to->count = from->count;
+    memcpy(to->frame, from->frame, from->count * sizeof(from->frame[0]));
 }
 
 static void empty(struct xbar_code_frames *frames)
@@ -285,7 +296,7 @@ bool xbar_code_collect(struct xbar_engine *engine,
         return false;
     }
     pthread_mutex_lock(&pages->lock);
-    *frames = party->written;
+    copy_frames(frames, &party->written);
     add_frames(frames, &party->unsettled);
     frames->all |= party->bit == 0;
     empty(&party->written);

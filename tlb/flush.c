@@ -329,7 +329,9 @@ void tlb_protect_code(SoftTLB *tlb, uint64_t host)
     grants->cleared[place].host = host;
     grants->cleared[place].count = grants->count;
     for (unsigned context = 0; context < TLB_CONTEXTS; context++) {
-        tlb__protect_spans(tlb, context, host);
+        if (tlb->spans_used[context][TLB_WRITE] != 0) {
+            tlb__protect_spans(tlb, context, host);
+        }
     }
 }
 

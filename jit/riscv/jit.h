@@ -162,7 +162,16 @@ void riscv__lockstep_check(struct xbar_riscv_hart *hart,
 
 /* ---- source.c ---------------------------------------------------------- */
 
-/* Is @block still what its bytes say? For jit_cache__check_page(). */
-bool riscv__block_changed(void *hart, const struct jit_block *block);
+/* Blocks that are compared with memory one after another: those of a page look
+ * up once where it is. */
+struct riscv_comparison {
+    const struct xbar_riscv_hart *hart;
+    hwaddr page; /* 1: none yet */
+    const uint8_t *host;
+};
+
+/* Is @block no longer what memory holds, in a struct riscv_comparison? For
+ * jit_cache__check_page(). */
+bool riscv__block_changed(void *comparison, const struct jit_block *block);
 
 #endif

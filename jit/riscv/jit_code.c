@@ -143,7 +143,8 @@ static bool must_check_all(struct xbar_riscv_hart *hart)
 }
 
 /* Bytes in @frame belong to blocks that begin in it or in the one below. */
-static void check_frame(struct xbar_riscv_hart *hart, uint64_t frame)
+static void check_frame(struct xbar_riscv_hart *hart, uint64_t frame,
+                        struct riscv_comparison *comparison)
 {
     struct jit_cache *cache = hart->jit->cache;
     uint64_t below = frame - XBAR_CODE_FRAME_SIZE;
@@ -151,8 +152,8 @@ static void check_frame(struct xbar_riscv_hart *hart, uint64_t frame)
     if (jit_cache__has_page(cache, frame) ||
         jit_cache__has_page(cache, below)) {
         watch(hart, frame);
-        jit_cache__check_page(cache, frame, riscv__block_changed, hart);
-        jit_cache__check_page(cache, below, riscv__block_changed, hart);
+        jit_cache__check_page(cache, frame, riscv__block_changed, comparison);
+        jit_cache__check_page(cache, below, riscv__block_changed, comparison);
     }
 }
 
@@ -162,6 +163,7 @@ static void check_frame(struct xbar_riscv_hart *hart, uint64_t frame)
  */
 void riscv__code_synchronize(struct xbar_riscv_hart *hart)
 {
+    struct riscv_comparison comparison = { .hart = hart, .page = 1 };
     struct xbar_code_frames frames;
     bool all;
 
@@ -177,10 +179,11 @@ void riscv__code_synchronize(struct xbar_riscv_hart *hart)
         all = true;
     }
     for (unsigned i = 0; i < frames.count; i++) {
-        check_frame(hart, frames.frame[i]);
+        check_frame(hart, frames.frame[i], &comparison);
     }
     if (all) {
-        jit_cache__check_all(hart->jit->cache, riscv__block_changed, hart);
+        jit_cache__check_all(hart->jit->cache, riscv__block_changed,
+                             &comparison);
     }
 }
 

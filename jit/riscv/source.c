@@ -161,29 +161,69 @@ bool riscv__source_moved(const struct jit_block *block,
            (s->host2 != NULL && block->home[1] != (uintptr_t)s->host2);
 }
 
-bool riscv__block_changed(void *opaque, const struct jit_block *block)
-{
-    const struct xbar_riscv_hart *hart = opaque;
-    uint8_t bytes[RISCV_BLOCK_BYTES];
-    struct riscv_source s;
+/* ---- Comparing --------------------------------------------------------- */
 
-    s.pc = block->key.pc;
-    s.key = block->key;
-    s.host2 = NULL;
-    s.host = page_host(hart, block->key.page);
-    if (s.host == NULL) {
-        return true;
-    }
-    s.host += s.pc & ~TLB_PAGE_MASK;
-    if (block->key.page2 != JIT_NO_PAGE) {
-        s.host2 = page_host(hart, block->key.page2);
-        if (s.host2 == NULL) {
-            return true;
+static bool parcel_equals(const uint8_t *host, const uint8_t *bytes)
+{
+    uint16_t known;
+
+    memcpy(&known, bytes, sizeof(known));
+    return parcel(host) == known;
+}
+
+static bool parcels_equal(const uint8_t *host, unsigned size,
+                          const uint8_t *bytes)
+{
+    unsigned i = 0;
+
+    for (; i < size && (uintptr_t)(host + i) % sizeof(uint64_t) != 0; i += 2) {
+        if (!parcel_equals(host + i, bytes + i)) {
+            return false;
         }
     }
-    if (riscv__source_moved(block, &s)) {
+    for (; i + sizeof(uint64_t) <= size; i += sizeof(uint64_t)) {
+        uint64_t known;
+
+        memcpy(&known, bytes + i, sizeof(known));
+        if (tlb_ram_load(host + i, 3) != known) {
+            return false;
+        }
+    }
+    for (; i < size; i += 2) {
+        if (!parcel_equals(host + i, bytes + i)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Host address of @page, asked for again only if it is another page. */
+static const uint8_t *compared_page(struct riscv_comparison *c, hwaddr page)
+{
+    if (c->page != page) {
+        c->page = page;
+        c->host = page_host(c->hart, page);
+    }
+    return c->host;
+}
+
+bool riscv__block_changed(void *opaque, const struct jit_block *block)
+{
+    struct riscv_comparison *c = opaque;
+    uint64_t in_page = block->key.pc & ~TLB_PAGE_MASK;
+    unsigned size = block->guest_size;
+    const uint8_t *host = compared_page(c, block->key.page);
+
+    if (host == NULL || block->home[0] != (uintptr_t)host + in_page) {
         return true;
     }
-    copy_bytes(&s, block->guest_size, bytes);
-    return memcmp(bytes, block->bytes, block->guest_size) != 0;
+    if (block->key.page2 == JIT_NO_PAGE) {
+        return !parcels_equal(host + in_page, size, block->bytes);
+    }
+    if (!parcels_equal(host + in_page, 2, block->bytes)) {
+        return true;
+    }
+    host = compared_page(c, block->key.page2);
+    return host == NULL || block->home[1] != (uintptr_t)host ||
+           !parcels_equal(host, size - 2, block->bytes + 2);
 }
