@@ -38,39 +38,44 @@ static uint64_t write_part(uint64_t whole, hwaddr addr, uint64_t data,
     return (whole & ~(mask << shift)) | (data & mask) << shift;
 }
 
+static uint64_t written_timecmp(const struct aclint *aclint)
+{
+    return WORD_READ(aclint->timecmp);
+}
+
 static uint64_t aclint_read(void *opaque, hwaddr addr, unsigned size)
 {
     struct aclint *aclint = opaque;
 
-    if (addr == ACLINT_MSIP) {
-        return aclint->msip;
-    }
     switch (addr & ~UINT64_C(7)) {
-    case ACLINT_MTIMECMP:
-        return read_part(aclint->timecmp, addr, size);
     case ACLINT_MTIME:
         return read_part(xbar_riscv_time(aclint->hart), addr, size);
+    case ACLINT_MTIMECMP:
+        return read_part(written_timecmp(aclint), addr, size);
+    case ACLINT_MSIP:
+        return addr == ACLINT_MSIP && WORD_READ(aclint->msip);
     default:
         return 0;
     }
 }
 
+/* Under the lock, as all that follows: what is kept here and what the hart
+ * was told last are the same. */
 static void set_msip(struct aclint *aclint, bool level)
 {
-    aclint->msip = level;
+    WORD_WRITE(aclint->msip, level);
     xbar_riscv_set_irq(aclint->hart, XBAR_RISCV_IRQ_M_SOFT, level);
 }
 
 static void set_timecmp(struct aclint *aclint, uint64_t ticks)
 {
-    aclint->timecmp = ticks;
+    WORD_WRITE(aclint->timecmp, ticks);
     xbar_riscv_set_timecmp(aclint->hart, ticks);
 }
 
-static void aclint_write(void *opaque, hwaddr addr, uint64_t data,
-                         unsigned size)
+static void write_register(struct aclint *aclint, hwaddr addr, uint64_t data,
+                           unsigned size)
 {
-    struct aclint *aclint = opaque;
     uint64_t now;
 
     if (addr == ACLINT_MSIP) {
@@ -79,7 +84,8 @@ static void aclint_write(void *opaque, hwaddr addr, uint64_t data,
     }
     switch (addr & ~UINT64_C(7)) {
     case ACLINT_MTIMECMP:
-        set_timecmp(aclint, write_part(aclint->timecmp, addr, data, size));
+        set_timecmp(aclint,
+                    write_part(written_timecmp(aclint), addr, data, size));
         break;
     case ACLINT_MTIME:
         now = xbar_riscv_time(aclint->hart);
@@ -88,6 +94,16 @@ static void aclint_write(void *opaque, hwaddr addr, uint64_t data,
     default:
         break;
     }
+}
+
+static void aclint_write(void *opaque, hwaddr addr, uint64_t data,
+                         unsigned size)
+{
+    struct aclint *aclint = opaque;
+
+    leaf_lock(&aclint->lock);
+    write_register(aclint, addr, data, size);
+    leaf_unlock(&aclint->lock);
 }
 
 static const MemoryRegionOps aclint_ops = {
@@ -100,14 +116,19 @@ static const MemoryRegionOps aclint_ops = {
 
 void aclint_reset(struct aclint *aclint)
 {
+    leaf_lock(&aclint->lock);
     set_msip(aclint, false);
     set_timecmp(aclint, UINT64_MAX);
     xbar_riscv_set_time(aclint->hart, 0);
+    leaf_unlock(&aclint->lock);
 }
 
 int aclint_init(struct aclint *aclint)
 {
-    aclint->timecmp = UINT64_MAX;
-    return memory_region_init_io(&aclint->region, NULL, &aclint_ops, aclint,
-                                 "aclint", ACLINT_SIZE);
+    int ret = memory_region_init_io(&aclint->region, NULL, &aclint_ops, aclint,
+                                    "aclint", ACLINT_SIZE);
+
+    atomic_init(&aclint->timecmp, UINT64_MAX);
+    return ret ? ret
+               : xbar_region_set_lock_policy(&aclint->region, XBAR_LOCK_NONE);
 }

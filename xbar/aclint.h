@@ -1,15 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/* The ACLINT of one hart, in the CLINT's layout: software interrupt, timer. */
+/*
+ * The ACLINT of one hart, in the CLINT's layout: software interrupt, timer.
+ *
+ * Reads take no lock; writes take the device's own.
+ */
 #ifndef XBAR_ACLINT_H
 #define XBAR_ACLINT_H
 
 #include <xbar/xbar.h>
 
+#include "leaf_lock.h"
+
 struct aclint {
     MemoryRegion region;
     struct xbar_riscv_hart *hart; /* keeps the time; set after init */
-    uint64_t timecmp;             /* as last written: the hart has a copy */
-    bool msip;
+    struct leaf_lock lock;        /* of who writes */
+    _Atomic uint64_t timecmp;     /* as last written: the hart has a copy */
+    atomic_bool msip;
 };
 
 /* Return: 0 or -errno. */

@@ -12,7 +12,8 @@ struct irq_line {
     unsigned number;
 };
 
-/* Context: under the machine lock. The listener may ignore repeats. */
+/* Context: any thread that holds the device's lock, as that is what keeps the
+ * levels of one line in order. The listener may ignore repeats. */
 static inline void irq_line_set(const struct irq_line *line, bool level)
 {
     if (line->set) {

@@ -64,8 +64,8 @@ static void transmit_byte(void *opaque, uint8_t byte)
     console_put(machine->console, byte);
 }
 
-/* Under the machine lock. A room that the ring cannot fill stays: the console
- * thread calls again when something is typed. */
+/* One at a time, as bytes have an order. A room that the ring cannot fill
+ * stays: the console thread calls again when something is typed. */
 static void feed_uart(struct machine *machine, struct console *console)
 {
     struct uart16550 *uart = &machine->board->uart;
@@ -75,8 +75,10 @@ static void feed_uart(struct machine *machine, struct console *console)
     if (virtio_slots_wants_input(machine->board->virtio)) {
         return;
     }
+    xbar_engine_lock(machine->board->engine);
     count = console_take(console, bytes, uart16550_room(uart));
     uart16550_receive(uart, bytes, (unsigned)count);
+    xbar_engine_unlock(machine->board->engine);
 }
 
 static void note_uart_room(void *opaque)
@@ -127,9 +129,7 @@ static void feed_input(void *opaque, struct console *console)
     struct machine *machine = opaque;
 
     virtio_slots_wake_console(machine->board->virtio);
-    xbar_engine_lock(machine->board->engine);
     feed_uart(machine, console);
-    xbar_engine_unlock(machine->board->engine);
 }
 
 static void note_console_room(void *opaque)

@@ -80,17 +80,21 @@ static struct plic_place locate_register(hwaddr addr)
     return place;
 }
 
+/* ---- Under the lock ---------------------------------------------------- */
+
 /* The source that a claim by @context would get; 0 if none. */
 static unsigned best_source(const struct plic *plic,
                             const struct plic_context *context)
 {
-    uint32_t candidates = plic->pending & context->enabled;
+    uint32_t candidates =
+        WORD_READ(plic->pending) & WORD_READ(context->enabled);
     unsigned best = 0;
 
     for (; candidates; candidates &= candidates - 1) {
         unsigned source = (unsigned)__builtin_ctz(candidates);
 
-        if (plic->priority[source] > plic->priority[best]) {
+        if (WORD_READ(plic->priority[source]) >
+            WORD_READ(plic->priority[best])) {
             best = source;
         }
     }
@@ -106,8 +110,13 @@ static void update_lines(struct plic *plic)
     for (unsigned i = 0; i < PLIC_CONTEXTS; i++) {
         struct plic_context *context = &plic->contexts[i];
         unsigned best = best_source(plic, context);
+        bool level =
+            WORD_READ(plic->priority[best]) > WORD_READ(context->threshold);
 
-        irq_line_set(&context->irq, plic->priority[best] > context->threshold);
+        if (level != context->is_driven) {
+            context->is_driven = level;
+            irq_line_set(&context->irq, level);
+        }
     }
 }
 
@@ -115,11 +124,15 @@ static void set_level(void *opaque, unsigned source, bool level)
 {
     struct plic *plic = opaque;
     uint32_t bit = 1u << source;
+    uint32_t pending;
 
+    leaf_lock(&plic->lock);
     plic->level = level ? plic->level | bit : plic->level & ~bit;
-    plic->pending =
-        level ? plic->pending | (bit & ~plic->claimed) : plic->pending & ~bit;
+    pending = WORD_READ(plic->pending) & ~bit;
+    WORD_WRITE(plic->pending,
+               level ? pending | (bit & ~plic->claimed) : pending);
     update_lines(plic);
+    leaf_unlock(&plic->lock);
 }
 
 struct irq_line plic_input(struct plic *plic, unsigned source)
@@ -129,13 +142,16 @@ struct irq_line plic_input(struct plic *plic, unsigned source)
 
 static uint64_t claim_source(struct plic *plic, struct plic_context *context)
 {
-    unsigned source = best_source(plic, context);
+    unsigned source;
 
+    leaf_lock(&plic->lock);
+    source = best_source(plic, context);
     if (source) {
-        plic->pending &= ~(1u << source);
+        WORD_WRITE(plic->pending, WORD_READ(plic->pending) & ~(1u << source));
         plic->claimed |= 1u << source;
         update_lines(plic);
     }
+    leaf_unlock(&plic->lock);
     return source;
 }
 
@@ -145,9 +161,10 @@ static void complete_source(struct plic *plic,
 {
     uint32_t bit = source <= PLIC_SOURCES ? 1u << source : 0;
 
-    if (bit & context->enabled & plic->claimed) {
+    if (bit & WORD_READ(context->enabled) & plic->claimed) {
         plic->claimed &= ~bit;
-        plic->pending |= plic->level & bit;
+        WORD_WRITE(plic->pending,
+                   WORD_READ(plic->pending) | (plic->level & bit));
         update_lines(plic);
     }
 }
@@ -160,13 +177,13 @@ static uint64_t plic_read(void *opaque, hwaddr addr, unsigned size)
     (void)size;
     switch (place.kind) {
     case PLACE_PRIORITY:
-        return plic->priority[place.index];
+        return WORD_READ(plic->priority[place.index]);
     case PLACE_PENDING:
-        return plic->pending;
+        return WORD_READ(plic->pending);
     case PLACE_ENABLE:
-        return plic->contexts[place.index].enabled;
+        return WORD_READ(plic->contexts[place.index].enabled);
     case PLACE_THRESHOLD:
-        return plic->contexts[place.index].threshold;
+        return WORD_READ(plic->contexts[place.index].threshold);
     case PLACE_CLAIM:
         return claim_source(plic, &plic->contexts[place.index]);
     case PLACE_NONE:
@@ -175,21 +192,19 @@ static uint64_t plic_read(void *opaque, hwaddr addr, unsigned size)
     return 0;
 }
 
-static void plic_write(void *opaque, hwaddr addr, uint64_t data, unsigned size)
+static void write_register(struct plic *plic, struct plic_place place,
+                           uint64_t data)
 {
-    struct plic *plic = opaque;
-    struct plic_place place = locate_register(addr);
-
-    (void)size;
     switch (place.kind) {
     case PLACE_PRIORITY:
-        plic->priority[place.index] = data & PLIC_MAX_PRIORITY;
+        WORD_WRITE(plic->priority[place.index], data & PLIC_MAX_PRIORITY);
         break;
     case PLACE_ENABLE:
-        plic->contexts[place.index].enabled = (uint32_t)data & ~1u;
+        WORD_WRITE(plic->contexts[place.index].enabled, (uint32_t)data & ~1u);
         break;
     case PLACE_THRESHOLD:
-        plic->contexts[place.index].threshold = data & PLIC_MAX_PRIORITY;
+        WORD_WRITE(plic->contexts[place.index].threshold,
+                   data & PLIC_MAX_PRIORITY);
         break;
     case PLACE_CLAIM:
         complete_source(plic, &plic->contexts[place.index], data);
@@ -199,6 +214,16 @@ static void plic_write(void *opaque, hwaddr addr, uint64_t data, unsigned size)
         return;
     }
     update_lines(plic);
+}
+
+static void plic_write(void *opaque, hwaddr addr, uint64_t data, unsigned size)
+{
+    struct plic *plic = opaque;
+
+    (void)size;
+    leaf_lock(&plic->lock);
+    write_register(plic, locate_register(addr), data);
+    leaf_unlock(&plic->lock);
 }
 
 static const MemoryRegionOps plic_ops = {
@@ -212,22 +237,30 @@ static const MemoryRegionOps plic_ops = {
 /* The devices go on driving their levels across a reset. */
 void plic_reset(struct plic *plic)
 {
+    leaf_lock(&plic->lock);
     plic->claimed = 0;
-    plic->pending = plic->level;
+    WORD_WRITE(plic->pending, plic->level);
     for (unsigned i = 0; i <= PLIC_SOURCES; i++) {
-        plic->priority[i] = 0;
+        WORD_WRITE(plic->priority[i], 0);
     }
     for (unsigned i = 0; i < PLIC_CONTEXTS; i++) {
-        plic->contexts[i].enabled = 0;
-        plic->contexts[i].threshold = 0;
+        WORD_WRITE(plic->contexts[i].enabled, 0);
+        WORD_WRITE(plic->contexts[i].threshold, 0);
     }
     update_lines(plic);
+    leaf_unlock(&plic->lock);
 }
 
 int plic_init(struct plic *plic)
 {
+    int ret = memory_region_init_io(&plic->region, NULL, &plic_ops, plic,
+                                    "plic", PLIC_SIZE);
+
     plic->level = 0;
+    for (unsigned i = 0; i < PLIC_CONTEXTS; i++) {
+        plic->contexts[i].is_driven = false;
+    }
     plic_reset(plic);
-    return memory_region_init_io(&plic->region, NULL, &plic_ops, plic, "plic",
-                                 PLIC_SIZE);
+    return ret ? ret
+               : xbar_region_set_lock_policy(&plic->region, XBAR_LOCK_NONE);
 }

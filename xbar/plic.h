@@ -3,7 +3,8 @@
  * The platform-level interrupt controller: 31 level-triggered sources, two
  * contexts (machine and supervisor mode of hart 0).
  *
- * The state is guarded by the machine lock.
+ * Plain reads take no lock; whatever changes the state, the inputs included,
+ * takes the device's own, on any thread.
  */
 #ifndef XBAR_PLIC_H
 #define XBAR_PLIC_H
@@ -11,6 +12,7 @@
 #include <xbar/xbar.h>
 
 #include "irq.h"
+#include "leaf_lock.h"
 
 #define PLIC_SOURCES      31 /* numbered from 1; 0 means "none" */
 #define PLIC_MAX_PRIORITY 7
@@ -22,9 +24,10 @@ enum plic_context_id {
 };
 
 struct plic_context {
-    struct irq_line irq; /* to the hart */
-    uint32_t enabled;    /* bit n: source n */
-    uint8_t threshold;
+    struct irq_line irq;      /* to the hart */
+    bool is_driven;           /* the line's level */
+    _Atomic uint32_t enabled; /* bit n: source n */
+    _Atomic uint8_t threshold;
 };
 
 /*
@@ -38,10 +41,11 @@ struct plic_context {
  */
 struct plic {
     MemoryRegion region;
-    uint32_t level;   /* as the devices drive them */
-    uint32_t pending; /* waiting for a claim */
-    uint32_t claimed; /* not taken again before the completion */
-    uint8_t priority[PLIC_SOURCES + 1];
+    struct leaf_lock lock;    /* of who changes anything */
+    uint32_t level;           /* as the devices drive them */
+    _Atomic uint32_t pending; /* waiting for a claim */
+    uint32_t claimed;         /* not taken again before the completion */
+    _Atomic uint8_t priority[PLIC_SOURCES + 1];
     struct plic_context contexts[PLIC_CONTEXTS];
 };
 

@@ -83,14 +83,28 @@ static unsigned trigger_level(const struct uart16550 *uart)
     return is_fifo_on(uart) ? levels[uart->fcr >> FCR_TRIGGER_SHIFT] : 1;
 }
 
+static unsigned fifo_count(const struct uart16550 *uart)
+{
+    return WORD_READ(uart->fifo_count);
+}
+
+static bool is_looped(const struct uart16550 *uart)
+{
+    return WORD_READ(uart->mcr) & MCR_LOOP;
+}
+
+/* ---- Under the lock ---------------------------------------------------- */
+
 /* The identity of the highest interrupt that is due and enabled. */
 static uint8_t pending_interrupt(const struct uart16550 *uart)
 {
-    if ((uart->ier & IER_RECEIVED) && uart->fifo_count) {
-        return uart->fifo_count >= trigger_level(uart) ? IIR_RECEIVED
+    uint8_t ier = WORD_READ(uart->ier);
+
+    if ((ier & IER_RECEIVED) && fifo_count(uart)) {
+        return fifo_count(uart) >= trigger_level(uart) ? IIR_RECEIVED
                                                        : IIR_TIMEOUT;
     }
-    if ((uart->ier & IER_THR_EMPTY) && uart->thr_empty) {
+    if ((ier & IER_THR_EMPTY) && uart->thr_empty) {
         return IIR_THR_EMPTY;
     }
     return IIR_NONE;
@@ -98,110 +112,155 @@ static uint8_t pending_interrupt(const struct uart16550 *uart)
 
 static void update_irq(struct uart16550 *uart)
 {
-    irq_line_set(&uart->irq, pending_interrupt(uart) != IIR_NONE);
+    bool level = pending_interrupt(uart) != IIR_NONE;
+
+    if (level != uart->is_driven) {
+        uart->is_driven = level;
+        irq_line_set(&uart->irq, level);
+    }
 }
 
 static void clear_fifo(struct uart16550 *uart)
 {
     uart->fifo_first = 0;
-    uart->fifo_count = 0;
+    WORD_WRITE(uart->fifo_count, 0);
 }
 
-unsigned uart16550_room(const struct uart16550 *uart)
+static unsigned fifo_room(const struct uart16550 *uart)
 {
-    return fifo_capacity(uart) - uart->fifo_count;
+    return fifo_capacity(uart) - fifo_count(uart);
 }
 
 static void push_byte(struct uart16550 *uart, uint8_t byte)
 {
-    unsigned end = uart->fifo_first + uart->fifo_count;
+    unsigned end = uart->fifo_first + fifo_count(uart);
 
     uart->fifo[end % UART_FIFO_SIZE] = byte;
-    uart->fifo_count++;
+    WORD_WRITE(uart->fifo_count, fifo_count(uart) + 1);
+}
+
+static uint8_t pop_byte(struct uart16550 *uart)
+{
+    uint8_t byte = uart->fifo[uart->fifo_first];
+
+    uart->fifo_first = (uart->fifo_first + 1) % UART_FIFO_SIZE;
+    WORD_WRITE(uart->fifo_count, fifo_count(uart) - 1);
+    return byte;
+}
+
+/* ---- Locking ----------------------------------------------------------- */
+
+unsigned uart16550_room(struct uart16550 *uart)
+{
+    unsigned room;
+
+    leaf_lock(&uart->lock);
+    room = fifo_room(uart);
+    leaf_unlock(&uart->lock);
+    return room;
 }
 
 void uart16550_receive(struct uart16550 *uart, const uint8_t *bytes,
                        unsigned count)
 {
-    for (unsigned i = 0; i < count && uart16550_room(uart); i++) {
+    leaf_lock(&uart->lock);
+    for (unsigned i = 0; i < count && fifo_room(uart); i++) {
         push_byte(uart, bytes[i]);
     }
     update_irq(uart);
+    leaf_unlock(&uart->lock);
 }
 
 /* An empty receiver reads as 0. */
 static uint8_t read_rbr(struct uart16550 *uart)
 {
-    uint8_t byte;
+    bool is_empty;
+    uint8_t byte = 0;
 
-    if (!uart->fifo_count) {
-        return 0;
+    leaf_lock(&uart->lock);
+    is_empty = fifo_count(uart) == 0;
+    if (!is_empty) {
+        byte = pop_byte(uart);
+        update_irq(uart);
     }
-    byte = uart->fifo[uart->fifo_first];
-    uart->fifo_first = (uart->fifo_first + 1) % UART_FIFO_SIZE;
-    uart->fifo_count--;
-    update_irq(uart);
-    uart->host.has_room(uart->host.opaque);
+    leaf_unlock(&uart->lock);
+    if (!is_empty) {
+        uart->host.has_room(uart->host.opaque);
+    }
     return byte;
 }
 
 static void write_thr(struct uart16550 *uart, uint8_t byte)
 {
-    if (!(uart->mcr & MCR_LOOP)) {
+    bool loops = is_looped(uart);
+
+    if (!loops) {
         uart->host.transmit(uart->host.opaque, byte);
-    } else if (uart16550_room(uart)) {
+    }
+    leaf_lock(&uart->lock);
+    if (loops && fifo_room(uart)) {
         push_byte(uart, byte);
     }
     uart->thr_empty = true;
     update_irq(uart);
+    leaf_unlock(&uart->lock);
 }
 
 static uint8_t read_iir(struct uart16550 *uart)
 {
-    uint8_t id = pending_interrupt(uart);
+    uint8_t id;
 
+    leaf_lock(&uart->lock);
+    id = pending_interrupt(uart);
     if (id == IIR_THR_EMPTY) {
         uart->thr_empty = false;
         update_irq(uart);
     }
-    return is_fifo_on(uart) ? id | IIR_FIFO_ON : id;
+    id |= is_fifo_on(uart) ? IIR_FIFO_ON : 0;
+    leaf_unlock(&uart->lock);
+    return id;
 }
 
 static void write_ier(struct uart16550 *uart, uint8_t value)
 {
-    uint8_t raised = value & ~uart->ier;
-
-    uart->ier = value & IER_MASK;
-    if (raised & IER_THR_EMPTY) {
+    leaf_lock(&uart->lock);
+    if (value & ~WORD_READ(uart->ier) & IER_THR_EMPTY) {
         uart->thr_empty = true;
     }
+    WORD_WRITE(uart->ier, value & IER_MASK);
     update_irq(uart);
+    leaf_unlock(&uart->lock);
 }
 
 /* Switching the FIFO on or off empties it. */
 static void write_fcr(struct uart16550 *uart, uint8_t value)
 {
+    leaf_lock(&uart->lock);
     if (((value ^ uart->fcr) & FCR_ENABLE) || (value & FCR_CLEAR_RECEIVER)) {
         clear_fifo(uart);
     }
     uart->fcr = value & FCR_ENABLE ? value & FCR_KEPT : 0;
     update_irq(uart);
+    leaf_unlock(&uart->lock);
     uart->host.has_room(uart->host.opaque);
 }
 
+/* ---- Registers --------------------------------------------------------- */
+
 static uint8_t read_lsr(const struct uart16550 *uart)
 {
-    return LSR_IDLE | (uart->fifo_count ? LSR_DATA_READY : 0);
+    return LSR_IDLE | (fifo_count(uart) ? LSR_DATA_READY : 0);
 }
 
 /* In loop-back the modem's outputs feed its inputs: OUT2 OUT1 DTR RTS. */
 static uint8_t read_msr(const struct uart16550 *uart)
 {
-    if (!(uart->mcr & MCR_LOOP)) {
+    uint8_t mcr = WORD_READ(uart->mcr);
+
+    if (!(mcr & MCR_LOOP)) {
         return MSR_CONNECTED;
     }
-    return (uart->mcr & 0x0c) << 4 | (uart->mcr & 0x01) << 5 |
-           (uart->mcr & 0x02) << 3;
+    return (mcr & 0x0c) << 4 | (mcr & 0x01) << 5 | (mcr & 0x02) << 3;
 }
 
 /* The registers are 8 bits wide: a wider access reaches the first one. */
@@ -210,26 +269,26 @@ static uint64_t uart_read(void *opaque, hwaddr addr, unsigned size)
     struct uart16550 *uart = opaque;
 
     (void)size;
-    if ((uart->lcr & LCR_DLAB) && addr <= UART_IER) {
-        return uart->divisor[addr];
+    if ((WORD_READ(uart->lcr) & LCR_DLAB) && addr <= UART_IER) {
+        return WORD_READ(uart->divisor[addr]);
     }
     switch (addr) {
     case UART_RBR_THR:
         return read_rbr(uart);
     case UART_IER:
-        return uart->ier;
+        return WORD_READ(uart->ier);
     case UART_IIR_FCR:
         return read_iir(uart);
     case UART_LCR:
-        return uart->lcr;
+        return WORD_READ(uart->lcr);
     case UART_MCR:
-        return uart->mcr;
+        return WORD_READ(uart->mcr);
     case UART_LSR:
         return read_lsr(uart);
     case UART_MSR:
         return read_msr(uart);
     default:
-        return uart->scr;
+        return WORD_READ(uart->scr);
     }
 }
 
@@ -239,8 +298,8 @@ static void uart_write(void *opaque, hwaddr addr, uint64_t data, unsigned size)
     uint8_t value = (uint8_t)data;
 
     (void)size;
-    if ((uart->lcr & LCR_DLAB) && addr <= UART_IER) {
-        uart->divisor[addr] = value;
+    if ((WORD_READ(uart->lcr) & LCR_DLAB) && addr <= UART_IER) {
+        WORD_WRITE(uart->divisor[addr], value);
         return;
     }
     switch (addr) {
@@ -254,13 +313,13 @@ static void uart_write(void *opaque, hwaddr addr, uint64_t data, unsigned size)
         write_fcr(uart, value);
         break;
     case UART_LCR:
-        uart->lcr = value;
+        WORD_WRITE(uart->lcr, value);
         break;
     case UART_MCR:
-        uart->mcr = value & MCR_MASK;
+        WORD_WRITE(uart->mcr, value & MCR_MASK);
         break;
     case UART_SCR:
-        uart->scr = value;
+        WORD_WRITE(uart->scr, value);
         break;
     default: /* LSR and MSR are read-only */
         break;
@@ -277,24 +336,30 @@ static const MemoryRegionOps uart_ops = {
 
 void uart16550_reset(struct uart16550 *uart)
 {
-    uart->ier = 0;
+    leaf_lock(&uart->lock);
+    WORD_WRITE(uart->ier, 0);
     uart->fcr = 0;
-    uart->lcr = 0;
-    uart->mcr = 0x08; /* OUT2: the interrupt output is connected */
-    uart->scr = 0;
-    uart->divisor[0] = 0x0c;
-    uart->divisor[1] = 0;
+    WORD_WRITE(uart->lcr, 0);
+    WORD_WRITE(uart->mcr, 0x08); /* OUT2: the interrupt output is connected */
+    WORD_WRITE(uart->scr, 0);
+    WORD_WRITE(uart->divisor[0], 0x0c);
+    WORD_WRITE(uart->divisor[1], 0);
     uart->thr_empty = true;
     clear_fifo(uart);
     update_irq(uart);
+    leaf_unlock(&uart->lock);
 }
 
 int uart16550_init(struct uart16550 *uart, const struct uart16550_host *host,
                    struct irq_line irq)
 {
+    int ret = memory_region_init_io(&uart->region, NULL, &uart_ops, uart,
+                                    "uart", UART_SIZE);
+
     uart->host = *host;
     uart->irq = irq;
+    uart->is_driven = false;
     uart16550_reset(uart);
-    return memory_region_init_io(&uart->region, NULL, &uart_ops, uart, "uart",
-                                 UART_SIZE);
+    return ret ? ret
+               : xbar_region_set_lock_policy(&uart->region, XBAR_LOCK_NONE);
 }

@@ -3,7 +3,8 @@
  * A 16550A UART with infinitely fast lines: what is written is sent at once,
  * so the transmitter is always empty; what arrives waits in a 16-byte FIFO.
  *
- * The state is guarded by the machine lock.
+ * Registers that are nothing but kept are read and written without a lock; the
+ * FIFO and the interrupts have the device's own. Any thread.
  */
 #ifndef XBAR_UART16550_H
 #define XBAR_UART16550_H
@@ -11,10 +12,12 @@
 #include <xbar/xbar.h>
 
 #include "irq.h"
+#include "leaf_lock.h"
 
 #define UART_FIFO_SIZE 16
 
-/* The far end of the line. Both are called under the machine lock. */
+/* The far end of the line, on the thread of the access; the device holds no
+ * lock meanwhile. */
 struct uart16550_host {
     void (*transmit)(void *opaque, uint8_t byte);
     void (*has_room)(void *opaque); /* the guest made room in the FIFO */
@@ -26,17 +29,20 @@ struct uart16550 {
     struct uart16550_host host;
     struct irq_line irq;
 
-    uint8_t ier;
-    uint8_t fcr;
-    uint8_t lcr;
-    uint8_t mcr;
-    uint8_t scr;
-    uint8_t divisor[2]; /* kept, without meaning */
-    bool thr_empty;     /* the THR interrupt is due: not yet read from IIR */
+    _Atomic uint8_t lcr;
+    _Atomic uint8_t mcr;
+    _Atomic uint8_t scr;
+    _Atomic uint8_t divisor[2]; /* kept, without meaning */
 
+    /* Changed under the lock. */
+    struct leaf_lock lock;
+    _Atomic uint8_t ier;
+    uint8_t fcr;
+    bool thr_empty; /* the THR interrupt is due: not yet read from IIR */
+    bool is_driven; /* the level of irq */
     uint8_t fifo[UART_FIFO_SIZE]; /* a ring */
     unsigned fifo_first;
-    unsigned fifo_count; /* <= 16, or <= 1 with the FIFO disabled */
+    _Atomic unsigned fifo_count; /* <= 16, or <= 1 with the FIFO disabled */
 };
 
 /* Return: 0 or -errno. */
@@ -44,10 +50,11 @@ int uart16550_init(struct uart16550 *uart, const struct uart16550_host *host,
                    struct irq_line irq) XBAR_MUST_CHECK;
 void uart16550_reset(struct uart16550 *uart);
 
-/* uart16550_room() - how many bytes uart16550_receive() takes now */
-unsigned uart16550_room(const struct uart16550 *uart);
+/* uart16550_room() - how many bytes uart16550_receive() takes now: less, if the
+ * guest switches the FIFO off in between */
+unsigned uart16550_room(struct uart16550 *uart);
 
-/* uart16550_receive() - @count <= room bytes arrive; under the machine lock */
+/* uart16550_receive() - @count bytes arrive; one thread at a time */
 void uart16550_receive(struct uart16550 *uart, const uint8_t *bytes,
                        unsigned count);
 
