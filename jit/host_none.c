@@ -2,17 +2,39 @@
 /*
  * No host: the tree builds anywhere, and everything is interpreted. Of the
  * host contract only the first function is ever called, and the others are
- * there for the linker. The emit API says that there is none.
+ * there for the linker. The emit API says that there is none, and the clock is
+ * the kernel's.
  */
 #include <errno.h>
+#include <time.h>
 
 #include "jit/emit.h"
 #include "jit/host.h"
+#include "jit/host_clock.h"
 #include "jit/host_fp.h"
 
 bool jit_host__supported(void)
 {
     return false;
+}
+
+uint64_t host_clock__system_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+void host_clock__init(struct host_clock *clock)
+{
+    *clock = (struct host_clock){ 0 };
+}
+
+uint64_t host_clock__ns(struct host_clock *clock)
+{
+    (void)clock;
+    return host_clock__system_ns();
 }
 
 unsigned xbar_emit_features(void)

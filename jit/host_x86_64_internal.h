@@ -9,6 +9,7 @@
  *   host_x86_64_fp.c      floating point
  *   host_x86_64_fp_convert.c  its conversions
  *   host_x86_64_fma.c     fused multiply-add where the host has none
+ *   host_x86_64_clock.c   the time, without asking the kernel
  *   host_x86_64_mem.c     loads, stores, the probe, atomics
  *   host_x86_64_flow.c    prologue, links, branches, cold paths
  *

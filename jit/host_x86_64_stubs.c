@@ -232,7 +232,7 @@ static uint32_t write_load(struct stub_writer *w, unsigned size_log2,
     begin_call(w);
     x86_rr(&w->b, X86_MOV_MR, 8, RSI, RAX);
     x86_load_imm(&w->b, RDX, size_log2);
-    end_call(w, offsetof(struct jit_helpers, load), fault);
+    end_call(w, offsetof(struct jit_helpers, load[size_log2]), fault);
     return at;
 }
 
@@ -246,7 +246,7 @@ static uint32_t write_store(struct stub_writer *w, unsigned size_log2,
     x86_rr(&w->b, X86_MOV_MR, 8, RSI, RAX);
     x86_rr(&w->b, X86_MOV_MR, 8, R8, RDX);
     x86_load_imm(&w->b, RDX, size_log2);
-    end_call(w, offsetof(struct jit_helpers, store), fault);
+    end_call(w, offsetof(struct jit_helpers, store[size_log2]), fault);
     return at;
 }
 

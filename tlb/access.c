@@ -24,6 +24,7 @@
  */
 #include "engine/plan.h"
 #include "flatview/bare.h"
+#include "tlb/device.h"
 #include "tlb/tlb_internal.h"
 
 /* 8 bytes that alternate between sections make 8 pieces, never more. */
@@ -93,35 +94,6 @@ static inline int find_run(SoftTLB *tlb, unsigned context, uint64_t va,
     }
     run->size = last < size - 1 ? (unsigned)last + 1 : size;
     return 0;
-}
-
-/*
- * The usual reason to come here: a device, in a page that was accessed
- * before, by an access that lies in one section. Then there is nothing to
- * walk, to look up or to cut, and the caller need not be ready for more: this
- * is apart from find_run() so that nothing is saved for what does not happen.
- *
- * Read-only sections are left to the general path, and so are observed
- * accesses; replayed ones never fill an entry.
- */
-static inline bool find_device(const SoftTLB *tlb, unsigned context,
-                               uint64_t va, unsigned size_log2,
-                               enum xbar_tlb_access access, struct run *run)
-{
-    const uint32_t others = FLAT_RANGE_RAM | FLAT_RANGE_READONLY;
-    const TLBInfo *info = &tlb->info[context][tlb_index(va)];
-    uint64_t in_page = va & ~TLB_PAGE_MASK;
-    uint64_t more = (1u << size_log2) - 1;
-    const FlatRange *section = info->section;
-
-    if (!tlb__grants(info, va, access) || section == NULL ||
-        (section->flags & others) != 0 || in_page + more >= TLB_PAGE_SIZE ||
-        tlb->config.observe != NULL) {
-        return false;
-    }
-    run->phys = info->phys | in_page;
-    run->section = section;
-    return section->first <= run->phys && run->phys + more <= section->last;
 }
 
 /* What the bus answers to @access before it reaches the region. */
@@ -349,21 +321,23 @@ static __attribute__((noinline)) int load_any(SoftTLB *tlb, unsigned context,
 XBAR_HOT int tlb_load_slow(SoftTLB *tlb, unsigned context, uint64_t va,
                            unsigned size_log2, uint64_t *value)
 {
-    struct run run;
+    struct tlb_device device;
     MemTxResult result;
     uint64_t loaded;
 
-    if (unlikely(!find_device(tlb, context, va, size_log2, TLB_READ, &run))) {
+    if (unlikely(tlb->config.observe != NULL) ||
+        unlikely(
+            !tlb_find_device(tlb, context, va, size_log2, TLB_READ, &device))) {
         return load_any(tlb, context, va, size_log2, value);
     }
     tlb->stats.slow++;
     tlb->stats.mmio_reads++;
-    if (likely(flatview_read_bare(run.section, run.phys, value, size_log2,
+    if (likely(flatview_read_bare(device.section, device.phys, value, size_log2,
                                   (MemTxAttrs){ 0 }))) {
         return 0;
     }
-    result = xbar_plan_read(run.section->plan, run.section->mr,
-                            run.phys + run.section->mr_delta, &loaded,
+    result = xbar_plan_read(device.section->plan, device.section->mr,
+                            device.phys + device.section->mr_delta, &loaded,
                             size_log2, (MemTxAttrs){ 0 });
     if (unlikely(result != MEMTX_OK)) {
         return tlb__fault(tlb, va, 0, result);
@@ -505,21 +479,24 @@ static __attribute__((noinline)) int store_any(SoftTLB *tlb, unsigned context,
 XBAR_HOT int tlb_store_slow(SoftTLB *tlb, unsigned context, uint64_t va,
                             unsigned size_log2, uint64_t value)
 {
-    struct run run;
+    struct tlb_device device;
     MemTxResult result;
 
-    if (unlikely(!find_device(tlb, context, va, size_log2, TLB_WRITE, &run))) {
+    if (unlikely(tlb->config.observe != NULL) ||
+        unlikely(!tlb_find_device(tlb, context, va, size_log2, TLB_WRITE,
+                                  &device))) {
         return store_any(tlb, context, va, size_log2, value);
     }
     tlb->stats.slow++;
     tlb->stats.mmio_writes++;
-    if (likely(flatview_write_bare(run.section, run.phys, value, size_log2,
-                                   (MemTxAttrs){ 0 }))) {
+    if (likely(flatview_write_bare(device.section, device.phys, value,
+                                   size_log2, (MemTxAttrs){ 0 }))) {
         return 0;
     }
-    result = xbar_plan_write(
-        run.section->plan, run.section->mr, run.phys + run.section->mr_delta,
-        low_bytes(value, size_log2), size_log2, (MemTxAttrs){ 0 });
+    result = xbar_plan_write(device.section->plan, device.section->mr,
+                             device.phys + device.section->mr_delta,
+                             low_bytes(value, size_log2), size_log2,
+                             (MemTxAttrs){ 0 });
     return likely(result == MEMTX_OK) ? 0 : tlb__fault(tlb, va, 0, result);
 }
 

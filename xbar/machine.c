@@ -72,12 +72,11 @@ static void feed_uart(struct machine *machine, struct console *console)
     uint8_t bytes[UART_FIFO_SIZE];
     size_t count;
 
-    if (virtio_slots_wants_input(machine->board->virtio)) {
-        return;
-    }
     xbar_engine_lock(machine->board->engine);
-    count = console_take(console, bytes, uart16550_room(uart));
-    uart16550_receive(uart, bytes, (unsigned)count);
+    if (!virtio_slots_wants_input(machine->board->virtio)) {
+        count = console_take(console, bytes, uart16550_room(uart));
+        uart16550_receive(uart, bytes, (unsigned)count);
+    }
     xbar_engine_unlock(machine->board->engine);
 }
 

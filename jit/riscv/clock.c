@@ -7,7 +7,9 @@
  *   deterministic   instructions retired         skips ahead     always
  *                     / insns_per_tick           (offset grows)
  *   host            CLOCK_MONOTONIC scaled       sleeps          when polled
- *                     to the timebase
+ *                     to the timebase: on the
+ *                     runner's thread by
+ *                     host_clock.h
  *
  * In deterministic mode the run loop asks for a slice that ends at the very
  * instruction after which the comparator fires, so the interrupt comes there
@@ -21,7 +23,6 @@
 #include "jit/riscv/hart_internal.h"
 
 #include <pthread.h>
-#include <time.h>
 
 #define DEFAULT_TIMEBASE_HZ 10000000
 #define NS_PER_SECOND       1000000000u
@@ -32,8 +33,8 @@
 #define MAX_TIMEBASE_HZ ((uint64_t)1000 * NS_PER_SECOND)
 
 /* Instructions between two looks at host time, about 40 us of interpreter and
- * 20 us of translated code: asking the host costs 25 ns. The longer one is also
- * what any slice is cut to, so that grace periods pass. */
+ * 20 us of translated code. The longer one is also what any slice is cut to, so
+ * that grace periods pass. */
 #define INTERP_SLICE 4096
 #define MAX_SLICE    16384
 
@@ -46,18 +47,9 @@ static bool is_deterministic(const struct xbar_riscv_hart *hart)
 
 /* ---- Sources ----------------------------------------------------------- */
 
-static uint64_t host_ns(void)
+static uint64_t ticks_of(const struct riscv_clock *clock, uint64_t host_ns)
 {
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
-}
-
-/* Any thread. */
-static uint64_t host_ticks(const struct riscv_clock *clock)
-{
-    uint64_t ns = host_ns() - clock->base_ns;
+    uint64_t ns = host_ns - clock->base_ns;
 
     return (uint64_t)((riscv_u128)ns * clock->mult >> CLOCK_SHIFT);
 }
@@ -72,30 +64,49 @@ void riscv__clock_init(struct xbar_riscv_hart *hart)
     if (config->timebase_hz > MAX_TIMEBASE_HZ) {
         config->timebase_hz = MAX_TIMEBASE_HZ;
     }
-    hart->clock.base_ns = host_ns();
+    host_clock__init(&hart->clock.host);
+    hart->clock.base_ns = host_clock__system_ns();
     hart->clock.mult =
         (uint64_t)(((riscv_u128)config->timebase_hz << CLOCK_SHIFT) /
                    NS_PER_SECOND);
     atomic_store(&hart->timecmp, UINT64_MAX);
 }
 
+static bool is_runner(const struct xbar_riscv_hart *hart)
+{
+    return atomic_load_explicit(&hart->runner, memory_order_relaxed) ==
+           (uintptr_t)pthread_self();
+}
+
 /* Instructions retired, as any thread may know them. */
 static uint64_t retired_insns(const struct xbar_riscv_hart *hart)
 {
-    uintptr_t runner =
-        atomic_load_explicit(&hart->runner, memory_order_relaxed);
-
-    if (runner == (uintptr_t)pthread_self()) {
+    if (is_runner(hart)) {
         return hart->stats.instructions;
     }
     return atomic_load_explicit(&hart->retired_seen, memory_order_acquire);
 }
 
-static uint64_t source_ticks(const struct xbar_riscv_hart *hart)
+/*
+ * The runner's clock is its own, and may be a little behind what another
+ * thread was told; but what was made from that is never undone.
+ */
+static uint64_t host_ticks(struct xbar_riscv_hart *hart)
+{
+    uint64_t ns = is_runner(hart) ? host_clock__ns(&hart->clock.host)
+                                  : host_clock__system_ns();
+    uint64_t ticks = ticks_of(&hart->clock, ns);
+    uint64_t floor =
+        atomic_load_explicit(&hart->time_floor, memory_order_relaxed);
+
+    return ticks > floor ? ticks : floor;
+}
+
+static uint64_t source_ticks(struct xbar_riscv_hart *hart)
 {
     return is_deterministic(hart)
                ? retired_insns(hart) / hart->config.insns_per_tick
-               : host_ticks(&hart->clock);
+               : host_ticks(hart);
 }
 
 /* ---- Time and comparator ----------------------------------------------- */
@@ -112,9 +123,9 @@ static uint64_t supervisor_timecmp(const struct xbar_riscv_hart *hart)
 }
 
 /*
- * The offset is read first: it may have been made from another thread's look
- * at the clock, and ours must not be the earlier one, or the time that was
- * set to 0 would be just below 2^64 for a moment.
+ * The offset is read first, and with it the floor: it may have been made from
+ * another thread's look at the clock, and ours must not be the earlier one, or
+ * the time that was set to 0 would be just below 2^64 for a moment.
  */
 uint64_t xbar_riscv_time(struct xbar_riscv_hart *hart)
 {
@@ -170,7 +181,10 @@ uint64_t riscv__timer_lines(struct xbar_riscv_hart *hart)
 /* The hart polls before its next instruction, or soon if another thread's. */
 void xbar_riscv_set_time(struct xbar_riscv_hart *hart, uint64_t time)
 {
-    atomic_store_explicit(&hart->time_offset, time - source_ticks(hart),
+    uint64_t source = source_ticks(hart);
+
+    atomic_store_explicit(&hart->time_floor, source, memory_order_relaxed);
+    atomic_store_explicit(&hart->time_offset, time - source,
                           memory_order_release);
     riscv__post(hart, ATTN_TIMER);
 }

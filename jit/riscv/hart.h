@@ -199,7 +199,8 @@ XBAR_API void xbar_riscv_request_exit(struct xbar_riscv_hart *hart);
 XBAR_API void xbar_riscv_set_irq(struct xbar_riscv_hart *hart,
                                  enum xbar_riscv_irq line, bool level);
 
-/** xbar_riscv_time() - the `time` CSR, in ticks of the timebase */
+/** xbar_riscv_time() - the `time` CSR, in ticks of the timebase; the hart itself
+ * may see it a few microseconds late */
 XBAR_API uint64_t xbar_riscv_time(struct xbar_riscv_hart *hart);
 /** xbar_riscv_set_time() - move `time` (an mtime write) */
 XBAR_API void xbar_riscv_set_time(struct xbar_riscv_hart *hart, uint64_t time);

@@ -41,6 +41,7 @@
 #include "engine/check.h"
 #include "engine/code_pages.h"
 #include "jit/host.h"
+#include "jit/host_clock.h"
 #include "jit/riscv/decode.h"
 #include "jit/riscv/hart.h"
 #include "tlb/tlb.h"
@@ -190,9 +191,10 @@ struct riscv_superpages {
 
 /* The host clock as ticks; see clock.c. */
 struct riscv_clock {
-    uint64_t base_ns; /* host time when the source was 0 */
-    uint64_t mult;    /* ticks = ns * mult >> CLOCK_SHIFT */
-    uint64_t time;    /* `time` when last polled; host time only */
+    struct host_clock host; /* the runner's */
+    uint64_t base_ns;       /* host time when the source was 0 */
+    uint64_t mult;          /* ticks = ns * mult >> CLOCK_SHIFT */
+    uint64_t time;          /* `time` when last polled; host time only */
 };
 
 /* Data accesses by context, kind and size. */
@@ -259,6 +261,7 @@ struct xbar_riscv_hart {
     struct riscv_clock clock;
     _Atomic uint64_t timecmp;
     _Atomic uint64_t time_offset; /* ticks added to the source */
+    _Atomic uint64_t time_floor;  /* the source, when the offset was made */
 
     /*
      * wfi: `waiting` from the instruction until an interrupt is pending. The

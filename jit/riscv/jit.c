@@ -99,107 +99,7 @@ static void settle(struct xbar_riscv_hart *hart, unsigned unexecuted)
     jit->stats.instructions += hart->stats.instructions - before;
 }
 
-/* What device callbacks and the clock see in the middle of a block. */
-static void settle_at(struct xbar_riscv_hart *hart, const void *return_address)
-{
-    const struct jit_site *site;
-    const struct jit_block *block =
-        jit_cache__recover(hart->jit->cache, return_address, &site);
-
-    xbar_assert(block != NULL);
-    hart->stats.instructions = hart->jit->base + hart->jit->slice -
-                               (uint64_t)hart->jit_state.budget -
-                               (block->insns - site->insn);
-}
-
 /* ---- Called by emitted code -------------------------------------------- */
-
-/* Only the deterministic clock counts instructions. */
-static inline void settle_for_clock(struct xbar_riscv_hart *hart,
-                                    const void *return_address)
-{
-    if (unlikely(hart->config.insns_per_tick != 0)) {
-        uint64_t counted = hart->stats.instructions;
-
-        settle_at(hart, return_address);
-        hart->jit->stats.instructions += hart->stats.instructions - counted;
-    }
-}
-
-/* Devices and faults leave entries that miss: nothing is learnt of those. */
-static inline void learn_span(struct xbar_riscv_hart *hart,
-                              enum xbar_tlb_access access, uint64_t va)
-{
-    if (tlb_probe(&hart->tlb, hart->data_context, va, 1, access) != NULL) {
-        tlb_learn_span(&hart->tlb, hart->data_context, access,
-                       hart->jit_state.span, va);
-    }
-}
-
-/*
- * The usual: nobody counts time by instructions, or compares, and all there is
- * to do is the access. 0, or the walker's word for a fault, is passed on as it is.
- */
-static uint32_t help_load(void *vcpu, uint64_t va, unsigned size_log2,
-                          const void *return_address)
-{
-    struct xbar_riscv_hart *hart = vcpu;
-    uint32_t failed;
-
-    (void)return_address;
-    hart->jit->fault_cause = CAUSE_LOAD_ACCESS;
-    failed = (uint32_t)tlb_load_slow(&hart->tlb, hart->data_context, va,
-                                     size_log2, &hart->jit_state.value);
-    learn_span(hart, TLB_READ, va);
-    return failed;
-}
-
-static uint32_t help_store(void *vcpu, uint64_t va, unsigned size_log2,
-                           const void *return_address, uint64_t value)
-{
-    struct xbar_riscv_hart *hart = vcpu;
-    uint32_t failed;
-
-    (void)return_address;
-    hart->jit->fault_cause = CAUSE_STORE_ACCESS;
-    failed = (uint32_t)tlb_store_slow(&hart->tlb, hart->data_context, va,
-                                      size_log2, value);
-    learn_span(hart, TLB_WRITE, va);
-    return failed;
-}
-
-static uint32_t help_load_watched(void *vcpu, uint64_t va, unsigned size_log2,
-                                  const void *return_address)
-{
-    struct xbar_riscv_hart *hart = vcpu;
-    bool failed;
-
-    settle_for_clock(hart, return_address);
-    hart->jit->fault_cause = CAUSE_LOAD_ACCESS;
-    failed = tlb_load_slow(&hart->tlb, hart->data_context, va, size_log2,
-                           &hart->jit_state.value) != 0;
-    if (unlikely(hart->lockstep != NULL)) {
-        riscv__lockstep_log(hart, va, TLB_READ, size_log2,
-                            hart->jit_state.value, failed);
-    }
-    return failed;
-}
-
-static uint32_t help_store_watched(void *vcpu, uint64_t va, unsigned size_log2,
-                                   const void *return_address, uint64_t value)
-{
-    struct xbar_riscv_hart *hart = vcpu;
-    bool failed;
-
-    settle_for_clock(hart, return_address);
-    hart->jit->fault_cause = CAUSE_STORE_ACCESS;
-    failed = tlb_store_slow(&hart->tlb, hart->data_context, va, size_log2,
-                            value) != 0;
-    if (unlikely(hart->lockstep != NULL)) {
-        riscv__lockstep_log(hart, va, TLB_WRITE, size_log2, value, failed);
-    }
-    return failed;
-}
 
 static uint32_t help_execute(void *vcpu, uint32_t bits, uint64_t pc,
                              const void *return_address)
@@ -553,14 +453,10 @@ enum riscv_stop riscv__jit_run(struct xbar_riscv_hart *hart, uint64_t budget)
 
 void riscv__jit_choose_helpers(struct xbar_riscv_hart *hart)
 {
-    bool is_watched =
-        hart->config.insns_per_tick != 0 || hart->lockstep != NULL;
+    struct jit_helpers *helpers = &hart->jit_state.helpers;
 
-    hart->jit_state.helpers = (struct jit_helpers){
-        .load = is_watched ? help_load_watched : help_load,
-        .store = is_watched ? help_store_watched : help_store,
-        .execute = help_execute,
-        .resume = help_resume,
-    };
+    helpers->execute = help_execute;
+    helpers->resume = help_resume;
+    riscv__choose_access_helpers(hart);
     riscv__heat_choose(hart);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The JIT engine of a hart: what jit.c (running), jit_code.c (stores to code)
- * and translate.c (one block) share.
+ * The JIT engine of a hart: what jit.c (running), jit_access.c (loads and
+ * stores that miss), jit_code.c (stores to code) and translate.c (one block)
+ * share.
  */
 #ifndef XBAR_JIT_RISCV_JIT_H
 #define XBAR_JIT_RISCV_JIT_H
@@ -96,6 +97,11 @@ uint32_t riscv__jit_mode(const struct xbar_riscv_hart *hart);
  * interpret it.
  */
 struct jit_block *riscv__block(struct xbar_riscv_hart *hart);
+
+/* ---- jit_access.c ------------------------------------------------------ */
+
+/* Who answers loads and stores that miss: helpers.load and helpers.store. */
+void riscv__choose_access_helpers(struct xbar_riscv_hart *hart);
 
 /* ---- heat.c ------------------------------------------------------------ */
 

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What emitted code calls for loads and stores that miss inline.
+ *
+ *     emitted code --stub--> help_load_2 --------> the device's callback
+ *                               |
+ *                               +--> load_other --> tlb_load_slow
+ *
+ * Most of those, in the long run, are devices: RAM hits once its page has an
+ * entry. So the first step is the device whose section the entry knows, and
+ * whose callback is called with nothing held; all else is out of line.
+ */
+#include "jit/riscv/jit.h"
+#include "tlb/device.h"
+
+/* What device callbacks and the clock see in the middle of a block. */
+static void settle_at(struct xbar_riscv_hart *hart, const void *return_address)
+{
+    const struct jit_site *site;
+    const struct jit_block *block =
+        jit_cache__recover(hart->jit->cache, return_address, &site);
+
+    xbar_assert(block != NULL);
+    hart->stats.instructions = hart->jit->base + hart->jit->slice -
+                               (uint64_t)hart->jit_state.budget -
+                               (block->insns - site->insn);
+}
+
+/* Only the deterministic clock counts instructions. */
+static inline void settle_for_clock(struct xbar_riscv_hart *hart,
+                                    const void *return_address)
+{
+    if (unlikely(hart->config.insns_per_tick != 0)) {
+        uint64_t counted = hart->stats.instructions;
+
+        settle_at(hart, return_address);
+        hart->jit->stats.instructions += hart->stats.instructions - counted;
+    }
+}
+
+/* Devices and faults leave entries that miss: nothing is learnt of those. */
+static inline void learn_span(struct xbar_riscv_hart *hart,
+                              enum xbar_tlb_access access, uint64_t va)
+{
+    if (tlb_probe(&hart->tlb, hart->data_context, va, 1, access) != NULL) {
+        tlb_learn_span(&hart->tlb, hart->data_context, access,
+                       hart->jit_state.span, va);
+    }
+}
+
+/* What is no plain device. 0, or the walker's word for a fault, is passed on as
+ * it is. */
+static __attribute__((noinline)) uint32_t
+load_other(struct xbar_riscv_hart *hart, uint64_t va, unsigned size_log2)
+{
+    uint32_t failed;
+
+    hart->jit->fault_cause = CAUSE_LOAD_ACCESS;
+    failed = (uint32_t)tlb_load_slow(&hart->tlb, hart->data_context, va,
+                                     size_log2, &hart->jit_state.value);
+    learn_span(hart, TLB_READ, va);
+    return failed;
+}
+
+static __attribute__((noinline)) uint32_t
+store_other(struct xbar_riscv_hart *hart, uint64_t va, unsigned size_log2,
+            uint64_t value)
+{
+    uint32_t failed;
+
+    hart->jit->fault_cause = CAUSE_STORE_ACCESS;
+    failed = (uint32_t)tlb_store_slow(&hart->tlb, hart->data_context, va,
+                                      size_log2, value);
+    learn_span(hart, TLB_WRITE, va);
+    return failed;
+}
+
+/*
+ * The usual: nobody counts, observes or compares, and all there is to do is
+ * the access. One function for each size: for a device, most of what remains
+ * is what depends on it.
+ */
+#define HELP_SIZE(log2)                                                        \
+    static uint32_t help_load_##log2(void *vcpu, uint64_t va, unsigned size,   \
+                                     const void *return_address)               \
+    {                                                                          \
+        struct xbar_riscv_hart *hart = vcpu;                                   \
+                                                                               \
+        (void)size;                                                            \
+        (void)return_address;                                                  \
+        return likely(tlb_load_bare(&hart->tlb, hart->data_context, va, log2,  \
+                                    &hart->jit_state.value))                   \
+                   ? 0                                                         \
+                   : load_other(hart, va, log2);                               \
+    }                                                                          \
+    static uint32_t help_store_##log2(void *vcpu, uint64_t va, unsigned size,  \
+                                      const void *return_address,              \
+                                      uint64_t value)                          \
+    {                                                                          \
+        struct xbar_riscv_hart *hart = vcpu;                                   \
+                                                                               \
+        (void)size;                                                            \
+        (void)return_address;                                                  \
+        return likely(tlb_store_bare(&hart->tlb, hart->data_context, va, log2, \
+                                     value))                                   \
+                   ? 0                                                         \
+                   : store_other(hart, va, log2, value);                       \
+    }
+
+HELP_SIZE(0)
+HELP_SIZE(1)
+HELP_SIZE(2)
+HELP_SIZE(3)
+
+/* The TLB tells who observes. */
+static uint32_t help_load_observed(void *vcpu, uint64_t va, unsigned size_log2,
+                                   const void *return_address)
+{
+    (void)return_address;
+    return load_other(vcpu, va, size_log2);
+}
+
+static uint32_t help_store_observed(void *vcpu, uint64_t va, unsigned size_log2,
+                                    const void *return_address, uint64_t value)
+{
+    (void)return_address;
+    return store_other(vcpu, va, size_log2, value);
+}
+
+static uint32_t help_load_watched(void *vcpu, uint64_t va, unsigned size_log2,
+                                  const void *return_address)
+{
+    struct xbar_riscv_hart *hart = vcpu;
+    bool failed;
+
+    settle_for_clock(hart, return_address);
+    hart->jit->fault_cause = CAUSE_LOAD_ACCESS;
+    failed = tlb_load_slow(&hart->tlb, hart->data_context, va, size_log2,
+                           &hart->jit_state.value) != 0;
+    if (unlikely(hart->lockstep != NULL)) {
+        riscv__lockstep_log(hart, va, TLB_READ, size_log2,
+                            hart->jit_state.value, failed);
+    }
+    return failed;
+}
+
+static uint32_t help_store_watched(void *vcpu, uint64_t va, unsigned size_log2,
+                                   const void *return_address, uint64_t value)
+{
+    struct xbar_riscv_hart *hart = vcpu;
+    bool failed;
+
+    settle_for_clock(hart, return_address);
+    hart->jit->fault_cause = CAUSE_STORE_ACCESS;
+    failed = tlb_store_slow(&hart->tlb, hart->data_context, va, size_log2,
+                            value) != 0;
+    if (unlikely(hart->lockstep != NULL)) {
+        riscv__lockstep_log(hart, va, TLB_WRITE, size_log2, value, failed);
+    }
+    return failed;
+}
+
+void riscv__choose_access_helpers(struct xbar_riscv_hart *hart)
+{
+    static const struct jit_helpers plain = {
+        .load = { help_load_0, help_load_1, help_load_2, help_load_3 },
+        .store = { help_store_0, help_store_1, help_store_2, help_store_3 },
+    };
+    struct jit_helpers *helpers = &hart->jit_state.helpers;
+    bool is_watched =
+        hart->config.insns_per_tick != 0 || hart->lockstep != NULL;
+
+    for (unsigned i = 0; i < 4; i++) {
+        if (is_watched) {
+            helpers->load[i] = help_load_watched;
+            helpers->store[i] = help_store_watched;
+        } else if (hart->config.observe != NULL) {
+            helpers->load[i] = help_load_observed;
+            helpers->store[i] = help_store_observed;
+        } else {
+            helpers->load[i] = plain.load[i];
+            helpers->store[i] = plain.store[i];
+        }
+    }
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The usual reason to miss inline: a device, in a page that was accessed
+ * before, by an access that lies in one section. Then there is nothing to
+ * walk, to look up or to cut, and the caller need not be ready for more: this
+ * is apart from access.c's general path so that nothing is saved for what does
+ * not happen.
+ *
+ * Only for owners of a TLB whose accesses are neither observed nor replayed.
+ */
+#ifndef XBAR_TLB_DEVICE_H
+#define XBAR_TLB_DEVICE_H
+
+#include "flatview/bare.h"
+#include "tlb/tlb.h"
+
+struct tlb_device {
+    const FlatRange *section;
+    hwaddr phys;
+};
+
+/* Read-only sections are left to the general path: they refuse writes. */
+static inline bool tlb_find_device(const SoftTLB *tlb, unsigned context,
+                                   uint64_t va, unsigned size_log2,
+                                   enum xbar_tlb_access access,
+                                   struct tlb_device *device)
+{
+    const uint32_t others = FLAT_RANGE_RAM | FLAT_RANGE_READONLY;
+    const TLBInfo *info = &tlb->info[context][tlb_index(va)];
+    const FlatRange *section = info->section;
+    uint64_t in_page = va ^ info->page; /* or more than a page */
+    uint64_t more = (1u << size_log2) - 1;
+
+    if (in_page > TLB_PAGE_SIZE - 1 - more || !(info->flags & TLB_INFO_VALID) ||
+        !(info->prot & (1u << access)) || section == NULL ||
+        (section->flags & others) != 0) {
+        return false;
+    }
+    device->section = section;
+    device->phys = info->phys | in_page;
+    return section->first <= device->phys &&
+           device->phys + more <= section->last;
+}
+
+/* A load or store that one callback answers, with nothing held around it. False: nothing was done. */
+static inline bool tlb_load_bare(SoftTLB *tlb, unsigned context, uint64_t va,
+                                 unsigned size_log2, uint64_t *value)
+{
+    struct tlb_device device;
+
+    if (!tlb_find_device(tlb, context, va, size_log2, TLB_READ, &device) ||
+        !flatview_read_bare(device.section, device.phys, value, size_log2,
+                            (MemTxAttrs){ 0 })) {
+        return false;
+    }
+    tlb->stats.slow++;
+    tlb->stats.mmio_reads++;
+    return true;
+}
+
+static inline bool tlb_store_bare(SoftTLB *tlb, unsigned context, uint64_t va,
+                                  unsigned size_log2, uint64_t value)
+{
+    struct tlb_device device;
+
+    if (!tlb_find_device(tlb, context, va, size_log2, TLB_WRITE, &device) ||
+        !flatview_write_bare(device.section, device.phys, value, size_log2,
+                             (MemTxAttrs){ 0 })) {
+        return false;
+    }
+    tlb->stats.slow++;
+    tlb->stats.mmio_writes++;
+    return true;
+}
+
+#endif
