@@ -92,7 +92,7 @@ bool jit_cache__reserve_segment(struct jit_cache *cache, uint32_t segment)
     struct block_list *list = &cache->segments[segment];
     struct xbar_engine *engine = cache->config.engine;
     uint32_t capacity = list->capacity ? list->capacity * 2 : 64;
-    struct jit_block **items;
+    struct block_place *items;
 
     if (list->count < list->capacity) {
         return true;
@@ -122,7 +122,7 @@ void jit_cache__add_to_segment(struct jit_cache *cache, struct jit_block *block)
     struct block_list *list = list_of(cache, block);
 
     xbar_assert(list->count < list->capacity);
-    list->items[list->count++] = block;
+    list->items[list->count++] = (struct block_place){ block, block->code };
 }
 
 /* How many blocks of @list begin at or before @offset. */
@@ -133,7 +133,7 @@ static uint32_t count_up_to(const struct block_list *list, uint32_t offset)
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
 
-        if (list->items[middle]->code <= offset) {
+        if (list->items[middle].code <= offset) {
             low = middle + 1;
         } else {
             high = middle;
@@ -148,10 +148,8 @@ void jit_cache__remove_from_segment(struct jit_cache *cache,
     struct block_list *list = list_of(cache, block);
     uint32_t index = count_up_to(list, block->code) - 1;
 
-    xbar_assert(list->items[index] == block);
-    list->count--;
-    memmove(&list->items[index], &list->items[index + 1],
-            (list->count - index) * sizeof(*list->items));
+    xbar_assert(list->items[index].block == block);
+    list->items[index].block = NULL;
 }
 
 struct jit_block *jit_cache__block_at(const struct jit_cache *cache,
@@ -170,8 +168,9 @@ struct jit_block *jit_cache__block_at(const struct jit_cache *cache,
     if (count == 0) {
         return NULL;
     }
-    block = list->items[count - 1];
-    return offset - block->code < block->code_size ? block : NULL;
+    block = list->items[count - 1].block;
+    return block != NULL && offset - block->code < block->code_size ? block
+                                                                    : NULL;
 }
 
 /* ---- The end ----------------------------------------------------------- */

@@ -11,9 +11,16 @@
 #define PAGE_BITS 11
 #define SITES_MAX 1024
 
-/* The blocks of a segment, in ascending order of code. */
+/* A block of a segment; NULL: dropped, and its code is nobody's. */
+struct block_place {
+    struct jit_block *block;
+    uint32_t code;
+};
+
+/* In ascending order of code. A place stays until the segment is evicted, as
+ * its code does: dropping moves nothing. */
 struct block_list {
-    struct jit_block **items;
+    struct block_place *items;
     uint32_t count;
     uint32_t capacity;
 };

@@ -90,12 +90,14 @@ void jit_cache__evict(void *opaque, uint32_t segment)
     struct block_list *list = &cache->segments[segment];
 
     for (uint32_t i = 0; i < list->count; i++) {
-        struct jit_block *block = list->items[i];
+        struct jit_block *block = list->items[i].block;
 
-        detach(cache, block);
-        jit_cache__give_id(cache, block);
-        jit_cache__free_block(cache, block);
-        cache->stats.evicted++;
+        if (block != NULL) {
+            detach(cache, block);
+            jit_cache__give_id(cache, block);
+            jit_cache__free_block(cache, block);
+            cache->stats.evicted++;
+        }
     }
     list->count = 0;
 }

@@ -163,8 +163,8 @@ static uint8_t *put_vex(uint8_t *p, const struct x86_row *row,
     return p;
 }
 
-static uint8_t *put_prefixes(uint8_t *p, const struct x86_row *row,
-                             const struct x86_operands *o, unsigned reg)
+static inline uint8_t *put_prefixes(uint8_t *p, const struct x86_row *row,
+                                    const struct x86_operands *o, unsigned reg)
 {
     unsigned rex = rex_bits(o, reg);
 
@@ -187,7 +187,8 @@ static uint8_t *put_prefixes(uint8_t *p, const struct x86_row *row,
     return p;
 }
 
-static uint8_t *put_opcode(uint8_t *p, const struct x86_row *row, unsigned add)
+static inline uint8_t *put_opcode(uint8_t *p, const struct x86_row *row,
+                                  unsigned add)
 {
     if (row->opcode > 0xff && !(row->flags & X86_VEX)) {
         p = put8(p, (row->opcode >> 8));
@@ -230,42 +231,59 @@ static bool form_has_modrm(enum x86_form form)
     return form <= X86_FORM_MC;
 }
 
+static bool form_has_immediate(enum x86_form form)
+{
+    return form == X86_FORM_MI8 || form == X86_FORM_MI ||
+           form == X86_FORM_RMI || form == X86_FORM_RMV ||
+           form == X86_FORM_OI || form == X86_FORM_REL;
+}
+
 static bool form_has_digit(enum x86_form form)
 {
     return form == X86_FORM_M || form == X86_FORM_MI8 || form == X86_FORM_MI ||
            form == X86_FORM_MC;
 }
 
+static inline uint8_t *put_modrm_form(uint8_t *p, const struct x86_row *row,
+                                      const struct x86_operands *o)
+{
+    unsigned reg = form_has_digit(row->form) ? row->digit : o->reg;
+
+    p = put_prefixes(p, row, o, reg);
+    p = put_opcode(p, row, row->flags & X86_CC ? o->cc : 0);
+    return put_modrm(p, reg, o->rm);
+}
+
+/* No ModRM: a register sits in the opcode and is extended by REX.B. */
+static __attribute__((noinline)) uint8_t *
+put_short_form(uint8_t *p, const struct x86_row *row,
+               const struct x86_operands *operands)
+{
+    bool has_reg = row->form == X86_FORM_O || row->form == X86_FORM_OI;
+    unsigned cc = row->flags & X86_CC ? operands->cc : 0;
+    struct x86_operands o = *operands;
+
+    o.rm = x86_r(has_reg ? o.reg : 0);
+    p = put_prefixes(p, row, &o, 0);
+    return put_opcode(p, row, has_reg ? o.reg & 7 : cc);
+}
+
 void x86__emit(struct code_buf *b, enum x86_op op,
                const struct x86_operands *operands)
 {
     const struct x86_row *row = &x86__rows[op];
-    struct x86_operands o = *operands;
-    unsigned reg = form_has_digit(row->form) ? row->digit : o.reg;
-    unsigned add = row->flags & X86_CC ? o.cc : 0;
     uint8_t *p;
 
-    xbar_assert(row->widths & o.width);
-    xbar_assert(!(row->flags & X86_MEMONLY && o.rm.is_reg));
-    xbar_assert(!(row->flags & X86_REGONLY && !o.rm.is_reg));
+    xbar_assert(row->widths & operands->width);
+    xbar_assert(!(row->flags & X86_MEMONLY && operands->rm.is_reg));
+    xbar_assert(!(row->flags & X86_REGONLY && !operands->rm.is_reg));
     if (!code_buf__reserve(b)) {
         return;
     }
-    if (row->form == X86_FORM_O || row->form == X86_FORM_OI) {
-        /* The register sits in the opcode and is extended by REX.B. */
-        o.rm = x86_r(o.reg);
-        add = o.reg & 7;
-        reg = 0;
-    } else if (!form_has_modrm(row->form)) {
-        o.rm = x86_r(0);
-        reg = 0;
-    }
-    p = put_prefixes(b->cur, row, &o, reg);
-    p = put_opcode(p, row, add);
-    if (form_has_modrm(row->form)) {
-        p = put_modrm(p, reg, o.rm);
-    }
-    b->cur = put_immediate(p, row, &o);
+    p = form_has_modrm(row->form) ? put_modrm_form(b->cur, row, operands)
+                                  : put_short_form(b->cur, row, operands);
+    b->cur =
+        form_has_immediate(row->form) ? put_immediate(p, row, operands) : p;
 }
 
 /* ---- Shorthands -------------------------------------------------------- */
@@ -313,13 +331,18 @@ void x86_set(struct code_buf *b, enum x86_condition cc, unsigned reg)
     x86_rm(b, X86_MOVZX8, 4, reg, x86_r(reg));
 }
 
-static uint32_t emit_relative(struct code_buf *b, enum x86_op op,
-                              enum x86_condition cc, const uint8_t *target)
+/* @opcode: of @size bytes, the first in the lowest. */
+static inline uint32_t emit_relative(struct code_buf *b, unsigned opcode,
+                                     unsigned size, const uint8_t *target)
 {
     uint32_t at;
 
-    x86__emit(b, op, &(struct x86_operands){ .width = 8, .cc = cc });
-    at = b->full ? 0 : code_buf__offset(b) - 4;
+    if (!code_buf__reserve(b)) {
+        return 0;
+    }
+    memcpy(b->cur, &(uint64_t){ opcode }, sizeof(uint64_t));
+    b->cur += size + 4;
+    at = code_buf__offset(b) - 4;
     if (target != NULL) {
         x86_patch(b, at, target);
     }
@@ -328,18 +351,18 @@ static uint32_t emit_relative(struct code_buf *b, enum x86_op op,
 
 uint32_t x86_jmp(struct code_buf *b, const uint8_t *target)
 {
-    return emit_relative(b, X86_JMP_REL, CC_O, target);
+    return emit_relative(b, 0xe9, 1, target);
 }
 
 uint32_t x86_jcc(struct code_buf *b, enum x86_condition cc,
                  const uint8_t *target)
 {
-    return emit_relative(b, X86_JCC_REL, cc, target);
+    return emit_relative(b, 0x800f | (unsigned)cc << 8, 2, target);
 }
 
 uint32_t x86_call(struct code_buf *b, const uint8_t *target)
 {
-    return emit_relative(b, X86_CALL_REL, CC_O, target);
+    return emit_relative(b, 0xe8, 1, target);
 }
 
 void x86_patch(struct code_buf *b, uint32_t at, const uint8_t *target)

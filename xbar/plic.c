@@ -107,6 +107,10 @@ static unsigned best_source(const struct plic *plic,
  */
 static void update_lines(struct plic *plic)
 {
+    if (WORD_READ(plic->pending) == 0 && !plic->contexts[0].is_driven &&
+        !plic->contexts[1].is_driven) {
+        return;
+    }
     for (unsigned i = 0; i < PLIC_CONTEXTS; i++) {
         struct plic_context *context = &plic->contexts[i];
         unsigned best = best_source(plic, context);

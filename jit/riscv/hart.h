@@ -64,7 +64,7 @@ struct xbar_riscv_config {
     /* Bytes of translated code at most; 0: XBAR_RISCV_CODE_LIMIT. */
     size_t code_limit;
 
-    /* How often code is met before it is translated, 255 at most; until then
+    /* How often code is met before it is translated, 127 at most; until then
      * it is interpreted. 1: at once. 0: chosen, and 1 with count_blocks. */
     unsigned translate_after;
 

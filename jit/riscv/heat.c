@@ -14,8 +14,16 @@
  * waits for as many meetings as there are places that share its count, times
  * the threshold, and then has its block. Counts outlive the blocks: code that
  * is dropped because it changed is met anew.
+ *
+ *     7   6         0
+ *   +---+-----------+    met: by code that had no block
+ *   |had|    met    |    had: some code with this count was translated once, so
+ *   +---+-----------+         it is worth looking for its block
  */
 #include "jit/riscv/jit.h"
+
+#define HAD     0x80
+#define MET_MAX 0x7f
 
 /*
  * Meetings before code is translated. Any number from 4 to 64 boots U-Boot
@@ -37,26 +45,35 @@ void riscv__heat_choose(struct xbar_riscv_hart *hart)
     if (after == 0) {
         after = hart->config.count_blocks ? 1 : TRANSLATE_AFTER;
     }
-    if (after > UINT8_MAX) {
-        after = UINT8_MAX;
+    if (after > MET_MAX) {
+        after = MET_MAX;
     }
     /* What is interpreted is not compared. */
     hart->jit->translate_after = hart->lockstep != NULL ? 1 : (uint8_t)after;
+}
+
+bool riscv__heat_had(struct xbar_riscv_hart *hart, uint64_t home, uint32_t mode)
+{
+    return *count_of(hart->jit, home, mode) & HAD;
 }
 
 bool riscv__heat_meet(struct xbar_riscv_hart *hart, uint64_t home,
                       uint32_t mode)
 {
     struct riscv_jit *jit = hart->jit;
-    uint8_t *count;
+    uint8_t *count = count_of(jit, home, mode);
 
-    if (jit->translate_after <= 1) {
-        return true;
-    }
-    count = count_of(jit, home, mode);
-    if (++*count < jit->translate_after) {
+    if (jit->translate_after > 1 &&
+        (*count & MET_MAX) + 1 < jit->translate_after) {
+        ++*count;
         return false;
     }
-    *count = 0;
+    *count &= HAD;
     return true;
+}
+
+void riscv__heat_made(struct xbar_riscv_hart *hart, uint64_t home,
+                      uint32_t mode)
+{
+    *count_of(hart->jit, home, mode) |= HAD;
 }

@@ -158,13 +158,14 @@ enum riscv_exec riscv__execute(struct xbar_riscv_hart *hart, uint32_t bits)
 static inline __attribute__((always_inline)) enum riscv_stop
 interpret(struct xbar_riscv_hart *hart, uint64_t budget, bool to_jump)
 {
-    struct window window = { .size = 0 };
+    struct window window;
     /* Copies of hart->pc and stats.instructions, so that the next round need
      * not wait until its loads see what this one stored. */
     uint64_t pc = hart->pc;
     uint64_t done = hart->stats.instructions;
     uint64_t end = budget > UINT64_MAX - done ? UINT64_MAX : done + budget;
 
+    move_window(hart, &window);
     while (done < end) {
         struct fetched fetched;
         enum riscv_exec result;

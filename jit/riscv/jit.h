@@ -113,6 +113,12 @@ void riscv__heat_choose(struct xbar_riscv_hart *hart);
 bool riscv__heat_meet(struct xbar_riscv_hart *hart, uint64_t home,
                       uint32_t mode);
 
+/* A block is made of the code at @home for @mode; and: may there be one? */
+void riscv__heat_made(struct xbar_riscv_hart *hart, uint64_t home,
+                      uint32_t mode);
+bool riscv__heat_had(struct xbar_riscv_hart *hart, uint64_t home,
+                     uint32_t mode);
+
 /* ---- jit_code.c -------------------------------------------------------- */
 
 /* The hart starts or stops to keep code. */

@@ -43,6 +43,7 @@ bool riscv__find_source(struct xbar_riscv_hart *hart, struct riscv_source *s)
 {
     const TLBInfo *info;
 
+    s->decoded = &hart->insn_cache;
     s->pc = hart->pc;
     s->host2 = NULL;
     info = exec_page(hart, s->pc, &s->host);
@@ -137,7 +138,7 @@ bool riscv__read_insn(const struct riscv_source *s, unsigned offset,
         }
         bits |= copied_parcel(s, offset + 2) << 16;
     }
-    riscv__decode(insn, bits);
+    *insn = *riscv__decode_cached(s->decoded, bits);
     return true;
 }
 

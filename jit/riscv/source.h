@@ -18,6 +18,7 @@
  * and the copy is what fence.i compares with memory.
  */
 struct riscv_source {
+    struct riscv_insn_cache *decoded; /* the interpreter's */
     uint64_t pc;
     const uint8_t *host;  /* of pc */
     const uint8_t *host2; /* of the second page, or NULL */

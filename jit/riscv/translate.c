@@ -499,8 +499,11 @@ static bool starts_with_fp(const struct xbar_riscv_hart *hart,
 static struct jit_block *find_block(struct xbar_riscv_hart *hart,
                                     const struct riscv_source *source)
 {
-    struct jit_block *block = jit_cache__find(hart->jit->cache, &source->key);
+    struct jit_block *block = NULL;
 
+    if (riscv__heat_had(hart, source->home[0], source->key.mode)) {
+        block = jit_cache__find(hart->jit->cache, &source->key);
+    }
     if (block != NULL && unlikely(riscv__source_moved(block, source))) {
         jit_cache__drop(hart->jit->cache, block);
         block = NULL;
@@ -512,6 +515,12 @@ static struct jit_block *find_block(struct xbar_riscv_hart *hart,
 static struct jit_block *make_block(struct xbar_riscv_hart *hart,
                                     struct riscv_source *source)
 {
+    struct jit_block *other = jit_cache__find(hart->jit->cache, &source->key);
+
+    if (other != NULL) {
+        jit_cache__drop(hart->jit->cache, other); /* of other memory */
+    }
+    riscv__heat_made(hart, source->home[0], source->key.mode);
     riscv__code_watch(hart, source->pc, source->home);
     riscv__copy_source(source, RISCV_BLOCK_BYTES);
     return starts_with_step(hart, source) ? NULL : translate(hart, source);

@@ -19,7 +19,9 @@
 
 static void look(struct riscv_ahead *ahead, const uint32_t *code, size_t count)
 {
-    struct riscv_source source = { .size = (unsigned)(4 * count) };
+    static struct riscv_insn_cache decoded;
+    struct riscv_source source = { .decoded = &decoded,
+                                   .size = (unsigned)(4 * count) };
 
     memcpy(source.bytes, code, 4 * count);
     riscv__look_ahead(ahead, &source, RISCV_BLOCK_INSNS);

@@ -54,7 +54,7 @@ static unsigned turns_to_translate(struct rig *rig)
 
 static void test_threshold(void **state)
 {
-    static const unsigned thresholds[] = { 1, 2, 3, 16, 255 };
+    static const unsigned thresholds[] = { 1, 2, 3, 16, 127 };
 
     (void)state;
     for (unsigned i = 0; i < 5; i++) {
@@ -73,7 +73,7 @@ static void test_limits(void **state)
 
     (void)state;
     open_after(&rig, 100000); /* more than a count holds */
-    assert_int_equal(turns_to_translate(&rig), 255);
+    assert_int_equal(turns_to_translate(&rig), 127);
     rig_close(&rig);
 
     open_after(&rig, 0); /* chosen: not at once, but soon */
