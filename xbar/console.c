@@ -17,6 +17,7 @@
 #include "terminal.h"
 
 #define ESCAPE_KEY 0x01 /* ctrl-a */
+#define BREAK_KEY  0x03 /* ctrl-c */
 
 /* A pipe that polls writable takes this much without blocking (PIPE_BUF). */
 #define WRITE_CHUNK 4096
@@ -201,7 +202,8 @@ static void print_keys(void)
     fputs("\n"
           "ctrl-a h       these keys\n"
           "ctrl-a x       end the run\n"
-          "ctrl-a ctrl-a  send ctrl-a to the guest\n",
+          "ctrl-a ctrl-a  send ctrl-a to the guest\n"
+          "ctrl-a ctrl-c  send ctrl-c, which alone ends a profile\n",
           stderr);
 }
 
@@ -224,6 +226,7 @@ static void take_escaped_key(struct console *console, uint8_t key)
         quit(console, 0);
         break;
     case ESCAPE_KEY:
+    case BREAK_KEY:
         put_key(console, key);
         break;
     default:
@@ -238,6 +241,9 @@ static void take_key(struct console *console, uint8_t key)
         take_escaped_key(console, key);
     } else if (key == ESCAPE_KEY) {
         console->is_escaped = true;
+    } else if (key == BREAK_KEY && console->host.quits_on_ctrl_c &&
+               console->is_stdin_terminal) {
+        quit(console, 128 + SIGINT);
     } else {
         put_key(console, key);
     }

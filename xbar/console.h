@@ -52,6 +52,8 @@ struct console_host {
     void (*quit)(void *opaque, int status);
     /* The output ring is nearly full: call console_wait_room() soon. */
     void (*pause)(void *opaque);
+    /* On a terminal ctrl-c is quit(130); ctrl-a ctrl-c goes to the guest. */
+    bool quits_on_ctrl_c;
     /* A console_write() that was short would take more now. */
     void (*has_room)(void *opaque);
     void *opaque;

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "console.h"
+#include "progress.h"
 #include "sampler.h"
 
 /* With --deterministic, a tenth of a guest second between looks at the RTC. */
@@ -26,6 +27,7 @@ struct machine {
     bool is_cut_short; /* console thread */
     bool reset_asked;  /* hart thread */
     struct machine_config config;
+    struct progress progress;   /* hart thread */
     struct sampler *sampler;    /* NULL: nobody looks on */
     double start;               /* of the run, seconds */
     uint64_t commits_reclaimed; /* as of the last reclaim */
@@ -61,6 +63,7 @@ static void transmit_byte(void *opaque, uint8_t byte)
 {
     struct machine *machine = opaque;
 
+    progress_note_byte(&machine->progress, byte);
     console_put(machine->console, byte);
 }
 
@@ -215,6 +218,14 @@ static double now_seconds(clockid_t clock)
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
+static uint64_t instructions_of(const struct machine *machine)
+{
+    struct xbar_riscv_stats stats;
+
+    xbar_riscv_get_stats(machine->board->hart, &stats);
+    return stats.instructions;
+}
+
 static void tick_if_due(struct machine *machine)
 {
     if (sampler_is_due(machine->sampler)) {
@@ -222,15 +233,11 @@ static void tick_if_due(struct machine *machine)
 
         machine->config.tick(machine->config.observer.opaque, machine,
                              (uint64_t)(seconds * 1e9));
+        if (machine->progress.is_on) {
+            progress_tick(&machine->progress, (uint64_t)(seconds * 1e9),
+                          instructions_of(machine));
+        }
     }
-}
-
-static uint64_t instructions_of(const struct machine *machine)
-{
-    struct xbar_riscv_stats stats;
-
-    xbar_riscv_get_stats(machine->board->hart, &stats);
-    return stats.instructions;
 }
 
 /*
@@ -313,6 +320,7 @@ int machine_run(struct machine *machine, struct machine_result *result,
         .poll = poll_alarm,
         .quit = cut_run,
         .pause = pause_hart,
+        .quits_on_ctrl_c = machine->config.is_watched,
         .has_room = note_console_room,
         .opaque = machine,
     };
@@ -339,12 +347,14 @@ int machine_run(struct machine *machine, struct machine_result *result,
     }
     start = now_seconds(CLOCK_MONOTONIC);
     machine->start = start;
+    progress_start(&machine->progress, machine->config.is_watched);
     cpu_start = now_seconds(CLOCK_THREAD_CPUTIME_ID);
     result->status = run_to_end(machine);
     result->seconds = now_seconds(CLOCK_MONOTONIC) - start;
     result->cpu_seconds = now_seconds(CLOCK_THREAD_CPUTIME_ID) - cpu_start;
     sampler_stop(machine->sampler);
     machine->sampler = NULL;
+    progress_end(&machine->progress);
     virtio_slots_stop(machine->board->virtio);
     console_stop(machine->console);
     machine->console = NULL;

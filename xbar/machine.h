@@ -32,6 +32,9 @@ struct machine_config {
      * began. NULL: never. */
     void (*tick)(void *opaque, struct machine *machine, uint64_t ns);
     unsigned period_us;
+    /* Say how far it is while it prints nothing, if there is a tick; and
+     * ctrl-c on a terminal ends the run (status 130), as a signal would. */
+    bool is_watched;
 };
 
 /* The engines differ in lockstep (as EX_SOFTWARE: an internal error). */

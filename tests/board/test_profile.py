@@ -4,10 +4,12 @@
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
 import tempfile
+import time
 
 from asm import A0, T0, ZERO, addi, bne, finish, jump
 from guestio import (SOURCE_DIR, XBAR, Terminal, check, check_equal, in_folder,
@@ -634,11 +636,100 @@ def test_cut_short(folder):
         check(terminal.is_restored(), "terminal restored")
 
 
+def spin(folder):
+    """A guest that goes on for ever."""
+    path = os.path.join(folder, "spin")
+    with open(path, "wb") as file:
+        file.write(addi(T0, T0, 1) + bne(T0, ZERO, -4))
+    return ["profile", "--bios", path, "-m", "1", "-o",
+            os.path.join(folder, "out")]
+
+
+def check_cut(folder):
+    """What was counted until the run was cut is all there."""
+    with open(os.path.join(folder, "out", "report.json"),
+              encoding="utf-8") as file:
+        report = json.load(file)
+    check_equal(report["status"], 130, "the run's status")
+    check(report["counted"]["speed"]["instructions"] > 1000, "instructions")
+
+
+@in_folder
+def test_interrupted(folder):
+    """Ctrl-c and SIGINT end the run, and the report is written"""
+    with Terminal([XBAR, *spin(folder)], cwd=folder) as terminal:
+        terminal.wait_until(terminal.is_raw, "it runs")
+        terminal.wait_for(" M instructions, ")
+        terminal.send("\x03")
+        check_equal(terminal.wait_exit(), 130, "status")
+        text = terminal.rest()
+        check("exit status 130" in text and "report.html" in text, text)
+        check("\x1b[1mSpeed\x1b[0m" in text, "colours on a terminal")
+        check(terminal.is_restored(), "terminal restored")
+    check_cut(folder)
+    shutil.rmtree(os.path.join(folder, "out"))
+    child = subprocess.Popen([XBAR, *spin(folder)], cwd=folder,
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE)
+    time.sleep(0.5)
+    child.send_signal(signal.SIGINT)
+    out, err = child.communicate(timeout=60)
+    check_equal(child.returncode, 130, "status")
+    check(b"\x1b" not in out, "no colours without a terminal")
+    check_equal(err, b"", "no progress without a terminal")
+    check_cut(folder)
+
+
+@in_folder
+def test_no_color(folder):
+    """NO_COLOR is heeded; ctrl-a ctrl-c is the guest's"""
+    environment = dict(os.environ, NO_COLOR="1")
+    with Terminal([XBAR, *spin(folder)], cwd=folder,
+                  env=environment) as terminal:
+        terminal.wait_until(terminal.is_raw, "it runs")
+        terminal.send("\x01\x03")
+        time.sleep(0.3)
+        check(terminal.child.poll() is None, "it goes on")
+        terminal.send("\x01x")
+        check_equal(terminal.wait_exit(), 0, "status")
+        text = terminal.rest()
+        check("Speed\n" in text and "\x1b[1m" not in text, text)
+
+
+@in_folder
+def test_report_folder(folder):
+    """A folder that cannot be made is told before the run; a full disk after
+    it, and what fits is there"""
+    path = os.path.join(folder, "file")
+    with open(path, "w", encoding="ascii"):
+        pass
+    result = run(["profile", "-o", os.path.join(path, "sub")], cwd=folder)
+    check_equal((result.returncode, result.stdout), (2, b""), "no run")
+    check_equal(len(result.stderr.splitlines()), 1, result.stderr)
+
+    def limit():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
+
+    # Translated code would lie in a file as well, of memory.
+    result = run(["profile", "-o", "out", "--engine", "interp"], cwd=folder,
+                 preexec_fn=limit)
+    check_equal(result.returncode, 2, result.stderr)
+    check(b"xbar demo: all right" in result.stdout, "the run")
+    check(b"Accesses by region" in result.stdout, "the report on stdout")
+    check_equal(len(result.stderr.splitlines()), 1, result.stderr)
+    check(b"out/report.json: " in result.stderr, result.stderr)
+    with open(os.path.join(folder, "out", "stacks.folded"),
+              encoding="ascii") as file:
+        check("longest_collatz" in file.read(), "what fits is there")
+
+
 if __name__ == "__main__":
     try:
         main([test_demo, test_json, test_devices, test_engines, test_measure,
               test_functions, test_timeline, test_callgrind, test_stacks,
-              test_perf_map, test_symbols,
+              test_perf_map, test_symbols, test_interrupted, test_no_color,
+              test_report_folder,
               test_html, test_translated, test_listing,
               test_evicted, test_interpreted, test_deterministic, test_status,
               test_demo_bytes, test_mtree, test_mtree_json, test_mtree_dot,

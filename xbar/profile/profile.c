@@ -19,8 +19,9 @@
 #include "report.h"
 #include "ticks.h"
 
-#define DEFAULT_DIR      "xbar-report"
-#define SAMPLE_PERIOD_US 1000
+#define DEFAULT_DIR        "xbar-report"
+#define SAMPLE_PERIOD_US   1000
+#define PROGRESS_PERIOD_US 200000
 
 static struct run_speed speed_of(const struct machine_result *result)
 {
@@ -83,6 +84,14 @@ static void take_sample(void *opaque, struct machine *machine, uint64_t ns)
 
     samples_add(&report->samples, machine_hart(machine),
                 machine_engine(machine), ns);
+}
+
+/* For progress alone. */
+static void ignore_tick(void *opaque, struct machine *machine, uint64_t ns)
+{
+    (void)opaque;
+    (void)machine;
+    (void)ns;
 }
 
 /* A file whose names are likely wrong is named; what it said stays. */
@@ -192,8 +201,10 @@ static int run_counted(const struct guest *guest, const struct options *options,
         .virtio = &options->virtio,
         .is_muted = is_muted,
         .observer = make_observer(report, options->measure),
-        .tick = options->measure & MEASURE_SAMPLES ? take_sample : NULL,
-        .period_us = SAMPLE_PERIOD_US,
+        .tick = options->measure & MEASURE_SAMPLES ? take_sample : ignore_tick,
+        .period_us = options->measure & MEASURE_SAMPLES ? SAMPLE_PERIOD_US
+                                                        : PROGRESS_PERIOD_US,
+        .is_watched = true,
     };
     int ret = counts_init(&report->counts, guest->ram_size,
                           options->measure & MEASURE_PAGES, errp);

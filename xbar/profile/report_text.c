@@ -1,10 +1,42 @@
 /* SPDX-License-Identifier: MIT */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "listing.h"
 #include "report.h"
 #include "size.h"
+
+/* Only on a terminal, and not if NO_COLOR says so (no-color.org). */
+#define BOLD  "\033[1m"
+#define BLUE  "\033[34m"
+#define PLAIN "\033[0m"
+
+static bool has_colours(FILE *out)
+{
+    const char *no_color = getenv("NO_COLOR");
+    int fd = fileno(out);
+
+    return fd >= 0 && isatty(fd) && !(no_color && no_color[0]);
+}
+
+/* @code, if there are colours. */
+static void colour(FILE *out, const char *code)
+{
+    if (has_colours(out)) {
+        fputs(code, out);
+    }
+}
+
+static void print_title(FILE *out, const char *title)
+{
+    fputc('\n', out);
+    colour(out, BOLD);
+    fputs(title, out);
+    colour(out, PLAIN);
+    fputc('\n', out);
+}
 
 #define LINE_WIDTH    80
 #define BAR_WIDTH_MAX 24
@@ -58,8 +90,10 @@ static void print_bar(FILE *out, double share, int width)
     int marks = (int)(share * width + 0.5);
 
     if (share > 0) {
+        colour(out, BLUE);
         fprintf(out, "  %.*s", marks ? marks : 1,
                 marks ? "########################" : ".");
+        colour(out, PLAIN);
     }
 }
 
@@ -73,7 +107,7 @@ static void print_table(const struct table *table, FILE *out)
     if (table->has_notes) {
         widths[table->num_columns - 1] = 0;
     }
-    fprintf(out, "\n%s\n", table->title);
+    print_title(out, table->title);
     for (unsigned i = 0; table->heads[0] && i < table->num_columns; i++) {
         print_cell(out, table->heads[i], i, widths[i]);
     }
@@ -159,7 +193,7 @@ static int print_listings(const struct report *report, FILE *out)
     int ret = 0;
 
     if (count) {
-        fputs("\n" REPORT_LISTINGS "\n", out);
+        print_title(out, REPORT_LISTINGS);
     }
     for (unsigned i = 0; ret == 0 && i < count; i++) {
         ret = print_listing(report, i, out);
