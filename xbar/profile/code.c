@@ -120,7 +120,7 @@ void code_add(struct code *code, const struct xbar_riscv_block *block)
         unsigned length = (bits & 3) == 3 ? 4 : 2;
         struct code_insn *insn = get(code, pc);
 
-        count -= block->left[i];
+        count -= block->left ? block->left[i] : 0;
         if (insn) {
             insn->count += count;
             insn->bits = bits;

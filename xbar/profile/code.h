@@ -29,7 +29,7 @@ struct code {
 
 void code_end(struct code *code);
 
-/* code_add() - what @block counted */
+/* code_add() - what @block counted, if it did, and what it calls */
 void code_add(struct code *code, const struct xbar_riscv_block *block);
 
 /* code_callee() - where @insn calls; false: it is no jal that links */

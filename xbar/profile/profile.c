@@ -20,7 +20,7 @@
 #include "ticks.h"
 
 #define DEFAULT_DIR        "xbar-report"
-#define SAMPLE_PERIOD_US   1000
+#define SAMPLE_PERIOD_US   2000
 #define PROGRESS_PERIOD_US 200000
 
 static struct run_speed speed_of(const struct machine_result *result)
@@ -117,8 +117,10 @@ static int collect(struct machine *machine, struct report *report, Error **errp)
     const struct xbar_riscv_hart *hart = machine_hart(machine);
     int ret;
 
-    xbar_riscv_get_counts(hart, &report->accesses);
-    counts_finish(&report->counts, &report->accesses);
+    if (report->measure & MEASURE_COUNTS) {
+        xbar_riscv_get_counts(hart, &report->accesses);
+        counts_finish(&report->counts, &report->accesses);
+    }
     xbar_riscv_for_each_block(hart, add_live_block, report);
     code_sort(&report->code);
     symbols_sort(&report->symbols);
@@ -275,9 +277,13 @@ static const struct {
     const char *name;
     print_fn *print;
 } files[] = {
-    { "report.json", report_print_json },  { "report.html", report_print_html },
-    { "callgrind.out", export_callgrind }, { "stacks.folded", export_folded },
+    { "report.json", report_print_json },
+    { "report.html", report_print_html },
+    { "callgrind.out", export_callgrind },
+    { "stacks.folded", export_folded },
     { "trace.json", export_chrome },
+    { "flame.svg", export_flame_svg },
+    { "timeline.svg", export_timeline_svg },
 };
 
 /* By the name that perf looks for. */

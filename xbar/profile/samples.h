@@ -51,7 +51,9 @@ struct samples {
     /* At equal distances: when they are full, every other one goes. */
     struct point points[SAMPLES_POINTS];
     unsigned num_points;
-    unsigned stride; /* samples for a point */
+    unsigned stride;   /* samples for a point */
+    uint64_t resident; /* as it was when last asked for */
+    uint64_t resident_ns;
 };
 
 /* samples_add() - @hart stands; it is @ns since the run began */
