@@ -118,6 +118,7 @@ int main(int argc, char **argv)
 
     fill_standard_fds();
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a limit is an error, not the end */
     if (options_parse(&options, argc, argv, &err)) {
         return report_error(err);
     }

@@ -472,6 +472,23 @@ void options_print_help(FILE *out)
     print_rows(out, FOR_BOARD, "run, profile, mtree");
     print_rows(out, FOR_PROFILE, "profile");
     print_rows(out, FOR_MTREE, "mtree");
+    fputs("\n"
+          "--drive takes KEY=VALUE,... with ,, for a comma:\n"
+          "  file=FILE                 a raw image, or a block device\n"
+          "  format=raw if=virtio      what there is\n"
+          "  readonly=on|off           the guest may not write\n"
+          "  cache=writeback           durable when flushed (default); or\n"
+          "        writethrough        when written; none: past the host's\n"
+          "        none|unsafe         page cache; unsafe: never\n"
+          "  discard=unmap|ignore      give back what the guest discards\n"
+          "  id=TEXT                   the serial number that it reads\n"
+          "--netdev user takes, behind a comma:\n"
+          "  hostfwd=[tcp|udp]:[HOST]:PORT-[GUEST]:PORT, several times\n"
+          "  restrict=on               no way out but forwards\n"
+          "  net=10.0.2.0/24 host=10.0.2.2 dns=10.0.2.3 "
+          "dhcpstart=10.0.2.15\n"
+          "  tftp=FOLDER bootfile=FILE files that the guest may fetch\n",
+          out);
     fputs(
         "\n"
         "While a guest runs, ctrl-a x ends it and ctrl-a h lists more keys.\n"

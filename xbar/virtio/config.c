@@ -245,6 +245,16 @@ static const char *netdev_dhcpstart(void *into, const char *value)
     return take_text(&((struct netdev_config *)into)->dhcpstart, value);
 }
 
+static const char *netdev_tftp(void *into, const char *value)
+{
+    return take_text(&((struct netdev_config *)into)->tftp, value);
+}
+
+static const char *netdev_bootfile(void *into, const char *value)
+{
+    return take_text(&((struct netdev_config *)into)->bootfile, value);
+}
+
 static const char *netdev_restrict(void *into, const char *value)
 {
     return take_bool(&((struct netdev_config *)into)->is_restricted, value);
@@ -269,6 +279,7 @@ static const struct key_row netdev_rows[] = {
     { "host", netdev_host },
     { "dhcpstart", netdev_dhcpstart },
     { "dns", netdev_dns },
+    { "tftp", netdev_tftp },           { "bootfile", netdev_bootfile },
 };
 
 int virtio_config_netdev(struct virtio_config *config, char *text, Error **errp)

@@ -32,6 +32,8 @@ struct netdev_config {
     const char *host;
     const char *dns;
     const char *dhcpstart;
+    const char *tftp; /* a folder whose files the guest may fetch, or NULL */
+    const char *bootfile; /* what DHCP tells the guest to fetch, or NULL */
     const char *hostfwd[HOST_FORWARD_MAX];
     unsigned num_hostfwd;
     bool is_user; /* the type was given, and this is the only one */

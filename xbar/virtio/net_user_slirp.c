@@ -252,6 +252,8 @@ static int configure(const struct netdev_config *config, SlirpConfig *slirp,
     slirp->in_enabled = true;
     slirp->in6_enabled = true;
     slirp->vprefix_len = 64;
+    slirp->tftp_path = config->tftp;
+    slirp->bootfile = config->bootfile;
     (void)inet_pton(AF_INET6, "fec0::", &slirp->vprefix_addr6);
     (void)inet_pton(AF_INET6, "fec0::2", &slirp->vhost6);
     (void)inet_pton(AF_INET6, "fec0::3", &slirp->vnameserver6);
