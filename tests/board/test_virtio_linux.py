@@ -1,0 +1,317 @@
+# SPDX-License-Identifier: MIT
+"""Disks, networks, entropy and the console as Debian's kernel uses them.
+
+The guest is that of test_linux.py, with Debian's modules and a job: a script
+that comes in an archive behind the guest's own (tests/linux/init.sh).
+"""
+
+import gzip
+import http.server
+import os
+import random
+import re
+import resource
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+import zlib
+
+from guestio import (ENGINE, SOURCE_DIR, XBAR, Failed, Terminal, check,
+                     check_equal, in_folder, main, need)
+
+sys.path.insert(0, os.path.join(SOURCE_DIR, "tests", "linux"))
+import cpio  # noqa: E402
+
+GUESTS = os.path.join(SOURCE_DIR, "build", "guests")
+MIB = 1 << 20
+
+
+def guest(name):
+    path = os.path.join(GUESTS, name)
+    need(os.path.exists(path), f"no {name}: ./dev guests could not fetch it")
+    return path
+
+
+def linux(folder, job, *arguments, words="t=quick quiet", **kwargs):
+    """Debian's kernel with virtio modules, on a terminal, to do @job."""
+    archive = cpio.Archive()
+    archive.file("job", job.encode())
+    initrd = os.path.join(folder, "initrd")
+    with open(guest("initramfs-virtio.cpio.gz"), "rb") as file:
+        whole = file.read() + gzip.compress(archive.bytes(), 1)
+    with open(initrd, "wb") as file:
+        file.write(whole)
+    return Terminal([
+        XBAR, "run", "-m", "256", "--bios", guest("fw_jump.bin"),
+        "--kernel", guest("Image"), "--initrd", initrd,
+        "--append", f"console=ttyS0 {words}", *ENGINE, *arguments], **kwargs)
+
+
+def check_content(terminal, steps):
+    """The job's steps were all right, and the guest powered itself off."""
+    text = terminal.wait_for("T GUEST-", 240)
+    check_equal(terminal.wait_exit(60), 0, "status")
+    check("T FAIL" not in text, re.findall("T FAIL.*", text))
+    check_equal(re.findall(r"T ok (\S+)", text), ["shell"] + steps, "steps")
+    return text + terminal.rest()
+
+
+def put(folder, name, content):
+    path = os.path.join(folder, name)
+    with open(path, "wb") as file:
+        file.write(content)
+    return path
+
+
+def make_disk(folder, name, mib):
+    path = os.path.join(folder, name)
+    subprocess.run(["mkfs.ext4", "-q", path, f"{mib}M"], check=True,
+                   capture_output=True)
+    return path
+
+
+def fsck(path, *flags):
+    return subprocess.run(["e2fsck", "-f", *flags, path],
+                          capture_output=True, text=True, check=False)
+
+
+def read_from(disk, name):
+    """A file in the root of the file system on @disk."""
+    return subprocess.run(["debugfs", "-R", f"cat {name}", disk],
+                          capture_output=True, check=True).stdout
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Server:
+    """Files of @folder over HTTP, on the host's loopback."""
+
+    def __init__(self, folder):
+        class Handler(http.server.SimpleHTTPRequestHandler):
+            def __init__(self, *args):
+                super().__init__(*args, directory=folder)
+
+            def log_message(self, *args):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_address[1]
+
+    def __enter__(self):
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *exc):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+NETWORK = """
+ip link set lo up
+ip link set eth0 up
+ip addr add 10.0.2.15/24 dev eth0
+ip route add default via 10.0.2.2
+"""
+
+ALL_JOB = NETWORK + """
+mount -t ext4 /dev/vda /mnt || check mount 0 1
+check given SUM_GIVEN $(digest md5sum </mnt/given)
+ping -c 1 -W 10 10.0.2.2 >/dev/null; check ping 0 $?
+wget -q -O /mnt/fetched http://10.0.2.2:PORT/page; check wget 0 $?
+check sent SUM_PAGE $(digest md5sum </mnt/fetched)
+seq 1 100000 >/mnt/made
+sync
+echo 3 >/proc/sys/vm/drop_caches
+check made SUM_MADE $(digest md5sum </mnt/made)
+rm /mnt/given
+fstrim /mnt; check trim 0 $?
+umount /mnt; check umount 0 $?
+check readonly 1 $(cat /sys/block/vdb/ro)
+check whole SUM_WHOLE $(digest md5sum </dev/vdb)
+dd if=/dev/zero of=/dev/vdb bs=512 count=1 2>/dev/null && check refused 0 1
+check entropy 64 $(head -c 64 /dev/hwrng | wc -c)
+check random 1 $(test "$(head -c 32 /dev/hwrng | digest md5sum)" != \
+    "$(head -c 32 /dev/hwrng | digest md5sum)" && echo 1)
+exec 3<>/dev/hvc0
+echo "this is hvc0" >&3
+read -r typed <&3
+check typed hello $typed
+httpd -p 22 -h /tmp
+echo "from the guest" >/tmp/answer
+echo T serving
+while [ ! -e /tmp/over ]; do
+    sleep 0.2
+    nc -w 1 10.0.2.2 DONE_PORT >/tmp/over 2>/dev/null </dev/null || rm -f /tmp/over
+done
+"""
+
+
+def md5(content):
+    return subprocess.run(["md5sum"], input=content, capture_output=True,
+                          check=True).stdout.split()[0].decode()
+
+
+def noise(size, salt):
+    return random.Random(salt).randbytes(size)
+
+
+@in_folder
+def test_all(folder):
+    """A file system, a fetched file, a forward, entropy and hvc0"""
+    given, page, whole = (noise(MIB, n) for n in range(3))
+    made = "".join(f"{n}\n" for n in range(1, 100001)).encode()
+    tree = os.path.join(folder, "tree")
+    os.mkdir(tree)
+    put(tree, "given", given)
+    put(folder, "page", page)
+    disk = os.path.join(folder, "disk")
+    subprocess.run(["mkfs.ext4", "-q", "-d", tree, disk, "32M"], check=True,
+                   capture_output=True)
+    second = put(folder, "second", whole)
+    forward = free_port()
+    over = socket.create_server(("127.0.0.1", 0))
+    with Server(folder) as server:
+        job = ALL_JOB
+        for name, value in (("SUM_GIVEN", md5(given)), ("SUM_PAGE", md5(page)),
+                            ("SUM_MADE", md5(made)), ("SUM_WHOLE", md5(whole)),
+                            ("DONE_PORT", str(over.getsockname()[1])),
+                            ("PORT", str(server.port))):
+            job = job.replace(name, value)
+        with linux(folder, job, "--drive", f"file={disk},format=raw",
+                   "--drive", f"file={second},format=raw,readonly=on",
+                   "--netdev", f"user,hostfwd=tcp:127.0.0.1:{forward}-:22",
+                   "--device", "virtio-rng-device",
+                   "--device", "virtconsole") as terminal:
+            seen = terminal.wait_for("this is hvc0", 240)
+            check("T FAIL" not in seen, re.findall("T FAIL.*", seen))
+            terminal.send("hello\n")
+            seen += terminal.wait_for("T serving", 60)
+            with urllib.request.urlopen(
+                    f"http://127.0.0.1:{forward}/answer", timeout=60) as page_:
+                check_equal(page_.read(), b"from the guest\n", "the forward")
+            over.settimeout(60)
+            over.accept()[0].close()
+            seen += terminal.wait_for("T GUEST-OK", 60)
+            check_equal(terminal.wait_exit(60), 0, "status")
+    check_equal(re.findall(r"T ok (\S+)", seen),
+                ["shell", "given", "ping", "wget", "sent", "made", "trim",
+                 "umount", "readonly", "whole", "entropy", "random", "typed"],
+                "steps")
+    done = fsck(disk, "-n")
+    check_equal(done.returncode, 0, "e2fsck: " + done.stdout)
+    check(read_from(disk, "made") == made, "what the guest made")
+    check(read_from(disk, "fetched") == page, "what the guest fetched")
+    with open(second, "rb") as file:
+        check(file.read() == whole, "the read-only disk")
+    check(os.stat(disk).st_blocks * 512 < 24 * MIB, "what was trimmed is free")
+
+
+FULL_JOB = """
+dd if=/dev/zero bs=64k count=64 of=/dev/vda oflag=direct 2>/dev/null
+check fits 0 $?
+dd if=/dev/zero bs=64k count=64 seek=256 of=/dev/vda oflag=direct 2>/dev/null
+check full 1 $?
+dd if=/dev/vda bs=64k count=64 of=/dev/null iflag=direct 2>/dev/null
+check goes-on 0 $?
+echo T now
+while dd if=/dev/vda bs=64k count=1 skip=100 of=/dev/null iflag=direct \
+    2>/dev/null; do sleep 0.1; done
+check shrunk 0 0
+dd if=/dev/vda bs=64k count=32 of=/dev/null iflag=direct 2>/dev/null
+check still 0 $?
+"""
+
+
+@in_folder
+def test_host_is_full(folder):
+    """A host that is full, and an image that shrinks, are I/O errors"""
+    disk = put(folder, "disk", b"")
+    os.truncate(disk, 32 * MIB)
+    with linux(folder, FULL_JOB, "--drive",
+               f"file={disk},format=raw") as terminal:
+        terminal.wait_for("OpenSBI", 60)
+        # By now, as the memory of translated code is a file as well.
+        resource.prlimit(terminal.child.pid, resource.RLIMIT_FSIZE,
+                         (8 * MIB, 8 * MIB))
+        seen = terminal.wait_for("T now", 240)
+        os.truncate(disk, 3 * MIB)
+        seen += terminal.wait_for("T GUEST-", 60)
+        check_equal(terminal.wait_exit(60), 0, "status")
+    check_equal(re.findall(r"T ok (\S+)", seen),
+                ["shell", "fits", "full", "goes-on", "shrunk", "still"],
+                re.findall("T FAIL.*", seen))
+
+
+KILL_JOB = """
+mount -t ext4 /dev/vda /mnt || check mount 0 1
+i=FIRST
+while true; do
+    seq $i $((i + 20000)) >/mnt/f$((i % 7))
+    mv /mnt/f$((i % 7)) /mnt/g$((i % 7))
+    sync
+    echo "T synced $i"
+    i=$((i + 1))
+done
+"""
+
+
+def check_synced(disk, newest, attempt):
+    """What the guest was told is on the disk is there."""
+    for i in range(max(newest - 5, 1), newest + 1):
+        name = f"g{i % 7}"
+        wanted = "".join(f"{n}\n" for n in range(i, i + 20001)).encode()
+        content = read_from(disk, name)
+        # The round that was under way may have replaced the oldest.
+        if content != wanted and i > newest - 5:
+            raise Failed(f"kill {attempt}: {name} is not what round {i} "
+                         f"synced: {content[:40]!r}, {len(content)} bytes")
+
+
+def kill_once(folder, disk, first, attempt, moment):
+    """Return: the newest round that was synced."""
+    job = KILL_JOB.replace("FIRST", str(first))
+    with linux(folder, job, "--drive", f"file={disk},format=raw") as terminal:
+        terminal.wait_for(f"T synced {first + 6}", 240)
+        time.sleep(moment)
+        terminal.child.kill()
+        terminal.child.wait()
+        time.sleep(0.1)
+        terminal.wait_until(lambda: not terminal._read(time.monotonic()),
+                            "all is read")
+        rounds = re.findall(r"T synced (\d+)\r?\r?\n", terminal.rest())
+    newest = int(rounds[-1]) if rounds else first + 6
+    done = fsck(disk, "-p")  # replays the journal; mends nothing else
+    check(done.returncode in (0, 1), f"kill {attempt}: e2fsck -p: "
+          f"{done.returncode}: {done.stdout}")
+    done = fsck(disk, "-n")
+    check_equal(done.returncode, 0, f"kill {attempt}: e2fsck: {done.stdout}")
+    check_synced(disk, newest, attempt)
+    return newest
+
+
+@in_folder
+def test_kill(folder):
+    """Killed a hundred times while it writes, and nothing synced is lost"""
+    noise_ = random.Random(7)
+    newest = 0
+    disk = make_disk(folder, "disk", 64)
+    for attempt in range(int(os.environ.get("XBAR_KILLS", "100"))):
+        if attempt % 10 == 0:
+            disk = make_disk(folder, "disk", 64)
+            newest = 0
+        newest = kill_once(folder, disk, newest + 1, attempt,
+                           noise_.uniform(0, 0.7))
+
+
+if __name__ == "__main__":
+    cases = [test_all]
+    if os.environ.get("XBAR_LONG"):
+        cases += [test_host_is_full, test_kill]
+    main(cases)
