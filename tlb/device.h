@@ -42,35 +42,4 @@ static inline bool tlb_find_device(const SoftTLB *tlb, unsigned context,
            device->phys + more <= section->last;
 }
 
-/* A load or store that one callback answers, with nothing held around it. False: nothing was done. */
-static inline bool tlb_load_bare(SoftTLB *tlb, unsigned context, uint64_t va,
-                                 unsigned size_log2, uint64_t *value)
-{
-    struct tlb_device device;
-
-    if (!tlb_find_device(tlb, context, va, size_log2, TLB_READ, &device) ||
-        !flatview_read_bare(device.section, device.phys, value, size_log2,
-                            (MemTxAttrs){ 0 })) {
-        return false;
-    }
-    tlb->stats.slow++;
-    tlb->stats.mmio_reads++;
-    return true;
-}
-
-static inline bool tlb_store_bare(SoftTLB *tlb, unsigned context, uint64_t va,
-                                  unsigned size_log2, uint64_t value)
-{
-    struct tlb_device device;
-
-    if (!tlb_find_device(tlb, context, va, size_log2, TLB_WRITE, &device) ||
-        !flatview_write_bare(device.section, device.phys, value, size_log2,
-                             (MemTxAttrs){ 0 })) {
-        return false;
-    }
-    tlb->stats.slow++;
-    tlb->stats.mmio_writes++;
-    return true;
-}
-
 #endif

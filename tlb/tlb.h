@@ -328,6 +328,24 @@ XBAR_API int tlb_store_slow(SoftTLB *tlb, unsigned context, uint64_t va,
                             unsigned size_log2, uint64_t value) XBAR_MUST_CHECK;
 
 /**
+ * tlb_load_device() / tlb_store_device() - one access of a plain device
+ * @size_log2: 0 to 3
+ * @value: as for tlb_load_slow()
+ *
+ * For callers that cannot make use of what tlb_load_slow() is ready for: a
+ * page that was accessed before, one section, a callback that is called with
+ * nothing held. Neither observed nor replayed.
+ *
+ * Return: true when it is done; false with no effect, for tlb_load_slow().
+ */
+XBAR_API bool tlb_load_device(SoftTLB *tlb, unsigned context, uint64_t va,
+                              unsigned size_log2, uint64_t *value)
+    XBAR_MUST_CHECK;
+XBAR_API bool tlb_store_device(SoftTLB *tlb, unsigned context, uint64_t va,
+                               unsigned size_log2, uint64_t value)
+    XBAR_MUST_CHECK;
+
+/**
  * tlb_load_bytes() / tlb_store_bytes() - 1 to 16 bytes
  * @buf: in the order of their addresses; @size is the caller's to keep in that
  * range

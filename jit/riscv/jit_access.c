@@ -11,7 +11,6 @@
  * whose callback is called with nothing held; all else is out of line.
  */
 #include "jit/riscv/jit.h"
-#include "tlb/device.h"
 
 /* What device callbacks and the clock see in the middle of a block. */
 static void settle_at(struct xbar_riscv_hart *hart, const void *return_address)
@@ -80,31 +79,31 @@ store_other(struct xbar_riscv_hart *hart, uint64_t va, unsigned size_log2,
  * the access. One function for each size: for a device, most of what remains
  * is what depends on it.
  */
-#define HELP_SIZE(log2)                                                        \
-    static uint32_t help_load_##log2(void *vcpu, uint64_t va, unsigned size,   \
-                                     const void *return_address)               \
-    {                                                                          \
-        struct xbar_riscv_hart *hart = vcpu;                                   \
-                                                                               \
-        (void)size;                                                            \
-        (void)return_address;                                                  \
-        return likely(tlb_load_bare(&hart->tlb, hart->data_context, va, log2,  \
-                                    &hart->jit_state.value))                   \
-                   ? 0                                                         \
-                   : load_other(hart, va, log2);                               \
-    }                                                                          \
-    static uint32_t help_store_##log2(void *vcpu, uint64_t va, unsigned size,  \
-                                      const void *return_address,              \
-                                      uint64_t value)                          \
-    {                                                                          \
-        struct xbar_riscv_hart *hart = vcpu;                                   \
-                                                                               \
-        (void)size;                                                            \
-        (void)return_address;                                                  \
-        return likely(tlb_store_bare(&hart->tlb, hart->data_context, va, log2, \
-                                     value))                                   \
-                   ? 0                                                         \
-                   : store_other(hart, va, log2, value);                       \
+#define HELP_SIZE(log2)                                                       \
+    static uint32_t help_load_##log2(void *vcpu, uint64_t va, unsigned size,  \
+                                     const void *return_address)              \
+    {                                                                         \
+        struct xbar_riscv_hart *hart = vcpu;                                  \
+                                                                              \
+        (void)size;                                                           \
+        (void)return_address;                                                 \
+        return likely(tlb_load_device(&hart->tlb, hart->data_context, va,     \
+                                      log2, &hart->jit_state.value))          \
+                   ? 0                                                        \
+                   : load_other(hart, va, log2);                              \
+    }                                                                         \
+    static uint32_t help_store_##log2(void *vcpu, uint64_t va, unsigned size, \
+                                      const void *return_address,             \
+                                      uint64_t value)                         \
+    {                                                                         \
+        struct xbar_riscv_hart *hart = vcpu;                                  \
+                                                                              \
+        (void)size;                                                           \
+        (void)return_address;                                                 \
+        return likely(tlb_store_device(&hart->tlb, hart->data_context, va,    \
+                                       log2, value))                          \
+                   ? 0                                                        \
+                   : store_other(hart, va, log2, value);                      \
     }
 
 HELP_SIZE(0)

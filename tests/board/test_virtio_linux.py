@@ -121,18 +121,18 @@ ip route add default via 10.0.2.2
 """
 
 ALL_JOB = NETWORK + """
-mount -t ext4 /dev/vda /mnt || check mount 0 1
-check given SUM_GIVEN $(digest md5sum </mnt/given)
+mkdir -p /disk; mount -t ext4 /dev/vda /disk || check mount 0 1
+check given SUM_GIVEN $(digest md5sum </disk/given)
 ping -c 1 -W 10 10.0.2.2 >/dev/null; check ping 0 $?
-wget -q -O /mnt/fetched http://10.0.2.2:PORT/page; check wget 0 $?
-check sent SUM_PAGE $(digest md5sum </mnt/fetched)
-seq 1 100000 >/mnt/made
+wget -q -O /disk/fetched http://10.0.2.2:PORT/page; check wget 0 $?
+check sent SUM_PAGE $(digest md5sum </disk/fetched)
+seq 1 100000 >/disk/made
 sync
 echo 3 >/proc/sys/vm/drop_caches
-check made SUM_MADE $(digest md5sum </mnt/made)
-rm /mnt/given
-fstrim /mnt; check trim 0 $?
-umount /mnt; check umount 0 $?
+check made SUM_MADE $(digest md5sum </disk/made)
+rm /disk/given
+fstrim /disk; check trim 0 $?
+umount /disk; check umount 0 $?
 check readonly 1 $(cat /sys/block/vdb/ro)
 check whole SUM_WHOLE $(digest md5sum </dev/vdb)
 dd if=/dev/zero of=/dev/vdb bs=512 count=1 2>/dev/null && check refused 0 1
@@ -250,11 +250,11 @@ def test_host_is_full(folder):
 
 
 KILL_JOB = """
-mount -t ext4 /dev/vda /mnt || check mount 0 1
+mkdir -p /disk; mount -t ext4 /dev/vda /disk || check mount 0 1
 i=FIRST
 while true; do
-    seq $i $((i + 20000)) >/mnt/f$((i % 7))
-    mv /mnt/f$((i % 7)) /mnt/g$((i % 7))
+    seq $i $((i + 20000)) >/disk/f$((i % 7))
+    mv /disk/f$((i % 7)) /disk/g$((i % 7))
     sync
     echo "T synced $i"
     i=$((i + 1))

@@ -279,7 +279,8 @@ static const struct key_row netdev_rows[] = {
     { "host", netdev_host },
     { "dhcpstart", netdev_dhcpstart },
     { "dns", netdev_dns },
-    { "tftp", netdev_tftp },           { "bootfile", netdev_bootfile },
+    { "tftp", netdev_tftp },
+    { "bootfile", netdev_bootfile },
 };
 
 int virtio_config_netdev(struct virtio_config *config, char *text, Error **errp)
