@@ -118,6 +118,47 @@ int file_read(const char *path, size_t limit, uint8_t **bytes, size_t *size,
     return 0;
 }
 
+int file_open(const char *path, size_t limit, int *fd, size_t *size,
+              Error **errp)
+{
+    struct stat st;
+    int error = 0;
+
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (*fd < 0) {
+        return fail(errp, path, errno);
+    }
+    if (fstat(*fd, &st)) {
+        error = errno;
+    } else if (S_ISREG(st.st_mode) && (uint64_t)st.st_size > limit) {
+        error = EFBIG;
+    } else if (S_ISREG(st.st_mode) && st.st_size > 0) {
+        *size = (size_t)st.st_size;
+        return 0;
+    }
+    close(*fd);
+    *fd = -1;
+    return error ? fail(errp, path, error) : 0;
+}
+
+bool file_read_at(int fd, void *to, size_t size, uint64_t offset)
+{
+    size_t have = 0;
+
+    while (have < size) {
+        ssize_t got = pread(fd, (uint8_t *)to + have, size - have,
+                            (off_t)(offset + have));
+
+        if (got == 0 || (got < 0 && errno != EINTR)) {
+            return false;
+        }
+        if (got > 0) {
+            have += (size_t)got;
+        }
+    }
+    return true;
+}
+
 static int write_fully(int fd, const uint8_t *from, size_t size)
 {
     while (size) {

@@ -15,6 +15,22 @@
 int file_read(const char *path, size_t limit, uint8_t **bytes, size_t *size,
               Error **errp) XBAR_MUST_CHECK;
 
+/*
+ * file_open() - @path, if it is a regular file with content, to be read later
+ * @limit: bytes that it may hold at most
+ * @fd: gets it, to be closed by the caller; -1 if it is of another kind, and
+ *      can be read once only
+ * @size: gets its size now
+ *
+ * Return: 0; -errno with @errp set.
+ */
+int file_open(const char *path, size_t limit, int *fd, size_t *size,
+              Error **errp) XBAR_MUST_CHECK;
+
+/* file_read_at() - @size bytes at @offset; true if all of them are there */
+bool file_read_at(int fd, void *to, size_t size, uint64_t offset)
+    XBAR_MUST_CHECK;
+
 /* file_write() - make or replace @path */
 int file_write(const char *path, const void *bytes, size_t size, Error **errp)
     XBAR_MUST_CHECK;

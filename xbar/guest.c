@@ -144,16 +144,24 @@ void guest_close(struct guest *guest)
     guest->dtb = NULL;
 }
 
-void guest_write(const struct guest *guest, struct board *board)
+int guest_write(const struct guest *guest, struct board *board, Error **errp)
 {
-    MemTxResult result = image_write(&guest->bios, &board->memory);
+    const struct image *const images[] = { &guest->bios, &guest->kernel,
+                                           &guest->initrd };
+    MemTxResult result;
+    int ret = 0;
 
-    result |= image_write(&guest->kernel, &board->memory);
-    result |= image_write(&guest->initrd, &board->memory);
-    result |= address_space_write(&board->memory, guest->dtb_addr,
-                                  MEMTXATTRS_UNSPECIFIED, guest->dtb,
-                                  guest->dtb_size);
-    assert(result == MEMTX_OK); /* all of it lies in RAM, or open failed */
+    for (unsigned i = 0; ret == 0 && i < 3; i++) {
+        ret = image_write(images[i], &board->memory, errp);
+    }
+    if (ret) {
+        return ret;
+    }
+    result = address_space_write(&board->memory, guest->dtb_addr,
+                                 MEMTXATTRS_UNSPECIFIED, guest->dtb,
+                                 guest->dtb_size);
+    assert(result == MEMTX_OK); /* it lies in RAM, or open failed */
     (void)result;
     board_set_boot(board, guest->bios.entry, guest->dtb_addr);
+    return 0;
 }

@@ -30,7 +30,12 @@ int guest_open(struct guest *guest, const struct options *options, Error **errp)
     XBAR_MUST_CHECK;
 void guest_close(struct guest *guest);
 
-/* guest_write() - put it into RAM and point the boot ROM at it */
-void guest_write(const struct guest *guest, struct board *board);
+/*
+ * guest_write() - put it into RAM and point the boot ROM at it
+ *
+ * Return: 0; -errno with @errp set if a file cannot be read any more.
+ */
+int guest_write(const struct guest *guest, struct board *board, Error **errp)
+    XBAR_MUST_CHECK;
 
 #endif

@@ -4,6 +4,10 @@
  *
  * Files are hostile: each length and offset is checked before it is used,
  * and an image is known to fit before a byte of RAM is written.
+ *
+ * A reset writes all of it again. So files stay open rather than in memory,
+ * where a kernel and an initrd would be a second time; ELF files, which are
+ * small or rare, and what is no regular file are kept.
  */
 #ifndef XBAR_IMAGE_H
 #define XBAR_IMAGE_H
@@ -15,14 +19,15 @@
 /* Addresses addr .. addr + size - 1; what lies past the data is zero. */
 struct image_segment {
     hwaddr addr;
-    uint64_t size; /* > 0, and addr + size <= end of RAM */
-    const uint8_t *data;
-    uint64_t data_size; /* <= size */
+    uint64_t size;       /* > 0, and addr + size <= end of RAM */
+    const uint8_t *data; /* NULL: the image's file, from its start */
+    uint64_t data_size;  /* <= size */
 };
 
 struct image {
     const char *name;      /* for messages; the caller's */
     uint8_t *bytes;        /* the file, owned; NULL if it is the caller's */
+    int file;              /* or the open file, owned, + 1; 0: none */
     hwaddr entry;          /* ELF: its entry; raw: its first byte */
     unsigned num_segments; /* 0: no such image */
     struct image_segment segments[IMAGE_MAX_SEGMENTS];
@@ -33,7 +38,8 @@ struct image {
  * @raw_base: where raw bytes go
  * @ram_size: RAM ends at RAM_BASE + @ram_size
  *
- * What starts with the ELF magic must be a sound RV64 executable.
+ * What starts with the ELF magic must be a sound RV64 executable; a raw Linux
+ * kernel takes as much RAM as its header asks for, and must not be packed.
  * Return: 0; -errno with @errp naming file and reason.
  */
 int image_open(struct image *image, const char *path, hwaddr raw_base,
@@ -58,8 +64,28 @@ int image_check_disjoint(const struct image *a, const struct image *b,
 /* image_overlaps() - does any segment touch @size bytes at @addr? */
 bool image_overlaps(const struct image *image, hwaddr addr, uint64_t size);
 
-/* image_write() - put it into RAM */
-MemTxResult image_write(const struct image *image, AddressSpace *as);
+/*
+ * image_write() - put it into RAM
+ *
+ * Return: 0; -EIO with @errp set if its file cannot be read any more.
+ */
+int image_write(const struct image *image, AddressSpace *as, Error **errp)
+    XBAR_MUST_CHECK;
+
+/* What image__parse_linux() looks at. */
+#define IMAGE_HEADER_SIZE 64
+
+/*
+ * image__parse_linux() - raw bytes may be a Linux kernel; for image.c
+ * @have: bytes of the start, IMAGE_HEADER_SIZE or the whole file
+ * @size: of the file
+ * @ram: set to what it needs, if it says
+ *
+ * Return: 0, whatever else it is; -EINVAL with @errp set if it cannot run.
+ */
+int image__parse_linux(const struct image *image, const uint8_t *start,
+                       size_t have, uint64_t size, uint64_t *ram, Error **errp)
+    XBAR_MUST_CHECK;
 
 /* image__parse_elf() - fill the segments; for image.c */
 int image__parse_elf(struct image *image, const uint8_t *bytes, size_t size,

@@ -192,8 +192,15 @@ static void pause_hart(void *opaque)
  * waits for the new guest. */
 static void reset_machine(struct machine *machine)
 {
+    Error *err = NULL;
+
     machine->reset_asked = false;
-    guest_write(machine->guest, machine->board);
+    if (guest_write(machine->guest, machine->board, &err)) {
+        fprintf(stderr, "xbar: %s\n", error_get_pretty(err));
+        error_free(err);
+        (void)end_run(machine, STATUS_BAD_INPUT);
+        return;
+    }
     board_reset(machine->board);
     feed_input(machine, machine->console); /* the UART is empty now */
 }
@@ -367,6 +374,12 @@ int machine_run(struct machine *machine, struct machine_result *result,
 
 /* ---- Making one -------------------------------------------------------- */
 
+void machine_free(struct machine *machine)
+{
+    board_free(machine->board);
+    free(machine);
+}
+
 struct machine *machine_new(const struct guest *guest,
                             const struct machine_config *config, Error **errp)
 {
@@ -397,14 +410,11 @@ struct machine *machine_new(const struct guest *guest,
         free(machine);
         return NULL;
     }
-    guest_write(guest, machine->board);
+    if (guest_write(guest, machine->board, errp)) {
+        machine_free(machine);
+        return NULL;
+    }
     return machine;
-}
-
-void machine_free(struct machine *machine)
-{
-    board_free(machine->board);
-    free(machine);
 }
 
 AddressSpace *machine_memory(struct machine *machine)

@@ -6,7 +6,7 @@
  *
  *   status set    the finisher (hart thread); a key, a signal, a closed pipe
  *                 (console thread). The first one counts.
- *   reset asked   the finisher
+ *   reset asked   the finisher; images are loaded anew
  *   mismatch      --engine lockstep: the engines differ, which is our bug
  *   pause         the console's output is filling up
  *   budget        --deterministic only: the clock's alarm is looked at
@@ -39,6 +39,9 @@ struct machine_config {
 
 /* The engines differ in lockstep (as EX_SOFTWARE: an internal error). */
 #define STATUS_MISMATCH 70
+
+/* A file that the guest needs is not what it was, or was bad from the start. */
+#define STATUS_BAD_INPUT 2
 
 struct machine_result {
     int status;         /* the exit status that the run asks for */

@@ -23,8 +23,6 @@
 #include "options.h"
 #include "profile/profile.h"
 
-#define STATUS_BAD_INPUT 2
-
 /* One line, whatever bytes a file's name has. */
 static int report_error(Error *err)
 {

@@ -7,8 +7,10 @@ import random
 import struct
 
 import noexec
-from asm import finish
-from guestio import check, check_equal, in_folder, main, need, run
+from asm import (FINISHER, T0, T1, UART, ZERO, andi, beq, finish, lbu, li,
+                 sw)
+from guestio import (XBAR, Terminal, check, check_equal, in_folder, main,
+                     need, run)
 
 LOAD = 1  # PT_LOAD
 
@@ -200,6 +202,57 @@ def test_room(folder):
     expect_refusal(["run", "--bios", small, "-m", "4K"], small, "no room")
 
 
+def linux(size, image_size=None, flags=0):
+    """What starts as a Linux kernel does, @size bytes of it."""
+    header = struct.pack("<QQQQ", 0, 0x200000, image_size or size, flags)
+    return (header + bytes(24) + b"RSC\5").ljust(size, b"\0")
+
+
+# name, bytes, what the line must say beside the file's name
+BAD_KERNELS = [
+    ("gzip", b"\x1f\x8b\x08" + bytes(100), "packed (gzip)"),
+    ("xz", b"\xfd7zXZ\0" + bytes(100), "packed (xz)"),
+    ("zstd", b"\x28\xb5\x2f\xfd" + bytes(100), "packed (zstd)"),
+    ("zimg", b"MZ\0\0zimg" + bytes(100), "packed (an EFI program)"),
+    ("big-endian", linux(4096, flags=1), "big-endian"),
+    ("says-less", linux(8192, image_size=4096), "damaged"),
+    ("says-all", linux(8192, image_size=(1 << 64) - 1), "larger than RAM"),
+    ("says-much", linux(8192, image_size=0x1f000000), "outside RAM"),
+]
+
+
+@in_folder
+def test_kernels(folder):
+    """Kernels that could only hang are refused, with the reason"""
+    bios = put(folder, "bios", elf(segments=[segment()]))
+    for name, data, reason in BAD_KERNELS:
+        kernel = put(folder, name, data)
+        expect_refusal(["run", "--bios", bios, "--kernel", kernel, "-m", "496"],
+                kernel, reason)
+    # What a kernel uses behind its file is its own.
+    kernel = put(folder, "kernel", linux(4096, image_size=0xc000000))
+    initrd = put(folder, "initrd", b"x")
+    expect_refusal(["run", "--bios", bios, "--kernel", kernel, "--initrd", initrd],
+            initrd, "overlaps")
+
+
+@in_folder
+def test_reset_without_file(folder):
+    """A reset loads the files anew: one that was cut since ends the run"""
+    guest = (li(T0, UART) + lbu(T1, 5, T0) + andi(T1, T1, 1)
+             + beq(T1, ZERO, -8)  # until a key is there
+             + li(T0, FINISHER) + li(T1, 0x7777) + sw(T1, 0, T0))
+    bios = put(folder, "bios", guest)
+    with Terminal([XBAR, "run", "--bios", bios]) as terminal:
+        terminal.wait_until(terminal.is_raw, "it runs")
+        os.truncate(bios, 8)
+        terminal.send("x")
+        check_equal(terminal.wait_exit(), 2, "status")
+        check(f"xbar: {bios}: cannot be read any more" in terminal.rest(),
+              terminal.rest())
+        check(terminal.is_restored(), "the terminal is as before")
+
+
 @in_folder
 def test_trees(folder):
     """What is no device tree is refused"""
@@ -298,6 +351,7 @@ def test_bad_devices(folder):
 
 if __name__ == "__main__":
     main([test_command_lines, test_sizes, test_files, test_good_file,
-          test_places, test_room, test_trees, test_elf_noise,
+          test_places, test_room, test_kernels, test_reset_without_file,
+          test_trees, test_elf_noise,
           test_mtree_trees, test_bad_devices,
           test_no_executable_memory])
