@@ -13,6 +13,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "monitor.h"
 #include "ring.h"
 #include "terminal.h"
 
@@ -44,6 +45,7 @@ struct console {
     bool is_stdin_terminal;
     bool is_stdin_open;
     bool is_escaped; /* the last key was ctrl-a */
+    struct monitor monitor;
 
     /* Under the lock. */
     pthread_mutex_t lock;
@@ -52,8 +54,10 @@ struct console {
     struct ring out;
     bool was_short;     /* a console_write() */
     bool is_out_broken; /* output goes nowhere: drop it */
-    bool is_quitting;   /* somebody else than the guest ended the run */
-    bool is_stopping;   /* console_stop() waits */
+    bool is_held;       /* by the monitor, and what it wants to be told */
+    enum console_question question;
+    bool is_quitting; /* somebody else than the guest ended the run */
+    bool is_stopping; /* console_stop() waits */
 };
 
 /* ---- From the hart's side ---------------------------------------------- */
@@ -141,6 +145,12 @@ size_t console_write(struct console *console, const uint8_t *bytes,
     return taken;
 }
 
+static bool must_rest(const struct console *console)
+{
+    return (console->is_held || ring_count(&console->out) > PAUSE_LEVEL) &&
+           !console->is_quitting;
+}
+
 void console_wait_room(struct console *console)
 {
     pthread_mutex_lock(&console->lock);
@@ -148,6 +158,31 @@ void console_wait_room(struct console *console)
         pthread_cond_wait(&console->has_room, &console->lock);
     }
     pthread_mutex_unlock(&console->lock);
+}
+
+enum console_question console_rest(struct console *console, bool *was_held)
+{
+    enum console_question question;
+
+    pthread_mutex_lock(&console->lock);
+    while (must_rest(console) && console->question == CONSOLE_NO_QUESTION) {
+        *was_held |= console->is_held;
+        pthread_cond_wait(&console->has_room, &console->lock);
+    }
+    question = console->question;
+    console->question = CONSOLE_NO_QUESTION;
+    pthread_mutex_unlock(&console->lock);
+    return question;
+}
+
+bool console_is_held(struct console *console)
+{
+    bool is_held;
+
+    pthread_mutex_lock(&console->lock);
+    is_held = console->is_held;
+    pthread_mutex_unlock(&console->lock);
+    return is_held;
 }
 
 /* ---- The thread: ending ------------------------------------------------ */
@@ -201,6 +236,7 @@ static void print_keys(void)
 {
     fputs("\n"
           "ctrl-a h       these keys\n"
+          "ctrl-a c       to the monitor, and back to the guest\n"
           "ctrl-a x       end the run\n"
           "ctrl-a ctrl-a  send ctrl-a to the guest\n"
           "ctrl-a ctrl-c  send ctrl-c, which alone ends a profile\n",
@@ -214,6 +250,55 @@ static void put_key(struct console *console, uint8_t key)
     pthread_mutex_unlock(&console->lock);
 }
 
+/* ---- The thread: the monitor ------------------------------------------- */
+
+/* The hart's thread looks at both when it rests. */
+static void hold(struct console *console, bool is_held)
+{
+    pthread_mutex_lock(&console->lock);
+    console->is_held = is_held;
+    pthread_cond_broadcast(&console->has_room);
+    pthread_mutex_unlock(&console->lock);
+    if (is_held) {
+        console->host.pause(console->host.opaque);
+    }
+}
+
+/* Whoever answers prompts for the next line. One that is asked before the last
+ * was answered takes its place. */
+static void ask(struct console *console, enum console_question question)
+{
+    pthread_mutex_lock(&console->lock);
+    console->question = question;
+    pthread_cond_broadcast(&console->has_room);
+    pthread_mutex_unlock(&console->lock);
+    console->host.pause(console->host.opaque);
+}
+
+static void take_monitor_key(struct console *console, uint8_t key)
+{
+    switch (monitor_take(&console->monitor, key)) {
+    case MONITOR_INFO:
+        ask(console, CONSOLE_INFO);
+        return;
+    case MONITOR_MTREE:
+        ask(console, CONSOLE_MTREE);
+        return;
+    case MONITOR_STOP:
+        hold(console, true);
+        break;
+    case MONITOR_CONT:
+        hold(console, false);
+        break;
+    case MONITOR_QUIT:
+        quit(console, 0);
+        return;
+    case MONITOR_NOTHING:
+        return;
+    }
+    monitor_prompt(console->monitor.out);
+}
+
 /* The key after ctrl-a. One without a meaning is dropped, as in QEMU. */
 static void take_escaped_key(struct console *console, uint8_t key)
 {
@@ -222,12 +307,17 @@ static void take_escaped_key(struct console *console, uint8_t key)
     case '?':
         print_keys();
         break;
+    case 'c':
+        monitor_toggle(&console->monitor);
+        break;
     case 'x':
         quit(console, 0);
         break;
     case ESCAPE_KEY:
     case BREAK_KEY:
-        put_key(console, key);
+        if (!console->monitor.is_open) {
+            put_key(console, key);
+        }
         break;
     default:
         break;
@@ -241,6 +331,8 @@ static void take_key(struct console *console, uint8_t key)
         take_escaped_key(console, key);
     } else if (key == ESCAPE_KEY) {
         console->is_escaped = true;
+    } else if (console->monitor.is_open) {
+        take_monitor_key(console, key);
     } else if (key == BREAK_KEY && console->host.quits_on_ctrl_c &&
                console->is_stdin_terminal) {
         quit(console, 128 + SIGINT);
@@ -522,6 +614,7 @@ struct console *console_start(const struct console_host *host, bool is_muted,
     }
     console->host = *host;
     console->is_muted = is_muted;
+    console->monitor.out = stderr;
     console->is_stdin_terminal = isatty(STDIN_FILENO);
     console->is_stdin_open = !is_muted;
     pthread_mutex_init(&console->lock, NULL);

@@ -14,7 +14,8 @@
  *   console_take()         m, c               m, c, from host.feed
  *   console_write()        -                  -
  *   console_kick()         m                  -
- *   console_wait_room()    no lock, then c    -
+ *   console_wait_room(),
+ *   console_rest()         no lock, then c    -
  *   host.feed, host.poll   -                  no lock, then m
  *   host.quit, .has_room   -                  no lock
  *   host.pause             m                  -
@@ -50,13 +51,21 @@ struct console_host {
     int (*poll)(void *opaque);
     /* The run must end with this exit status. Any thread. */
     void (*quit)(void *opaque, int status);
-    /* The output ring is nearly full: call console_wait_room() soon. */
+    /* The output ring is nearly full, or the monitor has a wish: call
+     * console_rest() soon. */
     void (*pause)(void *opaque);
     /* On a terminal ctrl-c is quit(130); ctrl-a ctrl-c goes to the guest. */
     bool quits_on_ctrl_c;
     /* A console_write() that was short would take more now. */
     void (*has_room)(void *opaque);
     void *opaque;
+};
+
+/* What the monitor wants to be told; the answer goes to stderr. */
+enum console_question {
+    CONSOLE_NO_QUESTION,
+    CONSOLE_INFO,
+    CONSOLE_MTREE,
 };
 
 /*
@@ -89,6 +98,19 @@ size_t console_take(struct console *console, uint8_t *bytes, size_t room);
 
 /* console_kick() - host.poll has news */
 void console_kick(struct console *console);
+
+/*
+ * console_rest() - sleep while the output ring is more than half full, or the
+ * monitor holds the machine
+ * @was_held: set if the latter, else left alone
+ *
+ * For the hart's thread outside of a run, again and again until it answers
+ * CONSOLE_NO_QUESTION: else the monitor waits for an answer and a prompt.
+ */
+enum console_question console_rest(struct console *console, bool *was_held);
+
+/* console_is_held() - did the monitor stop the machine? */
+bool console_is_held(struct console *console);
 
 /* console_wait_room() - sleep until half of the output ring is free */
 void console_wait_room(struct console *console);

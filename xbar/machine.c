@@ -2,6 +2,7 @@
 #include "machine.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,8 +10,10 @@
 #include <time.h>
 
 #include "console.h"
+#include "monitor.h"
 #include "progress.h"
 #include "sampler.h"
+#include "size.h"
 
 /* With --deterministic, a tenth of a guest second between looks at the RTC. */
 #define DETERMINISTIC_SLICE (10 * 1000 * 1000)
@@ -217,6 +220,65 @@ static void reclaim_retired(struct machine *machine)
     }
 }
 
+/* ---- What the monitor asks --------------------------------------------- */
+
+static void print_info(struct machine *machine, FILE *out)
+{
+    struct xbar_riscv_stats stats;
+    char ram[32];
+
+    xbar_riscv_get_stats(machine->board->hart, &stats);
+    size_print(ram, sizeof(ram), machine->guest->ram_size);
+    fprintf(out,
+            "state         %s\n"
+            "guest         %s, %s of RAM\n"
+            "instructions  %" PRIu64 ", in translated code %" PRIu64 "\n"
+            "translated    %" PRIu64 " blocks, %" PRIu64 " there; %" PRIu64
+            " changed, %" PRIu64 " evicted\n"
+            "TLB           %" PRIu64 " walks, %" PRIu64
+            " from the second level\n"
+            "flushes       %" PRIu64 " pages, %" PRIu64 " contexts\n"
+            "fences        %" PRIu64 " fence.i, %" PRIu64 " sfence.vma\n"
+            "traps         %" PRIu64 " exceptions, %" PRIu64 " interrupts\n"
+            "MMIO          %" PRIu64 " reads, %" PRIu64 " writes\n",
+            console_is_held(machine->console) ? "stopped" : "running",
+            machine->guest->title, ram, stats.instructions,
+            stats.jit.instructions, stats.jit.blocks, stats.jit.blocks_live,
+            stats.jit.invalidated, stats.jit.evicted, stats.tlb.walks,
+            stats.tlb.l2_hits, stats.tlb.flush_pages, stats.tlb.flush_contexts,
+            stats.fence_i, stats.sfence_vma, stats.exceptions, stats.interrupts,
+            stats.tlb.mmio_reads, stats.tlb.mmio_writes);
+}
+
+static void answer(struct machine *machine, enum console_question question)
+{
+    if (question == CONSOLE_INFO) {
+        print_info(machine, stderr);
+    } else if (xbar_mtree_print(&machine->board->memory, stderr)) {
+        fputs("no memory for that\n", stderr);
+    }
+    monitor_prompt(stderr);
+}
+
+/* While the monitor holds the machine, its clock stands still. */
+static void rest(struct machine *machine)
+{
+    struct xbar_riscv_hart *hart = machine->board->hart;
+    uint64_t time = xbar_riscv_time(hart);
+    bool was_held = false;
+    enum console_question question;
+
+    do {
+        question = console_rest(machine->console, &was_held);
+        if (question != CONSOLE_NO_QUESTION) {
+            answer(machine, question);
+        }
+    } while (question != CONSOLE_NO_QUESTION);
+    if (was_held && !machine->deterministic) {
+        xbar_riscv_set_time(hart, time);
+    }
+}
+
 static double now_seconds(clockid_t clock)
 {
     struct timespec now;
@@ -272,7 +334,7 @@ static void run_slice(struct machine *machine)
             uint64_t done = instructions_of(machine) - before;
 
             left = done < left ? left - done : 0;
-            console_wait_room(machine->console);
+            rest(machine);
         }
     } while (goes_on && left > 0);
 }
@@ -293,7 +355,7 @@ static int run_to_end(struct machine *machine)
         if (machine->deterministic) {
             poll_rtc(machine);
         }
-        console_wait_room(machine->console);
+        rest(machine);
         reclaim_retired(machine);
     }
 }

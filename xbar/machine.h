@@ -8,7 +8,8 @@
  *                 (console thread). The first one counts.
  *   reset asked   the finisher; images are loaded anew
  *   mismatch      --engine lockstep: the engines differ, which is our bug
- *   pause         the console's output is filling up
+ *   pause         the console's output is filling up, or the monitor stops the
+ *                 machine or asks something of it
  *   budget        --deterministic only: the clock's alarm is looked at
  *   tick          somebody looks on: the sampler's thread
  */

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: MIT
+"""The monitor (ctrl-a c) on a guest that echoes what is typed."""
+
+import os
+import subprocess
+import time
+
+from asm import (T0, T1, T2, UART, ZERO, andi, beq, lbu, li, sb)
+from guestio import (ENGINE, XBAR, Terminal, check, check_equal, in_folder,
+                     main)
+
+ECHO = (li(T0, UART) + lbu(T1, 5, T0) + andi(T1, T1, 1) + beq(T1, ZERO, -8)
+        + lbu(T2, 0, T0) + sb(T2, 0, T0) + beq(ZERO, ZERO, -20))
+
+
+def start(folder):
+    path = os.path.join(folder, "echo")
+    with open(path, "wb") as file:
+        file.write(ECHO)
+    return [XBAR, "run", "--bios", path, *ENGINE]
+
+
+@in_folder
+def test_lines(folder):
+    """Lines are edited, answered, or refused with a hint"""
+    with Terminal(start(folder)) as terminal:
+        terminal.wait_until(terminal.is_raw, "it runs")
+        terminal.send("a\x01c")
+        terminal.wait_for("(xbar) ")
+        for typed, answer in (
+                ("info\r", "state         running"),
+                ("  info  \r", "MMIO "),
+                ("inxy\x7f\x08fo\r", "instructions  "),
+                ("mtree\r", "uart"),
+                ("junk\x15help\r", "mtree  the region tree"),
+                ("?\r", "quit   end the run"),
+                ("fly\r", "fly: no such command (try help)"),
+                ("x" * 300 + "\r", "no such command")):
+            terminal.send(typed)
+            terminal.wait_for(answer)
+            terminal.wait_for("(xbar) ")
+        terminal.send("\r")
+        terminal.wait_for("(xbar) ")
+        terminal.send("\x01cb")
+        terminal.wait_for("\nb")  # the guest's again
+        terminal.send("\x01x")
+        check_equal(terminal.wait_exit(), 0, "status")
+        check(terminal.is_restored(), "the terminal is as before")
+
+
+@in_folder
+def test_stop(folder):
+    """A guest that is stopped does nothing until it goes on"""
+    with Terminal(start(folder)) as terminal:
+        terminal.wait_until(terminal.is_raw, "it runs")
+        terminal.send("a")
+        terminal.wait_for("a")
+        terminal.send("\x01cstop\rinfo\r")
+        terminal.wait_for("state         stopped")
+        terminal.wait_for("(xbar) ")
+        terminal.send("\x01c")
+        terminal.wait_for("\n")
+        terminal.send("z")
+        time.sleep(0.5)
+        terminal.send("\x01h")
+        check("z" not in terminal.wait_for("ctrl-a h"), "it echoed")
+        terminal.send("\x01ccont\r")
+        terminal.wait_for("z")
+        terminal.send("quit\r")
+        check_equal(terminal.wait_exit(), 0, "status")
+        check(terminal.is_restored(), "the terminal is as before")
+
+
+@in_folder
+def test_ends_while_stopped(folder):
+    """A stopped machine ends by key, and by SIGTERM"""
+    for end, status in ((lambda t: t.send("\x01x"), 0),
+                        (lambda t: t.child.terminate(), 143)):
+        with Terminal(start(folder)) as terminal:
+            terminal.wait_until(terminal.is_raw, "it runs")
+            terminal.send("\x01cstop\r")
+            terminal.wait_for("stop")
+            terminal.wait_for("(xbar) ")
+            end(terminal)
+            check_equal(terminal.wait_exit(), status, "status")
+            check(terminal.is_restored(), "the terminal is as before")
+
+
+@in_folder
+def test_in_a_pipe(folder):
+    """The same keys work in a pipe; only what the guest prints is in stdout"""
+    done = subprocess.run(start(folder), input=b"ab\x01cinfo\rquit\r",
+                          capture_output=True, timeout=60, check=False)
+    check_equal(done.returncode, 0, "status")
+    check(b"ab".startswith(done.stdout), done.stdout)
+    check(b"(xbar) " in done.stderr, done.stderr)
+
+
+if __name__ == "__main__":
+    main([test_lines, test_stop, test_ends_while_stopped, test_in_a_pipe])
