@@ -302,6 +302,9 @@ size_t jit_host__cold_size(void); /* of the array at emit->cold */
 /* The block's entry; the count is filled in by the epilogue. */
 void jit_host__prologue(struct jit_emit *e);
 void jit_host__epilogue(struct jit_emit *e);
+/* Next: leave as if the budget were short unless the exec entry of @page says
+ * that it has @addend (struct TLBEntry). */
+void jit_host__guard(struct jit_emit *e, uint64_t page, uint64_t addend);
 /* Add 1 to @counter, which outlives the block; before an instruction's code.
  * Other threads that add to it as well may get lost. */
 void jit_host__count(struct jit_emit *e, uint64_t *counter);

@@ -143,6 +143,11 @@ void jit_host__epilogue(struct jit_emit *e)
     no_host();
 }
 
+void jit_host__guard(struct jit_emit *e, uint64_t page, uint64_t addend)
+{
+    no_host();
+}
+
 void jit_host__count(struct jit_emit *e, uint64_t *counter)
 {
     no_host();

@@ -74,6 +74,34 @@ void jit_host__prologue(struct jit_emit *e)
 }
 
 /*
+ * Whoever comes here has checked the page that the block begins in. The other
+ * one may be mapped anew, or just not be in its slot.
+ *
+ *     mov  rax, page
+ *     cmp  rax, [rbp + exec tag]
+ *     jne  cold
+ *     mov  rax, addend
+ *     cmp  rax, [rbp + exec addend]
+ *     jne  cold
+ */
+void jit_host__guard(struct jit_emit *e, uint64_t page, uint64_t addend)
+{
+    size_t slot = e->fetch_context * TLB_L1_SIZE + tlb_index(page);
+    size_t entry =
+        e->guest->tlb + offsetof(SoftTLB, l1) + slot * sizeof(TLBEntry);
+    struct jit_cold *cold = x86__cold(e, COLD_GUARD);
+
+    x86_load_imm(e->b, RAX, page);
+    x86_rm(e->b, X86_CMP_RM, 8, RAX,
+           x86__field(e->stubs, entry + TLB_EXEC * sizeof(uint64_t)));
+    cold->jump_at = x86_jcc(e->b, CC_NE, NULL);
+    x86_load_imm(e->b, RAX, addend);
+    x86_rm(e->b, X86_CMP_RM, 8, RAX,
+           x86__field(e->stubs, entry + offsetof(TLBEntry, addend)));
+    cold->jump2_at = x86_jcc(e->b, CC_NE, NULL);
+}
+
+/*
  *     mov  rax, counter
  *     add  qword [rax], 1
  */
@@ -469,6 +497,14 @@ static void cold_budget(struct jit_emit *e, const struct jit_cold *cold)
     x86__jump_stub(e, x86__stubs(e)->exit_budget);
 }
 
+static void cold_guard(struct jit_emit *e, const struct jit_cold *cold)
+{
+    x86_patch_here(e->b, cold->jump_at);
+    x86_patch_here(e->b, cold->jump2_at);
+    x86_load_imm(e->b, RCX, e->block->id);
+    x86__jump_stub(e, x86__stubs(e)->exit_budget);
+}
+
 static void emit_cold(struct jit_emit *e, struct jit_cold *cold)
 {
     switch ((enum cold_kind)cold->kind) {
@@ -500,6 +536,9 @@ static void emit_cold(struct jit_emit *e, struct jit_cold *cold)
         break;
     case COLD_BUDGET:
         cold_budget(e, cold);
+        break;
+    case COLD_GUARD:
+        cold_guard(e, cold);
         break;
     case COLD_NAN:
     case COLD_EXECUTE:

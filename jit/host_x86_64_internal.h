@@ -89,6 +89,7 @@ enum cold_kind {
     COLD_STEP,
     COLD_LINK,
     COLD_BUDGET,
+    COLD_GUARD,
     COLD_FAR_LINK,
     COLD_LANDING,
     COLD_NAN,     /* xmm register `va` becomes the canonical NaN */

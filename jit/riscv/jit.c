@@ -62,7 +62,7 @@ static struct jit_jump *jump_slot(struct xbar_riscv_hart *hart, uint64_t pc)
 static void remember_jump(struct xbar_riscv_hart *hart,
                           const struct jit_block *block)
 {
-    if (block->key.page2 == JIT_NO_PAGE && may_chain(hart)) {
+    if (may_chain(hart)) {
         *jump_slot(hart, block->key.pc) = (struct jit_jump){
             .pc = block->key.pc,
             .code = code_memory__rx(jit_cache__memory(hart->jit->cache),
@@ -313,7 +313,7 @@ static void follow_link(struct xbar_riscv_hart *hart, uint32_t data)
     compare_whole(hart);
     to = block_at_pc(hart);
     if (to == NULL || !may_chain(hart) ||
-        dropped != jit_cache__dropped(cache) || to->key.page2 != JIT_NO_PAGE ||
+        dropped != jit_cache__dropped(cache) ||
         to->key.mode != from->key.mode || link->to != NULL) {
         return;
     }
@@ -325,8 +325,10 @@ static void follow_link(struct xbar_riscv_hart *hart, uint32_t data)
 }
 
 /*
- * The slice is too short for @block. The next one may be longer, so that what
- * is left of this one is worth interpreting only if it is all there is.
+ * Either the second page of @block was not in its slot: whoever looks for the
+ * block puts it there. Or the slice is too short for it. The next one may be
+ * longer, so that what is left of this one is worth interpreting only if it is
+ * all there is.
  */
 static enum riscv_stop stop_before(struct xbar_riscv_hart *hart,
                                    const struct jit_block *block)
@@ -337,6 +339,9 @@ static enum riscv_stop stop_before(struct xbar_riscv_hart *hart,
     settle(hart, block->insns);
     hart->pc = block->key.pc;
     left = (uint64_t)hart->jit_state.budget;
+    if (left >= block->insns) {
+        return RISCV_STOP_BUDGET;
+    }
     if (left < jit->slice) {
         jit->slice -= left;
         hart->jit_state.budget = 0;

@@ -8,8 +8,8 @@
  * A block ends at a jump or branch, with an instruction that may change the
  * mode or what is fetched (translate_system.c), before one that the interpreter
  * does, at the end of its page, or at RISCV_BLOCK_INSNS. An instruction that
- * crosses pages is a block of its own, keyed by both; nothing is chained to
- * such a block, because a chain checks one page only.
+ * crosses pages is a block of its own, keyed by both. Whatever leads there has
+ * checked the first page only, so that it checks the second one itself.
  */
 #include "jit/riscv/translate.h"
 
@@ -415,6 +415,16 @@ static void translate_body(struct riscv_translation *t)
     block->guest_size = (uint16_t)offset;
 }
 
+/* Links and jumps to a block check the page that it begins in. */
+static void guard_second_page(struct riscv_translation *t)
+{
+    uint64_t page = (t->source->pc & TLB_PAGE_MASK) + TLB_PAGE_SIZE;
+
+    if (t->source->host2 != NULL) {
+        jit_host__guard(&t->e, page, t->source->home[1] - page);
+    }
+}
+
 static struct jit_block *try_translate(struct xbar_riscv_hart *hart,
                                        const struct riscv_source *source,
                                        unsigned max_insns, size_t lease)
@@ -448,6 +458,7 @@ static struct jit_block *try_translate(struct xbar_riscv_hart *hart,
     block->home[1] = source->home[1];
     riscv__translate_fp_begin(&t);
     jit_host__prologue(&t.e);
+    guard_second_page(&t);
     t.e.failed |= !start_counting(&t);
     translate_body(&t);
     block->hot_size = code_buf__offset(&b);
