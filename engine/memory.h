@@ -310,8 +310,10 @@ XBAR_API int xbar_region_destroy(MemoryRegion *mr,
  * and everything is (for an inner commit: will be) as it was at its begin:
  *
  *     -ENOMEM      memory was short, for a change or for a view
- *     -E2BIG       aliases would show more than can be rendered (millions of
- *                  pieces); known at the outermost commit only
+ *     -E2BIG       what aliases of aliases show has no end: in one window of
+ *                  addresses that changed, regions would be visited more than
+ *                  8 million times and 16 times each. Known at the outermost
+ *                  commit only. Without aliases no number is too great
  *     -ECANCELED   xbar_transaction_abort()
  *
  * Edits that subscribers make while they are told follow as rounds of their

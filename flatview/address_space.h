@@ -42,8 +42,7 @@ struct AddressSpace {
  * is referenced until @as has ended.
  *
  * Return: 0; or, with @as unusable, -EINVAL if @root is not initialised or was
- * destroyed, -ENOMEM, or -E2BIG if aliases show more than can be rendered
- * (millions).
+ * destroyed, -ENOMEM, or -E2BIG as for a commit.
  */
 XBAR_API int address_space_init(AddressSpace *as, MemoryRegion *root,
                                 const char *name);

@@ -29,6 +29,7 @@
 #include "flatview/flatview.h"
 
 #include "flatview/flatview_internal.h"
+#include "flatview/subscriber.h"
 
 /* The empty view is of generation 0, so that cannot mean "none". */
 __thread struct flatview_last flatview__last = { .generation = UINT64_MAX };
@@ -72,6 +73,36 @@ FlatView *address_space_to_flatview(AddressSpace *as)
 const FlatRange *flatview_lookup(const FlatView *view, hwaddr addr)
 {
     return flatview__find(view, addr);
+}
+
+/*
+ * A commit publishes, and then looks at marks; this marks, and then looks at
+ * what is published. All of that is in one order, so one of them sees the
+ * other: either the commit tells of the section, or this takes another. It is
+ * not enough to find a mark: whoever set it may have taken another, too.
+ */
+const FlatRange *xbar_view_cache_section(AddressSpace *as, hwaddr addr)
+{
+    const FlatView *view = __atomic_load_n(&as->current_map, __ATOMIC_SEQ_CST);
+
+    xbar_assert_slow(xbar_rcu_read_held());
+    while (true) {
+        const FlatRange *range = flatview__find(view, addr);
+        uint32_t *born = (uint32_t *)&range->born;
+        const FlatView *now;
+
+        if (range->flags & FLAT_RANGE_UNASSIGNED) {
+            return range;
+        }
+        if (!(__atomic_load_n(born, __ATOMIC_SEQ_CST) & FLAT_RANGE_MARKED)) {
+            __atomic_fetch_or(born, FLAT_RANGE_MARKED, __ATOMIC_SEQ_CST);
+        }
+        now = __atomic_load_n(&as->current_map, __ATOMIC_SEQ_CST);
+        if (now == view) {
+            return range;
+        }
+        view = now;
+    }
 }
 
 /* A section that began before @addr may reach it; else the next one. */

@@ -53,7 +53,7 @@ struct FlatRange {
     MemoryRegion *mr;    /* the leaf that answers; NULL where unassigned */
     const struct xbar_access_plan *plan;
     uint32_t flags; /* enum flat_range_flags */
-    uint32_t born;  /* private: see kept.c */
+    uint32_t born;  /* private to flatview/; atomic */
     void *retired;  /* private: link of the retire queue */
 };
 

@@ -236,6 +236,22 @@ static inline bool flatview__range_equals(const FlatRange *a,
            a->plan == b->plan && a->flags == b->flags;
 }
 
+/*
+ * What FlatRange.born says.
+ *
+ *      31       30 ... 0
+ *     marked    how many views had been kept when it was made: see kept.c
+ *
+ * Caches mark sections at any time (read-modify-write).
+ */
+#define FLAT_RANGE_BORN   ((uint32_t)INT32_MAX)
+#define FLAT_RANGE_MARKED ((uint32_t)1 << 31)
+
+static inline uint32_t flatview__born(const FlatRange *range)
+{
+    return __atomic_load_n(&range->born, __ATOMIC_RELAXED) & FLAT_RANGE_BORN;
+}
+
 /* Lists of sections are linked through FlatRange.retired. */
 static inline void flatview__range_push(struct xbar_retired **list,
                                         FlatRange *range)

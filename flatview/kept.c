@@ -102,7 +102,8 @@ static void hand_on(FlatView *view, struct flatview_kept *keeper)
         struct xbar_retired *link = pop(&ranges);
         const FlatRange *range = xbar_container_of(link, FlatRange, retired);
 
-        push(range->born < keeper->number ? &keeper->ranges : &view->ranges,
+        push(flatview__born(range) < keeper->number ? &keeper->ranges
+                                                    : &view->ranges,
              link);
     }
 }
@@ -135,7 +136,7 @@ static struct flatview_kept *new_kept(struct flatview_root *root,
 {
     struct flatview_kept *kept = NULL;
 
-    if (root->kept_ever != UINT32_MAX) {
+    if (root->kept_ever != FLAT_RANGE_BORN) {
         kept = xbar_alloc(root->engine, sizeof(*kept));
     }
     if (kept != NULL) {

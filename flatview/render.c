@@ -258,10 +258,19 @@ static int render_upto(const MemoryRegion *root, struct xbar_range window,
     return err;
 }
 
+static uint32_t most_visits(const MemoryRegion *root)
+{
+    uint64_t most =
+        RENDER_MAX_VISITS +
+        RENDER_VISITS_A_REGION * xbar_engine_regions(xbar_region_engine(root));
+
+    return most < UINT32_MAX ? (uint32_t)most : UINT32_MAX;
+}
+
 int flatview__render_more(const MemoryRegion *root, struct xbar_range window,
                           struct flatview_pieces *out)
 {
-    return render_upto(root, window, RENDER_MAX_VISITS, out);
+    return render_upto(root, window, most_visits(root), out);
 }
 
 int flatview__render_few(const MemoryRegion *root, struct xbar_range window,

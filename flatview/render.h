@@ -39,11 +39,13 @@ flatview__pieces_in(struct flatview_piece few[FLATVIEW_FEW_PIECES])
 }
 
 /*
- * Nodes that one rendering visits at most. Aliases of aliases can show a
- * small tree 2^k times over; this many take about a second and half a
- * gigabyte, and a large board has thousands.
+ * Nodes that one rendering of one window visits at most: so many, and more for
+ * each region there is. Aliases of aliases can show a small tree 2^k times
+ * over; eight million take about a second and half a gigabyte. Regions
+ * themselves are limited by nothing but memory.
  */
-#define RENDER_MAX_VISITS ((uint32_t)1 << 23)
+#define RENDER_MAX_VISITS      ((uint32_t)1 << 23)
+#define RENDER_VISITS_A_REGION 16
 
 /*
  * flatview__render() - what decodes in @window of @root
@@ -51,7 +53,8 @@ flatview__pieces_in(struct flatview_piece few[FLATVIEW_FEW_PIECES])
  * order, neighbours that say the same merged. Ended by flatview__pieces_free.
  *
  * Context: the tree of @root's engine is held.
- * Return: 0; -ENOMEM; -E2BIG past RENDER_MAX_VISITS. @out is then empty.
+ * Return: 0; -ENOMEM; -E2BIG past RENDER_MAX_VISITS and what regions add to it.
+ * @out is then empty.
  */
 int flatview__render(const MemoryRegion *root, struct xbar_range window,
                      struct flatview_pieces *out) XBAR_MUST_CHECK;

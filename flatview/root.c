@@ -41,6 +41,16 @@ static void cancel_root(struct xbar_participant *p)
     flatview__change_cancel(root_of(p));
 }
 
+/* Before marks are looked at, in the order of all: xbar_view_cache_section(). */
+static void publish(const struct xbar_flatview_space *space, FlatView *view)
+{
+    if (space->first_subscriber != NULL) {
+        __atomic_store_n(&space->as->current_map, view, __ATOMIC_SEQ_CST);
+    } else {
+        __atomic_store_n(&space->as->current_map, view, __ATOMIC_RELEASE);
+    }
+}
+
 static void publish_root(struct xbar_participant *p)
 {
     struct flatview_root *root = root_of(p);
@@ -53,10 +63,33 @@ static void publish_root(struct xbar_participant *p)
     }
     root->current = change->new_view;
     for (; space != NULL; space = space->next) {
-        __atomic_store_n(&space->as->current_map, change->new_view,
-                         __ATOMIC_RELEASE);
+        publish(space, change->new_view);
         flatview__caches_drop(space, change->affected, change->affected_count);
     }
+}
+
+/* Does a section go that a cache has, or had? */
+static bool is_any_marked(const struct flatview_change *change)
+{
+    const struct xbar_retired *link = change->old_ranges;
+
+    for (; link != NULL; link = link->next) {
+        const FlatRange *range = xbar_container_of(link, FlatRange, retired);
+
+        if (__atomic_load_n(&range->born, __ATOMIC_SEQ_CST) &
+            FLAT_RANGE_MARKED) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_to_be_told(const struct xbar_view_subscriber *sub,
+                          const struct flatview_change *change)
+{
+    return !sub->caches_sections ||
+           __atomic_load_n(&sub->hears_all, __ATOMIC_RELAXED) ||
+           is_any_marked(change);
 }
 
 static void notify_space(struct xbar_flatview_space *space)
@@ -67,7 +100,9 @@ static void notify_space(struct xbar_flatview_space *space)
     while (sub != NULL) {
         struct xbar_view_subscriber *next = sub->next;
 
-        sub->changed(sub, change->affected, change->affected_count);
+        if (is_to_be_told(sub, change)) {
+            sub->changed(sub, change->affected, change->affected_count);
+        }
         sub = next;
     }
     flatview__tell_listeners(space);

@@ -31,6 +31,15 @@ struct xbar_view_subscriber {
      */
     void (*ends)(struct xbar_view_subscriber *sub);
 
+    /*
+     * Set before subscribing: tell it only of commits that take away a section
+     * which xbar_view_cache_section() has given to anybody. Who keeps a section
+     * that it did not get there, or the knowledge that there is none, sets
+     * @hears_all, too (relaxed atomic; any time).
+     */
+    bool caches_sections;
+    bool hears_all;
+
     /* private to flatview/ */
     struct xbar_view_subscriber *next;
     struct xbar_view_subscriber *prev;
@@ -42,5 +51,13 @@ void xbar_view_unsubscribe(AddressSpace *as, struct xbar_view_subscriber *sub);
 
 /* Has it been destroyed? Under the writer lock. */
 bool xbar_address_space_is_ending(const AddressSpace *as);
+
+/*
+ * The section of @addr in the current view, as flatview_lookup(), for a cache:
+ * it is marked, so that commits tell of it when it goes. In a read section; the
+ * view is that of a moment between call and return, and a commit that published
+ * another one before that moment was seen, or else tells.
+ */
+const FlatRange *xbar_view_cache_section(AddressSpace *as, hwaddr addr);
 
 #endif

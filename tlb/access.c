@@ -61,7 +61,7 @@ static const FlatRange *subpage_section(const SoftTLB *tlb, TLBInfo *info,
     if (section && section->first <= phys && phys <= section->last) {
         return section;
     }
-    section = flatview_lookup(address_space_to_flatview(tlb->config.as), phys);
+    section = xbar_view_cache_section(tlb->config.as, phys);
     if (!(section->flags & FLAT_RANGE_UNASSIGNED)) {
         info->section = section;
     }

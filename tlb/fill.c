@@ -45,11 +45,11 @@ int tlb__fault(SoftTLB *tlb, uint64_t va, int code, MemTxResult result)
  */
 static const FlatRange *find_section(const SoftTLB *tlb, hwaddr page)
 {
-    const FlatView *view = address_space_to_flatview(tlb->config.as);
-    const FlatRange *section = flatview_lookup(view, page);
+    const FlatRange *section = xbar_view_cache_section(tlb->config.as, page);
 
     if ((section->flags & FLAT_RANGE_UNASSIGNED) ||
         section->last < page + (TLB_PAGE_SIZE - 1)) {
+        tlb__inbox_hear_all(tlb); /* what comes there makes it better */
         return NULL;
     }
     return section;

@@ -264,6 +264,13 @@ void tlb__inbox_drain(SoftTLB *tlb)
     }
 }
 
+void tlb__inbox_hear_all(const SoftTLB *tlb)
+{
+    bool *hears_all = &tlb->inbox->subscriber.hears_all;
+
+    __atomic_store_n(hears_all, true, __ATOMIC_RELAXED);
+}
+
 void tlb__inbox_online(SoftTLB *tlb, bool online)
 {
     if (online) {
@@ -283,6 +290,7 @@ int tlb__inbox_open(SoftTLB *tlb)
         return -ENOMEM;
     }
     inbox->subscriber.changed = post_changed;
+    inbox->subscriber.caches_sections = true;
     inbox->dirty_party.recheck = post_recheck;
     inbox->tlb = tlb;
     inbox->config = tlb->config;

@@ -228,6 +228,9 @@ static bool begin(SoftTLB *tlb, const FlatRange *section, AddressSpace *target)
         w->target = target;
         w->mr_delta = section->mr_delta;
         w->place = (struct xbar_range){ section->first, section->last };
+        if (has_own_target(w)) {
+            tlb__inbox_hear_all(tlb); /* what is behind it was not marked */
+        }
         listens = listen(w, section->mr);
         if (listens) {
             __atomic_store_n(&w->mr, section->mr, __ATOMIC_RELEASE);

@@ -175,4 +175,7 @@ void tlb__inbox_drain(SoftTLB *tlb);
 /* The owner is about to use the TLB, and drains next; or has used it. */
 void tlb__inbox_online(SoftTLB *tlb, bool online);
 
+/* There is an entry without a section: post also what only comes. */
+void tlb__inbox_hear_all(const SoftTLB *tlb);
+
 #endif

@@ -14,6 +14,7 @@
 
 #include "engine/rcu.h"
 #include "flatview/listener.h"
+#include "flatview/subscriber.h"
 #include "tests/unit/flatview/counting_alloc.h"
 
 #define PAGE   0x1000
@@ -209,6 +210,58 @@ static void test_empty_views_without_memory(void **state)
         }
         assert_int_equal(flatview_num_ranges(h->spaces[3].current_map), 2 * to);
     }
+}
+
+/* ---- Caches ------------------------------------------------------------ */
+
+/* One that caches hears of what was given to anybody, or of everything. */
+static void test_caches_hear_of_what_they_have(void **state)
+{
+    struct house *h = *state;
+    struct ear cache = { .sub = { .changed = hear, .caches_sections = true } };
+
+    xbar_view_subscribe(&h->spaces[0], &cache.sub);
+    show_device(h, 0, false);
+    show_device(h, 0, true);
+    assert_int_equal(cache.calls, 0);
+    assert_int_equal(h->ears[0].calls, 2);
+    xbar_read_begin();
+    assert_ptr_equal(xbar_view_cache_section(&h->spaces[1], 8)->mr,
+                     &h->devices[0]);
+    assert_true(xbar_view_cache_section(&h->spaces[1], 2 * PAGE)->flags &
+                FLAT_RANGE_UNASSIGNED);
+    xbar_read_end();
+    show_device(h, 1, false);
+    assert_int_equal(cache.calls, 0);
+    show_device(h, 0, false);
+    assert_int_equal(cache.calls, 1);
+    show_device(h, 0, true);
+    assert_int_equal(cache.calls, 1);
+    cache.sub.hears_all = true;
+    show_device(h, 1, true);
+    assert_int_equal(cache.calls, 2);
+    xbar_view_unsubscribe(&h->spaces[0], &cache.sub);
+}
+
+/* A mark is no part of what a section says, and of whether it is kept. */
+static void test_marked_sections_stay(void **state)
+{
+    struct house *h = *state;
+    const FlatRange *range;
+    FlatView *kept;
+
+    xbar_read_begin();
+    range = xbar_view_cache_section(&h->spaces[0], 0);
+    xbar_read_end();
+    kept = xbar_view_keep(&h->spaces[0]);
+    assert_non_null(kept);
+    show_device(h, 1, false);
+    assert_ptr_equal(find(&h->spaces[0], 0), range);
+    show_device(h, 0, false);
+    assert_true(xbar_engine_reclaim(h->engine) > 0);
+    assert_ptr_equal(flatview_lookup(kept, 0), range);
+    assert_ptr_equal(range->mr, &h->devices[0]);
+    xbar_view_release(kept);
 }
 
 /* ---- Coming and going -------------------------------------------------- */
@@ -410,6 +463,8 @@ int main(void)
         house_test(test_two_of_a_new_root),
         house_test(test_empty_views),
         house_test(test_empty_views_without_memory),
+        house_test(test_caches_hear_of_what_they_have),
+        house_test(test_marked_sections_stay),
         house_test(test_one_after_the_other),
         house_test(test_ending_waits_for_readers),
         house_test(test_joining_while_others_are_told),

@@ -56,6 +56,40 @@ static void a_commit_drops_what_it_changed(void **state)
     world_free(world);
 }
 
+/* Sections that it never had come and go: nobody is kicked for that. */
+static void what_it_never_had_is_not_posted(void **state)
+{
+    struct world *world = world_new();
+    uint64_t value;
+
+    (void)state;
+    map_ram(world);
+    world_map(world, 0x20000, 0x10000000, PROT_RWX);
+    touch_all(world, 16);
+    world->kicks = 0;
+    for (unsigned i = 0; i < 100; i++) {
+        world_enable(world, DEVICE, i % 2);
+        assert_int_equal(memory_region_set_address(&world->mr[STRICT],
+                                                   0x20000000 + i * PAGE),
+                         0);
+    }
+    assert_int_equal(world->kicks, 0);
+    world_must_load(world, 0x20000, 2);
+    world_enable(world, DEVICE, false);
+    assert_int_equal(world->kicks, 1);
+    tlb_safepoint(&world->tlb);
+    assert_true(world_load(world, 0, 0x20000, 2, &value) != 0);
+    /* It has seen that there is nothing: what comes is news now. */
+    world_enable(world, DEVICE, true);
+    assert_int_equal(world->kicks, 2);
+    tlb_safepoint(&world->tlb);
+    world_must_load(world, 0x20000, 2);
+    for (unsigned i = 0; i < 16; i++) {
+        assert_true(world_hits(world, 0, (uint64_t)i * PAGE, TLB_READ));
+    }
+    world_free(world);
+}
+
 /* A device over part of a RAM page: the page is no longer direct. */
 static void a_sub_page_change_drops_the_page(void **state)
 {
@@ -170,13 +204,17 @@ static void mail_is_read_once(void **state)
     world_free(world);
 }
 
-/* More changes than the inbox holds: everything goes, nothing is missed. */
+/* More changes than the inbox holds: everything goes, nothing is missed. One
+ * that has seen a hole is told of all. */
 static void too_many_changes_flush_everything(void **state)
 {
     struct world *world = world_new();
+    uint64_t value;
 
     (void)state;
     map_ram(world);
+    world_map(world, 0x30000, 0x70000000, PROT_RWX);
+    assert_true(world_load(world, 0, 0x30000, 2, &value) != 0);
     touch_all(world, 16);
     for (unsigned i = 0; i < 40; i++) {
         assert_int_equal(memory_region_set_address(&world->mr[DEVICE],
@@ -287,6 +325,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_commit_drops_what_it_changed),
+        cmocka_unit_test(what_it_never_had_is_not_posted),
         cmocka_unit_test(a_sub_page_change_drops_the_page),
         cmocka_unit_test(no_entry_outlives_its_section),
         cmocka_unit_test(a_commit_that_shows_nothing_posts_nothing),
