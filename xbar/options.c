@@ -232,8 +232,8 @@ static int take_option(struct options *options, int id, Error **errp)
         }
         options->symbols[options->num_symbols++] = optarg;
         return 0;
-    case OPT_PERF_MAP:
-        options->perf_map = true;
+    case OPT_PERF:
+        options->perf = true;
         return 0;
     case OPT_FLAT:
         options->mtree |= XBAR_MTREE_FLAT;

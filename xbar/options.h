@@ -40,7 +40,7 @@ struct options {
     unsigned measure;   /* enum measure */
     const char *symbols[OPTIONS_SYMBOLS];
     unsigned num_symbols;
-    bool perf_map;
+    bool perf;
     uint64_t memory; /* bytes */
     struct execution execution;
     struct virtio_config virtio;

@@ -7,6 +7,7 @@ import re
 import resource
 import shutil
 import signal
+import struct
 import subprocess
 import tempfile
 import time
@@ -257,8 +258,8 @@ def test_pictures():
 
 @in_folder
 def test_perf_map(folder):
-    """perf names translated code by guest function"""
-    child = subprocess.Popen([XBAR, "profile", "--perf-map"], cwd=folder,
+    """--perf leaves a map of translated code by guest function"""
+    child = subprocess.Popen([XBAR, "profile", "--perf"], cwd=folder,
                              stdin=subprocess.DEVNULL,
                              stdout=subprocess.DEVNULL)
     check_equal(child.wait(60), 0, "status")
@@ -270,6 +271,53 @@ def test_perf_map(folder):
     for line in lines:
         check(re.fullmatch(r"[0-9a-f]+ [0-9a-f]+ \S+\+0x[0-9a-f]+", line), line)
     check(any(" longest_collatz+0x" in line for line in lines), lines)
+    check_dump(os.path.join(folder, "xbar-report", f"jit-{child.pid}.dump"),
+               child.pid, {line.split()[0]: line.split()[1] for line in lines})
+
+
+def check_dump(path, pid, blocks):
+    """A jitdump has the blocks of the map, with their code."""
+    with open(path, "rb") as file:
+        dump = file.read()
+    header = struct.unpack_from("<6I2Q", dump)
+    check_equal((header[0], header[1], header[2], header[5]),
+                (0x4a695444, 1, 40, pid), "header")
+    at, found, names = 40, {}, set()
+    while at < len(dump):
+        kind, size, _, owner, _, vma, code, length, index = struct.unpack_from(
+            "<2IQ2I4Q", dump, at)
+        check_equal((kind, owner, vma, index), (0, pid, code, len(found)),
+                    "record")
+        name = dump[at + 56:at + size - length]
+        check(name.endswith(b"\0") and b"\0" not in name[:-1], name)
+        names.add(name[:-1].decode())
+        found[f"{code:x}"] = f"{length:x}"
+        at += size
+    check_equal(at, len(dump), "its end")
+    check_equal(found, blocks, "blocks")
+    check("longest_collatz" in names, names)
+
+
+@in_folder
+def test_perf(folder):
+    """perf names the hottest guest function"""
+    need(shutil.which("perf"), "no perf")
+    data, jit = (os.path.join(folder, name) for name in ("data", "jit"))
+    made = subprocess.run(
+        ["perf", "record", "-k", "mono", "-o", data, "sh", "-c",
+         'echo $$ > pid; exec "$0" profile --perf --measure samples', XBAR],
+        cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        check=False)
+    need(made.returncode == 0 and os.path.exists(data),
+         "perf does not run here: " + made.stderr[-200:].replace("\n", " "))
+    with open(os.path.join(folder, "pid"), encoding="ascii") as file:
+        os.unlink(f"/tmp/perf-{file.read().strip()}.map")
+    subprocess.run(["perf", "inject", "--jit", "-i", data, "-o", jit],
+                   cwd=folder, check=True, capture_output=True)
+    said = subprocess.run(
+        ["perf", "report", "--stdio", "-i", jit, "--sort", "symbol"],
+        cwd=folder, check=True, capture_output=True, text=True).stdout
+    check("longest_collatz" in said, said)
 
 
 @in_folder
@@ -776,7 +824,7 @@ if __name__ == "__main__":
     try:
         main([test_demo, test_json, test_devices, test_engines, test_measure,
               test_functions, test_timeline, test_callgrind, test_stacks,
-              test_pictures, test_perf_map, test_symbols, test_interrupted, test_no_color,
+              test_pictures, test_perf_map, test_perf, test_symbols, test_interrupted, test_no_color,
               test_report_folder,
               test_html, test_translated, test_listing,
               test_evicted, test_interpreted, test_deterministic, test_status,

@@ -15,6 +15,7 @@
 #include "demo/demo_image.h"
 #include "export.h"
 #include "file.h"
+#include "jitdump.h"
 #include "machine.h"
 #include "report.h"
 #include "ticks.h"
@@ -111,6 +112,16 @@ static void warn_of_mismatch(const struct report *report)
     }
 }
 
+static bool dump_block(void *opaque, const struct xbar_riscv_block *block)
+{
+    struct report *report = opaque;
+    struct function function;
+
+    symbols_find(&report->symbols, &report->code, block->pc, &function);
+    jitdump_add(&report->jitdump, block, function.name);
+    return true;
+}
+
 /* The machine stands, and is about to go. */
 static int collect(struct machine *machine, struct report *report, Error **errp)
 {
@@ -129,6 +140,9 @@ static int collect(struct machine *machine, struct report *report, Error **errp)
                          &report->samples, errp);
     if (ret || !report->translates) {
         return ret;
+    }
+    if (report->jitdump.file) {
+        xbar_riscv_for_each_block(hart, dump_block, report);
     }
     return hot_blocks_collect(&report->hot, hart, errp);
 }
@@ -377,6 +391,9 @@ int profile_command(const struct guest *guest, const struct options *options,
     if (ret == 0) {
         ret = add_symbols(report, options, errp);
     }
+    if (ret == 0 && options->perf) {
+        ret = jitdump_open(&report->jitdump, dir, errp);
+    }
     if (ret == 0) {
         ret = run_guest(guest, options, report, errp);
     }
@@ -384,7 +401,10 @@ int profile_command(const struct guest *guest, const struct options *options,
         ret = print_report(report, errp);
         ret = ret ? ret : write_files(report, dir, errp);
     }
-    if (ret == 0 && options->perf_map) {
+    if (jitdump_close(&report->jitdump, ret ? NULL : errp) && ret == 0) {
+        ret = -EIO;
+    }
+    if (ret == 0 && options->perf) {
         ret = write_perf_map(report, errp);
     }
     ret = ret ? ret : report->status;

@@ -18,6 +18,7 @@
 #include "counts.h"
 #include "functions.h"
 #include "hot_blocks.h"
+#include "jitdump.h"
 #include "samples.h"
 #include "symbols.h"
 #include "table.h"
@@ -49,8 +50,9 @@ struct report {
     struct symbols symbols;
     struct samples samples;
     struct functions functions;
-    bool translates;       /* there is an engine that does: */
-    struct hot_blocks hot; /* what it made */
+    struct jitdump jitdump; /* while it runs */
+    bool translates;        /* there is an engine that does: */
+    struct hot_blocks hot;  /* what it made */
 
     /* A run of its own without counting; zero if there was none. */
     struct run_speed plain;

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+#include "jitdump.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MAGIC     0x4a695444 /* "JiTD" */
+#define VERSION   1
+#define CODE_LOAD 0
+
+/* As perf's specification draws them. */
+struct dump_header {
+    uint32_t magic;
+    uint32_t version;
+    uint32_t size;
+    uint32_t machine;
+    uint32_t pad;
+    uint32_t pid;
+    uint64_t time;
+    uint64_t flags;
+};
+
+struct dump_load {
+    uint32_t id;
+    uint32_t size; /* of the record, with name and code */
+    uint64_t time;
+    uint32_t pid;
+    uint32_t tid;
+    uint64_t vma;
+    uint64_t address;
+    uint64_t code_size;
+    uint64_t index;
+};
+
+_Static_assert(sizeof(struct dump_header) == 40, "of the format");
+_Static_assert(sizeof(struct dump_load) == 56, "of the format");
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* The machine that this program runs on. */
+static uint32_t host_machine(void)
+{
+    Elf64_Ehdr header = { .e_machine = EM_NONE };
+    FILE *self = fopen("/proc/self/exe", "rb");
+
+    if (self) {
+        if (fread(&header, sizeof(header), 1, self) != 1) {
+            header.e_machine = EM_NONE;
+        }
+        fclose(self);
+    }
+    return header.e_machine;
+}
+
+int jitdump_open(struct jitdump *dump, const char *dir, Error **errp)
+{
+    struct dump_header header = { .magic = MAGIC,
+                                  .version = VERSION,
+                                  .size = sizeof(header),
+                                  .machine = host_machine(),
+                                  .pid = (uint32_t)getpid(),
+                                  .time = now_ns() };
+    char path[4096];
+
+    snprintf(path, sizeof(path), "%s/jit-%ld.dump", dir, (long)getpid());
+    dump->start = header.time;
+    dump->file = fopen(path, "w+b");
+    if (!dump->file) {
+        error_setg(errp, "%s: %s", path, strerror(errno));
+        return -EIO;
+    }
+    fwrite(&header, sizeof(header), 1, dump->file);
+    fflush(dump->file);
+    dump->mark =
+        mmap(NULL, (size_t)sysconf(_SC_PAGESIZE), PROT_READ | PROT_EXEC,
+             MAP_PRIVATE, fileno(dump->file), 0);
+    if (dump->mark == MAP_FAILED) {
+        dump->mark = NULL; /* then perf will not find it by itself */
+    }
+    return 0;
+}
+
+/* Samples of before a block was made are of another one, or of none: here all
+ * are said to be as old as the file, as most of them live to the end. */
+void jitdump_add(struct jitdump *dump, const struct xbar_riscv_block *block,
+                 const char *name)
+{
+    uint32_t name_size = (uint32_t)strlen(name) + 1;
+    struct dump_load load = {
+        .id = CODE_LOAD,
+        .size = (uint32_t)sizeof(load) + name_size + block->code_size,
+        .time = dump->start,
+        .pid = (uint32_t)getpid(),
+        .tid = (uint32_t)getpid(),
+        .vma = (uintptr_t)block->code,
+        .address = (uintptr_t)block->code,
+        .code_size = block->code_size,
+        .index = dump->index++,
+    };
+
+    fwrite(&load, sizeof(load), 1, dump->file);
+    fwrite(name, name_size, 1, dump->file);
+    fwrite(block->code, block->code_size, 1, dump->file);
+}
+
+int jitdump_close(struct jitdump *dump, Error **errp)
+{
+    bool failed;
+
+    if (!dump->file) {
+        return 0;
+    }
+    if (dump->mark) {
+        munmap(dump->mark, (size_t)sysconf(_SC_PAGESIZE));
+    }
+    failed = ferror(dump->file) != 0;
+    failed |= fclose(dump->file) != 0;
+    dump->file = NULL;
+    if (failed) {
+        error_setg(errp, "jit-%ld.dump: cannot be written", (long)getpid());
+        return -EIO;
+    }
+    return 0;
+}
