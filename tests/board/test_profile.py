@@ -14,8 +14,8 @@ import time
 import xml.etree.ElementTree
 
 from asm import A0, T0, ZERO, addi, bne, finish, jump, word
-from guestio import (SOURCE_DIR, XBAR, Terminal, check, check_equal, in_folder,
-                     main, need, run)
+from guestio import (OPENSBI, SOURCE_DIR, UBOOT, XBAR, Terminal, check,
+                     check_equal, in_folder, main, need, need_firmware, run)
 
 DEVICES = ["boot-rom", "test-finisher", "rtc", "aclint", "plic", "uart", "ram"]
 SLOTS = 8 * ["virtio-mmio"]
@@ -732,6 +732,57 @@ def test_cut_short(folder):
         check(terminal.is_restored(), "terminal restored")
 
 
+SUMMED = 0x4000000  # bytes of RAM that U-Boot sums up
+
+
+@in_folder
+def test_uboot(folder):
+    """OpenSBI and U-Boot in a session: the checksum is what is hot"""
+    need_firmware()
+    with Terminal([XBAR, "profile", "--bios", OPENSBI, "--kernel", UBOOT, "-o",
+                   "out"], cwd=folder) as terminal:
+        terminal.wait_for("Hit any key to stop autoboot:", 60)
+        terminal.send(" ")
+        terminal.wait_for("\n=> ", 60)
+        terminal.send("bdinfo\r")
+        moved = int(re.search(r"relocaddr += (0x[0-9a-f]+)",
+                              terminal.wait_for("\n=> ", 60))[1], 16)
+        terminal.send(f"crc32 0x85000000 {SUMMED:#x}\r")
+        terminal.wait_for("\n=> ", 60)
+        terminal.send("poweroff\r")
+        check_equal(terminal.wait_exit(60), 0, "status")
+        text = terminal.rest()
+    names = os.listdir(os.path.join(folder, "out"))
+    check_equal(sorted(names), ["callgrind.out", "flame.svg", "report.html",
+                                "report.json", "stacks.folded",
+                                "timeline.svg", "trace.json"], "files")
+    with open(os.path.join(folder, "out", "report.json"),
+              encoding="utf-8") as file:
+        report = json.load(file)
+    counted = report["counted"]
+    need("translated" in counted, "no translator for this host")
+    # Each word of what is summed up is read once.
+    pages = {int(page[0], 16): page[1] for page in counted["pages"]}
+    summed = [pages[address] for address in
+              range(0x85000000, 0x85000000 + SUMMED, 4096)]
+    check(set(summed) <= {1024, 4096}, f"reads of a page: {set(summed)}")
+    first = hottest(report)
+    check(moved <= int(first["at"], 16) < moved + 0x100000, first)
+    check(first["instructions"] > 4 * SUMMED, first)
+    check(re.search(rf"^  {first['name']} +{first['at']} +"
+                    rf"{first['instructions']:,} ", text, re.M), text)
+    check_equal(sum(f["instructions"] for f in counted["functions"]),
+                counted["translated"]["instructions"], "instructions")
+    uart = next(r for r in counted["registers"] if r["region"] == "uart")
+    check(uart["reads"] > 1000, uart)
+    need(shutil.which("callgrind_annotate"), "no callgrind_annotate")
+    found = subprocess.run(
+        ["callgrind_annotate", os.path.join(folder, "out", "callgrind.out")],
+        capture_output=True, text=True, check=True).stdout
+    lines = [line for line in found.splitlines() if "???:" in line]
+    check(f"???:{first['name']}" in lines[0], lines[0])
+
+
 def spin(folder):
     """A guest that goes on for ever."""
     path = os.path.join(folder, "spin")
@@ -824,7 +875,8 @@ if __name__ == "__main__":
     try:
         main([test_demo, test_json, test_devices, test_engines, test_measure,
               test_functions, test_timeline, test_callgrind, test_stacks,
-              test_pictures, test_perf_map, test_perf, test_symbols, test_interrupted, test_no_color,
+              test_pictures, test_perf_map, test_perf, test_symbols,
+              test_uboot, test_interrupted, test_no_color,
               test_report_folder,
               test_html, test_translated, test_listing,
               test_evicted, test_interpreted, test_deterministic, test_status,
