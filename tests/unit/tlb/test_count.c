@@ -49,6 +49,8 @@ static struct counting *counting_new(enum world_place ram, bool pages)
     world_map(c->world, 2 * PAGE, 0x10000000, PROT_RWX);
     world_map(c->world, 3 * PAGE, 0x1000, PROT_RWX); /* ROM */
     world_map(c->world, 4 * PAGE, 0x10003000, PROT_RWX);
+    world_map(c->world, 5 * PAGE, 0x80004000, PROT_RWX);
+    world_map(c->world, 6 * PAGE, 0x10001000, PROT_RWX);
     return c;
 }
 
@@ -135,6 +137,10 @@ static void what_fails_does_not_count(void **state)
         tlb_load_slow(&world->tlb, 0, 4 * PAGE + 0x800, 3, &value), 0);
     assert_int_not_equal(world_store(world, 0, 4 * PAGE + 0x800, 3, 1), 0);
     assert_int_not_equal(world_store(world, 0, 3 * PAGE, 3, 1), 0);
+    /* Across pages: the second one's device does not take what is left. */
+    assert_int_not_equal(world_store(world, 0, 6 * PAGE - 2, 3, 1), 0);
+    assert_int_not_equal(tlb_load_slow(&world->tlb, 0, 6 * PAGE - 2, 3, &value),
+                         0);
     assert_int_equal(sum(c->counts.elsewhere[0], 2 * TLB_SIZES), 0);
     assert_int_equal(sum(c->pages[0], 2 * COUNTED_PAGES), 0);
     counting_free(c);
