@@ -61,6 +61,10 @@ void jit_cache__free_block(struct jit_cache *cache, struct jit_block *block)
     xbar_free(cache->config.engine, block->sites,
               block->site_count * sizeof(*block->sites));
     xbar_free(cache->config.engine, block->bytes, block->guest_size);
+    if (block->links != block->both) {
+        xbar_free(cache->config.engine, block->links,
+                  block->link_count * sizeof(*block->links));
+    }
     xbar_free(cache->config.engine, block, sizeof(*block));
 }
 
@@ -233,6 +237,8 @@ struct jit_block *jit_cache__begin(struct jit_cache *cache,
         return NULL;
     }
     block->key = *key;
+    block->links = block->both;
+    block->link_count = 2;
     block->home[0] = key->page;
     block->home[1] = key->page2;
     if (!take_id(cache, block)) {
@@ -268,6 +274,20 @@ bool jit_cache__add_profile(struct jit_cache *cache, struct jit_block *block,
         block->profile->starts = (uint16_t *)&block->profile->left[insns_max];
     }
     return block->profile != NULL;
+}
+
+bool jit_cache__add_links(struct jit_cache *cache, struct jit_block *block,
+                          unsigned count)
+{
+    struct jit_link *links =
+        xbar_alloc(cache->config.engine, count * sizeof(*links));
+
+    xbar_assert(count <= JIT_LINKS && block->links == block->both);
+    if (links != NULL) {
+        block->links = links;
+        block->link_count = (uint8_t)count;
+    }
+    return links != NULL;
 }
 
 void jit_cache__abort(struct jit_cache *cache, struct jit_block *block)
@@ -335,7 +355,7 @@ bool jit_cache__finish(struct jit_cache *cache, struct jit_block *block,
     block->code_size = code_buf__offset(b);
     block->code = code_memory__commit(cache->memory, b);
     cache->making = false;
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < block->link_count; i++) {
         struct jit_link *link = &block->links[i];
 
         link->jump_at += link->jump_at ? block->code : 0;

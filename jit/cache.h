@@ -5,7 +5,7 @@
  *
  * A block is keyed by the physical page and the virtual pc of its first
  * instruction and by a mode, so a flush of the TLB never discards code. It
- * has up to two direct exits (links). A link is a 4-byte aligned displacement
+ * has direct exits (links): two, a region more. A link is a 4-byte aligned displacement
  * of a jump in the block's code:
  *
  *     unlinked   leads to the link's own stub, which leaves emitted code and
@@ -56,6 +56,8 @@ struct jit_site {
     uint16_t length;        /* of the instruction */
 };
 
+#define JIT_LINKS 64 /* of a block at most */
+
 struct jit_link {
     struct jit_block *to;  /* NULL: unlinked */
     struct jit_link *next; /* in to->incoming */
@@ -101,9 +103,13 @@ struct jit_block {
     uint16_t insns;
     uint16_t guest_size; /* bytes */
     uint16_t site_count;
+    uint8_t link_count;
+    bool is_region;         /* of several parts: jit/host_region.h */
+    uint8_t heat;           /* how often a slice ended here: the maker's */
     uint8_t *bytes;         /* guest_size of them: what it was made from */
     struct jit_site *sites; /* ascending return_offset */
-    struct jit_link links[2];
+    struct jit_link *links; /* both, unless there are more */
+    struct jit_link both[2];
     struct jit_link *incoming;
     struct jit_block *hash_next;
     struct jit_page_node pages[2];
@@ -162,6 +168,9 @@ bool jit_cache__add_site(struct jit_cache *cache, const struct jit_site *site);
  * instructions. False if memory is short. */
 bool jit_cache__add_profile(struct jit_cache *cache, struct jit_block *block,
                             unsigned insns_max) XBAR_MUST_CHECK;
+/* The same: have @count links, JIT_LINKS at most. False if memory is short. */
+bool jit_cache__add_links(struct jit_cache *cache, struct jit_block *block,
+                          unsigned count) XBAR_MUST_CHECK;
 bool jit_cache__finish(struct jit_cache *cache, struct jit_block *block,
                        const struct code_buf *b, const uint8_t *bytes)
     XBAR_MUST_CHECK;

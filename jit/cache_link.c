@@ -65,8 +65,9 @@ static void detach(struct jit_cache *cache, struct jit_block *block)
     while (block->incoming != NULL) {
         unlink_exit(cache, block->incoming);
     }
-    unlink_exit(cache, &block->links[0]);
-    unlink_exit(cache, &block->links[1]);
+    for (unsigned i = 0; i < block->link_count; i++) {
+        unlink_exit(cache, &block->links[i]);
+    }
     remove_from_hash(cache, block);
     jit_cache__remove_page(&block->pages[0]);
     jit_cache__remove_page(&block->pages[1]);

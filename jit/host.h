@@ -116,7 +116,7 @@ enum jit_fp_rounding {
 /* ---- Entering and leaving ---------------------------------------------- */
 
 enum jit_exit_kind {
-    JIT_EXIT_LINK,      /* data = block id * 2 + link: an unlinked exit */
+    JIT_EXIT_LINK,      /* data = block id * JIT_LINKS + link */
     JIT_EXIT_BUDGET,    /* data = block id: nothing of it was executed */
     JIT_EXIT_INDIRECT,  /* state.pc: not in the jump cache */
     JIT_EXIT_FAULT,     /* state.site: a load, store or helper failed there */
@@ -265,6 +265,7 @@ struct jit_access {
 #define JIT_COLD_MAX 512
 
 struct jit_cold; /* one out-of-line path; the host's own */
+struct jit_region;
 
 /* A block being emitted. The caller sets the first part. */
 struct jit_emit {
@@ -281,6 +282,9 @@ struct jit_emit {
      * at state.pages[access] + 8 * (host address / 4096). */
     bool counts_pages;
     bool inexact; /* the guest's flag is up already: raising it is harmless */
+    uint8_t home[32]; /* host register of each guest register; the host's own */
+
+    struct jit_region *region; /* jit/host_region.h; NULL: a plain block */
 
     /* The instruction at hand: updated before each. */
     uint16_t insn;

@@ -12,6 +12,7 @@
 #include "jit/host.h"
 #include "jit/host_clock.h"
 #include "jit/host_fp.h"
+#include "jit/host_region.h"
 
 bool jit_host__supported(void)
 {
@@ -331,6 +332,76 @@ void jit_host__fp_to_bits(struct jit_emit *e, const struct jit_fp_insn *insn)
 }
 
 void jit_host__fp_from_bits(struct jit_emit *e, const struct jit_fp_insn *insn)
+{
+    no_host();
+}
+
+/* Regions. */
+
+unsigned jit_host__home_count(void)
+{
+    no_host();
+}
+
+unsigned jit_host__usual_home(const struct jit_stubs *stubs, unsigned reg)
+{
+    no_host();
+}
+
+void jit_host__region_prologue(struct jit_emit *e, unsigned insns)
+{
+    no_host();
+}
+
+void jit_host__part(struct jit_emit *e, unsigned part, unsigned insns,
+                    bool checks)
+{
+    no_host();
+}
+
+void jit_host__use_homes(struct jit_emit *e, const struct jit_homes *homes)
+{
+    no_host();
+}
+
+void jit_host__match_homes(struct jit_emit *e, const struct jit_homes *to)
+{
+    no_host();
+}
+
+void jit_host__give_home(struct jit_emit *e, unsigned reg, unsigned home,
+                         bool load)
+{
+    no_host();
+}
+
+void jit_host__take_home(struct jit_emit *e, unsigned reg, bool keep)
+{
+    no_host();
+}
+
+void jit_host__share_home(struct jit_emit *e, unsigned from, unsigned to)
+{
+    no_host();
+}
+
+void jit_host__end_sharing(struct jit_emit *e, unsigned from)
+{
+    no_host();
+}
+
+void jit_host__widen(struct jit_emit *e, unsigned reg)
+{
+    no_host();
+}
+
+void jit_host__go(struct jit_emit *e, const struct jit_way *way)
+{
+    no_host();
+}
+
+void jit_host__go_if(struct jit_emit *e, enum jit_condition cc, unsigned rs1,
+                     unsigned rs2, bool narrow, const struct jit_way *way)
 {
     no_host();
 }

@@ -14,22 +14,22 @@ void x86__get(struct jit_emit *e, unsigned dst, unsigned reg)
 {
     if (x86__is_zero(e, reg)) {
         x86_rr(e->b, X86_XOR_MR, 4, dst, dst);
-    } else if (e->stubs->home[reg] != dst) {
+    } else if (e->home[reg] != dst) {
         x86_rm(e->b, X86_MOV_RM, 8, dst, x86__guest(e, reg));
     }
 }
 
 void x86__put(struct jit_emit *e, unsigned reg, unsigned src)
 {
-    if (!x86__is_zero(e, reg) && e->stubs->home[reg] != src) {
+    if (!x86__is_zero(e, reg) && e->home[reg] != src) {
         x86_mr(e->b, X86_MOV_MR, 8, x86__guest(e, reg), src);
     }
 }
 
 unsigned x86__read(struct jit_emit *e, unsigned reg, unsigned scratch)
 {
-    if (!x86__is_zero(e, reg) && e->stubs->home[reg] != NO_HOME) {
-        return e->stubs->home[reg];
+    if (!x86__is_zero(e, reg) && e->home[reg] != NO_HOME) {
+        return e->home[reg];
     }
     x86__get(e, scratch, reg);
     return scratch;
@@ -45,7 +45,7 @@ void jit_host__set(struct jit_emit *e, unsigned rd, uint64_t value)
     if (x86__is_zero(e, rd)) {
         return;
     }
-    if (e->stubs->home[rd] == NO_HOME && fits_int32((int64_t)value)) {
+    if (e->home[rd] == NO_HOME && fits_int32((int64_t)value)) {
         x86_mi(e->b, X86_MOV_MI, 8, x86__guest(e, rd), (int64_t)value);
         return;
     }
@@ -90,7 +90,7 @@ unsigned x86__result(const struct jit_emit *e, unsigned rd, unsigned rs1,
 static void binary_imm(struct jit_emit *e, const struct binary *bin,
                        unsigned width, unsigned d, unsigned rs1, int64_t imm)
 {
-    unsigned s = e->stubs->home[rs1];
+    unsigned s = e->home[rs1];
 
     xbar_assert(fits_int32(imm));
     if (bin->alu == X86_ALU_ADD && imm != 0 && s != NO_HOME && s != d &&
@@ -108,8 +108,8 @@ static void binary_imm(struct jit_emit *e, const struct binary *bin,
 /* Does @reg have a home, and is it not @d? */
 static bool is_elsewhere(const struct jit_emit *e, unsigned d, unsigned reg)
 {
-    return !x86__is_zero(e, reg) && e->stubs->home[reg] != NO_HOME &&
-           e->stubs->home[reg] != d;
+    return !x86__is_zero(e, reg) && e->home[reg] != NO_HOME &&
+           e->home[reg] != d;
 }
 
 static void binary_reg(struct jit_emit *e, const struct binary *bin,
@@ -125,7 +125,7 @@ static void binary_reg(struct jit_emit *e, const struct binary *bin,
     if (bin->alu == X86_ALU_ADD && is_elsewhere(e, d, rs1) &&
         is_elsewhere(e, d, rs2)) {
         x86_rm(e->b, X86_LEA, width, d,
-               x86_mem_index(e->stubs->home[rs1], e->stubs->home[rs2], 0, 0));
+               x86_mem_index(e->home[rs1], e->home[rs2], 0, 0));
         return;
     }
     x86__get(e, d, rs1);

@@ -24,15 +24,20 @@ struct jit_cold *x86__cold(struct jit_emit *e, enum cold_kind kind)
                                .insn = e->insn,
                                .pc_offset = e->pc_offset,
                                .length = e->length };
+    if (e->region != NULL) {
+        x86__note_point(e, cold);
+    }
     return cold;
 }
 
 void x86__site(struct jit_emit *e, const struct jit_cold *at, bool after)
 {
     uint32_t offset = code_buf__offset(e->b);
+    unsigned insn = at->insn + (after ? 1u : 0);
     struct jit_site site = {
         .return_offset = (uint16_t)offset,
-        .insn = (uint16_t)(at->insn + (after ? 1 : 0)),
+        /* The budget of a region is exact where it is left. */
+        .insn = (uint16_t)(e->region == NULL ? insn : 0),
         .pc_offset = (uint16_t)(at->pc_offset + (after ? at->length : 0)),
         .length = at->length,
     };
@@ -68,6 +73,7 @@ void jit_host__prologue(struct jit_emit *e)
 {
     struct jit_cold *cold = x86__cold(e, COLD_BUDGET);
 
+    memcpy(e->home, e->stubs->home, sizeof(e->home));
     x86_mi(e->b, X86_SUB_MI8, 8, x86_r(BUDGET), 0);
     cold->resume = code_buf__offset(e->b) - 1; /* n, once it is known */
     cold->jump_at = x86_jcc(e->b, CC_S, NULL);
@@ -137,6 +143,19 @@ static void align_operand(struct jit_emit *e, unsigned opcode, unsigned to)
     }
 }
 
+/* The same for 16 bytes. */
+void x86__align_code(struct jit_emit *e)
+{
+    static const uint8_t nop8[] = { 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0 };
+
+    align_operand(e, 0, 8);
+    if (code_buf__offset(e->b) % 16 != 0) {
+        for (unsigned i = 0; code_buf__reserve(e->b) && i < 8; i++) {
+            code_buf__put8(e->b, nop8[i]);
+        }
+    }
+}
+
 static void align_displacement(struct jit_emit *e, unsigned opcode)
 {
     align_operand(e, opcode, 4);
@@ -184,8 +203,8 @@ static void cold_link(struct jit_emit *e, const struct jit_cold *cold)
 
     link->stub = code_buf__offset(e->b);
     x86_patch_here(e->b, link->jump_at);
-    x86_load_imm(e->b, RCX, e->block->id * 2 + cold->link);
-    x86__jump_stub(e, x86__stubs(e)->exit_link);
+    x86_load_imm(e->b, RCX, e->block->id * JIT_LINKS + cold->link);
+    x86__jump_stub(e, e->stubs->set[e->fp].exit_link);
 }
 
 void jit_host__goto(struct jit_emit *e, unsigned which, uint64_t pc,
@@ -207,24 +226,44 @@ void jit_host__goto(struct jit_emit *e, unsigned which, uint64_t pc,
     }
 }
 
-static void compare_registers(struct jit_emit *e, unsigned rs1, unsigned rs2)
+/* A link's jump where nothing else comes, and its stub. */
+void x86__leave(struct jit_emit *e, struct jit_cold *cold, uint64_t pc,
+                bool same_page)
+{
+    struct jit_link *link = &e->block->links[cold->link];
+
+    link->target_pc = pc;
+    if (same_page) {
+        align_displacement(e, 1);
+        link->jump_at = x86_jmp(e->b, NULL);
+    } else {
+        far_jump(e, cold, pc);
+        x86_patch_here(e->b, cold->jump_at);
+        x86_patch_here(e->b, cold->jump2_at);
+    }
+    cold_link(e, cold);
+}
+
+void x86__compare(struct jit_emit *e, unsigned width, unsigned rs1,
+                  unsigned rs2)
 {
     unsigned s = x86__read(e, rs1, RAX);
 
     if (x86__is_zero(e, rs2)) {
-        x86_rr(e->b, X86_TEST_MR, 8, s, s);
+        x86_rr(e->b, X86_TEST_MR, width, s, s);
     } else {
-        x86_rm(e->b, X86_CMP_RM, 8, s, x86__guest(e, rs2));
+        x86_rm(e->b, X86_CMP_RM, width, s, x86__guest(e, rs2));
     }
 }
+
+const enum x86_condition x86__conditions[] = {
+    [JIT_EQ] = CC_E,  [JIT_NE] = CC_NE, [JIT_LT] = CC_L,
+    [JIT_GE] = CC_GE, [JIT_LTU] = CC_B, [JIT_GEU] = CC_AE,
+};
 
 void jit_host__branch(struct jit_emit *e, enum jit_condition cc, unsigned rs1,
                       unsigned rs2, uint64_t pc, bool same_page)
 {
-    static const uint8_t conditions[] = {
-        [JIT_EQ] = CC_E,  [JIT_NE] = CC_NE, [JIT_LT] = CC_L,
-        [JIT_GE] = CC_GE, [JIT_LTU] = CC_B, [JIT_GEU] = CC_AE,
-    };
     struct jit_link *link = &e->block->links[1];
     struct jit_cold *cold = x86__cold(e, same_page ? COLD_LINK : COLD_FAR_LINK);
 
@@ -234,9 +273,9 @@ void jit_host__branch(struct jit_emit *e, enum jit_condition cc, unsigned rs1,
     cold->link = 1;
     cold->pc = pc;
     link->target_pc = pc;
-    compare_registers(e, rs1, rs2);
+    x86__compare(e, 8, rs1, rs2);
     align_displacement(e, 2);
-    cold->jump_at = x86_jcc(e->b, (enum x86_condition)conditions[cc], NULL);
+    cold->jump_at = x86_jcc(e->b, x86__conditions[cc], NULL);
     if (same_page) {
         link->jump_at = cold->jump_at;
         cold->jump_at = 0;
@@ -452,7 +491,7 @@ void jit_host__resume(struct jit_emit *e, uint32_t bits)
 
 void x86__execute(struct jit_emit *e, const struct jit_cold *at)
 {
-    const uint8_t *home = e->stubs->home;
+    const uint8_t *home = e->home;
 
     if (at->reads && home[at->reads] != NO_HOME) {
         x86_mr(e->b, X86_MOV_MR, 8,
@@ -544,13 +583,24 @@ static void emit_cold(struct jit_emit *e, struct jit_cold *cold)
     case COLD_EXECUTE:
         x86__cold_fp(e, cold);
         break;
+    case COLD_REGION_ENTRY:
+    case COLD_REGION_CHECK:
+    case COLD_REGION_WAY:
+        x86__cold_region(e, cold);
+        break;
     }
 }
 
 void jit_host__epilogue(struct jit_emit *e)
 {
     for (unsigned i = 0; i < e->cold_count && !e->b->full; i++) {
+        if (e->region != NULL) {
+            x86__use_point(e, &e->cold[i]);
+        }
         emit_cold(e, &e->cold[i]);
+    }
+    if (e->region != NULL) {
+        x86__patch_parts(e);
     }
 }
 

@@ -12,6 +12,7 @@
  *   host_x86_64_clock.c   the time, without asking the kernel
  *   host_x86_64_mem.c     loads, stores, the probe, atomics
  *   host_x86_64_flow.c    prologue, links, branches, cold paths
+ *   host_x86_64_region.c  blocks of several parts, whose homes change hands
  *
  * Registers while emitted code runs:
  *
@@ -56,7 +57,9 @@ enum x86_feature {
 };
 
 /* Offsets of shared stubs in code memory: those of blocks where FP is live save
- * and restore more. */
+ * and restore more, those of regions no integer registers. */
+#define X86_REGION 2
+
 struct x86_stub_set {
     uint32_t enter;
     uint32_t exit_common;
@@ -76,7 +79,7 @@ struct jit_stubs {
     uint8_t xhome[32]; /* the same of FP registers */
     int64_t anchor;    /* rbp - vCPU */
     unsigned features; /* enum x86_feature */
-    struct x86_stub_set set[2]; /* [FP is live] */
+    struct x86_stub_set set[4]; /* [FP is live | X86_REGION] */
     uint32_t fused[2];    /* subroutines, [is_double]: host_x86_64_fma.c */
     const uint8_t *leave; /* address of the exit that resume may name */
     struct jit_exit (*run[2])(void *anchor, const uint8_t *code);
@@ -94,6 +97,9 @@ enum cold_kind {
     COLD_LANDING,
     COLD_NAN,     /* xmm register `va` becomes the canonical NaN */
     COLD_EXECUTE, /* helpers.execute does it */
+    COLD_REGION_ENTRY,
+    COLD_REGION_CHECK,
+    COLD_REGION_WAY,
 };
 
 struct jit_cold {
@@ -131,8 +137,8 @@ static inline int32_t x86__disp(const struct jit_stubs *stubs, size_t offset)
 /* Guest register @reg as an operand: its home, or its place in memory. */
 static inline struct x86_rm x86__guest(const struct jit_emit *e, unsigned reg)
 {
-    if (e->stubs->home[reg] != NO_HOME) {
-        return x86_r(e->stubs->home[reg]);
+    if (e->home[reg] != NO_HOME) {
+        return x86_r(e->home[reg]);
     }
     return x86__field(e->stubs, e->guest->regs + 8 * reg);
 }
@@ -146,7 +152,7 @@ static inline bool x86__is_zero(const struct jit_emit *e, unsigned reg)
 static inline unsigned x86__target(const struct jit_emit *e, unsigned reg,
                                    unsigned scratch)
 {
-    return e->stubs->home[reg] != NO_HOME ? e->stubs->home[reg] : scratch;
+    return e->home[reg] != NO_HOME ? e->home[reg] : scratch;
 }
 
 /* host register @dst = guest register @reg. */
@@ -242,7 +248,7 @@ void x86__execute(struct jit_emit *e, const struct jit_cold *at);
 /* The stubs that the block at hand uses. */
 static inline const struct x86_stub_set *x86__stubs(const struct jit_emit *e)
 {
-    return &e->stubs->set[e->fp];
+    return &e->stubs->set[e->fp | (e->region != NULL ? X86_REGION : 0)];
 }
 
 /* Remember the return address that was just emitted as a site. */
@@ -256,5 +262,29 @@ void x86__jump_stub(struct jit_emit *e, uint32_t stub);
  * Misses jump to the displacement returned. Uses rcx. */
 uint32_t x86__probe(struct jit_emit *e, unsigned context,
                     enum xbar_tlb_access access, unsigned size, unsigned va);
+
+/* ---- Regions (host_x86_64_region.c) ------------------------------------- */
+
+/* The state and the budget at @cold, from here; and them again. */
+void x86__note_point(struct jit_emit *e, const struct jit_cold *cold);
+void x86__use_point(struct jit_emit *e, const struct jit_cold *cold);
+/* Around a call out of a region: fields for C; homes for the rest. */
+void x86__region_call(struct jit_emit *e, const struct jit_cold *cold);
+void x86__region_return(struct jit_emit *e, const struct jit_cold *cold);
+/* The access at @cold is done, and the region is left. */
+void x86__region_done(struct jit_emit *e, const struct jit_cold *cold);
+void x86__cold_region(struct jit_emit *e, const struct jit_cold *cold);
+/* All parts are there: make jumps lead to them. */
+void x86__patch_parts(struct jit_emit *e);
+
+extern const enum x86_condition x86__conditions[]; /* by enum jit_condition */
+/* Flags of regs[rs1] - regs[rs2], in @width bytes. */
+void x86__compare(struct jit_emit *e, unsigned width, unsigned rs1,
+                  unsigned rs2);
+/* Pad to a multiple of 16. */
+void x86__align_code(struct jit_emit *e);
+/* Jump to @pc through cold->link, and what is there while it is not linked. */
+void x86__leave(struct jit_emit *e, struct jit_cold *cold, uint64_t pc,
+                bool same_page);
 
 #endif

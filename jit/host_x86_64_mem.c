@@ -334,8 +334,14 @@ static void call_slow(struct jit_emit *e, const struct jit_cold *cold,
 
     x86_mi(e->b, X86_MOV_MI, 4, x86__field(e->stubs, span),
            cold->access.base % TLB_SPANS);
+    if (e->region != NULL) {
+        x86__region_call(e, cold);
+    }
     x86__call_stub(e, stub);
     x86__site(e, cold, false);
+    if (e->region != NULL) {
+        x86__region_return(e, cold);
+    }
 }
 
 static void cold_load(struct jit_emit *e, const struct jit_cold *cold)
@@ -384,6 +390,9 @@ void x86__cold_access(struct jit_emit *e, const struct jit_cold *cold)
                 0);
     calm = x86_jcc(e->b, CC_E, NULL);
     x86_patch(e->b, calm, e->b->start + cold->resume);
+    if (e->region != NULL) {
+        x86__region_done(e, cold);
+    }
     x86__call_stub(e, x86__stubs(e)->exit_attention);
     x86__site(e, cold, true);
 }

@@ -11,6 +11,8 @@
  *                  with the code that C names
  *
  * All of them twice: blocks where FP is live have more to save, and swap mxcsr.
+ * Those in the middle of a block once more for regions, which save their homes
+ * themselves.
  *
  * Stack while a block runs (rsp is 16-byte aligned there):
  *
@@ -33,6 +35,7 @@ struct stub_writer {
     struct jit_stubs *stubs;
     struct x86_stub_set *set; /* being written */
     bool fp;                  /* it is the one of live FP */
+    bool region;              /* it is one of regions: no homes are usual */
     uint32_t enter_fp;        /* subroutines: enter what is live, and leave */
     uint32_t leave_fp;
     uint32_t leave;
@@ -66,7 +69,7 @@ static struct x86_rm home_field(const struct stub_writer *w, unsigned guest_reg)
 /* Move homes [first, HOME_COUNT) to their places in the vCPU, or back. */
 static void move_homes(struct stub_writer *w, enum x86_op op, unsigned first)
 {
-    for (unsigned i = first; i < HOME_COUNT; i++) {
+    for (unsigned i = w->region ? HOME_COUNT : first; i < HOME_COUNT; i++) {
         x86_mr(&w->b, op, 8, home_field(w, w->guest->hot[i]), x86__homes[i]);
     }
 }
@@ -290,18 +293,28 @@ static void write_resume(struct stub_writer *w)
 
 /* ---- All of them ------------------------------------------------------- */
 
-static void write_set(struct stub_writer *w, bool fp)
+/* How whole blocks are entered and left: with the usual homes. */
+static void write_ends(struct stub_writer *w)
 {
-    struct x86_stub_set *s = &w->stubs->set[fp];
+    write_enter(w);
+    w->set->exit_link = write_exit(w, JIT_EXIT_LINK);
+    w->set->exit_budget = write_exit(w, JIT_EXIT_BUDGET);
+    w->set->exit_indirect = write_exit(w, JIT_EXIT_INDIRECT);
+    write_resume(w);
+}
+
+static void write_set(struct stub_writer *w, unsigned set)
+{
+    struct x86_stub_set *s = &w->stubs->set[set];
     uint32_t fault;
 
     w->set = s;
-    w->fp = fp;
-    write_enter(w);
+    w->fp = set & 1;
+    w->region = set & X86_REGION;
     write_exit_common(w);
-    s->exit_link = write_exit(w, JIT_EXIT_LINK);
-    s->exit_budget = write_exit(w, JIT_EXIT_BUDGET);
-    s->exit_indirect = write_exit(w, JIT_EXIT_INDIRECT);
+    if (!w->region) {
+        write_ends(w);
+    }
     s->exit_step = write_site_exit(w, JIT_EXIT_STEP);
     s->exit_attention = write_site_exit(w, JIT_EXIT_ATTENTION);
     fault = write_site_exit(w, JIT_EXIT_FAULT);
@@ -310,8 +323,7 @@ static void write_set(struct stub_writer *w, bool fp)
         s->store[i] = write_store(w, i, fault);
     }
     write_execute(w, fault);
-    write_resume(w);
-    if (!fp) {
+    if (set == 0) {
         w->leave = write_exit(w, JIT_EXIT_RESUME);
     }
 }
@@ -360,11 +372,12 @@ struct jit_stubs *jit_host__make_stubs(struct xbar_engine *engine,
     code_memory__fixed(cm, &w.b);
     write_fp_switches(&w);
     x86__write_fused(&w.b, guest, stubs);
+    for (unsigned set = 0; set < 4; set++) {
+        write_set(&w, set);
+    }
     for (unsigned fp = 0; fp < 2; fp++) {
-        const uint8_t *enter;
+        const uint8_t *enter = code_memory__rx(cm, stubs->set[fp].enter);
 
-        write_set(&w, fp);
-        enter = code_memory__rx(cm, stubs->set[fp].enter);
         memcpy(&stubs->run[fp], &enter, sizeof(enter));
     }
     xbar_assert(!w.b.full);

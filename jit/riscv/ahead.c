@@ -38,38 +38,40 @@
 
 #define ALL UINT32_MAX
 
-enum reads {
-    READS_ALL,
-    READS_LOWER,           /* and the result is an extended 32-bit one */
-    READS_LOWER_FOR_LOWER, /* the lower half of the result depends on those */
-};
-
 static const uint8_t reads_of[RISCV_OP_COUNT] = {
-    [RISCV_OP_ADDIW] = READS_LOWER,
-    [RISCV_OP_SLLIW] = READS_LOWER,
-    [RISCV_OP_SRLIW] = READS_LOWER,
-    [RISCV_OP_SRAIW] = READS_LOWER,
-    [RISCV_OP_ADDW] = READS_LOWER,
-    [RISCV_OP_SUBW] = READS_LOWER,
-    [RISCV_OP_SLLW] = READS_LOWER,
-    [RISCV_OP_SRLW] = READS_LOWER,
-    [RISCV_OP_SRAW] = READS_LOWER,
-    [RISCV_OP_MULW] = READS_LOWER,
-    [RISCV_OP_ADDI] = READS_LOWER_FOR_LOWER,
-    [RISCV_OP_XORI] = READS_LOWER_FOR_LOWER,
-    [RISCV_OP_ORI] = READS_LOWER_FOR_LOWER,
-    [RISCV_OP_ANDI] = READS_LOWER_FOR_LOWER,
-    [RISCV_OP_SLLI] = READS_LOWER_FOR_LOWER,
-    [RISCV_OP_ADD] = READS_LOWER_FOR_LOWER,
-    [RISCV_OP_SUB] = READS_LOWER_FOR_LOWER,
-    [RISCV_OP_XOR] = READS_LOWER_FOR_LOWER,
-    [RISCV_OP_OR] = READS_LOWER_FOR_LOWER,
-    [RISCV_OP_AND] = READS_LOWER_FOR_LOWER,
-    [RISCV_OP_MUL] = READS_LOWER_FOR_LOWER,
-    [RISCV_OP_LUI] = READS_LOWER_FOR_LOWER,
+    [RISCV_OP_ADDIW] = RISCV_READS_LOWER,
+    [RISCV_OP_SLLIW] = RISCV_READS_LOWER,
+    [RISCV_OP_SRLIW] = RISCV_READS_LOWER,
+    [RISCV_OP_SRAIW] = RISCV_READS_LOWER,
+    [RISCV_OP_ADDW] = RISCV_READS_LOWER,
+    [RISCV_OP_SUBW] = RISCV_READS_LOWER,
+    [RISCV_OP_SLLW] = RISCV_READS_LOWER,
+    [RISCV_OP_SRLW] = RISCV_READS_LOWER,
+    [RISCV_OP_SRAW] = RISCV_READS_LOWER,
+    [RISCV_OP_MULW] = RISCV_READS_LOWER,
+    [RISCV_OP_ROLW] = RISCV_READS_LOWER,
+    [RISCV_OP_RORW] = RISCV_READS_LOWER,
+    [RISCV_OP_RORIW] = RISCV_READS_LOWER,
+    [RISCV_OP_ADDI] = RISCV_READS_LOWER_FOR_LOWER,
+    [RISCV_OP_XORI] = RISCV_READS_LOWER_FOR_LOWER,
+    [RISCV_OP_ORI] = RISCV_READS_LOWER_FOR_LOWER,
+    [RISCV_OP_ANDI] = RISCV_READS_LOWER_FOR_LOWER,
+    [RISCV_OP_SLLI] = RISCV_READS_LOWER_FOR_LOWER,
+    [RISCV_OP_ADD] = RISCV_READS_LOWER_FOR_LOWER,
+    [RISCV_OP_SUB] = RISCV_READS_LOWER_FOR_LOWER,
+    [RISCV_OP_XOR] = RISCV_READS_LOWER_FOR_LOWER,
+    [RISCV_OP_OR] = RISCV_READS_LOWER_FOR_LOWER,
+    [RISCV_OP_AND] = RISCV_READS_LOWER_FOR_LOWER,
+    [RISCV_OP_MUL] = RISCV_READS_LOWER_FOR_LOWER,
+    [RISCV_OP_LUI] = RISCV_READS_LOWER_FOR_LOWER,
 };
 
-static bool computes_only(const struct riscv_insn *insn)
+enum riscv_reads riscv__reads(enum riscv_op op)
+{
+    return (enum riscv_reads)reads_of[op];
+}
+
+bool riscv__only_computes(const struct riscv_insn *insn)
 {
     switch ((enum riscv_class)riscv__ops[insn->op].class) {
     case RISCV_CLASS_ALU:
@@ -88,13 +90,13 @@ static uint32_t demand_before(const struct riscv_insn *insn, uint32_t behind)
     uint32_t sources = UINT32_C(1) << insn->rs1 | UINT32_C(1) << insn->rs2;
     uint32_t demanded = behind & ~result;
 
-    if (!computes_only(insn)) {
+    if (!riscv__only_computes(insn)) {
         return ALL;
     }
-    switch ((enum reads)reads_of[insn->op]) {
-    case READS_LOWER:
+    switch ((enum riscv_reads)reads_of[insn->op]) {
+    case RISCV_READS_LOWER:
         return demanded;
-    case READS_LOWER_FOR_LOWER:
+    case RISCV_READS_LOWER_FOR_LOWER:
         return behind & result ? demanded | sources : demanded;
     default:
         return demanded | sources;
@@ -105,7 +107,7 @@ static uint32_t demand_before(const struct riscv_insn *insn, uint32_t behind)
 
 /* The block's instructions, decoded: to the first that ends it. */
 struct code {
-    struct riscv_insn insns[RISCV_BLOCK_INSNS];
+    const struct riscv_insn *insns;
     unsigned count;
 };
 
@@ -117,7 +119,7 @@ static bool reads(const struct riscv_insn *insn, unsigned reg)
 /* Where @reg is written last before @at, or -1: not since it was to be seen. */
 static int find_writer(const struct code *code, unsigned at, unsigned reg)
 {
-    for (unsigned i = at; i-- > 0 && computes_only(&code->insns[i]);) {
+    for (unsigned i = at; i-- > 0 && riscv__only_computes(&code->insns[i]);) {
         if (code->insns[i].rd == reg) {
             return (int)i;
         }
@@ -143,7 +145,7 @@ static bool is_dead_behind(const struct code *code, unsigned at, unsigned reg)
     for (unsigned i = at; i < code->count; i++) {
         const struct riscv_insn *insn = &code->insns[i];
 
-        if (!computes_only(insn) || (i > at && reads(insn, reg))) {
+        if (!riscv__only_computes(insn) || (i > at && reads(insn, reg))) {
             return false;
         }
         if (insn->rd == reg) {
@@ -207,22 +209,45 @@ static void find_rotation(const struct code *code, unsigned k,
 
 /* ---- All of it --------------------------------------------------------- */
 
-static void decode_all(struct code *code, const struct riscv_source *source,
-                       unsigned max)
+static unsigned decode_all(struct riscv_insn *insns,
+                           const struct riscv_source *source, unsigned max)
 {
     unsigned offset = 0;
+    unsigned count = 0;
 
     if (source->host2 != NULL) {
         max = 1; /* an instruction that crosses pages is alone */
     }
-    code->count = 0;
-    while (code->count < max &&
-           riscv__read_insn(source, offset, &code->insns[code->count])) {
-        const struct riscv_insn *insn = &code->insns[code->count++];
+    while (count < max && riscv__read_insn(source, offset, &insns[count])) {
+        const struct riscv_insn *insn = &insns[count++];
 
         offset += insn->length;
         if (riscv__classes[riscv__ops[insn->op].class].ends_block) {
             break;
+        }
+    }
+    return count;
+}
+
+void riscv__look_ahead_at(struct riscv_note *notes,
+                          const struct riscv_insn *insns, unsigned count)
+{
+    const struct code code = { .insns = insns, .count = count };
+    uint32_t demanded = ALL;
+
+    memset(notes, 0, count * sizeof(*notes));
+    for (unsigned i = count; i-- > 0;) {
+        const struct riscv_insn *insn = &insns[i];
+
+        /* Of other results, the note is for rotations. */
+        notes[i].narrow = riscv__only_computes(insn) &&
+                          reads_of[insn->op] != RISCV_READS_ALL &&
+                          !(demanded >> insn->rd & 1);
+        demanded = demand_before(insn, demanded);
+    }
+    for (unsigned i = 0; i < count; i++) {
+        if (insns[i].op == RISCV_OP_OR) {
+            find_rotation(&code, i, notes);
         }
     }
 }
@@ -230,23 +255,8 @@ static void decode_all(struct code *code, const struct riscv_source *source,
 void riscv__look_ahead(struct riscv_ahead *ahead,
                        const struct riscv_source *source, unsigned max)
 {
-    struct code code;
-    uint32_t demanded = ALL;
+    struct riscv_insn insns[RISCV_BLOCK_INSNS];
 
-    decode_all(&code, source, max);
     memset(ahead, 0, sizeof(*ahead));
-    for (unsigned i = code.count; i-- > 0;) {
-        const struct riscv_insn *insn = &code.insns[i];
-
-        /* Of other results, the note is for rotations. */
-        ahead->notes[i].narrow = computes_only(insn) &&
-                                 reads_of[insn->op] != READS_ALL &&
-                                 !(demanded >> insn->rd & 1);
-        demanded = demand_before(insn, demanded);
-    }
-    for (unsigned i = 0; i < code.count; i++) {
-        if (code.insns[i].op == RISCV_OP_OR) {
-            find_rotation(&code, i, ahead->notes);
-        }
-    }
+    riscv__look_ahead_at(ahead->notes, insns, decode_all(insns, source, max));
 }

@@ -21,6 +21,18 @@ struct riscv_note {
     bool narrow; /* nobody reads the upper half of its result */
 };
 
+enum riscv_reads {
+    RISCV_READS_ALL,
+    RISCV_READS_LOWER,           /* and the result is an extended 32-bit one */
+    RISCV_READS_LOWER_FOR_LOWER, /* for the lower half of the result */
+};
+
+/* What @op reads of its registers. */
+enum riscv_reads riscv__reads(enum riscv_op op);
+
+/* Does it do nothing but compute @insn's rd? */
+bool riscv__only_computes(const struct riscv_insn *insn);
+
 struct riscv_ahead {
     struct riscv_note notes[RISCV_BLOCK_INSNS];
 };
@@ -28,5 +40,9 @@ struct riscv_ahead {
 /* Of the block that at most @max instructions of @source make. */
 void riscv__look_ahead(struct riscv_ahead *ahead,
                        const struct riscv_source *source, unsigned max);
+
+/* Of @count instructions, the last of which may end a block. */
+void riscv__look_ahead_at(struct riscv_note *notes,
+                          const struct riscv_insn *insns, unsigned count);
 
 #endif

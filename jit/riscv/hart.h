@@ -90,6 +90,7 @@ enum xbar_riscv_stress {
     XBAR_RISCV_STRESS_BASELINE = 1 << 3, /* no instruction that some hosts lack:
                                             before the engine is set */
     XBAR_RISCV_STRESS_SPAN = 1 << 4,     /* spans are learnt at once */
+    XBAR_RISCV_STRESS_REGION = 1 << 5,   /* loops are hot at once */
 };
 
 /* Enough for a desktop's working set; only what is used is resident. */

@@ -22,6 +22,7 @@
 
 #include "jit/host_fp.h"
 #include "jit/riscv/interp.h"
+#include "jit/riscv/region.h"
 
 /* A slice bounds how late a request from another thread is seen: about 20 us.
  */
@@ -270,20 +271,10 @@ static enum riscv_stop step_to_jump(struct xbar_riscv_hart *hart)
 }
 
 /* What the block did is over, and nothing else was done yet. */
-static void compare(struct xbar_riscv_hart *hart, unsigned executed,
-                    bool trapped)
+static void compare(struct xbar_riscv_hart *hart, bool trapped)
 {
     if (unlikely(hart->lockstep != NULL)) {
-        riscv__lockstep_check(hart, hart->jit->running, executed, trapped);
-    }
-}
-
-/* The block that was entered last, to its end. Without lockstep it may be gone,
- * as what was resumed since may have made others. */
-static void compare_whole(struct xbar_riscv_hart *hart)
-{
-    if (unlikely(hart->lockstep != NULL)) {
-        compare(hart, hart->jit->running->insns, false);
+        riscv__lockstep_check(hart, hart->jit->running, trapped);
     }
 }
 
@@ -294,8 +285,8 @@ static struct jit_block *leave_site(struct xbar_riscv_hart *hart,
         jit_cache__recover(hart->jit->cache, hart->jit_state.site, site);
 
     xbar_assert(block != NULL);
-    settle(hart, block->insns - (*site)->insn);
-    riscv__block_left(block, block->insns - (*site)->insn);
+    settle(hart, riscv__unexecuted(block, *site));
+    riscv__block_left(block, riscv__unexecuted(block, *site));
     return block;
 }
 
@@ -303,14 +294,14 @@ static struct jit_block *leave_site(struct xbar_riscv_hart *hart,
 static void follow_link(struct xbar_riscv_hart *hart, uint32_t data)
 {
     struct jit_cache *cache = hart->jit->cache;
-    struct jit_block *from = jit_cache__by_id(cache, data / 2);
-    struct jit_link *link = &from->links[data % 2];
+    struct jit_block *from = jit_cache__by_id(cache, data / JIT_LINKS);
+    struct jit_link *link = &from->links[data % JIT_LINKS];
     uint64_t dropped = jit_cache__dropped(cache);
     struct jit_block *to;
 
     settle(hart, 0);
     hart->pc = link->target_pc;
-    compare_whole(hart);
+    compare(hart, false);
     to = block_at_pc(hart);
     if (to == NULL || !may_chain(hart) ||
         dropped != jit_cache__dropped(cache) ||
@@ -320,7 +311,7 @@ static void follow_link(struct xbar_riscv_hart *hart, uint32_t data)
     /* Within a page nothing is checked: both must be of the same memory. */
     if (link->addend_at != 0 ||
         jit_block_addend(to) == jit_block_addend(from)) {
-        jit_cache__link(cache, from, data % 2, to);
+        jit_cache__link(cache, from, data % JIT_LINKS, to);
     }
 }
 
@@ -331,20 +322,21 @@ static void follow_link(struct xbar_riscv_hart *hart, uint32_t data)
  * all there is.
  */
 static enum riscv_stop stop_before(struct xbar_riscv_hart *hart,
-                                   const struct jit_block *block)
+                                   struct jit_block *block)
 {
     struct riscv_jit *jit = hart->jit;
     uint64_t left;
 
-    settle(hart, block->insns);
+    settle(hart, riscv__counted(block));
     hart->pc = block->key.pc;
     left = (uint64_t)hart->jit_state.budget;
-    if (left >= block->insns) {
+    if (left >= block->insns && !block->is_region) {
         return RISCV_STOP_BUDGET;
     }
     if (left < jit->slice) {
         jit->slice -= left;
         hart->jit_state.budget = 0;
+        riscv__region_heat(hart, block);
         return RISCV_STOP_BUDGET;
     }
     return step(hart, left);
@@ -364,7 +356,7 @@ static enum riscv_stop leave(struct xbar_riscv_hart *hart, struct jit_exit exit)
         settle(hart, 0);
         hart->pc = hart->jit_state.pc;
         hart->jit->stats.jump_misses++;
-        compare_whole(hart);
+        compare(hart, false);
         block = block_at_pc(hart);
         if (block != NULL) {
             remember_jump(hart, block);
@@ -378,18 +370,18 @@ static enum riscv_stop leave(struct xbar_riscv_hart *hart, struct jit_exit exit)
             hart->pc = block->key.pc + site->pc_offset;
             riscv__memory_fault(hart, hart->jit->fault_cause);
         }
-        compare(hart, site->insn, true);
+        compare(hart, true);
         return RISCV_STOP_BUDGET;
     case JIT_EXIT_STEP:
         block = leave_site(hart, &site);
         hart->pc = block->key.pc + site->pc_offset;
-        compare(hart, site->insn, false);
+        compare(hart, false);
         /* The block's own instructions may have been the last allowed. */
         return step(hart, hart->jit_state.budget > 0);
     case JIT_EXIT_ATTENTION:
         block = leave_site(hart, &site);
         hart->pc = block->key.pc + site->pc_offset;
-        compare(hart, site->insn, false);
+        compare(hart, false);
         return RISCV_STOP_ATTENTION;
     case JIT_EXIT_RESUME:
         return RISCV_STOP_BUDGET;
@@ -410,6 +402,19 @@ static struct jit_exit enter(struct xbar_riscv_hart *hart,
     return exit;
 }
 
+/* The block at hart->pc. */
+static struct jit_block *next_block(struct xbar_riscv_hart *hart)
+{
+    struct jit_block *block = riscv__block(hart);
+
+    if (unlikely(hart->config.stress & XBAR_RISCV_STRESS_REGION) &&
+        block != NULL) {
+        riscv__region_heat(hart, block);
+        block = riscv__block(hart);
+    }
+    return block;
+}
+
 static enum riscv_stop run_once(struct xbar_riscv_hart *hart)
 {
     struct jit_block *block = NULL;
@@ -419,7 +424,7 @@ static enum riscv_stop run_once(struct xbar_riscv_hart *hart)
         jit_cache__check_all(hart->jit->cache, NULL, NULL);
     }
     if (!hart->jit->is_cold) {
-        block = riscv__block(hart);
+        block = next_block(hart);
     }
     hart->jit->is_cold = false;
     if (block == NULL) {
@@ -435,11 +440,17 @@ static enum riscv_stop run_once(struct xbar_riscv_hart *hart)
     return leave(hart, exit);
 }
 
+/* Lockstep keeps a log of what is done between two comparisons. */
+static uint64_t slice_max(const struct xbar_riscv_hart *hart)
+{
+    return hart->lockstep == NULL ? SLICE_MAX : RISCV_LOCKSTEP_INSNS;
+}
+
 enum riscv_stop riscv__jit_run(struct xbar_riscv_hart *hart, uint64_t budget)
 {
     struct riscv_jit *jit = hart->jit;
 
-    jit->slice = budget < SLICE_MAX ? budget : SLICE_MAX;
+    jit->slice = budget < slice_max(hart) ? budget : slice_max(hart);
     jit->base = hart->stats.instructions;
     hart->jit_state.budget = (int64_t)jit->slice;
     while (hart->jit_state.budget > 0) {

@@ -132,6 +132,20 @@ void riscv__code_watch(struct xbar_riscv_hart *hart, uint64_t pc,
 /* fence.i */
 void riscv__code_synchronize(struct xbar_riscv_hart *hart);
 
+/* What @block took off the budget at its entry: a region gives back what it
+ * does not use. */
+static inline unsigned riscv__counted(const struct jit_block *block)
+{
+    return block->is_region ? 0 : block->insns;
+}
+
+/* Of that, what is not executed when @block is left at @site. */
+static inline unsigned riscv__unexecuted(const struct jit_block *block,
+                                         const struct jit_site *site)
+{
+    return riscv__counted(block) - site->insn;
+}
+
 /* ---- blocks.c ---------------------------------------------------------- */
 
 /* Of @block, the last @count instructions were not executed. */
@@ -164,13 +178,15 @@ void riscv__lockstep_log(struct xbar_riscv_hart *hart, uint64_t va,
                          uint64_t value, bool faulted);
 
 /*
- * The block is over: its first @executed instructions retired, and if
+ * The block is over: as many instructions retired as hart->stats says, and if
  * @trapped the next one raised an exception, which was taken. Have the
  * interpreter do the same and compare.
  */
 void riscv__lockstep_check(struct xbar_riscv_hart *hart,
-                           const struct jit_block *block, unsigned executed,
-                           bool trapped);
+                           const struct jit_block *block, bool trapped);
+
+/* As many instructions may be executed until that, and no more. */
+#define RISCV_LOCKSTEP_INSNS 1024
 
 /* ---- source.c ---------------------------------------------------------- */
 

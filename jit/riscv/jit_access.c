@@ -22,7 +22,7 @@ static void settle_at(struct xbar_riscv_hart *hart, const void *return_address)
     xbar_assert(block != NULL);
     hart->stats.instructions = hart->jit->base + hart->jit->slice -
                                (uint64_t)hart->jit_state.budget -
-                               (block->insns - site->insn);
+                               riscv__unexecuted(block, site);
 }
 
 /* Only the deterministic clock counts instructions. */

@@ -24,8 +24,8 @@
 #include "jit/riscv/interp.h"
 #include "jit/riscv/jit.h"
 
-/* A block has fewer instructions, and each makes at most one access. */
-#define LOG_MAX 128
+/* Each instruction makes at most one access, and one more may fault. */
+#define LOG_MAX (RISCV_LOCKSTEP_INSNS + 1)
 
 #define REPORT_SIZE 4096
 
@@ -41,6 +41,7 @@ struct log_entry {
 struct riscv_lockstep {
     struct xbar_riscv_hart *shadow;
     struct log_entry log[LOG_MAX];
+    uint64_t begun; /* hart->stats.instructions then */
     unsigned logged;
     unsigned replayed;
     bool off_the_log; /* the shadow made another access than was logged */
@@ -176,6 +177,7 @@ void riscv__lockstep_begin(struct xbar_riscv_hart *hart)
     struct riscv_lockstep *ls = hart->lockstep;
 
     copy_state(ls->shadow, hart);
+    ls->begun = hart->stats.instructions;
     ls->logged = 0;
     ls->replayed = 0;
     ls->off_the_log = false;
@@ -282,10 +284,10 @@ static enum riscv_exec shadow_step(struct xbar_riscv_hart *shadow,
 }
 
 void riscv__lockstep_check(struct xbar_riscv_hart *hart,
-                           const struct jit_block *block, unsigned executed,
-                           bool trapped)
+                           const struct jit_block *block, bool trapped)
 {
     struct riscv_lockstep *ls = hart->lockstep;
+    unsigned executed = (unsigned)(hart->stats.instructions - ls->begun);
 
     for (unsigned i = 0; i < executed + trapped; i++) {
         if (shadow_step(ls->shadow, block) == EXEC_TRAP) {

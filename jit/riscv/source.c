@@ -115,6 +115,11 @@ void riscv__copy_source(struct riscv_source *s, unsigned size)
     copy_bytes(s, s->size, s->bytes);
 }
 
+void riscv__copy_page(const struct riscv_source *s, uint8_t *page)
+{
+    copy_parcels(s->host - (s->pc & ~TLB_PAGE_MASK), TLB_PAGE_SIZE, page);
+}
+
 static uint32_t copied_parcel(const struct riscv_source *s, unsigned offset)
 {
     uint16_t bits;

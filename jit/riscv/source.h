@@ -34,6 +34,9 @@ bool riscv__find_source(struct xbar_riscv_hart *hart, struct riscv_source *s);
 /* Copy at most @size bytes, and no more than there are. */
 void riscv__copy_source(struct riscv_source *s, unsigned size);
 
+/* Copy all of the page that s->host is in. */
+void riscv__copy_page(const struct riscv_source *s, uint8_t *page);
+
 /* The instruction @offset bytes behind the start; false: not in the copy. */
 bool riscv__read_insn(const struct riscv_source *s, unsigned offset,
                       struct riscv_insn *insn);

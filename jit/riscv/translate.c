@@ -163,12 +163,19 @@ static void translate_part(struct riscv_translation *t,
     }
 }
 
+enum jit_alu riscv__alu(const struct riscv_insn *insn, struct jit_operand *b)
+{
+    *b = (struct jit_operand){ .is_imm = !has_field(insn, RISCV_RS2),
+                               .reg = insn->rs2,
+                               .imm = insn->imm };
+    return (enum jit_alu)alu_ops[insn->op];
+}
+
 static void translate_alu(struct riscv_translation *t,
                           const struct riscv_insn *insn)
 {
-    struct jit_operand b = { .is_imm = !has_field(insn, RISCV_RS2),
-                             .reg = insn->rs2,
-                             .imm = insn->imm };
+    struct jit_operand b;
+    enum jit_alu op = riscv__alu(insn, &b);
 
     if (t->note.form != RISCV_AS_IT_IS) {
         translate_part(t, insn);
@@ -178,8 +185,7 @@ static void translate_alu(struct riscv_translation *t,
         jit_host__set(&t->e, insn->rd, t->pc + (uint64_t)(int64_t)insn->imm);
         return;
     }
-    jit_host__alu(&t->e, (enum jit_alu)alu_ops[insn->op], insn->rd, insn->rs1,
-                  b);
+    jit_host__alu(&t->e, op, insn->rd, insn->rs1, b);
 }
 
 static unsigned access_log2(const struct riscv_insn *insn)
@@ -189,8 +195,7 @@ static unsigned access_log2(const struct riscv_insn *insn)
     return (unsigned)__builtin_ctz((unsigned)(access < 0 ? -access : access));
 }
 
-static void translate_load(struct riscv_translation *t,
-                           const struct riscv_insn *insn)
+void riscv__translate_load(struct jit_emit *e, const struct riscv_insn *insn)
 {
     struct jit_access access = {
         .reg = insn->rd,
@@ -201,11 +206,10 @@ static void translate_load(struct riscv_translation *t,
     };
 
     access.fp = field_is_fp(insn, RISCV_RD);
-    jit_host__load(&t->e, &access);
+    jit_host__load(e, &access);
 }
 
-static void translate_store(struct riscv_translation *t,
-                            const struct riscv_insn *insn)
+void riscv__translate_store(struct jit_emit *e, const struct riscv_insn *insn)
 {
     struct jit_access access = {
         .reg = insn->rs2,
@@ -215,7 +219,12 @@ static void translate_store(struct riscv_translation *t,
     };
 
     access.fp = field_is_fp(insn, RISCV_RS2);
-    jit_host__store(&t->e, &access);
+    jit_host__store(e, &access);
+}
+
+enum jit_condition riscv__condition(const struct riscv_insn *insn)
+{
+    return (enum jit_condition)branch_conditions[insn->op];
 }
 
 static void translate_amo(struct riscv_translation *t,
@@ -279,8 +288,8 @@ static void translate_branch(struct riscv_translation *t,
 {
     uint64_t taken = t->pc + (uint64_t)(int64_t)insn->imm;
 
-    jit_host__branch(&t->e, (enum jit_condition)branch_conditions[insn->op],
-                     insn->rs1, insn->rs2, taken, in_page(t, taken));
+    jit_host__branch(&t->e, riscv__condition(insn), insn->rs1, insn->rs2, taken,
+                     in_page(t, taken));
     go_on(t, t->pc + insn->length);
 }
 
@@ -310,10 +319,10 @@ static bool translate_insn(struct riscv_translation *t,
     case RISCV_CLASS_SYSTEM:
         return riscv__translate_system(t, insn);
     case RISCV_CLASS_LOAD:
-        translate_load(t, insn);
+        riscv__translate_load(&t->e, insn);
         return false;
     case RISCV_CLASS_STORE:
-        translate_store(t, insn);
+        riscv__translate_store(&t->e, insn);
         return false;
     case RISCV_CLASS_AMO:
         translate_amo(t, insn);

@@ -29,6 +29,13 @@ static inline bool riscv__is_fp(const struct riscv_insn *insn)
 bool riscv__needs_step(const struct riscv_translation *t,
                        const struct riscv_insn *insn);
 
+/* What class ALU, MUL or DIV is for the host, with the second operand; not of
+ * auipc. */
+enum jit_alu riscv__alu(const struct riscv_insn *insn, struct jit_operand *b);
+enum jit_condition riscv__condition(const struct riscv_insn *insn);
+void riscv__translate_load(struct jit_emit *e, const struct riscv_insn *insn);
+void riscv__translate_store(struct jit_emit *e, const struct riscv_insn *insn);
+
 /* ---- translate_fp.c ---------------------------------------------------- */
 
 /* Before the first instruction: how the block rounds. */

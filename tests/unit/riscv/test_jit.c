@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The JIT engine around its blocks: code that changes or is mapped elsewhere
- * or in odd places, small limits, leaving in time.
- *
- * Each case runs as `variants` say: plain, and with rare paths made common.
+ * The JIT engine around its blocks: code that changes, moves or lies in odd
+ * places, small limits, leaving in time. Each case runs as `variants` say.
  */
 #include "jit/riscv/jit.h"
 
@@ -23,6 +21,7 @@ static const struct xbar_riscv_config variants[] = {
     { .stress = XBAR_RISCV_STRESS_TLB },
     { .stress = XBAR_RISCV_STRESS_CHAIN },
     { .stress = XBAR_RISCV_STRESS_EVICT },
+    { .stress = XBAR_RISCV_STRESS_REGION | XBAR_RISCV_STRESS_SPAN },
     { .code_limit = 4096, .stress = XBAR_RISCV_STRESS_SPAN },
     { .code_limit = 4096, .stress = XBAR_RISCV_STRESS_TLB },
     { .insns_per_tick = 10 },

@@ -27,6 +27,7 @@ static const struct xbar_riscv_config variants[] = {
     { .stress = XBAR_RISCV_STRESS_SPAN },
     { .stress = XBAR_RISCV_STRESS_EVICT },
     { .translate_after = 2 },
+    { .stress = XBAR_RISCV_STRESS_REGION },
 };
 #define VARIANTS (sizeof(variants) / sizeof(variants[0]))
 

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Regions: loops that are hot, translated as a whole.
+ *
+ *   region_find.c       which instructions, in which parts
+ *   region_homes.c      which registers have homes, at each instruction
+ *   region_translate.c  code
+ */
+#ifndef XBAR_JIT_RISCV_REGION_H
+#define XBAR_JIT_RISCV_REGION_H
+
+#include "jit/host_region.h"
+#include "jit/riscv/ahead.h"
+
+#define REGION_INSNS 512
+
+/* Where a part goes on. */
+struct region_edge {
+    bool leaves;
+    uint8_t part;   /* if it does not leave */
+    int32_t offset; /* from the head's pc, if it does */
+};
+
+/* Instructions that are executed one after the other. */
+struct region_part {
+    uint16_t first; /* in insns; there may be none */
+    uint16_t count;
+    uint16_t offset; /* from the head's pc */
+    bool branches;   /* the last is a branch: to taken, else to next */
+    bool joins;      /* several ways lead here */
+    bool checks;     /* one of them from behind */
+    uint8_t depth;   /* of loops around it */
+    struct region_edge next, taken;
+};
+
+/* Parts by ascending pc: the first is the head, where the region is entered. */
+struct riscv_region {
+    uint64_t pc;   /* of the head */
+    unsigned size; /* bytes from there to the end of the last */
+    unsigned part_count;
+    unsigned insn_count;
+    unsigned leaving; /* edges that leave */
+    struct region_part parts[JIT_PARTS];
+    struct riscv_insn insns[REGION_INSNS];
+    uint16_t offsets[REGION_INSNS]; /* from the head's pc */
+    uint8_t page[TLB_PAGE_SIZE];    /* the bytes of the page it is in */
+};
+
+/* Is there a reason to follow a jump to @pc? */
+typedef bool riscv_region_fn(void *opaque, uint64_t pc);
+
+/*
+ * Find the loop that the instruction at @pc is in, all of it in one page, of
+ * which region->page is a copy. @innermost: the smallest, else the largest that
+ * fits. Edges that @wanted does not want leave.
+ *
+ * Return: false if there is none.
+ */
+bool riscv__find_region(struct riscv_region *region, uint64_t pc,
+                        bool innermost, riscv_region_fn *wanted, void *opaque);
+
+/* ---- region_homes.c ---------------------------------------------------- */
+
+#define REGION_AT_END UINT16_C(0xfffe) /* behind the part's last */
+#define REGION_NEVER  UINT16_C(0xffff)
+
+/* When registers of an instruction are named next: an index in the part,
+ * REGION_AT_END or REGION_NEVER. */
+struct region_next {
+    uint16_t rd;
+    uint16_t rs1;
+    uint16_t rs2;
+    bool rd_written; /* then it is only written */
+    bool rs1_written;
+    bool rs2_written;
+    bool narrow; /* the upper half of the result is not needed */
+};
+
+/* Giving out homes, part by part. */
+struct region_homes {
+    struct jit_emit *e;
+    const struct riscv_region *region;
+    const struct region_part *part;
+    struct riscv_insn insns[REGION_INSNS]; /* of the part, as they are done */
+    struct region_next next[REGION_INSNS];
+    uint16_t visible[REGION_INSNS + 1]; /* the next that may show registers */
+    uint16_t event[32];                 /* of each register, from here */
+    uint32_t written;                   /* those of which it is a write */
+    uint32_t known; /* values that are the sign extension of their lower half */
+    uint32_t pinned; /* homes that the instruction at hand needs */
+    bool shares;     /* its rd has the home of its rs1 */
+};
+
+/* The state where paths meet: homes for the registers that are used most. */
+void riscv__choose_homes(struct jit_homes *joined,
+                         const struct riscv_region *region,
+                         const struct jit_stubs *stubs);
+
+/* What is known of @part before its first instruction. */
+void riscv__begin_part(struct region_homes *homes,
+                       const struct region_part *part);
+
+/* Have the registers of instruction @i of the part where they are best, and
+ * wide if it needs that. */
+void riscv__place_sources(struct region_homes *homes, unsigned i);
+/* Then rd, of which a load does not have the value yet. */
+void riscv__place_result(struct region_homes *homes, unsigned i,
+                         bool may_share);
+/* It was executed: what is known behind it. */
+void riscv__note_result(struct region_homes *homes, unsigned i);
+
+/* May @insn show the registers to somebody? */
+bool riscv__shows(const struct riscv_insn *insn);
+
+/* ---- region_translate.c ------------------------------------------------- */
+
+/*
+ * @block, which is at hart->pc, was at work when a slice ended. Once that has
+ * happened often enough, the loop that it is in is translated as a whole: @block
+ * may be gone then. Memory being short, or no loop, leaves it as it was.
+ */
+void riscv__region_heat(struct xbar_riscv_hart *hart, struct jit_block *block);
+
+#endif

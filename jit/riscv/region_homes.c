@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Homes in a region: of thirty registers, the ones that are needed next.
+ *
+ * Where paths meet (the head of a loop, behind an if), every path must have
+ * left the same registers in the same homes: the joined state, of what is used
+ * most, inner loops counting more. In between a register comes to a home when
+ * it is read and will be read again, or is written; the one that is needed
+ * last makes room. What is written and not seen before it is written again
+ * ends with its last reader: it is never stored, and its home is free.
+ *
+ * Upper halves. W-forms leave theirs to whoever asks (narrow, in
+ * jit/host_region.h): most often nobody does.
+ *
+ *     reads the whole of it               it is made whole, in its home
+ *     reads the lower half alone          nothing
+ *     and, or, xor of two such            the result is narrow as well
+ *     the end of the loop                 it is made whole
+ *     the loop is left                    out of line
+ *
+ * A value is *known* to be the sign extension of its lower half for as long as
+ * the registers of this part say so: such may be compared by the lower halves.
+ */
+#include "jit/riscv/region.h"
+
+static uint32_t bit(unsigned reg)
+{
+    return UINT32_C(1) << reg;
+}
+
+/* ---- Instructions ------------------------------------------------------ */
+
+bool riscv__shows(const struct riscv_insn *insn)
+{
+    return !riscv__only_computes(insn) && insn->op != RISCV_OP_JAL;
+}
+
+static bool is_bitwise(enum riscv_op op)
+{
+    return op == RISCV_OP_AND || op == RISCV_OP_OR || op == RISCV_OP_XOR ||
+           op == RISCV_OP_ANDI || op == RISCV_OP_ORI || op == RISCV_OP_XORI;
+}
+
+/* A move: from rs1 or, of c.mv, rs2. */
+static bool is_copy(const struct riscv_insn *insn)
+{
+    return (insn->op == RISCV_OP_ADDI && insn->imm == 0) ||
+           (insn->op == RISCV_OP_ADD && (insn->rs1 == 0 || insn->rs2 == 0));
+}
+
+/* Known values stay what they are. */
+static bool is_copy_of_known(const struct riscv_insn *insn, uint32_t known)
+{
+    return is_copy(insn) || (insn->op == RISCV_OP_ADDIW && insn->imm == 0 &&
+                             (known & bit(insn->rs1)));
+}
+
+static unsigned copied(const struct riscv_insn *insn)
+{
+    return insn->rs1 | insn->rs2; /* one of them is 0 */
+}
+
+/* Results that the host leaves narrow if it is told to. */
+static bool has_narrow_result(const struct riscv_insn *insn)
+{
+    return riscv__reads(insn->op) == RISCV_READS_LOWER &&
+           !(insn->op == RISCV_OP_SRLIW && insn->imm != 0);
+}
+
+static bool is_known_result(const struct riscv_insn *insn)
+{
+    switch (insn->op) {
+    case RISCV_OP_DIVW:
+    case RISCV_OP_DIVUW:
+    case RISCV_OP_REMW:
+    case RISCV_OP_REMUW:
+    case RISCV_OP_SLT:
+    case RISCV_OP_SLTU:
+    case RISCV_OP_SLTI:
+    case RISCV_OP_SLTIU:
+    case RISCV_OP_LUI:
+    case RISCV_OP_LB:
+    case RISCV_OP_LBU:
+    case RISCV_OP_LH:
+    case RISCV_OP_LHU:
+    case RISCV_OP_LW:
+        return true;
+    case RISCV_OP_ANDI:
+        return insn->imm >= 0;
+    case RISCV_OP_SRLI:
+        return insn->imm > 32;
+    case RISCV_OP_SRAI:
+        return insn->imm >= 32;
+    case RISCV_OP_ADDI:
+        return insn->rs1 == 0;
+    default:
+        return riscv__reads(insn->op) == RISCV_READS_LOWER;
+    }
+}
+
+/* Does it need no more than lower halves, whatever becomes of its result? */
+static bool reads_lower(const struct region_homes *homes, unsigned i)
+{
+    const struct riscv_insn *insn = &homes->insns[i];
+    uint32_t sources = bit(insn->rs1) | bit(insn->rs2);
+
+    switch (riscv__ops[insn->op].class) {
+    case RISCV_CLASS_LOAD:
+    case RISCV_CLASS_STORE:
+        return false;
+    case RISCV_CLASS_BRANCH:
+        return (sources & ~homes->known) == 0;
+    default:
+        break;
+    }
+    switch (riscv__reads(insn->op)) {
+    case RISCV_READS_LOWER:
+        return true;
+    case RISCV_READS_LOWER_FOR_LOWER:
+        return homes->next[i].narrow || is_copy(insn) ||
+               (insn->op == RISCV_OP_ANDI && insn->imm >= 0) ||
+               (insn->op == RISCV_OP_SLLI && insn->imm >= 32) ||
+               (is_bitwise(insn->op) && (sources & ~homes->known) == 0);
+    default:
+        return false;
+    }
+}
+
+/* ---- The joined state -------------------------------------------------- */
+
+static void add_score(uint64_t *scores, const struct riscv_insn *insn,
+                      uint64_t weight)
+{
+    scores[insn->rd] += weight;
+    scores[insn->rs1] += weight;
+    scores[insn->rs2] += weight;
+}
+
+static void score_all(const struct riscv_region *region, uint64_t *scores,
+                      uint32_t *written)
+{
+    *written = 0;
+    for (unsigned i = 0; i < region->part_count; i++) {
+        const struct region_part *part = &region->parts[i];
+        unsigned depth = part->depth < 8 ? part->depth : 8;
+
+        for (unsigned k = 0; k < part->count; k++) {
+            const struct riscv_insn *insn = &region->insns[part->first + k];
+
+            add_score(scores, insn, UINT64_C(1) << (3 * depth));
+            *written |= bit(insn->rd);
+        }
+    }
+    scores[0] = 0; /* wired zero has no home */
+}
+
+static void join(struct jit_homes *joined, unsigned reg, unsigned home)
+{
+    joined->home[reg] = (uint8_t)home;
+    joined->reg[home] = (uint8_t)reg;
+}
+
+void riscv__choose_homes(struct jit_homes *joined,
+                         const struct riscv_region *region,
+                         const struct jit_stubs *stubs)
+{
+    uint64_t scores[32] = { 0 };
+    uint32_t chosen = 0, written;
+
+    memset(joined, 0, sizeof(*joined));
+    memset(joined->home, JIT_NO_HOME, sizeof(joined->home));
+    score_all(region, scores, &written);
+    for (unsigned n = 0; n < jit_host__home_count(); n++) {
+        unsigned best = 0;
+
+        for (unsigned reg = 1; reg < 32; reg++) {
+            if (!(chosen & bit(reg)) && scores[reg] > scores[best]) {
+                best = reg;
+            }
+        }
+        chosen |= bit(best);
+    }
+    chosen &= ~UINT32_C(1);
+    for (unsigned reg = 1; reg < 32; reg++) {
+        unsigned home = jit_host__usual_home(stubs, reg);
+
+        if ((chosen & bit(reg)) && home != JIT_NO_HOME) {
+            join(joined, reg, home);
+        }
+    }
+    for (unsigned reg = 1, home = 0; reg < 32; reg++) {
+        if (!(chosen & bit(reg)) || joined->home[reg] != JIT_NO_HOME) {
+            continue;
+        }
+        while (joined->reg[home] != 0) {
+            home++;
+        }
+        join(joined, reg, home);
+    }
+    joined->dirty = chosen & written;
+}
+
+/* ---- What comes when --------------------------------------------------- */
+
+/* Rotations as one instruction each (see ahead.c). */
+static void rewrite(struct riscv_insn *insn, const struct riscv_note *note)
+{
+    switch ((enum riscv_form)note->form) {
+    case RISCV_ROTATE:
+        insn->op = RISCV_OP_RORIW;
+        insn->imm = note->amount;
+        break;
+    case RISCV_NOTHING:
+        insn->op = RISCV_OP_ADDI;
+        insn->rd = 0;
+        insn->rs1 = 0;
+        insn->imm = 0;
+        break;
+    case RISCV_MOVE:
+        insn->op = RISCV_OP_ADDI;
+        insn->rs1 = note->amount;
+        insn->rs2 = 0;
+        insn->imm = 0;
+        break;
+    default:
+        break;
+    }
+    if (insn->op == RISCV_OP_ADD && insn->rs1 == 0) { /* c.mv */
+        insn->op = RISCV_OP_ADDI;
+        insn->rs1 = insn->rs2;
+        insn->rs2 = 0;
+        insn->imm = 0;
+    }
+}
+
+static void decide_forms(struct region_homes *homes)
+{
+    struct riscv_note notes[REGION_INSNS];
+    unsigned count = homes->part->count;
+
+    riscv__look_ahead_at(notes, homes->insns, count);
+    for (unsigned i = 0; i < count; i++) {
+        homes->next[i].narrow = notes[i].narrow;
+        rewrite(&homes->insns[i], &notes[i]);
+    }
+}
+
+static void look_back(struct region_homes *homes, unsigned i)
+{
+    const struct riscv_insn *insn = &homes->insns[i];
+    struct region_next *next = &homes->next[i];
+
+    next->rd = homes->event[insn->rd];
+    next->rs1 = homes->event[insn->rs1];
+    next->rs2 = homes->event[insn->rs2];
+    next->rd_written = homes->written & bit(insn->rd);
+    next->rs1_written = homes->written & bit(insn->rs1);
+    next->rs2_written = homes->written & bit(insn->rs2);
+    homes->event[insn->rd] = (uint16_t)i;
+    homes->written |= bit(insn->rd);
+    homes->event[insn->rs1] = (uint16_t)i;
+    homes->event[insn->rs2] = (uint16_t)i;
+    homes->written &= ~(bit(insn->rs1) | bit(insn->rs2));
+    homes->visible[i] =
+        riscv__shows(insn) ? (uint16_t)i : homes->visible[i + 1];
+}
+
+void riscv__begin_part(struct region_homes *homes,
+                       const struct region_part *part)
+{
+    const struct jit_homes *joined = &homes->e->region->joined;
+
+    homes->part = part;
+    homes->known = bit(0);
+    homes->written = 0;
+    memcpy(homes->insns, &homes->region->insns[part->first],
+           part->count * sizeof(homes->insns[0]));
+    decide_forms(homes);
+    for (unsigned reg = 0; reg < 32; reg++) {
+        homes->event[reg] =
+            joined->home[reg] != JIT_NO_HOME ? REGION_AT_END : REGION_NEVER;
+    }
+    homes->visible[part->count] = part->count;
+    for (unsigned i = part->count; i-- > 0;) {
+        look_back(homes, i);
+    }
+}
+
+/* ---- Giving out -------------------------------------------------------- */
+
+static struct jit_homes *state(const struct region_homes *homes)
+{
+    return &homes->e->region->homes;
+}
+
+static bool has_home(const struct region_homes *homes, unsigned reg)
+{
+    return state(homes)->home[reg] != JIT_NO_HOME;
+}
+
+/* Is the value of @reg written over before it is read, or seen by anybody,
+ * from instruction @i on? */
+static bool is_dead(const struct region_homes *homes, unsigned reg, unsigned i)
+{
+    return (homes->written & bit(reg)) && homes->event[reg] < homes->visible[i];
+}
+
+/* When @reg's value is needed; never, if it is dead. */
+static unsigned needed(const struct region_homes *homes, unsigned reg,
+                       unsigned i)
+{
+    if (homes->written & bit(reg)) {
+        return REGION_NEVER;
+    }
+    return is_dead(homes, reg, i) ? REGION_NEVER : homes->event[reg];
+}
+
+static unsigned free_home(const struct region_homes *homes, unsigned reg)
+{
+    const struct jit_homes *joined = &homes->e->region->joined;
+    unsigned own = joined->home[reg];
+    unsigned found = JIT_NO_HOME;
+
+    if (own != JIT_NO_HOME && state(homes)->reg[own] == 0) {
+        return own;
+    }
+    for (unsigned home = 0; home < jit_host__home_count(); home++) {
+        if (state(homes)->reg[home] != 0) {
+            continue;
+        }
+        if (joined->reg[home] == 0) {
+            return home; /* nobody wants it back */
+        }
+        found = home;
+    }
+    return found;
+}
+
+/* The home whose register is needed last, if that is later than @than. */
+static unsigned last_home(const struct region_homes *homes, unsigned i,
+                          unsigned than)
+{
+    unsigned found = JIT_NO_HOME;
+
+    for (unsigned home = 0; home < jit_host__home_count(); home++) {
+        unsigned reg = state(homes)->reg[home];
+        unsigned when = needed(homes, reg, i);
+
+        if (!(homes->pinned & bit(home)) && when > than) {
+            than = when;
+            found = home;
+        }
+    }
+    return found;
+}
+
+/* A home for @reg, which is needed at @when, before instruction @i; or none. */
+static unsigned make_room(struct region_homes *homes, unsigned reg, unsigned i,
+                          unsigned when)
+{
+    unsigned home = free_home(homes, reg);
+
+    if (home == JIT_NO_HOME) {
+        home = last_home(homes, i, when);
+        if (home != JIT_NO_HOME) {
+            unsigned old = state(homes)->reg[home];
+
+            jit_host__take_home(homes->e, old, !is_dead(homes, old, i));
+        }
+    }
+    return home;
+}
+
+static void pin(struct region_homes *homes, unsigned reg)
+{
+    if (has_home(homes, reg)) {
+        homes->pinned |= bit(state(homes)->home[reg]);
+    }
+}
+
+static void place_source(struct region_homes *homes, unsigned reg, unsigned i,
+                         unsigned next, bool next_is_write)
+{
+    unsigned home;
+
+    if (reg == 0 || has_home(homes, reg) || next == REGION_NEVER ||
+        next_is_write) {
+        return; /* its field will do */
+    }
+    home = make_room(homes, reg, i, next);
+    if (home != JIT_NO_HOME) {
+        jit_host__give_home(homes->e, reg, home, true);
+        pin(homes, reg);
+    }
+}
+
+static void widen_sources(struct region_homes *homes, unsigned i)
+{
+    const struct riscv_insn *insn = &homes->insns[i];
+    bool is_store = riscv__ops[insn->op].class == RISCV_CLASS_STORE;
+
+    if (reads_lower(homes, i)) {
+        return;
+    }
+    jit_host__widen(homes->e, insn->rs1);
+    if (!is_store || riscv__ops[insn->op].access == 8) {
+        jit_host__widen(homes->e, insn->rs2);
+    }
+}
+
+void riscv__place_sources(struct region_homes *homes, unsigned i)
+{
+    const struct riscv_insn *insn = &homes->insns[i];
+    const struct region_next *next = &homes->next[i];
+
+    homes->pinned = 0;
+    pin(homes, insn->rs1);
+    pin(homes, insn->rs2);
+    place_source(homes, insn->rs1, i, next->rs1, next->rs1_written);
+    place_source(homes, insn->rs2, i, next->rs2, next->rs2_written);
+    widen_sources(homes, i);
+}
+
+/* From here on, what is asked of the instruction's registers is asked of what
+ * is behind it. */
+static void step_over(struct region_homes *homes, unsigned i)
+{
+    const struct riscv_insn *insn = &homes->insns[i];
+    const struct region_next *next = &homes->next[i];
+    const struct {
+        uint8_t reg;
+        bool written;
+        uint16_t next;
+    } steps[] = { { insn->rs1, next->rs1_written, next->rs1 },
+                  { insn->rs2, next->rs2_written, next->rs2 },
+                  { insn->rd, next->rd_written, next->rd } };
+
+    for (unsigned k = 0; k < 3; k++) {
+        homes->event[steps[k].reg] = steps[k].next;
+        homes->written &= ~bit(steps[k].reg);
+        homes->written |= steps[k].written ? bit(steps[k].reg) : 0;
+    }
+}
+
+void riscv__place_result(struct region_homes *homes, unsigned i, bool may_share)
+{
+    const struct riscv_insn *insn = &homes->insns[i];
+    bool is_read = insn->rd == insn->rs1 || insn->rd == insn->rs2;
+    unsigned home;
+
+    step_over(homes, i);
+    homes->shares = false;
+    if (insn->rd == 0 || has_home(homes, insn->rd)) {
+        return;
+    }
+    if (may_share && !is_read && insn->rs1 != insn->rs2 &&
+        has_home(homes, insn->rs1) && is_dead(homes, insn->rs1, i + 1)) {
+        jit_host__share_home(homes->e, insn->rs1, insn->rd);
+        homes->shares = true;
+        return;
+    }
+    home = make_room(homes, insn->rd, i, needed(homes, insn->rd, i + 1));
+    if (home != JIT_NO_HOME) {
+        jit_host__give_home(homes->e, insn->rd, home, is_read);
+    }
+}
+
+void riscv__note_result(struct region_homes *homes, unsigned i)
+{
+    const struct riscv_insn *insn = &homes->insns[i];
+    struct jit_homes *h = state(homes);
+    uint32_t result = bit(insn->rd) & ~bit(0);
+    uint32_t sources = bit(insn->rs1) | bit(insn->rs2);
+    bool narrow = false, known = is_known_result(insn);
+
+    if (is_copy_of_known(insn, homes->known)) {
+        narrow = h->narrow & bit(copied(insn));
+        known = homes->known & bit(copied(insn));
+    } else if (has_narrow_result(insn)) {
+        narrow = true;
+    } else if (riscv__reads(insn->op) == RISCV_READS_LOWER_FOR_LOWER &&
+               homes->next[i].narrow) {
+        narrow = true;
+    } else if (is_bitwise(insn->op) && !known &&
+               (sources & ~homes->known) == 0) {
+        narrow = h->narrow & sources;
+        known = true;
+    }
+    homes->known = known ? homes->known | result : homes->known & ~result;
+    h->narrow = narrow ? h->narrow | result : h->narrow & ~result;
+    if (has_home(homes, insn->rd)) {
+        h->dirty |= result;
+    }
+    if (homes->shares) {
+        jit_host__end_sharing(homes->e, insn->rs1);
+    }
+}

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Code for a region, part after part.
+ *
+ * A region takes the place of the plain block at its head's pc. Whoever goes
+ * there enters the region; whatever leaves it goes on in plain blocks, in the
+ * parts' own included, which are still there.
+ */
+#include "engine/alloc.h"
+#include "jit/riscv/region.h"
+#include "jit/riscv/translate.h"
+
+/* As many slices end in a block until its loop is translated as a whole: that
+ * takes as long as some thousands of instructions. */
+#define HOT   4
+#define AGAIN 3 /* times as many */
+
+struct region_work {
+    struct xbar_riscv_hart *hart;
+    struct riscv_source source; /* of the head */
+    struct jit_emit e;
+    struct riscv_region region;
+    struct region_homes homes;
+    struct jit_region host;
+    struct jit_homes entries[JIT_PARTS]; /* of parts that one way leads to */
+    unsigned links;
+    struct jit_point points[JIT_COLD_MAX];
+};
+
+/* ---- Instructions ------------------------------------------------------ */
+
+/* Operations that read rs1 and rs2 before, or while, they write rd. */
+static bool may_share(enum jit_alu op)
+{
+    return op < JIT_ANDN || op == JIT_RORW;
+}
+
+static bool commutes(enum jit_alu op)
+{
+    return op == JIT_ADD || op == JIT_AND || op == JIT_OR || op == JIT_XOR ||
+           op == JIT_ADDW || op == JIT_MUL || op == JIT_MULW;
+}
+
+/* Is rs2 done with, and rs1 not? Then it is better the first. */
+static bool is_better_swapped(const struct region_homes *homes, unsigned i)
+{
+    const struct riscv_insn *insn = &homes->insns[i];
+    const struct region_next *next = &homes->next[i];
+
+    return insn->rs1 != insn->rd && insn->rs2 != insn->rd && insn->rs2 != 0 &&
+           next->rs2_written && !next->rs1_written;
+}
+
+static void swap_sources(struct region_homes *homes, unsigned i)
+{
+    struct riscv_insn *insn = &homes->insns[i];
+    struct region_next *next = &homes->next[i];
+    struct region_next old = *next;
+    uint8_t rs1 = insn->rs1;
+
+    insn->rs1 = insn->rs2;
+    insn->rs2 = rs1;
+    next->rs1 = old.rs2;
+    next->rs1_written = old.rs2_written;
+    next->rs2 = old.rs1;
+    next->rs2_written = old.rs1_written;
+}
+
+static void translate_alu(struct region_work *w, unsigned i)
+{
+    struct region_homes *homes = &w->homes;
+    const struct riscv_insn *insn = &homes->insns[i];
+    struct jit_operand b;
+    enum jit_alu op = riscv__alu(insn, &b);
+
+    if (!b.is_imm && commutes(op) && is_better_swapped(homes, i)) {
+        swap_sources(homes, i);
+        (void)riscv__alu(insn, &b);
+    }
+    riscv__place_sources(homes, i);
+    riscv__place_result(homes, i, may_share(op));
+    w->e.narrow = riscv__reads(insn->op) == RISCV_READS_LOWER;
+    if (insn->op == RISCV_OP_AUIPC) {
+        jit_host__set(&w->e, insn->rd,
+                      w->region.pc + w->e.pc_offset +
+                          (uint64_t)(int64_t)insn->imm);
+    } else {
+        jit_host__alu(&w->e, op, insn->rd, insn->rs1, b);
+    }
+}
+
+static void translate_insn(struct region_work *w, unsigned i)
+{
+    const struct riscv_insn *insn = &w->homes.insns[i];
+
+    switch ((enum riscv_class)riscv__ops[insn->op].class) {
+    case RISCV_CLASS_LOAD:
+        riscv__place_sources(&w->homes, i);
+        riscv__place_result(&w->homes, i, false);
+        riscv__translate_load(&w->e, insn);
+        break;
+    case RISCV_CLASS_STORE:
+        riscv__place_sources(&w->homes, i);
+        riscv__place_result(&w->homes, i, false);
+        riscv__translate_store(&w->e, insn);
+        break;
+    case RISCV_CLASS_JUMP:
+        break; /* the part's way on */
+    default:
+        translate_alu(w, i);
+        break;
+    }
+    riscv__note_result(&w->homes, i);
+}
+
+/* ---- Ways -------------------------------------------------------------- */
+
+/* To where @edge leads; a part that has one way in begins as it is here. */
+static struct jit_way make_way(struct region_work *w,
+                               const struct region_edge *edge)
+{
+    struct jit_way way = { .leaves = edge->leaves, .part = edge->part };
+
+    if (edge->leaves) {
+        way.link = (uint8_t)w->links++;
+        way.pc = w->region.pc + (uint64_t)(int64_t)edge->offset;
+        way.same_page = ((way.pc ^ w->region.pc) & TLB_PAGE_MASK) == 0;
+    } else {
+        way.joins = w->region.parts[edge->part].joins;
+        if (!way.joins) {
+            w->entries[edge->part] = w->host.homes;
+        }
+    }
+    return way;
+}
+
+static void translate_branch(struct region_work *w, unsigned part)
+{
+    struct region_homes *homes = &w->homes;
+    const struct region_part *p = &w->region.parts[part];
+    unsigned i = p->count - 1u;
+    const struct riscv_insn *insn = &homes->insns[i];
+    struct jit_way way;
+    bool narrow;
+
+    riscv__place_sources(homes, i);
+    narrow = w->host.homes.narrow &
+             (UINT32_C(1) << insn->rs1 | UINT32_C(1) << insn->rs2);
+    if (!p->taken.leaves && p->taken.part <= part) {
+        /* A loop's end: the way back is the usual one. */
+        jit_host__match_homes(&w->e, &w->host.joined);
+        narrow = false;
+    }
+    way = make_way(w, &p->taken);
+    jit_host__go_if(&w->e, riscv__condition(insn), insn->rs1, insn->rs2, narrow,
+                    &way);
+}
+
+static void go_on(struct region_work *w, unsigned part)
+{
+    const struct region_edge *next = &w->region.parts[part].next;
+    struct jit_way way = make_way(w, next);
+
+    if (next->leaves || next->part != part + 1) {
+        jit_host__go(&w->e, &way);
+    } else if (way.joins) {
+        jit_host__match_homes(&w->e, &w->host.joined);
+    }
+}
+
+static void set_place(struct region_work *w, const struct region_part *p,
+                      unsigned i)
+{
+    w->e.insn = (uint16_t)(p->first + i);
+    w->e.pc_offset = p->offset;
+    w->e.length = 0;
+    if (p->count != 0) {
+        w->e.pc_offset = w->region.offsets[p->first + i];
+        w->e.length = w->region.insns[p->first + i].length;
+    }
+    w->host.unexecuted = p->count - i;
+}
+
+static void translate_part(struct region_work *w, unsigned part)
+{
+    const struct region_part *p = &w->region.parts[part];
+
+    jit_host__use_homes(&w->e, p->joins ? &w->host.joined : &w->entries[part]);
+    set_place(w, p, 0);
+    jit_host__part(&w->e, part, p->count, p->checks);
+    riscv__begin_part(&w->homes, p);
+    for (unsigned i = 0; i + p->branches < p->count; i++) {
+        set_place(w, p, i);
+        translate_insn(w, i);
+    }
+    if (p->branches) {
+        set_place(w, p, p->count - 1u);
+        translate_branch(w, part);
+    }
+    go_on(w, part);
+}
+
+/* ---- Blocks ------------------------------------------------------------ */
+
+static void begin(struct region_work *w, struct jit_block *block,
+                  struct code_buf *b)
+{
+    struct riscv_jit *jit = w->hart->jit;
+
+    block->home[0] = w->source.home[0];
+    block->home[1] = w->source.home[1];
+    block->is_region = true;
+    block->insns = (uint16_t)w->region.insn_count;
+    block->guest_size = (uint16_t)w->region.size;
+    w->e = (struct jit_emit){
+        .b = b,
+        .cache = jit->cache,
+        .block = block,
+        .guest = &riscv__jit_guest,
+        .stubs = jit->stubs,
+        .cold = jit->cold,
+        .region = &w->host,
+        .data_context = w->hart->data_context,
+        .fetch_context = w->hart->fetch_context,
+        .fp = (w->source.key.mode & MODE_FP) != 0,
+    };
+    w->host.points = w->points;
+    w->host.reserve = w->region.insn_count;
+    w->homes.e = &w->e;
+    w->homes.region = &w->region;
+    riscv__choose_homes(&w->host.joined, &w->region, jit->stubs);
+}
+
+/* Memory being short, the plain block is made again. */
+static void translate(struct region_work *w)
+{
+    struct jit_cache *cache = w->hart->jit->cache;
+    size_t lease = jit_cache__lease_size(cache, JIT_REGION_CODE);
+    struct code_buf b;
+    struct jit_block *block =
+        jit_cache__begin(cache, &w->source.key, lease, &b);
+
+    if (block == NULL) {
+        return;
+    }
+    begin(w, block, &b);
+    if (!jit_cache__add_links(cache, block, w->region.leaving + 1)) {
+        jit_cache__abort(cache, block);
+        return;
+    }
+    jit_host__region_prologue(&w->e, w->region.parts[0].count);
+    for (unsigned i = 0; i < w->region.part_count && !b.full; i++) {
+        translate_part(w, i);
+    }
+    block->hot_size = code_buf__offset(&b);
+    jit_host__epilogue(&w->e);
+    if (b.full || w->e.failed) {
+        jit_cache__abort(cache, block);
+    } else if (!jit_cache__finish(cache, block, &b,
+                                  w->region.page +
+                                      (w->region.pc & ~TLB_PAGE_MASK))) {
+        return; /* the same */
+    }
+}
+
+/* ---- Hot code ---------------------------------------------------------- */
+
+struct wanted {
+    const struct xbar_riscv_hart *hart;
+    struct jit_key key;
+};
+
+/* What was never executed has no block. */
+static bool was_executed(void *opaque, uint64_t pc)
+{
+    struct wanted *wanted = opaque;
+
+    if (wanted->hart->config.stress & XBAR_RISCV_STRESS_REGION) {
+        return true;
+    }
+    wanted->key.pc = pc;
+    return jit_cache__find(wanted->hart->jit->cache, &wanted->key) != NULL;
+}
+
+/* The loop that hart->pc is in: w->source and w->region. */
+static bool find(struct region_work *w, bool innermost)
+{
+    struct xbar_riscv_hart *hart = w->hart;
+    uint64_t pc = hart->pc, head;
+    struct wanted wanted = { .hart = hart };
+
+    if (!riscv__find_source(hart, &w->source) || w->source.host2 != NULL) {
+        return false;
+    }
+    riscv__code_watch(hart, pc, w->source.home);
+    riscv__copy_page(&w->source, w->region.page);
+    wanted.key = w->source.key;
+    if (!riscv__find_region(&w->region, pc, innermost, was_executed, &wanted)) {
+        return false;
+    }
+    head = w->region.pc;
+    w->source.key.pc = head;
+    w->source.home[0] -= pc - head;
+    return true;
+}
+
+static void make_region(struct xbar_riscv_hart *hart, bool innermost)
+{
+    struct xbar_engine *engine = xbar_address_space_engine(hart->config.as);
+    struct region_work *w = xbar_alloc(engine, sizeof(*w));
+
+    if (w == NULL) {
+        return;
+    }
+    w->hart = hart;
+    if (find(w, innermost)) {
+        struct jit_cache *cache = hart->jit->cache;
+        struct jit_block *plain = jit_cache__find(cache, &w->source.key);
+
+        if (plain == NULL || !plain->is_region) {
+            if (plain != NULL) {
+                jit_cache__drop(cache, plain);
+            }
+            translate(w);
+        }
+    }
+    xbar_free(engine, w, sizeof(*w));
+}
+
+/* Once for each hot loop, and once more for a part of it that is still executed
+ * outside: the smallest loop around that, then. */
+void riscv__region_heat(struct xbar_riscv_hart *hart, struct jit_block *block)
+{
+    unsigned hot = hart->config.stress & XBAR_RISCV_STRESS_REGION ? 1 : HOT;
+
+    if (block->is_region || block->heat == AGAIN * hot ||
+        hart->config.count_blocks) {
+        return; /* what is counted are plain blocks */
+    }
+    block->heat++;
+    if (block->heat == hot || block->heat == AGAIN * hot) {
+        make_region(hart, block->heat > hot);
+    }
+}

@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Loops translated as a whole, against the interpreter: random ones, nested,
+ * with ifs and ways out in them, over memory, devices and nothing at all. The
+ * hart is stopped again and again, wherever its budget ends, and everything
+ * compared: registers, memory, pc, what a trap says, instructions retired.
+ *
+ * XBAR_SEED=N runs just the program of one; 20 times as many with XBAR_LONG=1.
+ */
+#include "jit/riscv/region.h"
+
+#include <stdlib.h>
+
+#include "encode.h"
+#include "rig.h"
+#include "tests/guest/insn_scale.h"
+
+#define CODE     0x1000u
+#define DATA     0x10000u
+#define HANDLER  0x2000u
+#define RAM_ADDR ((uint64_t)RIG_RAM)
+#define PROGRAM  400u /* instructions at most */
+#define WINDOW   0x400u
+#define PAUSES   24u
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* Registers with a role; the others hold anything. */
+enum { STRAY = 27, DEVICE = 28, BASE = 29, INNER = 30, OUTER = 31 };
+
+struct program {
+    uint32_t code[PROGRAM];
+    unsigned count;
+    uint64_t seed;
+};
+
+static void put(struct program *p, uint32_t bits)
+{
+    assert_true(p->count < PROGRAM);
+    p->code[p->count++] = bits;
+}
+
+static uint64_t draw(struct program *p, uint64_t below)
+{
+    return rig_random(&p->seed) % below;
+}
+
+/* Some registers are drawn more often, so that values meet. */
+static unsigned any_reg(struct program *p)
+{
+    return (unsigned)(draw(p, 3) ? 8 + draw(p, 8) : draw(p, STRAY));
+}
+
+static void put_computation(struct program *p)
+{
+    const struct riscv_op_info *info;
+    unsigned op, fields;
+    int imm = (int)draw(p, 4096) - 2048;
+
+    do {
+        op = (unsigned)draw(p, RISCV_OP_COUNT);
+        info = &riscv__ops[op];
+    } while (info->class != RISCV_CLASS_ALU && info->class != RISCV_CLASS_MUL &&
+             (info->class != RISCV_CLASS_DIV || draw(p, 4) != 0));
+    fields = riscv__formats[info->format].fields;
+    if (riscv__formats[info->format].imm == RISCV_IMM_SHIFT) {
+        imm &= op == RISCV_OP_SLLIW || op == RISCV_OP_SRLIW ||
+                       op == RISCV_OP_SRAIW || op == RISCV_OP_RORIW
+                   ? 31
+                   : 63;
+    }
+    put(p, encode((enum riscv_op)op, any_reg(p),
+                  fields & RISCV_RS1 ? any_reg(p) : 0,
+                  fields & RISCV_RS2 ? any_reg(p) : 0, imm));
+}
+
+/* The forms that a compiler makes of 32-bit arithmetic. */
+static void put_word(struct program *p)
+{
+    static const uint8_t ops[] = { RISCV_OP_ADDW, RISCV_OP_SUBW, RISCV_OP_XOR,
+                                   RISCV_OP_OR,   RISCV_OP_AND,  RISCV_OP_ADD,
+                                   RISCV_OP_MULW, RISCV_OP_SLLW };
+    unsigned rd = any_reg(p), rs = any_reg(p), by = 1 + (unsigned)draw(p, 31);
+
+    switch (draw(p, 6)) {
+    case 0:
+        put(p, encode(RISCV_OP_ADDIW, rd, rs, 0, (int)draw(p, 2)));
+        break;
+    case 1:
+        put(p, encode(RISCV_OP_ADD, rd, 0, rs, 0));
+        break;
+    case 2: /* a rotation */
+        put(p, encode(RISCV_OP_SLLIW, 8, rs, 0, (int)by));
+        put(p, encode(RISCV_OP_SRLIW, 9, rs, 0, 32 - (int)by));
+        put(p, encode(RISCV_OP_OR, rd, 8, 9, 0));
+        put(p, encode(RISCV_OP_ADDIW, 8, rd, 0, 1));
+        put(p, encode(RISCV_OP_ADDIW, 9, rd, 0, 2));
+        break;
+    default:
+        put(p, encode((enum riscv_op)ops[draw(p, COUNT(ops))], rd, rs,
+                      any_reg(p), 0));
+        break;
+    }
+}
+
+static void put_access(struct program *p)
+{
+    static const uint8_t loads[] = { RISCV_OP_LB,  RISCV_OP_LH,  RISCV_OP_LW,
+                                     RISCV_OP_LD,  RISCV_OP_LBU, RISCV_OP_LHU,
+                                     RISCV_OP_LWU, RISCV_OP_LD };
+    static const uint8_t stores[] = { RISCV_OP_SB, RISCV_OP_SH, RISCV_OP_SW,
+                                      RISCV_OP_SD };
+    static const uint8_t bases[] = { BASE, BASE, BASE, STRAY, DEVICE };
+    unsigned base = bases[draw(p, COUNT(bases))];
+    int offset = (int)draw(p, WINDOW);
+    unsigned size = (unsigned)draw(p, 4);
+
+    if (base == DEVICE) {
+        offset &= 0xff8; /* whole words: a device is asked once */
+        size = 3;
+    }
+    if (draw(p, 2)) {
+        put(p,
+            encode((enum riscv_op)stores[size], 0, base, any_reg(p), offset));
+    } else {
+        put(p, encode((enum riscv_op)loads[size + 4 * draw(p, 2)], any_reg(p),
+                      base, 0, offset));
+    }
+}
+
+static enum riscv_op any_branch(struct program *p)
+{
+    static const uint8_t ops[] = { RISCV_OP_BEQ, RISCV_OP_BNE,  RISCV_OP_BLT,
+                                   RISCV_OP_BGE, RISCV_OP_BLTU, RISCV_OP_BGEU };
+
+    return (enum riscv_op)ops[draw(p, COUNT(ops))];
+}
+
+static void put_some(struct program *p, unsigned count)
+{
+    while (count-- > 0) {
+        switch (draw(p, 6)) {
+        case 0:
+            put_access(p);
+            break;
+        case 1:
+        case 2:
+            put_word(p);
+            break;
+        default:
+            put_computation(p);
+            break;
+        }
+    }
+}
+
+/* Over what it jumps, rarely out of the loop to the end. */
+static void put_if(struct program *p, unsigned body)
+{
+    unsigned at = p->count++;
+    unsigned else_at = 0;
+
+    put_some(p, body);
+    if (draw(p, 2)) {
+        else_at = p->count++;
+    }
+    p->code[at] = encode(any_branch(p), 0, any_reg(p), any_reg(p),
+                         4 * (int)(p->count - at));
+    if (else_at != 0) {
+        put_some(p, body);
+        p->code[else_at] =
+            encode(RISCV_OP_JAL, 0, 0, 0, 4 * (int)(p->count - else_at));
+    }
+}
+
+/* A call, which a region does not follow: the loop around it is plain. */
+static void put_call(struct program *p)
+{
+    put(p, encode(RISCV_OP_JAL, 26, 0, 0, 4));
+}
+
+static void put_body(struct program *p)
+{
+    unsigned pieces = 1 + (unsigned)draw(p, 4);
+
+    while (pieces-- > 0) {
+        put_some(p, 1 + (unsigned)draw(p, 12));
+        if (draw(p, 2)) {
+            put_if(p, (unsigned)draw(p, 5));
+        }
+    }
+}
+
+static void put_loop(struct program *p, unsigned counter, unsigned top)
+{
+    put(p, encode(RISCV_OP_ADDI, counter, counter, 0, -1));
+    put(p, encode(RISCV_OP_BNE, 0, counter, 0, 4 * ((int)top - (int)p->count)));
+}
+
+static void make_program(struct program *p, uint64_t seed)
+{
+    unsigned outer, inner;
+
+    p->seed = seed * 0x9e3779b97f4a7c15u + 1;
+    p->count = 0;
+    outer = p->count;
+    put_body(p);
+    if (draw(p, 4) == 0) {
+        put_call(p);
+    }
+    put(p, encode(RISCV_OP_ADDI, INNER, 0, 0, 1 + (int)draw(p, 9)));
+    inner = p->count;
+    put_body(p);
+    put_loop(p, INNER, inner);
+    if (draw(p, 2)) {
+        put_some(p, 1 + (unsigned)draw(p, 4));
+    }
+    /* The stray pointer wanders off, over the end of RAM. */
+    put(p, encode(RISCV_OP_ADDI, STRAY, STRAY, 0, 8 * (int)draw(p, 16)));
+    put_loop(p, OUTER, outer);
+    put(p, INSN_SELF);
+}
+
+/* ---- Running it -------------------------------------------------------- */
+
+static void open_rig(struct rig *rig, const struct xbar_riscv_config *config,
+                     enum xbar_riscv_engine engine)
+{
+    static const uint32_t handler = INSN_SELF;
+
+    rig_open_with(rig, config);
+    rig_open_pmp(rig);
+    rig_code(rig, HANDLER, &handler, 1);
+    assert_int_equal(xbar_riscv_set_engine(rig->hart, engine), 0);
+}
+
+static void start(struct rig *rig, const struct program *p)
+{
+    uint64_t seed = p->seed;
+
+    rig_code(rig, CODE, p->code, p->count);
+    for (unsigned i = 0; i < WINDOW + 8; i++) {
+        rig->mem[DATA + i] = (uint8_t)rig_random(&seed);
+        rig->mem[RIG_RAM_SIZE - 1 - i] = (uint8_t)rig_random(&seed);
+    }
+    riscv__jit_flush(rig->hart);
+    for (unsigned reg = 1; reg < 32; reg++) {
+        static const uint64_t corners[] = { 0, UINT64_MAX, 1, INT64_MIN,
+                                            (uint64_t)INT32_MIN };
+        uint64_t value = rig_random(&seed);
+
+        rig->hart->x[reg] = seed & 64 ? value : (uint64_t)(int32_t)value;
+        if (seed % 7 == 0) {
+            rig->hart->x[reg] = corners[value % COUNT(corners)];
+        }
+    }
+    rig->hart->x[OUTER] = 200;
+    rig->hart->x[INNER] = 3;
+    rig->hart->x[BASE] = RAM_ADDR + DATA;
+    rig->hart->x[DEVICE] = RIG_IO;
+    rig->hart->x[STRAY] = RAM_ADDR + RIG_RAM_SIZE - 2 * WINDOW;
+    rig->hart->mtvec = RAM_ADDR + HANDLER;
+    rig->hart->mcause = 0;
+    rig->hart->mepc = 0;
+    rig->hart->mtval = 0;
+    rig->hart->pc = RAM_ADDR + CODE;
+    rig->io_value = 0;
+}
+
+static void compare(const struct rig *a, const struct rig *b)
+{
+    assert_memory_equal(a->hart->x, b->hart->x, sizeof(a->hart->x));
+    assert_int_equal(a->hart->pc, b->hart->pc);
+    assert_int_equal(a->hart->mepc, b->hart->mepc);
+    assert_int_equal(a->hart->mcause, b->hart->mcause);
+    assert_int_equal(a->hart->mtval, b->hart->mtval);
+    assert_int_equal(a->io_writes, b->io_writes);
+    assert_int_equal(a->hart->stats.instructions, b->hart->stats.instructions);
+    assert_memory_equal(a->mem + DATA, b->mem + DATA, WINDOW + 8);
+    assert_memory_equal(a->mem + RIG_RAM_SIZE - 4 * WINDOW,
+                        b->mem + RIG_RAM_SIZE - 4 * WINDOW, 4 * WINDOW);
+}
+
+static void check_agreement(const struct rig *rig)
+{
+    const char *mismatch = xbar_riscv_mismatch(rig->hart);
+
+    if (mismatch != NULL) {
+        print_message("%s", mismatch);
+    }
+    assert_null(mismatch);
+}
+
+static void run_both(struct rig *a, struct rig *b, struct program *p)
+{
+    start(a, p);
+    start(b, p);
+    for (unsigned i = 0; i < PAUSES; i++) {
+        /* Often short, so that a region is left, or not entered, anywhere. */
+        uint64_t insns = 1 + draw(p, i % 3 ? 60 : 3000);
+
+        assert_int_equal(xbar_riscv_run(a->hart, insns),
+                         XBAR_RISCV_EXIT_BUDGET);
+        (void)xbar_riscv_run(b->hart, insns);
+        check_agreement(b);
+        compare(a, b);
+    }
+}
+
+static const struct variant {
+    enum xbar_riscv_engine engine;
+    unsigned programs;
+    struct xbar_riscv_config config;
+} variants[] = {
+    { XBAR_RISCV_JIT, 1200, { .stress = XBAR_RISCV_STRESS_REGION } },
+    { XBAR_RISCV_JIT,
+      400,
+      { .stress = XBAR_RISCV_STRESS_REGION | XBAR_RISCV_STRESS_BASELINE |
+                  XBAR_RISCV_STRESS_SPAN } },
+    { XBAR_RISCV_JIT,
+      400,
+      { .stress = XBAR_RISCV_STRESS_REGION | XBAR_RISCV_STRESS_TLB } },
+    { XBAR_RISCV_JIT,
+      200,
+      { .stress = XBAR_RISCV_STRESS_REGION | XBAR_RISCV_STRESS_CHAIN } },
+    { XBAR_RISCV_JIT,
+      100,
+      { .stress = XBAR_RISCV_STRESS_REGION | XBAR_RISCV_STRESS_EVICT } },
+    { XBAR_RISCV_JIT,
+      200,
+      { .stress = XBAR_RISCV_STRESS_REGION, .code_limit = 4096 } },
+    { XBAR_RISCV_LOCKSTEP, 400, { .stress = XBAR_RISCV_STRESS_REGION } },
+};
+
+static bool is_region(void *opaque, const struct xbar_riscv_block *block)
+{
+    *(unsigned *)opaque += block->insns > RISCV_BLOCK_INSNS / 2;
+    return true;
+}
+
+static void run_variant(const struct variant *variant, unsigned number)
+{
+    const char *one = getenv("XBAR_SEED");
+    size_t programs = insn_scale(variant->programs);
+    struct program *p = test_malloc(sizeof(*p));
+    struct rig rig[2];
+    unsigned regions = 0;
+
+    open_rig(&rig[0], &variant->config, XBAR_RISCV_INTERP);
+    open_rig(&rig[1], &variant->config, variant->engine);
+    for (size_t i = 0; i < programs; i++) {
+        uint64_t seed = one ? strtoull(one, NULL, 0) : 1000 * number + i;
+
+        make_program(p, seed);
+        run_both(&rig[0], &rig[1], p);
+        xbar_riscv_for_each_block(rig[1].hart, is_region, &regions);
+        if (one) {
+            break;
+        }
+    }
+    print_message("variant %u: %zu programs, %u large regions\n", number,
+                  programs, regions);
+    assert_true(one || variant->config.code_limit != 0 ||
+                variant->config.stress & XBAR_RISCV_STRESS_EVICT ||
+                regions > programs / 8);
+    rig_close(&rig[0]);
+    rig_close(&rig[1]);
+    test_free(p);
+}
+
+static void random_loops(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < COUNT(variants); i++) {
+        run_variant(&variants[i], i);
+    }
+}
+
+/* Without stress: plain blocks first, a region once the loop is hot. */
+static void loops_get_hot(void **state)
+{
+    const struct xbar_riscv_config config = { .hartid = 0 };
+    struct program *p = test_malloc(sizeof(*p));
+    struct rig rig[2];
+
+    (void)state;
+    open_rig(&rig[0], &config, XBAR_RISCV_INTERP);
+    open_rig(&rig[1], &config, XBAR_RISCV_JIT);
+    for (unsigned i = 0; i < 20; i++) {
+        make_program(p, 1000000 + i);
+        start(&rig[0], p);
+        start(&rig[1], p);
+        for (unsigned k = 0; k < 2; k++) {
+            rig[k].hart->x[OUTER] = 100000;
+            rig[k].hart->x[STRAY] = RAM_ADDR + DATA;
+        }
+        for (unsigned k = 0; k < 6; k++) {
+            uint64_t insns = 50000 + draw(p, 1000);
+
+            (void)xbar_riscv_run(rig[0].hart, insns);
+            (void)xbar_riscv_run(rig[1].hart, insns);
+            compare(&rig[0], &rig[1]);
+        }
+    }
+    rig_close(&rig[0]);
+    rig_close(&rig[1]);
+    test_free(p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(random_loops),
+        cmocka_unit_test(loops_get_hot),
+    };
+
+    if (!xbar_riscv_has_jit()) {
+        print_message("no translator for this host\n");
+        return 0;
+    }
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
