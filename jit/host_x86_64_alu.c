@@ -310,53 +310,74 @@ struct division {
 };
 
 /*
- * What the guest defines and the host traps on, first: divisor 0 gives all
- * ones (remainder: the dividend); divisor -1 gives the negated dividend
- * (remainder: 0), which covers the one overflow.
+ * What the guest defines and the host traps on is out of line.
+ *
+ *     mov   rax, rs1
+ *     test  rs2, rs2                  or rcx, if rs2 has no home
+ *     je    cold
+ *     cmp   rs2, -1                   signed ones
+ *     je    cold
+ *     cqo                             or xor edx, edx
+ *     idiv  rs2                       rax: quotient; rdx: remainder
  */
 static void emit_div(struct jit_emit *e, struct division div, unsigned rd,
                      unsigned rs1, unsigned rs2)
 {
-    uint32_t zero, minus_one = 0, done, done2 = 0;
+    struct jit_cold *cold = x86__cold(e, COLD_DIVIDE);
+    unsigned result = div.remainder ? RDX : RAX;
+    unsigned s, d;
 
-    x86__get(e, RCX, rs2);
+    if (cold == NULL) {
+        return;
+    }
+    s = x86__read(e, rs2, RCX);
     x86__get(e, RAX, rs1);
-    x86_rr(e->b, X86_TEST_MR, div.width, RCX, RCX);
-    zero = x86_jcc(e->b, CC_E, NULL);
+    x86_rr(e->b, X86_TEST_MR, div.width, s, s);
+    cold->jump_at = x86_jcc(e->b, CC_E, NULL);
     if (div.is_signed) {
-        x86_alu_imm(e->b, X86_ALU_CMP, div.width, x86_r(RCX), -1);
-        minus_one = x86_jcc(e->b, CC_E, NULL);
+        x86_alu_imm(e->b, X86_ALU_CMP, div.width, x86_r(s), -1);
+        cold->jump2_at = x86_jcc(e->b, CC_E, NULL);
         x86_m(e->b, div.width == 8 ? X86_CQO : X86_CDQ, div.width, x86_r(RAX));
-        x86_m(e->b, X86_IDIV_M, div.width, x86_r(RCX));
+        x86_m(e->b, X86_IDIV_M, div.width, x86_r(s));
     } else {
         x86_rr(e->b, X86_XOR_MR, 4, RDX, RDX);
-        x86_m(e->b, X86_DIV_M, div.width, x86_r(RCX));
+        x86_m(e->b, X86_DIV_M, div.width, x86_r(s));
     }
-    if (div.remainder) {
-        x86_rr(e->b, X86_MOV_MR, 8, RAX, RDX);
+    cold->reg = (uint8_t)result;
+    cold->width = div.width;
+    cold->resume = code_buf__offset(e->b);
+    d = result;
+    if (div.width == 4) {
+        d = x86__target(e, rd, result);
+        x86_rm(e->b, X86_MOVSXD, 8, d, x86_r(result));
     }
-    done = x86_jmp(e->b, NULL);
-    if (div.is_signed) {
-        x86_patch_here(e->b, minus_one);
-        if (div.remainder) {
-            x86_rr(e->b, X86_XOR_MR, 4, RAX, RAX);
-        } else {
-            x86_m(e->b, X86_NEG_M, div.width, x86_r(RAX));
-        }
-        done2 = x86_jmp(e->b, NULL);
-    }
-    x86_patch_here(e->b, zero);
-    if (!div.remainder) {
+    x86__put(e, rd, d);
+}
+
+/*
+ * Divisor 0 gives all ones (remainder: the dividend); divisor -1 the negated
+ * dividend (remainder: 0), which covers the one overflow. The dividend is in
+ * rax.
+ */
+void x86__cold_divide(struct jit_emit *e, const struct jit_cold *cold)
+{
+    x86_patch_here(e->b, cold->jump_at);
+    if (cold->reg == RDX) {
+        x86_rr(e->b, X86_MOV_MR, 8, RDX, RAX);
+    } else {
         x86_load_imm(e->b, RAX, UINT64_MAX);
     }
-    x86_patch_here(e->b, done);
-    if (div.is_signed) {
-        x86_patch_here(e->b, done2);
+    x86_jmp(e->b, e->b->start + cold->resume);
+    if (cold->jump2_at == 0) {
+        return;
     }
-    if (div.width == 4) {
-        x86_rm(e->b, X86_MOVSXD, 8, RAX, x86_r(RAX));
+    x86_patch_here(e->b, cold->jump2_at);
+    if (cold->reg == RDX) {
+        x86_rr(e->b, X86_XOR_MR, 4, RDX, RDX);
+    } else {
+        x86_m(e->b, X86_NEG_M, cold->width, x86_r(RAX));
     }
-    x86__put(e, rd, RAX);
+    x86_jmp(e->b, e->b->start + cold->resume);
 }
 
 /* ---- Choosing ---------------------------------------------------------- */

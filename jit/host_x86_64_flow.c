@@ -583,6 +583,9 @@ static void emit_cold(struct jit_emit *e, struct jit_cold *cold)
     case COLD_EXECUTE:
         x86__cold_fp(e, cold);
         break;
+    case COLD_DIVIDE:
+        x86__cold_divide(e, cold);
+        break;
     case COLD_REGION_ENTRY:
     case COLD_REGION_CHECK:
     case COLD_REGION_WAY:

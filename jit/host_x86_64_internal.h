@@ -97,6 +97,7 @@ enum cold_kind {
     COLD_LANDING,
     COLD_NAN,     /* xmm register `va` becomes the canonical NaN */
     COLD_EXECUTE, /* helpers.execute does it */
+    COLD_DIVIDE,  /* by 0 or -1, to `reg` */
     COLD_REGION_ENTRY,
     COLD_REGION_CHECK,
     COLD_REGION_WAY,
@@ -108,6 +109,7 @@ struct jit_cold {
     uint32_t jump_at; /* displacements that lead here; 0: unused */
     uint32_t jump2_at;
     uint8_t reg;     /* xmm register, of FP */
+    uint8_t width;   /* of a division */
     uint32_t resume; /* where the hot path goes on */
     struct jit_access access;
     uint64_t pc;   /* of a far link */
@@ -176,6 +178,8 @@ struct x86_shift {
 };
 void x86__shift(struct jit_emit *e, const struct x86_shift *shift, unsigned rd,
                 unsigned rs1, struct jit_operand b);
+
+void x86__cold_divide(struct jit_emit *e, const struct jit_cold *cold);
 
 /* jit_host__alu() of JIT_ANDN and up (host_x86_64_bits.c). */
 void x86__bits(struct jit_emit *e, enum jit_alu op, unsigned rd, unsigned rs1,
