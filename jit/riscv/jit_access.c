@@ -173,7 +173,7 @@ void riscv__choose_access_helpers(struct xbar_riscv_hart *hart)
         if (is_watched) {
             helpers->load[i] = help_load_watched;
             helpers->store[i] = help_store_watched;
-        } else if (hart->config.observe != NULL) {
+        } else if (hart->tlb.config.observe != NULL) { /* or it counts */
             helpers->load[i] = help_load_observed;
             helpers->store[i] = help_store_observed;
         } else {
