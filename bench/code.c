@@ -146,13 +146,13 @@ static int fill_branch(struct program *p)
     return make_straight(p, STRAIGHT_WORDS, branch_insn);
 }
 
-/* FS = Initial: floating point is on. */
+/* FS = Dirty: floating point is on, and nothing is left to note of its use. */
 static int fill_fp(struct program *p)
 {
     uint64_t mstatus;
 
     if (xbar_riscv_get_csr(p->guest->hart, 0x300, &mstatus) ||
-        xbar_riscv_set_csr(p->guest->hart, 0x300, mstatus | 1u << 13)) {
+        xbar_riscv_set_csr(p->guest->hart, 0x300, mstatus | 3u << 13)) {
         return -1;
     }
     return make_straight(p, STRAIGHT_WORDS, fp_insn);
