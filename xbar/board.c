@@ -303,8 +303,8 @@ void board_free(struct board *board)
     if (board->hart) {
         xbar_riscv_free(board->hart);
     }
+    virtio_slots_free(board->virtio); /* queues hold caches of the memory */
     (void)xbar_address_space_destroy(&board->memory, NULL, NULL);
-    virtio_slots_free(board->virtio);
     for (unsigned i = 0; i < sizeof(regions) / sizeof(regions[0]); i++) {
         (void)xbar_region_destroy(regions[i], NULL, NULL);
     }
