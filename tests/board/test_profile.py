@@ -166,9 +166,9 @@ def test_functions():
     check_equal(sum(f["self"] for f in functions), samples["total"],
                 "samples by function")
     called = sum(count for count, chain in samples["chains"]
-                 if [functions[place]["name"] for place in chain]
-                 == ["main", "longest_collatz"])
-    check(called > 0.05 * samples["total"], "main calls it")
+                 if [functions[place]["name"] for place in chain[:-1]][-1:]
+                 == ["main"])
+    check(called > 0.05 * samples["total"], "main calls what is hot")
     text = DEMO.ensure()
     check(re.search(rf"^  longest_collatz +{first['at']} +"
                     rf"{first['instructions']:,} ", text, re.M), text)
@@ -215,7 +215,8 @@ def test_stacks():
               for line in DEMO.read("stacks.folded").splitlines()]
     check_equal(sum(int(count) for _, count in folded), samples["total"],
                 "samples")
-    check("main;longest_collatz" in [stack for stack, _ in folded], folded)
+    check(any("main;" in stack for stack, _ in folded), folded)
+    check(any(stack.endswith("longest_collatz") for stack, _ in folded), folded)
     events = json.loads(DEMO.read("trace.json"))["traceEvents"]
     stack, seen = [], set()
     for event in events:

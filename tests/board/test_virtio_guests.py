@@ -194,20 +194,6 @@ def test_qemu_tree(folder):
 
 
 @in_folder
-def test_lockstep(folder):
-    """Both engines at once agree on what a disk's driver does"""
-    need_firmware()
-    need(not ENGINE or ENGINE[-1] != "lockstep", "these are they")
-    path = put(folder, "disk", noise(256 * SECTOR, 6))
-    with UBoot("--drive", f"file={path}", engine=["--engine", "lockstep"]) as u:
-        u.do("virtio scan")
-        u.do(f"virtio read {BUFFER:x} 0 100")
-        check_equal(u.crc(BUFFER, 256 * SECTOR),
-                    zlib.crc32(noise(256 * SECTOR, 6)), "the disk")
-        check_equal(u.power_off(), 0, "status")
-
-
-@in_folder
 def test_kill_frees_image(folder):
     """An image is free again when its process was killed"""
     need_firmware()
@@ -225,5 +211,4 @@ def test_kill_frees_image(folder):
 
 if __name__ == "__main__":
     main([test_disks, test_readonly, test_ext4, test_network,
-          test_deterministic, test_qemu_tree, test_lockstep,
-          test_kill_frees_image])
+          test_deterministic, test_qemu_tree, test_kill_frees_image])
