@@ -8,7 +8,8 @@ from pathlib import Path
 
 SOURCE = Path(os.environ["XBAR_SOURCE_DIR"])
 BUILD = Path(os.environ["XBAR_BUILD_DIR"])
-sys.path[:0] = [str(SOURCE / "bench"), str(SOURCE / "tests" / "checks")]
+sys.path[:0] = [str(SOURCE / "bench"), str(SOURCE / "tests"),
+                str(SOURCE / "tests" / "checks")]
 
 RUN = SOURCE / "bench" / "run.py"
 

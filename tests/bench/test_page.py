@@ -10,21 +10,15 @@ import html
 import html.parser
 import re
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 
 import common
+from browser import browse
 from common import row
 from tap import Tap
 
 from report import page, results, suites
-
-BROWSER = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
-           "--disable-background-networking", "--disable-component-update",
-           "--disable-sync", "--disable-extensions", "--no-proxy-server",
-           "--host-resolver-rules=MAP * ~NOTFOUND",
-           "--enable-logging=stderr", "--v=0", "--virtual-time-budget=2000"]
 
 # What a reader does, on a screen of a given width (a window of a browser cannot
 # be as narrow as a telephone's); what comes of it is left in the title.
@@ -119,18 +113,6 @@ def document():
         "<b>": "text that is not markup: <script>x()</script>"}}, rows)
 
 
-def browse(chromium, path, *options):
-    """(the page's text after its scripts ran, what the console said)"""
-    with tempfile.TemporaryDirectory() as profile:
-        run = subprocess.run(
-            [chromium, *BROWSER, f"--user-data-dir={profile}", *options,
-             "--dump-dom", path.as_uri()],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            check=False, timeout=120)
-    said = [line for line in run.stderr.splitlines() if ":CONSOLE" in line]
-    return run.stdout, said
-
-
 def check_plots(tap, dom):
     plots = Plots()
     plots.feed(dom)
@@ -156,20 +138,21 @@ def main():
         path = Path(name) / "bench.html"
         text = page.make(document())
         path.write_text(text)
-        dom, said = browse(chromium, path)
+        dom, said = browse(chromium, path.as_uri(), 2000)
         check_plots(tap, dom)
         tap.case("the console is silent", said)
         for title, width in (("wide", 1280), ("telephone", 390)):
             path.write_text(ACT.replace("WIDTH", str(width)).replace(
                 "PAGE", html.escape(text, quote=True)))
-            dom, said = browse(chromium, path, "--window-size=1400,900")
+            dom, said = browse(chromium, path.as_uri(), 2000,
+                               "--window-size=1400,900")
             found = re.search("<title>([^<]*)</title>", dom)
             got = found.group(1) if found else "no title"
             tap.case(f"{title}: themes, tips, and no sideways scrolling",
                      said if got == f"{width} wide, themes true, silent 0,"
                      " overflow false" else [got, *said])
         path.write_text(text.replace("</body>", WRONG + "</body>"))
-        _, said = browse(chromium, path)
+        _, said = browse(chromium, path.as_uri(), 2000)
         tap.case("an error would have been seen",
                  [] if said else ["the console said nothing"])
     tap.end()

@@ -6,17 +6,15 @@ import json
 import os
 import re
 import shutil
-import subprocess
+import sys
 import tempfile
 
 from asm import finish
-from guestio import check, check_equal, in_folder, main, need, run
+from guestio import (SOURCE_DIR, check, check_equal, in_folder, main, need,
+                     run)
 
-BROWSER = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
-           "--disable-background-networking", "--disable-component-update",
-           "--disable-sync", "--disable-extensions", "--no-proxy-server",
-           "--host-resolver-rules=MAP * ~NOTFOUND",
-           "--enable-logging=stderr", "--v=0", "--virtual-time-budget=3000"]
+sys.path.insert(0, os.path.join(SOURCE_DIR, "tests"))
+import browser  # noqa: E402
 
 # What a reader does, on a screen of a given width; what came of it is left in
 # the title, as JSON.
@@ -89,13 +87,9 @@ def browse(folder, text):
     path = os.path.join(folder, "page.html")
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
-    with tempfile.TemporaryDirectory() as profile:
-        done = subprocess.run(
-            ["chromium", *BROWSER, f"--user-data-dir={profile}",
-             "--window-size=1400,900", "--dump-dom", "file://" + path],
-            capture_output=True, text=True, check=False, timeout=120)
-    said = [line for line in done.stderr.splitlines() if ":CONSOLE" in line]
-    title = re.search("<title>(.*?)</title>", done.stdout, re.S)
+    dom, said = browser.browse("chromium", "file://" + path, 3000,
+                               "--window-size=1400,900")
+    title = re.search("<title>(.*?)</title>", dom, re.S)
     return html.unescape(title[1]) if title else "", said
 
 
