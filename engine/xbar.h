@@ -27,6 +27,7 @@
 #include "flatview/region_cache.h"
 #include "flatview/section.h"
 #include "jit/emit.h"
+#include "jit/instrument.h"
 #include "jit/riscv/hart.h"
 #include "tlb/tlb.h"
 #include "tlb/tlb_layout.h"

@@ -114,7 +114,8 @@ struct jit_block {
     struct jit_block *hash_next;
     struct jit_page_node pages[2];
     struct jit_profile *profile; /* NULL: nothing is counted */
-    uint32_t id;                 /* index, for stubs to name it */
+    const void *shown; /* what instrumentation knows of it: the maker's */
+    uint32_t id;       /* index, for stubs to name it */
 };
 
 struct jit_cache;

@@ -70,6 +70,8 @@ struct jit_helpers {
      * code to go on with, a block's or jit_host__leave_code(). */
     const uint8_t *(*resume)(void *vcpu, uint32_t bits, uint64_t pc,
                              const void *return_address);
+    /* Look at @what, all registers in memory; nonzero: it trapped. */
+    uint32_t (*look)(void *vcpu, const void *what, const void *return_address);
 };
 
 #define JIT_FP_CONSTANTS 8
@@ -281,6 +283,7 @@ struct jit_emit {
     /* Loads and stores that hit count for their page: 1 is added to the word
      * at state.pages[access] + 8 * (host address / 4096). */
     bool counts_pages;
+    bool shows;   /* helpers.load and helpers.store see all registers */
     bool inexact; /* the guest's flag is up already: raising it is harmless */
     uint8_t home[32]; /* host register of each guest register; the host's own */
 
@@ -343,6 +346,13 @@ void jit_host__store_conditional(struct jit_emit *e, unsigned size_log2,
 /* Call helpers.execute; @reads and @writes: registers it touches, or 0. */
 void jit_host__execute(struct jit_emit *e, uint32_t bits, unsigned reads,
                        unsigned writes);
+
+/* Call helpers.look for the instruction at hand. If it @executes it, a fault or
+ * attention leaves the block as an access does. */
+void jit_host__look(struct jit_emit *e, const void *what, bool executes);
+/* Add @amount to @counter, as jit_host__count() does; anywhere between
+ * instructions. */
+void jit_host__count_by(struct jit_emit *e, uint64_t *counter, int32_t amount);
 
 enum jit_field_op {
     JIT_FIELD_READ,

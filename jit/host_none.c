@@ -154,6 +154,16 @@ void jit_host__count(struct jit_emit *e, uint64_t *counter)
     no_host();
 }
 
+void jit_host__look(struct jit_emit *e, const void *what, bool executes)
+{
+    no_host();
+}
+
+void jit_host__count_by(struct jit_emit *e, uint64_t *counter, int32_t amount)
+{
+    no_host();
+}
+
 void jit_host__alu(struct jit_emit *e, enum jit_alu op, unsigned rd,
                    unsigned rs1, struct jit_operand b)
 {

@@ -12,6 +12,7 @@
  *   host_x86_64_clock.c   the time, without asking the kernel
  *   host_x86_64_mem.c     loads, stores, the probe, atomics
  *   host_x86_64_flow.c    prologue, links, branches, cold paths
+ *   host_x86_64_look.c    calls and counters of instrumented code
  *   host_x86_64_region.c  blocks of several parts, whose homes change hands
  *
  * Registers while emitted code runs:
@@ -72,6 +73,7 @@ struct x86_stub_set {
     uint32_t store[4];
     uint32_t execute;
     uint32_t resume;
+    uint32_t look;
 };
 
 struct jit_stubs {

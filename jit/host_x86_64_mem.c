@@ -327,6 +327,16 @@ static void go_back(struct jit_emit *e, const struct jit_cold *cold)
     x86_jmp(e->b, e->b->start + cold->resume);
 }
 
+/* The homes that the stubs leave where they are. */
+static void show_homes(struct jit_emit *e)
+{
+    for (unsigned i = 0; e->shows && i < HOME_SAVED; i++) {
+        x86_mr(e->b, X86_MOV_MR, 8,
+               x86__field(e->stubs, e->guest->regs + 8 * e->guest->hot[i]),
+               x86__homes[i]);
+    }
+}
+
 static void call_slow(struct jit_emit *e, const struct jit_cold *cold,
                       uint32_t stub)
 {
@@ -337,6 +347,7 @@ static void call_slow(struct jit_emit *e, const struct jit_cold *cold,
     if (e->region != NULL) {
         x86__region_call(e, cold);
     }
+    show_homes(e);
     x86__call_stub(e, stub);
     x86__site(e, cold, false);
     if (e->region != NULL) {

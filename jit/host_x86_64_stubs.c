@@ -198,25 +198,27 @@ static uint32_t write_site_exit(struct stub_writer *w, enum jit_exit_kind kind)
 
 /* ---- Calling C --------------------------------------------------------- */
 
-/* Behind the saved homes: the arguments that all helpers share. */
-static void begin_call(struct stub_writer *w)
+/* Behind the saved homes: the arguments that all helpers share. Homes from
+ * @first on are in memory meanwhile. */
+static void begin_call(struct stub_writer *w, unsigned first)
 {
     x86_alu_imm(&w->b, X86_ALU_SUB, 8, x86_r(RSP), 8);
     call_if_live(w, w->leave_fp);
-    store_homes(w, HOME_SAVED);
+    store_homes(w, first);
     x86_mr(&w->b, X86_MOV_MR, 8, budget_field(w), BUDGET);
     x86_rm(&w->b, X86_LEA, 8, RDI, x86_mem(RBP, (int32_t)-w->stubs->anchor));
     x86_rm(&w->b, X86_MOV_RM, 8, RCX, x86_mem(RSP, 8));
 }
 
-static void end_call(struct stub_writer *w, size_t helper, uint32_t fault)
+static void end_call(struct stub_writer *w, unsigned first, size_t helper,
+                     uint32_t fault)
 {
     uint32_t failed;
 
     x86_m(&w->b, X86_CALL_M, 8,
           state_field(w, offsetof(struct jit_state, helpers) + helper));
     x86_rr(&w->b, X86_TEST_MR, 4, RAX, RAX);
-    load_homes(w, HOME_SAVED); /* moves leave the flags alone */
+    load_homes(w, first); /* moves leave the flags alone */
     call_if_live(w, w->enter_fp);
     x86_rm(&w->b, X86_LEA, 8, RSP, x86_mem(RSP, 8));
     failed = x86_jcc(&w->b, CC_NE, NULL);
@@ -232,10 +234,11 @@ static uint32_t write_load(struct stub_writer *w, unsigned size_log2,
 {
     uint32_t at = start_stub(w);
 
-    begin_call(w);
+    begin_call(w, HOME_SAVED);
     x86_rr(&w->b, X86_MOV_MR, 8, RSI, RAX);
     x86_load_imm(&w->b, RDX, size_log2);
-    end_call(w, offsetof(struct jit_helpers, load[size_log2]), fault);
+    end_call(w, HOME_SAVED, offsetof(struct jit_helpers, load[size_log2]),
+             fault);
     return at;
 }
 
@@ -245,11 +248,12 @@ static uint32_t write_store(struct stub_writer *w, unsigned size_log2,
 {
     uint32_t at = start_stub(w);
 
-    begin_call(w);
+    begin_call(w, HOME_SAVED);
     x86_rr(&w->b, X86_MOV_MR, 8, RSI, RAX);
     x86_rr(&w->b, X86_MOV_MR, 8, R8, RDX);
     x86_load_imm(&w->b, RDX, size_log2);
-    end_call(w, offsetof(struct jit_helpers, store[size_log2]), fault);
+    end_call(w, HOME_SAVED, offsetof(struct jit_helpers, store[size_log2]),
+             fault);
     return at;
 }
 
@@ -257,9 +261,19 @@ static uint32_t write_store(struct stub_writer *w, unsigned size_log2,
 static void write_execute(struct stub_writer *w, uint32_t fault)
 {
     w->set->execute = start_stub(w);
-    begin_call(w);
+    begin_call(w, HOME_SAVED);
     x86_rr(&w->b, X86_MOV_MR, 8, RSI, RAX);
-    end_call(w, offsetof(struct jit_helpers, execute), fault);
+    end_call(w, HOME_SAVED, offsetof(struct jit_helpers, execute), fault);
+}
+
+/* In: rax = what is looked at. */
+static void write_look(struct stub_writer *w, uint32_t fault)
+{
+    w->set->look = start_stub(w);
+    begin_call(w, 0);
+    x86_rr(&w->b, X86_MOV_MR, 8, RSI, RAX);
+    x86_rr(&w->b, X86_MOV_MR, 8, RDX, RCX);
+    end_call(w, 0, offsetof(struct jit_helpers, look), fault);
 }
 
 /*
@@ -323,6 +337,9 @@ static void write_set(struct stub_writer *w, unsigned set)
         s->store[i] = write_store(w, i, fault);
     }
     write_execute(w, fault);
+    if (!w->region) {
+        write_look(w, fault);
+    }
     if (set == 0) {
         w->leave = write_exit(w, JIT_EXIT_RESUME);
     }

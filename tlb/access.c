@@ -521,6 +521,22 @@ void tlb_ram_store_misaligned(void *host, unsigned size_log2, uint64_t value)
     tlb_ram_store(upper, half, value >> (8u << half));
 }
 
+/* ---- Places ------------------------------------------------------------ */
+
+int tlb_locate(SoftTLB *tlb, unsigned context, uint64_t va,
+               enum xbar_tlb_access access, struct xbar_tlb_place *place)
+{
+    struct run run;
+    int err;
+
+    xbar_assert(context < TLB_CONTEXTS && tlb->entered);
+    err = find_run(tlb, context, va, 1, access, &run);
+    if (err == 0) {
+        *place = (struct xbar_tlb_place){ run.section, run.phys };
+    }
+    return err;
+}
+
 /* ---- Host addresses ---------------------------------------------------- */
 
 int tlb_host(SoftTLB *tlb, unsigned context, uint64_t va, unsigned size,

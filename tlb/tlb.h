@@ -387,6 +387,24 @@ XBAR_API int tlb_host(SoftTLB *tlb, unsigned context, uint64_t va,
                       unsigned size, enum xbar_tlb_access access, void **host)
     XBAR_MUST_CHECK;
 
+/** Where an access begins. */
+struct xbar_tlb_place {
+    const FlatRange *section; /* good until the next safe point */
+    hwaddr phys;
+};
+
+/**
+ * tlb_locate() - where an access of one byte at @va would go
+ *
+ * Fills the entry as the access would, and makes none.
+ *
+ * Return: 0; nonzero with tlb->fault filled if no walk allows it. A place
+ * where nothing decodes is one.
+ */
+XBAR_API int tlb_locate(SoftTLB *tlb, unsigned context, uint64_t va,
+                        enum xbar_tlb_access access,
+                        struct xbar_tlb_place *place) XBAR_MUST_CHECK;
+
 /**
  * tlb_learn_span() - a slot missed, and the entry of @va hits, or may now
  * @access: TLB_READ or TLB_WRITE

@@ -39,6 +39,7 @@
 #include <unistd.h>
 
 #include "engine/alloc.h"
+#include "jit/riscv/observe.h"
 
 #define HART_ALIGN 64
 
@@ -137,6 +138,11 @@ struct xbar_riscv_hart *xbar_riscv_new(const struct xbar_riscv_config *config)
         xbar_free(engine, hart, sizeof(*hart));
         return NULL;
     }
+    if (riscv__observe_new(hart) != 0) {
+        tlb_destroy(&hart->tlb);
+        xbar_free(engine, hart, sizeof(*hart));
+        return NULL;
+    }
     riscv__code_join(hart);
     xbar_riscv_reset(hart);
     return hart;
@@ -159,6 +165,7 @@ void xbar_riscv_free(struct xbar_riscv_hart *hart)
         return;
     }
     drop_engine(hart);
+    riscv__observe_free(hart);
     riscv__code_leave(hart);
     tlb_destroy(&hart->tlb);
     xbar_free(xbar_address_space_engine(hart->config.as), hart, sizeof(*hart));
@@ -181,6 +188,9 @@ int xbar_riscv_set_engine(struct xbar_riscv_hart *hart,
     if (engine == XBAR_RISCV_INTERP) {
         drop_engine(hart);
         return 0;
+    }
+    if (engine == XBAR_RISCV_LOCKSTEP && hart->observer != NULL) {
+        return -ENOTSUP; /* who would be told what, and how often? */
     }
     if (engine == XBAR_RISCV_JIT) {
         riscv__lockstep_free(hart);
@@ -268,6 +278,9 @@ static uint32_t look_up(struct xbar_riscv_hart *hart)
     uint32_t attention = atomic_exchange(&hart->attention, 0);
 
     tlb_safepoint(&hart->tlb);
+    if (unlikely(hart->observer != NULL)) {
+        riscv__observe_sync(hart);
+    }
     if (unlikely(attention & ATTN_RESET)) {
         reset(hart);
     }
@@ -322,9 +335,11 @@ enum xbar_riscv_exit xbar_riscv_run(struct xbar_riscv_hart *hart,
                                         (uintptr_t)pthread_self())) {
         return XBAR_RISCV_EXIT_REQUEST; /* a callback's mistake: it runs */
     }
+    riscv__observe_online(hart);
     tlb_enter(&hart->tlb);
     reason = run_until(hart, end);
     tlb_leave(&hart->tlb);
+    riscv__observe_offline(hart);
     atomic_store(&hart->runner, 0);
     return reason;
 }

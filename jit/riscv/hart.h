@@ -23,6 +23,7 @@ extern "C" {
 
 struct xbar_riscv_hart;
 struct xbar_riscv_block;
+struct xbar_instruments;
 
 /** Interrupt lines, by their bit in mip. */
 enum xbar_riscv_irq {
@@ -78,6 +79,10 @@ struct xbar_riscv_config {
      */
     void (*block_gone)(void *opaque, const struct xbar_riscv_block *block);
     void *block_gone_opaque;
+
+    /* Who sees what is executed, and must outlive the hart: NULL, or that of
+     * the machine. See jit/instrument.h. */
+    struct xbar_instruments *instruments;
 
     unsigned stress; /* enum xbar_riscv_stress: for tests */
 };
@@ -140,7 +145,8 @@ struct xbar_riscv_stats {
     struct xbar_riscv_jit_stats jit;
 };
 
-/** xbar_riscv_new() - a hart in reset; NULL if memory is short */
+/** xbar_riscv_new() - a hart in reset; NULL if memory is short, or the
+ * instruments have XBAR_VCPUS_MAX harts */
 XBAR_API struct xbar_riscv_hart *
 xbar_riscv_new(const struct xbar_riscv_config *config) XBAR_MUST_CHECK;
 /** xbar_riscv_free() - end a hart; NULL is fine; one that runs is left alone */
@@ -153,9 +159,9 @@ XBAR_API bool xbar_riscv_has_jit(void);
  * xbar_riscv_set_engine() - choose who executes
  *
  * Return: 0; -EBUSY while the hart runs, in its callbacks, too; -ENOTSUP if
- * there is no translator for this host; -EPERM or -EACCES if the host refuses
- * executable memory; -EINVAL for a code_limit above 1 GiB; -ENOMEM. On failure
- * the engine stays what it was.
+ * there is no translator for this host, and for lockstep with instruments;
+ * -EPERM or -EACCES if the host refuses executable memory; -EINVAL for a
+ * code_limit above 1 GiB; -ENOMEM. On failure the engine stays what it was.
  */
 XBAR_API int xbar_riscv_set_engine(struct xbar_riscv_hart *hart,
                                    enum xbar_riscv_engine engine)

@@ -14,6 +14,7 @@
  *   mmu.c pmp.c   Sv39 and Sv48 walks, physical protection: at TLB fill
  *   clock.c       `time`, mtimecmp, the deterministic clock, counters
  *   hart.c        life cycle, run loop, wfi, attention
+ *   observe.h     instrumentation: what is told, and how both engines do
  *   state.c       the public getters and setters
  *   counts.c      accesses of all engines, added up
  *
@@ -287,6 +288,8 @@ struct xbar_riscv_hart {
     struct xbar_code_party code_party; /* see jit_code.c */
     struct riscv_jit *jit;             /* NULL: interpreted */
     struct riscv_lockstep *lockstep;   /* NULL: not compared */
+    struct riscv_observer *observer;   /* see observe.h; NULL: nobody's */
+    struct riscv_observer *shown;      /* NULL: nobody wants code */
 
     SoftTLB tlb;
     struct jit_state jit_state;
@@ -448,6 +451,12 @@ void riscv__fp_dirty(struct xbar_riscv_hart *hart);
 /* xbar_tlb_walk_fn; the fault code is the cause + 1, so that 0 is success. */
 int riscv__walk(void *hart, unsigned context, uint64_t va,
                 enum xbar_tlb_access access, struct xbar_tlb_walk *walk);
+
+/* The same for who only looks: whatever the permissions are, and without a
+ * trace. */
+int riscv__walk_quietly(void *hart, unsigned context, uint64_t va,
+                        enum xbar_tlb_access access,
+                        struct xbar_tlb_walk *walk);
 
 /* sfence.vma: the operands as in the instruction; false: illegal here. */
 bool riscv__sfence_vma(struct xbar_riscv_hart *hart, unsigned rs1, unsigned rs2)

@@ -20,6 +20,7 @@
  * Use: riscv__interpret(), by the run loop in hart.c.
  */
 #include "jit/riscv/interp.h"
+#include "jit/riscv/observe.h"
 
 static riscv_exec_fn *const actions[RISCV_OP_COUNT] = {
 #define INSN(op, text, match, mask, format, action, ...) \
@@ -154,9 +155,11 @@ enum riscv_exec riscv__execute(struct xbar_riscv_hart *hart, uint32_t bits)
 }
 
 /* @to_jump: no further than behind the first instruction that has anything
- * but the next one follow. */
+ * but the next one follow, and no further than the block as it is shown.
+ * @shown: what is executed is */
 static inline __attribute__((always_inline)) enum riscv_stop
-interpret(struct xbar_riscv_hart *hart, uint64_t budget, bool to_jump)
+interpret(struct xbar_riscv_hart *hart, uint64_t budget, bool to_jump,
+          bool shown)
 {
     struct window window;
     /* Copies of hart->pc and stats.instructions, so that the next round need
@@ -173,16 +176,30 @@ interpret(struct xbar_riscv_hart *hart, uint64_t budget, bool to_jump)
         if (unlikely(has_attention(hart))) {
             return RISCV_STOP_ATTENTION;
         }
-        result = likely(fetch(hart, &window, pc, &fetched))
-                     ? execute(hart, fetched.bits)
-                     : EXEC_TRAP;
+        if (unlikely(!fetch(hart, &window, pc, &fetched))) {
+            result = EXEC_TRAP;
+        } else {
+            if (shown) {
+                riscv__observe_begin(hart, fetched.bits, fetched.length);
+            }
+            result = execute(hart, fetched.bits);
+        }
         if (likely(result == EXEC_NEXT)) {
             hart->pc = pc += fetched.length;
             hart->stats.instructions = ++done;
+            if (shown) {
+                riscv__observe_end(hart, result);
+                if (to_jump && !riscv__observe_is_inside(hart)) {
+                    break;
+                }
+            }
             continue;
         }
         pc = hart->pc;
         hart->stats.instructions = done += result != EXEC_TRAP;
+        if (shown) {
+            riscv__observe_end(hart, result);
+        }
         if (result == EXEC_WFI) {
             return RISCV_STOP_WFI;
         }
@@ -198,11 +215,14 @@ interpret(struct xbar_riscv_hart *hart, uint64_t budget, bool to_jump)
 
 enum riscv_stop riscv__interpret(struct xbar_riscv_hart *hart, uint64_t budget)
 {
-    return interpret(hart, budget, false);
+    return unlikely(hart->shown != NULL)
+               ? interpret(hart, budget, false, true)
+               : interpret(hart, budget, false, false);
 }
 
 enum riscv_stop riscv__interpret_to_jump(struct xbar_riscv_hart *hart,
                                          uint64_t budget)
 {
-    return interpret(hart, budget, true);
+    return unlikely(hart->shown != NULL) ? interpret(hart, budget, true, true)
+                                         : interpret(hart, budget, true, false);
 }

@@ -14,6 +14,7 @@
  * too: RAM of the embedder's at an odd address has no atomics.
  */
 #include "jit/riscv/interp.h"
+#include "jit/riscv/observe.h"
 
 /* Bytes, 4 or 8, from the row. */
 static unsigned size_of(const struct riscv_insn *insn)
@@ -41,6 +42,15 @@ static void count(struct xbar_riscv_hart *hart, enum xbar_tlb_access access,
 
     riscv__count_access(hart, access, size_log2);
     tlb_count_host(&hart->tlb, access, size_log2, host);
+}
+
+static void observe(struct xbar_riscv_hart *hart, const struct riscv_insn *insn,
+                    unsigned kinds, uint64_t loaded, uint64_t stored)
+{
+    if (unlikely(hart->shown != NULL)) {
+        riscv__observe_memory(hart, riscv__rs1(hart, insn), size_of(insn),
+                              kinds, loaded, stored);
+    }
 }
 
 /* Host order on both sides. */
@@ -119,6 +129,7 @@ enum riscv_exec riscv__exec_lr(struct xbar_riscv_hart *hart,
         .value = value,
     };
     count(hart, TLB_READ, size, host);
+    observe(hart, insn, XBAR_ACCESS_READ, value, 0);
     return riscv__put(hart, insn, value);
 }
 
@@ -145,6 +156,9 @@ enum riscv_exec riscv__exec_sc(struct xbar_riscv_hart *hart,
                             swap(riscv__rs2(hart, insn), size));
     reservation->valid = false;
     count(hart, TLB_WRITE, size, host);
+    if (done) {
+        observe(hart, insn, XBAR_ACCESS_WRITE, 0, riscv__rs2(hart, insn));
+    }
     return riscv__put(hart, insn, !done);
 }
 
@@ -172,6 +186,8 @@ static enum riscv_exec amo(struct xbar_riscv_hart *hart,
         !compare_and_swap(host, size, raw, swap(modify(old, operand), size)));
     count(hart, TLB_READ, size, host);
     count(hart, TLB_WRITE, size, host);
+    observe(hart, insn, XBAR_ACCESS_READ | XBAR_ACCESS_WRITE, old,
+            modify(old, operand));
     return riscv__put(hart, insn, old);
 }
 

@@ -12,6 +12,7 @@
  * store's, and tell the address as it was given, anywhere in the block.
  */
 #include "jit/riscv/interp.h"
+#include "jit/riscv/observe.h"
 
 #define BLOCK_WORDS (RISCV_CACHE_BLOCK / sizeof(uint64_t))
 #define BLOCK_LOG2  6
@@ -95,5 +96,9 @@ enum riscv_exec riscv__exec_cbo_zero(struct xbar_riscv_hart *hart,
     }
     riscv__count_access(hart, TLB_WRITE, BLOCK_LOG2);
     tlb_count_host(&hart->tlb, TLB_WRITE, BLOCK_LOG2, host);
+    if (unlikely(hart->shown != NULL)) {
+        riscv__observe_memory(hart, va, RISCV_CACHE_BLOCK, XBAR_ACCESS_WRITE, 0,
+                              0);
+    }
     return EXEC_NEXT;
 }

@@ -13,6 +13,7 @@
  */
 #include "jit/riscv/fp.h"
 #include "jit/riscv/interp.h"
+#include "jit/riscv/observe.h"
 
 enum riscv_exec riscv__memory_fault(struct xbar_riscv_hart *hart,
                                     unsigned access_fault)
@@ -32,6 +33,24 @@ static inline uint64_t address_of(const struct xbar_riscv_hart *hart,
     return riscv__rs1(hart, insn) + riscv__imm(insn);
 }
 
+static int load_slow(struct xbar_riscv_hart *hart, uint64_t va,
+                     unsigned size_log2, uint64_t *value)
+{
+    if (unlikely(hart->shown != NULL)) {
+        return riscv__observed_load(hart, va, size_log2, value);
+    }
+    return tlb_load_slow(&hart->tlb, hart->data_context, va, size_log2, value);
+}
+
+static int store_slow(struct xbar_riscv_hart *hart, uint64_t va,
+                      unsigned size_log2, uint64_t value)
+{
+    if (unlikely(hart->shown != NULL)) {
+        return riscv__observed_store(hart, va, size_log2, value);
+    }
+    return tlb_store_slow(&hart->tlb, hart->data_context, va, size_log2, value);
+}
+
 /* False: an exception was taken. */
 static inline bool load(struct xbar_riscv_hart *hart, uint64_t va,
                         unsigned size_log2, uint64_t *value)
@@ -42,8 +61,11 @@ static inline bool load(struct xbar_riscv_hart *hart, uint64_t va,
     if (likely(host)) {
         *value = tlb_ram_load(host, size_log2);
         tlb_count_host(&hart->tlb, TLB_READ, size_log2, host);
-    } else if (tlb_load_slow(&hart->tlb, hart->data_context, va, size_log2,
-                             value)) {
+        if (unlikely(hart->shown != NULL)) {
+            riscv__observe_memory(hart, va, 1u << size_log2, XBAR_ACCESS_READ,
+                                  *value, 0);
+        }
+    } else if (load_slow(hart, va, size_log2, value)) {
         riscv__memory_fault(hart, CAUSE_LOAD_ACCESS);
         return false;
     }
@@ -60,8 +82,11 @@ static inline enum riscv_exec store(struct xbar_riscv_hart *hart, uint64_t va,
     if (likely(host)) {
         tlb_ram_store(host, size_log2, value);
         tlb_count_host(&hart->tlb, TLB_WRITE, size_log2, host);
-    } else if (tlb_store_slow(&hart->tlb, hart->data_context, va, size_log2,
-                              value)) {
+        if (unlikely(hart->shown != NULL)) {
+            riscv__observe_memory(hart, va, 1u << size_log2, XBAR_ACCESS_WRITE,
+                                  0, value);
+        }
+    } else if (store_slow(hart, va, size_log2, value)) {
         return riscv__memory_fault(hart, CAUSE_STORE_ACCESS);
     }
     riscv__count_access(hart, TLB_WRITE, size_log2);

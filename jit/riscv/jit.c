@@ -22,6 +22,7 @@
 
 #include "jit/host_fp.h"
 #include "jit/riscv/interp.h"
+#include "jit/riscv/observe.h"
 #include "jit/riscv/region.h"
 
 /* A slice bounds how late a request from another thread is seen: about 20 us.
@@ -107,10 +108,39 @@ static uint32_t help_execute(void *vcpu, uint32_t bits, uint64_t pc,
 {
     struct xbar_riscv_hart *hart = vcpu;
 
-    (void)return_address;
+    if (unlikely(hart->observer != NULL)) {
+        riscv__settle_at(hart, return_address); /* it may trap */
+    }
     hart->pc = pc;
     hart->jit->fault_cause = 0;
     return riscv__execute(hart, bits) == EXEC_TRAP;
+}
+
+/*
+ * An instruction that is looked at, and maybe executed here. What it accesses
+ * its block says by itself, but for what clears cache blocks (counts.c).
+ */
+#define CBO_LOG2 (TLB_SIZES - 1)
+
+static uint32_t help_look(void *vcpu, const void *what,
+                          const void *return_address)
+{
+    struct xbar_riscv_hart *hart = vcpu;
+    unsigned context = hart->data_context;
+    uint64_t accesses[2][TLB_SIZES];
+    bool trapped;
+
+    riscv__settle_at(hart, return_address);
+    hart->jit->fault_cause = 0;
+    if (likely(!hart->config.count_blocks)) {
+        return riscv__observe_look(hart, what);
+    }
+    memcpy(accesses, hart->accesses.of[context], sizeof(accesses));
+    trapped = riscv__observe_look(hart, what);
+    memcpy(accesses[TLB_WRITE] + CBO_LOG2,
+           hart->accesses.of[context][TLB_WRITE] + CBO_LOG2, sizeof(uint64_t));
+    memcpy(hart->accesses.of[context], accesses, sizeof(accesses));
+    return trapped;
 }
 
 /* ---- Going on without leaving ------------------------------------------ */
@@ -201,6 +231,18 @@ static inline void synchronize_since(struct xbar_riscv_hart *hart,
     }
 }
 
+/* The last instruction of a block as it was shown. */
+static const struct instrument_insn *
+shown_at(const struct xbar_riscv_hart *hart, const void *return_address)
+{
+    const struct jit_site *site;
+    const struct jit_block *block =
+        jit_cache__recover(hart->jit->cache, return_address, &site);
+    const struct instrument_block *shown = block->shown;
+
+    return &shown->insns[site->insn];
+}
+
 /*
  * The last instruction of a block, of a kind that may change mode, contexts,
  * what is fetched, or trap. It is counted like the others, at the block's
@@ -212,10 +254,14 @@ static const uint8_t *help_resume(void *vcpu, uint32_t bits, uint64_t pc,
     struct xbar_riscv_hart *hart = vcpu;
     uint64_t fences = hart->stats.fence_i;
     enum riscv_exec result;
+    const struct instrument_insn *shown = NULL;
 
     hart->pc = pc;
     take_fp_flags(hart);
     settle(hart, 1);
+    if (unlikely(hart->shown != NULL)) {
+        shown = shown_at(hart, return_address);
+    }
     result = riscv__execute(hart, bits);
     if (result == EXEC_TRAP) {
         if (unlikely(hart->config.count_blocks)) {
@@ -229,6 +275,9 @@ static const uint8_t *help_resume(void *vcpu, uint32_t bits, uint64_t pc,
             result == EXEC_NEXT ? riscv__is_compressed(bits) ? 2 : 4 : 0;
         hart->jit_state.budget--;
         settle(hart, 0);
+        if (unlikely(shown != NULL)) {
+            instrument__count(&shown->place);
+        }
     }
     synchronize_since(hart, fences);
     if (has_attention(hart) || !may_resume(hart)) {
@@ -288,6 +337,16 @@ static struct jit_block *leave_site(struct xbar_riscv_hart *hart,
     settle(hart, riscv__unexecuted(block, *site));
     riscv__block_left(block, riscv__unexecuted(block, *site));
     return block;
+}
+
+/* A block was left in the middle: hart->pc is where to go on. */
+static void leave_shown(struct xbar_riscv_hart *hart,
+                        const struct jit_block *block,
+                        const struct jit_site *site, bool counts)
+{
+    if (unlikely(hart->shown != NULL)) {
+        riscv__observe_left(hart, block->shown, site->insn, counts);
+    }
 }
 
 /* An unlinked exit: find where it leads, and chain it if that is lawful. */
@@ -375,12 +434,14 @@ static enum riscv_stop leave(struct xbar_riscv_hart *hart, struct jit_exit exit)
     case JIT_EXIT_STEP:
         block = leave_site(hart, &site);
         hart->pc = block->key.pc + site->pc_offset;
+        leave_shown(hart, block, site, false);
         compare(hart, false);
         /* The block's own instructions may have been the last allowed. */
         return step(hart, hart->jit_state.budget > 0);
     case JIT_EXIT_ATTENTION:
         block = leave_site(hart, &site);
         hart->pc = block->key.pc + site->pc_offset;
+        leave_shown(hart, block, site, true);
         compare(hart, false);
         return RISCV_STOP_ATTENTION;
     case JIT_EXIT_RESUME:
@@ -473,6 +534,7 @@ void riscv__jit_choose_helpers(struct xbar_riscv_hart *hart)
 
     helpers->execute = help_execute;
     helpers->resume = help_resume;
+    helpers->look = help_look;
     riscv__choose_access_helpers(hart);
     riscv__heat_choose(hart);
 }

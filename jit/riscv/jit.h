@@ -100,6 +100,10 @@ struct jit_block *riscv__block(struct xbar_riscv_hart *hart);
 
 /* ---- jit_access.c ------------------------------------------------------ */
 
+/* What device callbacks, the clock and observers see in the middle of a block:
+ * the instruction at @return_address is in progress. */
+void riscv__settle_at(struct xbar_riscv_hart *hart, const void *return_address);
+
 /* Who answers loads and stores that miss: helpers.load and helpers.store. */
 void riscv__choose_access_helpers(struct xbar_riscv_hart *hart);
 

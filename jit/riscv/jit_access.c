@@ -11,18 +11,29 @@
  * whose callback is called with nothing held; all else is out of line.
  */
 #include "jit/riscv/jit.h"
+#include "jit/riscv/observe.h"
 
-/* What device callbacks and the clock see in the middle of a block. */
-static void settle_at(struct xbar_riscv_hart *hart, const void *return_address)
+static const struct jit_block *settle_site(struct xbar_riscv_hart *hart,
+                                           const void *return_address,
+                                           const struct jit_site **site)
 {
-    const struct jit_site *site;
+    uint64_t counted = hart->stats.instructions;
     const struct jit_block *block =
-        jit_cache__recover(hart->jit->cache, return_address, &site);
+        jit_cache__recover(hart->jit->cache, return_address, site);
 
     xbar_assert(block != NULL);
     hart->stats.instructions = hart->jit->base + hart->jit->slice -
                                (uint64_t)hart->jit_state.budget -
-                               riscv__unexecuted(block, site);
+                               riscv__unexecuted(block, *site);
+    hart->jit->stats.instructions += hart->stats.instructions - counted;
+    return block;
+}
+
+void riscv__settle_at(struct xbar_riscv_hart *hart, const void *return_address)
+{
+    const struct jit_site *site;
+
+    (void)settle_site(hart, return_address, &site);
 }
 
 /* Only the deterministic clock counts instructions. */
@@ -30,10 +41,7 @@ static inline void settle_for_clock(struct xbar_riscv_hart *hart,
                                     const void *return_address)
 {
     if (unlikely(hart->config.insns_per_tick != 0)) {
-        uint64_t counted = hart->stats.instructions;
-
-        settle_at(hart, return_address);
-        hart->jit->stats.instructions += hart->stats.instructions - counted;
+        riscv__settle_at(hart, return_address);
     }
 }
 
@@ -159,6 +167,45 @@ static uint32_t help_store_watched(void *vcpu, uint64_t va, unsigned size_log2,
     return failed;
 }
 
+/* The instruction at @return_address is in progress, for who is told. */
+static void show_site(struct xbar_riscv_hart *hart, const void *return_address)
+{
+    const struct jit_site *site;
+    const struct jit_block *block = settle_site(hart, return_address, &site);
+    const struct instrument_block *shown = block->shown;
+
+    hart->pc = block->key.pc + site->pc_offset;
+    hart->shown->insn = &shown->insns[site->insn];
+}
+
+static uint32_t help_load_shown(void *vcpu, uint64_t va, unsigned size_log2,
+                                const void *return_address)
+{
+    struct xbar_riscv_hart *hart = vcpu;
+    int failed;
+
+    show_site(hart, return_address);
+    hart->jit->fault_cause = CAUSE_LOAD_ACCESS;
+    failed = riscv__observed_load(hart, va, size_log2, &hart->jit_state.value);
+    hart->shown->insn = NULL;
+    learn_span(hart, TLB_READ, va);
+    return failed != 0;
+}
+
+static uint32_t help_store_shown(void *vcpu, uint64_t va, unsigned size_log2,
+                                 const void *return_address, uint64_t value)
+{
+    struct xbar_riscv_hart *hart = vcpu;
+    int failed;
+
+    show_site(hart, return_address);
+    hart->jit->fault_cause = CAUSE_STORE_ACCESS;
+    failed = riscv__observed_store(hart, va, size_log2, value);
+    hart->shown->insn = NULL;
+    learn_span(hart, TLB_WRITE, va);
+    return failed != 0;
+}
+
 void riscv__choose_access_helpers(struct xbar_riscv_hart *hart)
 {
     static const struct jit_helpers plain = {
@@ -170,7 +217,10 @@ void riscv__choose_access_helpers(struct xbar_riscv_hart *hart)
         hart->config.insns_per_tick != 0 || hart->lockstep != NULL;
 
     for (unsigned i = 0; i < 4; i++) {
-        if (is_watched) {
+        if (hart->shown != NULL) {
+            helpers->load[i] = help_load_shown;
+            helpers->store[i] = help_store_shown;
+        } else if (is_watched) {
             helpers->load[i] = help_load_watched;
             helpers->store[i] = help_store_watched;
         } else if (hart->tlb.config.observe != NULL) { /* or it counts */

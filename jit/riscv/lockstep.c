@@ -324,6 +324,7 @@ int riscv__lockstep_new(struct xbar_riscv_hart *hart)
     }
     config.observe = NULL;
     config.counts = NULL;
+    config.instruments = NULL;
     ls->shadow = xbar_riscv_new(&config);
     if (ls->shadow == NULL) {
         xbar_free(engine, ls, sizeof(*ls));

@@ -349,6 +349,28 @@ static unsigned levels_of(uint64_t satp)
     return mode == 0 ? 0 : SV39_LEVELS + (unsigned)(mode - SATP_SV39);
 }
 
+int riscv__walk_quietly(void *opaque, unsigned context, uint64_t va,
+                        enum xbar_tlb_access access,
+                        struct xbar_tlb_walk *result)
+{
+    struct walk walk = {
+        .hart = opaque,
+        .regime = &regimes[context],
+        .va = va,
+        .access = access,
+    };
+
+    walk.levels = levels_of(walk.hart->satp);
+    *result = (struct xbar_tlb_walk){ .phys = va & TLB_PAGE_MASK };
+    if (walk.levels == 0 || walk.regime->priv == PRIV_M) {
+        return 0;
+    }
+    return is_canonical(va, walk.levels) && find_leaf(&walk) == WALK_DONE &&
+                   leaf_page(&walk, &result->phys)
+               ? 0
+               : fault_code(WALK_PAGE_FAULT, access);
+}
+
 int riscv__walk(void *opaque, unsigned context, uint64_t va,
                 enum xbar_tlb_access access, struct xbar_tlb_walk *result)
 {

@@ -334,8 +334,8 @@ void riscv__region_heat(struct xbar_riscv_hart *hart, struct jit_block *block)
     unsigned hot = hart->config.stress & XBAR_RISCV_STRESS_REGION ? 1 : HOT;
 
     if (block->is_region || block->heat == AGAIN * hot ||
-        hart->config.count_blocks) {
-        return; /* what is counted are plain blocks */
+        hart->config.count_blocks || hart->shown != NULL) {
+        return; /* what is counted, or shown, are plain blocks */
     }
     block->heat++;
     if (block->heat == hot || block->heat == AGAIN * hot) {

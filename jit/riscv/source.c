@@ -46,6 +46,7 @@ bool riscv__find_source(struct xbar_riscv_hart *hart, struct riscv_source *s)
     s->decoded = &hart->insn_cache;
     s->pc = hart->pc;
     s->host2 = NULL;
+    s->shown = NULL;
     info = exec_page(hart, s->pc, &s->host);
     if (info == NULL) {
         return false;
@@ -53,7 +54,7 @@ bool riscv__find_source(struct xbar_riscv_hart *hart, struct riscv_source *s)
     s->key = (struct jit_key){ .pc = s->pc,
                                .page = info->phys,
                                .page2 = JIT_NO_PAGE,
-                               .mode = riscv__jit_mode(hart) };
+                               .mode = hart->jit ? riscv__jit_mode(hart) : 0 };
     if ((s->pc & ~TLB_PAGE_MASK) == TLB_PAGE_SIZE - 2 &&
         !riscv__is_compressed(parcel(s->host))) {
         info = exec_page(hart, s->pc + 2, &s->host2);

@@ -8,6 +8,8 @@
 
 #include "jit/riscv/jit.h"
 
+struct instrument_block;
+
 /* Instructions of a block at most, and their bytes. */
 #define RISCV_BLOCK_INSNS 96
 #define RISCV_BLOCK_BYTES (4 * RISCV_BLOCK_INSNS)
@@ -23,8 +25,9 @@ struct riscv_source {
     const uint8_t *host;  /* of pc */
     const uint8_t *host2; /* of the second page, or NULL */
     struct jit_key key;
-    uint64_t home[2]; /* as in struct jit_block */
-    unsigned size;    /* bytes that were copied */
+    uint64_t home[2];               /* as in struct jit_block */
+    struct instrument_block *shown; /* what it is a part of; NULL: nothing */
+    unsigned size;                  /* bytes that were copied */
     uint8_t bytes[RISCV_BLOCK_BYTES];
 };
 

@@ -12,6 +12,7 @@
  * checked the first page only, so that it checks the second one itself.
  */
 #include "jit/riscv/translate.h"
+#include "jit/riscv/observe.h"
 
 /* Code that one block may take; a longer one is cut in half and tried again.
  */
@@ -303,7 +304,9 @@ bool riscv__needs_step(const struct riscv_translation *t,
     case RISCV_CLASS_SYSTEM:
         return riscv__system_needs_step(t, insn);
     case RISCV_CLASS_CBO:
-        return t->hart->lockstep != NULL; /* it would write memory twice */
+        /* It would write memory twice; or show registers when it traps. */
+        return t->hart->lockstep != NULL ||
+               (t->hart->observer != NULL && t->source->shown == NULL);
     default:
         return false;
     }
@@ -411,7 +414,9 @@ static void translate_body(struct riscv_translation *t)
         if (offset == 0) {
             riscv__translate_fp_guard(t);
         }
-        ended = translate_insn(t, &insn);
+        ended = t->source->shown == NULL
+                    ? translate_insn(t, &insn)
+                    : riscv__translate_observed(t, &insn, translate_insn);
         riscv__translate_fp_note(t, &insn);
         offset += insn.length;
         block->insns++;
@@ -453,6 +458,7 @@ static struct jit_block *try_translate(struct xbar_riscv_hart *hart,
                .data_context = hart->data_context,
                .fp = (source->key.mode & MODE_FP) != 0,
                .counts_pages = riscv__counts_pages(hart),
+               .shows = source->shown != NULL,
                .return_hits =
                    hart->config.count_blocks ? &jit->stats.return_hits : NULL },
     };
@@ -465,6 +471,7 @@ static struct jit_block *try_translate(struct xbar_riscv_hart *hart,
     t.e.block = block;
     block->home[0] = source->home[0];
     block->home[1] = source->home[1];
+    block->shown = source->shown;
     riscv__translate_fp_begin(&t);
     jit_host__prologue(&t.e);
     guard_second_page(&t);
@@ -472,7 +479,8 @@ static struct jit_block *try_translate(struct xbar_riscv_hart *hart,
     translate_body(&t);
     block->hot_size = code_buf__offset(&b);
     jit_host__epilogue(&t.e);
-    if (b.full || t.e.failed) {
+    if (b.full || t.e.failed ||
+        (source->shown != NULL && block->insns != source->shown->count)) {
         jit_cache__abort(jit->cache, block);
         return NULL;
     }
@@ -480,11 +488,30 @@ static struct jit_block *try_translate(struct xbar_riscv_hart *hart,
                                                                    : NULL;
 }
 
+/* As a whole, or not at all: what is told of it would not be the same. */
+static struct jit_block *translate_shown(struct xbar_riscv_hart *hart,
+                                         struct riscv_source *source,
+                                         size_t lease)
+{
+    struct jit_block *block = NULL;
+
+    source->shown = riscv__observe_find(hart, source);
+    if (source->shown != NULL) {
+        block = try_translate(hart, source, source->shown->count, lease);
+        source->shown->is_stuck = block == NULL;
+    }
+    return block;
+}
+
 static struct jit_block *translate(struct xbar_riscv_hart *hart,
-                                   const struct riscv_source *source)
+                                   struct riscv_source *source)
 {
     size_t lease = jit_cache__lease_size(hart->jit->cache, LEASE_SIZE);
     struct jit_block *block = NULL;
+
+    if (unlikely(hart->shown != NULL)) {
+        return translate_shown(hart, source, lease);
+    }
 
     for (unsigned max = RISCV_BLOCK_INSNS; block == NULL && max > 0; max /= 2) {
         block = try_translate(hart, source, max, lease);
@@ -546,13 +573,50 @@ static struct jit_block *make_block(struct xbar_riscv_hart *hart,
     return starts_with_step(hart, source) ? NULL : translate(hart, source);
 }
 
+/*
+ * The same for who is shown what is executed. The interpreter shows it first,
+ * and ends what it has begun; a block is translated as it was shown, so FP is
+ * live in all of it, or it is not translated.
+ */
+static struct jit_block *observed_block(struct xbar_riscv_hart *hart,
+                                        struct riscv_source *source)
+{
+    struct jit_block *block = find_block(hart, source);
+    const struct instrument_block *shown;
+
+    if (block != NULL ||
+        !riscv__heat_meet(hart, source->home[0], source->key.mode)) {
+        return block;
+    }
+    riscv__copy_source(source, RISCV_BLOCK_BYTES);
+    shown = riscv__observe_find(hart, source);
+    if (shown == NULL || shown->is_stuck) {
+        return NULL;
+    }
+    if (!(source->key.mode & MODE_FP) && riscv__shown_has_fp(source, shown)) {
+        if ((hart->mstatus & MSTATUS_FS) != MSTATUS_FS) {
+            return NULL;
+        }
+        hart->jit->fp_contexts = source->key.mode;
+        source->key.mode = riscv__jit_mode(hart);
+        block = find_block(hart, source);
+    }
+    return block != NULL ? block : make_block(hart, source);
+}
+
 struct jit_block *riscv__block(struct xbar_riscv_hart *hart)
 {
     struct riscv_source source;
     struct jit_block *block;
 
+    if (unlikely(hart->shown != NULL) && riscv__observe_is_inside(hart)) {
+        return NULL;
+    }
     if (!riscv__find_source(hart, &source)) {
         return NULL;
+    }
+    if (unlikely(hart->shown != NULL)) {
+        return observed_block(hart, &source);
     }
     block = find_block(hart, &source);
     if (block != NULL) {

@@ -36,6 +36,22 @@ enum jit_condition riscv__condition(const struct riscv_insn *insn);
 void riscv__translate_load(struct jit_emit *e, const struct riscv_insn *insn);
 void riscv__translate_store(struct jit_emit *e, const struct riscv_insn *insn);
 
+/* ---- translate_observed.c ---------------------------------------------- */
+
+/* Emits one instruction; true: the block ends with it. */
+typedef bool riscv_translate_fn(struct riscv_translation *t,
+                                const struct riscv_insn *insn);
+
+/* The same by @translate, with what is wanted of it; of a block with
+ * t->source->shown. */
+bool riscv__translate_observed(struct riscv_translation *t,
+                               const struct riscv_insn *insn,
+                               riscv_translate_fn *translate);
+
+/* Does any instruction of @shown, which is @source, name an f register? */
+bool riscv__shown_has_fp(const struct riscv_source *source,
+                         const struct instrument_block *shown);
+
 /* ---- translate_fp.c ---------------------------------------------------- */
 
 /* Before the first instruction: how the block rounds. */

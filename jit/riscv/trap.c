@@ -12,7 +12,7 @@
  * Changing the mode flushes nothing: each mode has TLB contexts of its own,
  * and riscv__update_contexts() selects among them.
  */
-#include "jit/riscv/hart_internal.h"
+#include "jit/riscv/observe.h"
 
 /* Traps after which a slice ends even if hardly anything retires. */
 #define TRAPS_PER_SLICE 1024
@@ -108,9 +108,28 @@ static void enter_supervisor(struct xbar_riscv_hart *hart, uint64_t cause,
     hart->pc = vector_of(hart->stvec, cause);
 }
 
+static void tell_trap(struct xbar_riscv_hart *hart, uint64_t pc, uint8_t from,
+                      uint64_t cause, uint64_t tval)
+{
+    const struct xbar_trap_event event = {
+        .pc = pc,
+        .cause = cause & ~CAUSE_IRQ,
+        .value = tval,
+        .handler = hart->pc,
+        .is_interrupt = (cause & CAUSE_IRQ) != 0,
+        .from = from,
+        .to = (uint8_t)hart->priv,
+    };
+
+    riscv__observe_trap(hart, &event);
+}
+
 static void enter_trap(struct xbar_riscv_hart *hart, bool supervisor,
                        uint64_t cause, uint64_t tval)
 {
+    uint64_t pc = hart->pc;
+    uint8_t from = (uint8_t)hart->priv;
+
     if (supervisor) {
         enter_supervisor(hart, cause, tval);
     } else {
@@ -124,6 +143,9 @@ static void enter_trap(struct xbar_riscv_hart *hart, bool supervisor,
      */
     if (++hart->slice_traps >= TRAPS_PER_SLICE) {
         riscv__attend(hart, ATTN_SLICE);
+    }
+    if (unlikely(hart->observer != NULL)) {
+        tell_trap(hart, pc, from, cause, tval);
     }
 }
 
