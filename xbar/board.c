@@ -191,7 +191,7 @@ static int make_hart(struct board *board, Error **errp)
 {
     const struct board_config *config = &board->config;
     const struct execution *execution = &config->execution;
-    const struct xbar_riscv_config hart_config = {
+    struct xbar_riscv_config hart_config = {
         .as = &board->memory,
         .reset_pc = BOOT_ROM_BASE,
         .timebase_hz = TIMEBASE_HZ,
@@ -210,6 +210,11 @@ static int make_hart(struct board *board, Error **errp)
     if (config->observer.counts) {
         config->observer.counts->ram = &board->ram;
     }
+    board->plugins = plugins_new(&execution->plugins, &board->memory, errp);
+    if (!board->plugins && execution->plugins.count) {
+        return -ENOMEM;
+    }
+    hart_config.instruments = plugins_instruments(board->plugins);
     board->hart = xbar_riscv_new(&hart_config);
     if (!board->hart) {
         return -ENOMEM;
@@ -260,7 +265,7 @@ static int make_board(struct board *board, Error **errp)
     if (ret == 0) {
         ret = make_hart(board, errp);
     }
-    return ret;
+    return ret == 0 ? plugins_load(board->plugins, errp) : ret;
 }
 
 struct board *board_new(const struct board_config *config, Error **errp)
@@ -303,6 +308,7 @@ void board_free(struct board *board)
     if (board->hart) {
         xbar_riscv_free(board->hart);
     }
+    plugins_free(board->plugins);
     virtio_slots_free(board->virtio); /* queues hold caches of the memory */
     (void)xbar_address_space_destroy(&board->memory, NULL, NULL);
     for (unsigned i = 0; i < sizeof(regions) / sizeof(regions[0]); i++) {

@@ -22,6 +22,7 @@
 #include "finisher.h"
 #include "goldfish_rtc.h"
 #include "plic.h"
+#include "plugins.h"
 #include "uart16550.h"
 #include "virtio/slots.h"
 
@@ -33,6 +34,7 @@ struct execution {
     enum xbar_riscv_engine engine;
     bool deterministic;
     size_t code_limit; /* bytes of translated code; 0: the library's choice */
+    struct plugin_specs plugins;
 };
 
 /* Who looks on while the guest runs: see struct xbar_engine_config and struct
@@ -74,6 +76,7 @@ struct board {
     struct goldfish_rtc rtc;
     struct finisher finisher;
     struct virtio_slots *virtio;
+    struct plugins *plugins; /* NULL: none */
     struct board_config config;
 };
 

@@ -181,6 +181,28 @@ static int parse_measure(struct options *options, const char *text,
     }
 }
 
+static int add_plugin(struct plugin_specs *plugins, const char *spec,
+                      Error **errp)
+{
+    if (plugins->count == PLUGINS_MAX) {
+        error_setg(errp, "--plugin %s: more than %d", spec, PLUGINS_MAX);
+        return -EINVAL;
+    }
+    plugins->spec[plugins->count++] = spec;
+    return 0;
+}
+
+static int add_symbols(struct options *options, const char *file, Error **errp)
+{
+    if (options->num_symbols == OPTIONS_SYMBOLS) {
+        error_setg(errp, "--symbols %s: more than %d files", file,
+                   OPTIONS_SYMBOLS);
+        return -EINVAL;
+    }
+    options->symbols[options->num_symbols++] = file;
+    return 0;
+}
+
 static int take_option(struct options *options, int id, Error **errp)
 {
     switch (id) {
@@ -219,19 +241,15 @@ static int take_option(struct options *options, int id, Error **errp)
         return virtio_config_netdev(&options->virtio, optarg, errp);
     case OPT_DEVICE:
         return virtio_config_device(&options->virtio, optarg, errp);
+    case OPT_PLUGIN:
+        return add_plugin(&options->execution.plugins, optarg, errp);
     case OPT_OUTPUT:
         options->output = optarg;
         return 0;
     case OPT_MEASURE:
         return parse_measure(options, optarg, errp);
     case OPT_SYMBOLS:
-        if (options->num_symbols == OPTIONS_SYMBOLS) {
-            error_setg(errp, "--symbols %s: more than %d files", optarg,
-                       OPTIONS_SYMBOLS);
-            return -EINVAL;
-        }
-        options->symbols[options->num_symbols++] = optarg;
-        return 0;
+        return add_symbols(options, optarg, errp);
     case OPT_PERF:
         options->perf = true;
         return 0;
@@ -394,6 +412,11 @@ static int check_together(const struct options *options, Error **errp)
     bool guest_given =
         options->kernel || options->initrd || options->dtb || options->append;
 
+    if (options->execution.plugins.count &&
+        options->execution.engine == XBAR_RISCV_LOCKSTEP) {
+        error_setg(errp, "--plugin: not with --engine lockstep");
+        return -EINVAL;
+    }
     if (options->json && options->dot) {
         error_setg(errp, "--json and --dot: choose one");
         return -EINVAL;

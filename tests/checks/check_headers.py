@@ -80,7 +80,7 @@ def private_job(commands):
 
 def private_headers():
     public = {name.removeprefix("xbar/") for name in tree.public_headers()}
-    public |= {"engine/xbar.h", "engine/compat.h"}
+    public |= {"engine/xbar.h", "engine/compat.h", "engine/instrument.h"}
     return [
         path
         for path in tree.files(".h")

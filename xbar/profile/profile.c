@@ -153,14 +153,16 @@ static int collect(struct machine *machine, struct report *report, Error **errp)
 static int run_plain(const struct guest *guest, const struct options *options,
                      struct report *report, bool *is_whole, Error **errp)
 {
-    const struct machine_config config = {
+    struct machine_config config = {
         .execution = options->execution,
         .virtio = &options->virtio,
     };
-    struct machine *machine = machine_new(guest, &config, errp);
     struct machine_result result;
+    struct machine *machine;
     int ret;
 
+    config.execution.plugins.count = 0; /* they see the run that is counted */
+    machine = machine_new(guest, &config, errp);
     if (!machine) {
         return -EINVAL;
     }
