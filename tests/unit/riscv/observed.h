@@ -256,7 +256,7 @@ static inline void note_end(void *opaque)
     struct log *log = opaque;
 
     assert_false(log->ended);
-    log->ended = true;
+    __atomic_store_n(&log->ended, true, __ATOMIC_RELEASE);
 }
 
 static const struct xbar_instrument_ops log_ops = {

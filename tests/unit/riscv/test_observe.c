@@ -25,6 +25,14 @@ static void keep_ticking(struct rig *rig)
     }
 }
 
+/* The hart looks up in the middle of a block, for a line that is not enabled. */
+static void toggle_line(struct rig *rig, hwaddr addr, uint64_t value)
+{
+    (void)addr;
+    (void)value;
+    xbar_riscv_set_irq(rig->hart, XBAR_RISCV_IRQ_S_EXT, rig->io_writes % 2);
+}
+
 static void run(struct outcome *outcome, const struct setup *setup,
                 enum xbar_riscv_engine engine)
 {
@@ -38,6 +46,7 @@ static void run(struct outcome *outcome, const struct setup *setup,
     log->filter = setup->filter;
     open_rig(&rig, log, setup);
     load_program(&rig, setup->seed);
+    rig.on_write = toggle_line;
     if (setup->interrupts) {
         rig.hart->mstatus |= MSTATUS_MIE;
         xbar_riscv_set_timecmp(rig.hart, 3);

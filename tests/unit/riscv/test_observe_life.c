@@ -230,6 +230,43 @@ static void test_visitors(void **state)
 #endif
 }
 
+/* One that sleeps is woken to let go, and sleeps on. */
+static void *leave_a_sleeper(void *opaque)
+{
+    struct visitor *visitor = opaque;
+
+    while (!atomic_load(&visitor->hart->sleeping)) {
+    }
+    xbar_instrument_remove(visitor->log->in);
+    while (!__atomic_load_n(&visitor->log->ended, __ATOMIC_ACQUIRE)) {
+    }
+    xbar_riscv_request_exit(visitor->hart);
+    return NULL;
+}
+
+static void test_a_sleeping_hart_lets_go(void **state)
+{
+    static const uint32_t code[] = { INSN_WFI, INSN_SELF };
+    const struct setup setup = { 0 };
+    struct log log = { 0 };
+    struct visitor visitor = { .log = &log };
+    pthread_t thread;
+    struct rig rig;
+
+    (void)state;
+    open_rig(&rig, &log, &setup);
+    rig_code(&rig, 0, code, 2);
+    visitor.hart = rig.hart;
+    assert_int_equal(pthread_create(&thread, NULL, leave_a_sleeper, &visitor),
+                     0);
+    assert_int_equal(xbar_riscv_run(rig.hart, UINT64_MAX),
+                     XBAR_RISCV_EXIT_REQUEST);
+    pthread_join(thread, NULL);
+    assert_true(rig.hart->waiting);
+    close_rig(&rig, &log);
+    free(log.events);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -237,6 +274,7 @@ int main(void)
         cmocka_unit_test(test_not_in_lockstep),
         cmocka_unit_test(test_leaves_from_a_callback),
         cmocka_unit_test(test_visitors),
+        cmocka_unit_test(test_a_sleeping_hart_lets_go),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
