@@ -57,7 +57,7 @@ XBAR_HOT const FlatRange *flatview__find_new(const FlatView *view, hwaddr addr)
         flatview__last = (struct flatview_last){
             .generation = view->trie.generation,
             .first = range->first,
-            .span = range->last - range->first,
+            .last = range->last,
             .range = range,
         };
     }

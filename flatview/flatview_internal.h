@@ -10,7 +10,8 @@
  *   address_space.c     what each has: subscribers, life
  *   listener*.c         telling listeners what changed
  *   flatview.c          looking up
- *   transfer.c, ldst.c  reading and writing through a view
+ *   transfer.c          reading and writing through a view
+ *   short.c, ldst.c     the short ways of doing so
  *   trie*.c             the index: addresses -> sections
  */
 #ifndef XBAR_FLATVIEW_FLATVIEW_INTERNAL_H
@@ -154,7 +155,7 @@ extern const FlatView flatview__empty;
 struct flatview_last {
     uint64_t generation; /* of the view's trie; UINT64_MAX: none */
     hwaddr first;
-    hwaddr span; /* last - first */
+    hwaddr last;
     const FlatRange *range;
 };
 
@@ -179,28 +180,23 @@ static inline FlatView *flatview__current(const AddressSpace *as)
 }
 
 /*
- * The section of all 1 << @size_log2 bytes at @addr, if it is the one that the
- * thread accessed last; else NULL.
+ * The section of all @length bytes at @addr, if it is the one that the thread
+ * accessed last; else NULL. @length is not 0.
  */
-static inline const FlatRange *
-flatview__remembered(const FlatView *view, hwaddr addr, unsigned size_log2)
+static inline const FlatRange *flatview__remembered(const FlatView *view,
+                                                    hwaddr addr, hwaddr length)
 {
     const struct flatview_last *last = &flatview__last;
-    hwaddr offset = addr - last->first;
 
-    if (likely(last->generation == view->trie.generation &&
-               offset <= last->span &&
-               last->span - offset >= ((hwaddr)1 << size_log2) - 1)) {
-        return last->range;
+    if (unlikely(last->generation != view->trie.generation ||
+                 addr < last->first || addr > last->last ||
+                 last->last - addr < length - 1)) {
+        return NULL;
     }
-    return NULL;
-}
-
-/* Does @range, which holds @addr, answer all of the access? */
-static inline bool flatview__holds(const FlatRange *range, hwaddr addr,
-                                   unsigned size_log2)
-{
-    return range->last - addr >= ((uint64_t)1 << size_log2) - 1;
+    if (last->range == NULL) {
+        __builtin_unreachable();
+    }
+    return last->range;
 }
 
 /*
@@ -213,7 +209,7 @@ const FlatRange *flatview__find_new(const FlatView *view, hwaddr addr);
 static inline const FlatRange *flatview__find_again(const FlatView *view,
                                                     hwaddr addr)
 {
-    const FlatRange *range = flatview__remembered(view, addr, 0);
+    const FlatRange *range = flatview__remembered(view, addr, 1);
 
     return range != NULL ? range : flatview__find_new(view, addr);
 }
@@ -411,6 +407,16 @@ MemTxResult flatview__load(const FlatView *view, hwaddr addr, MemTxAttrs attrs,
                            uint64_t *value, unsigned size_log2);
 MemTxResult flatview__store(const FlatView *view, hwaddr addr, MemTxAttrs attrs,
                             uint64_t value, unsigned size_log2);
+
+/*
+ * Bulk, any length. Own read sections; address_space_read() and _write() are
+ * these, with a shorter way to what is short.
+ */
+MemTxResult flatview__read_parts(AddressSpace *as, hwaddr addr,
+                                 MemTxAttrs attrs, void *buf, hwaddr len);
+MemTxResult flatview__write_parts(AddressSpace *as, hwaddr addr,
+                                  MemTxAttrs attrs, const void *buf,
+                                  hwaddr len);
 
 /* Bulk, in the caller's read section. */
 MemTxResult flatview__read(const FlatView *view, hwaddr addr, MemTxAttrs attrs,

@@ -14,13 +14,11 @@
 #include "engine/dispatch.h"
 #include "engine/plan.h"
 #include "engine/ram_writes.h"
-#include "flatview/bare.h"
 #include "flatview/flatview_internal.h"
 #include "flatview/iommu.h"
 #include "flatview/ram_access.h"
 
-#define FORCE_INLINE inline __attribute__((always_inline))
-#define NOINLINE     __attribute__((noinline)) /* not cold: that means small */
+#define NOINLINE __attribute__((noinline)) /* not cold: that means small */
 
 enum direction {
     READ,
@@ -40,15 +38,6 @@ struct transfer {
 static void *host_of(const FlatRange *range, hwaddr addr)
 {
     return (void *)(uintptr_t)(addr + range->host_delta);
-}
-
-/* Guest memory of @as was written, not by a TLB. */
-static inline void note_write(const AddressSpace *as, const void *host,
-                              hwaddr length)
-{
-    if (unlikely(xbar_ram_writes_wanted(as->space->ram_watchers))) {
-        xbar_ram_wrote(as->space->engine, host, length);
-    }
 }
 
 /* What nothing answers, or nothing that the attributes allow. */
@@ -259,140 +248,18 @@ static NOINLINE MemTxResult transfer_as(AddressSpace *as, hwaddr addr,
     return result;
 }
 
-/* ---- Short ones, where the thread was last ----------------------------- */
-
-/*
- * 1, 2, 4 or 8 bytes at RAM, or that a device takes as one access: with a
- * plain callback of a size that fits, bulk and fixed width are the same.
- *
- * Return: did that do it? Else nothing has happened.
- */
-static FORCE_INLINE bool read_short(AddressSpace *as, hwaddr addr,
-                                    MemTxAttrs attrs, void *buf,
-                                    unsigned size_log2)
-{
-    struct xbar_rcu_quick section;
-    const FlatRange *range;
-    const FlatView *view;
-    uint64_t value = 0;
-    bool is_done;
-
-    if (unlikely(!xbar_rcu_quick_begin(&section))) {
-        return false;
-    }
-    view = flatview__current(as);
-    range = flatview__remembered(view, addr, size_log2);
-    if (range == NULL) {
-        range = flatview__find_new(view, addr);
-    }
-    if ((range->flags & FLAT_RANGE_RAM) != 0) {
-        is_done = flatview__holds(range, addr, size_log2) &&
-                  flatview__ram_is_aligned(host_of(range, addr), size_log2);
-        if (likely(is_done)) {
-            value = flatview__ram_load(host_of(range, addr), size_log2);
-        }
-    } else {
-        is_done = !(range->flags & FLAT_RANGE_NO_READS) &&
-                  flatview__holds(range, addr, size_log2) &&
-                  flatview_read_bare(range, addr, &value, size_log2, attrs);
-    }
-    xbar_rcu_quick_end(&section);
-    if (likely(is_done)) {
-        flatview__ram_unpack(buf, value, size_log2);
-    }
-    return is_done;
-}
-
-static FORCE_INLINE bool write_short(AddressSpace *as, hwaddr addr,
-                                     MemTxAttrs attrs, const void *buf,
-                                     unsigned size_log2)
-{
-    uint64_t value = flatview__ram_pack(buf, size_log2);
-    struct xbar_rcu_quick section;
-    const FlatRange *range;
-    const FlatView *view;
-    bool is_done;
-
-    if (unlikely(!xbar_rcu_quick_begin(&section))) {
-        return false;
-    }
-    view = flatview__current(as);
-    range = flatview__remembered(view, addr, size_log2);
-    if (range == NULL) {
-        range = flatview__find_new(view, addr);
-    }
-    if ((range->flags & FLAT_RANGE_WRITABLE) != 0) {
-        is_done = flatview__holds(range, addr, size_log2) &&
-                  flatview__ram_is_aligned(host_of(range, addr), size_log2);
-        if (likely(is_done)) {
-            flatview__ram_store(host_of(range, addr), value, size_log2);
-            note_write(as, host_of(range, addr), (hwaddr)1 << size_log2);
-        }
-    } else {
-        is_done = !(range->flags & FLAT_RANGE_NO_WRITES) &&
-                  flatview__holds(range, addr, size_log2) &&
-                  flatview_write_bare(range, addr, value, size_log2, attrs);
-    }
-    xbar_rcu_quick_end(&section);
-    return is_done;
-}
-
 /* ---- The public functions ---------------------------------------------- */
 
-MemTxResult address_space_read(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
-                               void *buf, hwaddr len)
+MemTxResult flatview__read_parts(AddressSpace *as, hwaddr addr,
+                                 MemTxAttrs attrs, void *buf, hwaddr len)
 {
-    bool is_done = false;
-
-    switch (len) {
-    case 1:
-        is_done = read_short(as, addr, attrs, buf, MO_8);
-        break;
-    case 2:
-        is_done = read_short(as, addr, attrs, buf, MO_16);
-        break;
-    case 4:
-        is_done = read_short(as, addr, attrs, buf, MO_32);
-        break;
-    case 8:
-        is_done = read_short(as, addr, attrs, buf, MO_64);
-        break;
-    default:
-        break;
-    }
-    return is_done ? MEMTX_OK : transfer_as(as, addr, attrs, buf, len, READ);
+    return transfer_as(as, addr, attrs, buf, len, READ);
 }
 
-MemTxResult address_space_write(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
-                                const void *buf, hwaddr len)
+MemTxResult flatview__write_parts(AddressSpace *as, hwaddr addr,
+                                  MemTxAttrs attrs, const void *buf, hwaddr len)
 {
-    bool is_done = false;
-
-    switch (len) {
-    case 1:
-        is_done = write_short(as, addr, attrs, buf, MO_8);
-        break;
-    case 2:
-        is_done = write_short(as, addr, attrs, buf, MO_16);
-        break;
-    case 4:
-        is_done = write_short(as, addr, attrs, buf, MO_32);
-        break;
-    case 8:
-        is_done = write_short(as, addr, attrs, buf, MO_64);
-        break;
-    default:
-        break;
-    }
-    return is_done ? MEMTX_OK
-                   : transfer_as(as, addr, attrs, (void *)buf, len, WRITE);
-}
-
-MemTxResult address_space_rw(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
-                             void *buf, hwaddr len, bool is_write)
-{
-    return is_write ? address_space_write(as, addr, attrs, buf, len)
-                    : address_space_read(as, addr, attrs, buf, len);
+    return transfer_as(as, addr, attrs, (void *)buf, len, WRITE);
 }
 
 MemTxResult address_space_write_rom(AddressSpace *as, hwaddr addr,

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Bulk reads and writes that are short: 1, 2, 4 or 8 bytes, which is what
+ * device models ask for most. By what is at the address:
+ *
+ *     in the section that the thread accessed last,
+ *       aligned RAM                inline: a read section, an access
+ *       a device without a lock    a jump more, and a callback
+ *     another section              the same after a lookup
+ *     anything else                in parts: transfer.c
+ *
+ * The inline path calls nothing. Whatever needs a call is the last thing that
+ * it does, so it has no register to save; the read section that it began goes
+ * along as @before, and is ended there.
+ */
+#include "flatview/address_space.h"
+
+#include "engine/ram_writes.h"
+#include "flatview/bare.h"
+#include "flatview/flatview_internal.h"
+#include "flatview/ram_access.h"
+
+#define FORCE_INLINE inline __attribute__((always_inline))
+#define NOINLINE     __attribute__((noinline))
+
+static inline unsigned log2_of(hwaddr len)
+{
+    return (unsigned)__builtin_ctzll(len);
+}
+
+static inline void *host_of(const FlatRange *range, hwaddr addr)
+{
+    return (void *)(uintptr_t)(addr + range->host_delta);
+}
+
+/* Does @range, which holds @addr, answer all of the access? */
+static inline bool holds(const FlatRange *range, hwaddr addr, hwaddr len)
+{
+    return range->last - addr >= len - 1;
+}
+
+static inline bool is_aligned(const void *host, hwaddr len)
+{
+    return ((uintptr_t)host & (len - 1)) == 0;
+}
+
+/* Four bytes are what is asked for most, so nothing is counted for them. */
+static inline void ram_to_bytes(void *buf, const void *host, hwaddr len)
+{
+    switch (len) {
+    case 4:
+        flatview__ram_unpack(buf, flatview__ram_load(host, MO_32), MO_32);
+        break;
+    case 8:
+        flatview__ram_unpack(buf, flatview__ram_load(host, MO_64), MO_64);
+        break;
+    case 2:
+        flatview__ram_unpack(buf, flatview__ram_load(host, MO_16), MO_16);
+        break;
+    default:
+        flatview__ram_unpack(buf, flatview__ram_load(host, MO_8), MO_8);
+    }
+}
+
+static inline void bytes_to_ram(void *host, const void *buf, hwaddr len)
+{
+    switch (len) {
+    case 4:
+        flatview__ram_store(host, flatview__ram_pack(buf, MO_32), MO_32);
+        break;
+    case 8:
+        flatview__ram_store(host, flatview__ram_pack(buf, MO_64), MO_64);
+        break;
+    case 2:
+        flatview__ram_store(host, flatview__ram_pack(buf, MO_16), MO_16);
+        break;
+    default:
+        flatview__ram_store(host, flatview__ram_pack(buf, MO_8), MO_8);
+    }
+}
+
+/* ---- Out of line: a device, another section ---------------------------- */
+
+static inline MemTxResult read_in_parts(AddressSpace *as, hwaddr addr,
+                                        MemTxAttrs attrs, void *buf, hwaddr len,
+                                        const struct xbar_rcu_quick *section)
+{
+    xbar_rcu_quick_end(section);
+    return flatview__read_parts(as, addr, attrs, buf, len);
+}
+
+static inline MemTxResult write_in_parts(AddressSpace *as, hwaddr addr,
+                                         MemTxAttrs attrs, const void *buf,
+                                         hwaddr len,
+                                         const struct xbar_rcu_quick *section)
+{
+    xbar_rcu_quick_end(section);
+    return flatview__write_parts(as, addr, attrs, buf, len);
+}
+
+/* Of what a write has to tell: it was made, and the section goes on. */
+static NOINLINE MemTxResult note_write(AddressSpace *as, const void *host,
+                                       hwaddr len, unsigned long before)
+{
+    struct xbar_rcu_quick section = xbar_rcu_quick_of(before);
+
+    xbar_ram_wrote(as->space->engine, host, len);
+    xbar_rcu_quick_end(&section);
+    return MEMTX_OK;
+}
+
+/* @range, which is RAM, has all of the bytes. These end @section. */
+static FORCE_INLINE MemTxResult read_ram(AddressSpace *as,
+                                         const FlatRange *range, hwaddr addr,
+                                         MemTxAttrs attrs, void *buf,
+                                         hwaddr len,
+                                         const struct xbar_rcu_quick *section)
+{
+    const void *host = host_of(range, addr);
+
+    if (unlikely(!is_aligned(host, len))) {
+        return read_in_parts(as, addr, attrs, buf, len, section);
+    }
+    ram_to_bytes(buf, host, len);
+    xbar_rcu_quick_end(section);
+    return MEMTX_OK;
+}
+
+/* Whoever wants to know of writes is looked for when it was made. */
+static FORCE_INLINE MemTxResult write_ram(AddressSpace *as,
+                                          const FlatRange *range, hwaddr addr,
+                                          MemTxAttrs attrs, const void *buf,
+                                          hwaddr len,
+                                          const struct xbar_rcu_quick *section)
+{
+    void *host = host_of(range, addr);
+
+    if (unlikely(!is_aligned(host, len))) {
+        return write_in_parts(as, addr, attrs, buf, len, section);
+    }
+    bytes_to_ram(host, buf, len);
+    if (unlikely(xbar_ram_writes_wanted(as->space->ram_watchers))) {
+        return note_write(as, host, len, section->before);
+    }
+    xbar_rcu_quick_end(section);
+    return MEMTX_OK;
+}
+
+/* The same, if it is not memory. */
+static inline MemTxResult read_device(AddressSpace *as, const FlatRange *range,
+                                      hwaddr addr, MemTxAttrs attrs, void *buf,
+                                      hwaddr len, unsigned long before)
+{
+    struct xbar_rcu_quick section = xbar_rcu_quick_of(before);
+    uint64_t value;
+
+    if (!flatview_read_bare(range, addr, &value, log2_of(len), attrs)) {
+        return read_in_parts(as, addr, attrs, buf, len, &section);
+    }
+    xbar_rcu_quick_end(&section);
+    flatview__ram_unpack(buf, value, log2_of(len));
+    return MEMTX_OK;
+}
+
+static inline MemTxResult write_device(AddressSpace *as, const FlatRange *range,
+                                       hwaddr addr, MemTxAttrs attrs,
+                                       const void *buf, hwaddr len,
+                                       unsigned long before)
+{
+    struct xbar_rcu_quick section = xbar_rcu_quick_of(before);
+    uint64_t value = flatview__ram_pack(buf, log2_of(len));
+
+    if ((range->flags & FLAT_RANGE_NO_WRITES) ||
+        !flatview_write_bare(range, addr, value, log2_of(len), attrs)) {
+        return write_in_parts(as, addr, attrs, buf, len, &section);
+    }
+    xbar_rcu_quick_end(&section);
+    return MEMTX_OK;
+}
+
+/* Where the thread was last: all of it, and not memory. */
+static NOINLINE MemTxResult read_last(AddressSpace *as, hwaddr addr,
+                                      MemTxAttrs attrs, void *buf, hwaddr len,
+                                      unsigned long before)
+{
+    return read_device(as, flatview__last.range, addr, attrs, buf, len, before);
+}
+
+static NOINLINE MemTxResult write_last(AddressSpace *as, hwaddr addr,
+                                       MemTxAttrs attrs, const void *buf,
+                                       hwaddr len, unsigned long before)
+{
+    return write_device(as, flatview__last.range, addr, attrs, buf, len,
+                        before);
+}
+
+/* Elsewhere. */
+static NOINLINE MemTxResult read_new(AddressSpace *as, hwaddr addr,
+                                     MemTxAttrs attrs, void *buf, hwaddr len,
+                                     unsigned long before)
+{
+    const FlatRange *range = flatview__find_new(flatview__current(as), addr);
+    struct xbar_rcu_quick section = xbar_rcu_quick_of(before);
+
+    if (unlikely(!holds(range, addr, len))) {
+        return read_in_parts(as, addr, attrs, buf, len, &section);
+    }
+    if ((range->flags & FLAT_RANGE_RAM) == 0) {
+        return read_device(as, range, addr, attrs, buf, len, before);
+    }
+    return read_ram(as, range, addr, attrs, buf, len, &section);
+}
+
+static NOINLINE MemTxResult write_new(AddressSpace *as, hwaddr addr,
+                                      MemTxAttrs attrs, const void *buf,
+                                      hwaddr len, unsigned long before)
+{
+    const FlatRange *range = flatview__find_new(flatview__current(as), addr);
+    struct xbar_rcu_quick section = xbar_rcu_quick_of(before);
+
+    if (unlikely(!holds(range, addr, len))) {
+        return write_in_parts(as, addr, attrs, buf, len, &section);
+    }
+    if ((range->flags & FLAT_RANGE_WRITABLE) == 0) {
+        return write_device(as, range, addr, attrs, buf, len, before);
+    }
+    return write_ram(as, range, addr, attrs, buf, len, &section);
+}
+
+/* ---- Inline, folded for each length: @len is a constant ---------------- */
+
+static FORCE_INLINE MemTxResult read_short(AddressSpace *as, hwaddr addr,
+                                           MemTxAttrs attrs, void *buf,
+                                           hwaddr len)
+{
+    struct xbar_rcu_quick section;
+    const FlatRange *range;
+
+    if (unlikely(!xbar_rcu_quick_begin(&section))) {
+        return flatview__read_parts(as, addr, attrs, buf, len);
+    }
+    range = flatview__remembered(flatview__current(as), addr, len);
+    if (range == NULL) {
+        return read_new(as, addr, attrs, buf, len, section.before);
+    }
+    if ((range->flags & FLAT_RANGE_RAM) == 0) {
+        return read_last(as, addr, attrs, buf, len, section.before);
+    }
+    return read_ram(as, range, addr, attrs, buf, len, &section);
+}
+
+static FORCE_INLINE MemTxResult write_short(AddressSpace *as, hwaddr addr,
+                                            MemTxAttrs attrs, const void *buf,
+                                            hwaddr len)
+{
+    struct xbar_rcu_quick section;
+    const FlatRange *range;
+
+    if (unlikely(!xbar_rcu_quick_begin(&section))) {
+        return flatview__write_parts(as, addr, attrs, buf, len);
+    }
+    range = flatview__remembered(flatview__current(as), addr, len);
+    if (range == NULL) {
+        return write_new(as, addr, attrs, buf, len, section.before);
+    }
+    if ((range->flags & FLAT_RANGE_WRITABLE) == 0) {
+        return write_last(as, addr, attrs, buf, len, section.before);
+    }
+    return write_ram(as, range, addr, attrs, buf, len, &section);
+}
+
+/* ---- The public functions ---------------------------------------------- */
+
+MemTxResult address_space_read(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
+                               void *buf, hwaddr len)
+{
+    switch (len) {
+    case 1:
+        return read_short(as, addr, attrs, buf, 1);
+    case 2:
+        return read_short(as, addr, attrs, buf, 2);
+    case 4:
+        return read_short(as, addr, attrs, buf, 4);
+    case 8:
+        return read_short(as, addr, attrs, buf, 8);
+    default:
+        return flatview__read_parts(as, addr, attrs, buf, len);
+    }
+}
+
+MemTxResult address_space_write(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
+                                const void *buf, hwaddr len)
+{
+    switch (len) {
+    case 1:
+        return write_short(as, addr, attrs, buf, 1);
+    case 2:
+        return write_short(as, addr, attrs, buf, 2);
+    case 4:
+        return write_short(as, addr, attrs, buf, 4);
+    case 8:
+        return write_short(as, addr, attrs, buf, 8);
+    default:
+        return flatview__write_parts(as, addr, attrs, buf, len);
+    }
+}
+
+MemTxResult address_space_rw(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
+                             void *buf, hwaddr len, bool is_write)
+{
+    return is_write ? address_space_write(as, addr, attrs, buf, len)
+                    : address_space_read(as, addr, attrs, buf, len);
+}
