@@ -97,16 +97,14 @@ static int make_lock(struct virtio_device *device)
 
 /* ---- Interrupts -------------------------------------------------------- */
 
-/* The machine's lock comes after ours; the line is moved under both. */
+/* The PLIC has a lock of its own, further down the wire than ours. */
 static void set_interrupts(struct virtio_device *device, uint32_t interrupts)
 {
     if (interrupts == device->interrupts) {
         return;
     }
     device->interrupts = interrupts;
-    xbar_engine_lock(device->engine);
     irq_line_set(&device->irq, interrupts != 0);
-    xbar_engine_unlock(device->engine);
 }
 
 void virtio_device_interrupt(struct virtio_device *device,
