@@ -143,7 +143,6 @@ static int make_virtio(struct board *board, Error **errp)
 {
     struct virtio_slots_config config = {
         .devices = board->config.virtio,
-        .engine = board->engine,
         .as = &board->memory,
         .console = board->config.virtio_console,
         .deterministic = board->config.execution.deterministic,

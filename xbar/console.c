@@ -10,15 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "monitor.h"
+#include "keys.h"
 #include "ring.h"
 #include "terminal.h"
-
-#define ESCAPE_KEY 0x01 /* ctrl-a */
-#define BREAK_KEY  0x03 /* ctrl-c */
 
 /* A pipe that polls writable takes this much without blocking (PIPE_BUF). */
 #define WRITE_CHUNK 4096
@@ -44,8 +42,7 @@ struct console {
     /* The console thread's alone. */
     bool is_stdin_terminal;
     bool is_stdin_open;
-    bool is_escaped; /* the last key was ctrl-a */
-    struct monitor monitor;
+    struct keys keys;
 
     /* Under the lock. */
     pthread_mutex_t lock;
@@ -187,13 +184,44 @@ bool console_is_held(struct console *console)
 
 /* ---- The thread: ending ------------------------------------------------ */
 
-static void quit(struct console *console, int status)
+void console_quit(struct console *console, int status)
 {
     pthread_mutex_lock(&console->lock);
     console->is_quitting = true;
     pthread_cond_broadcast(&console->has_room);
     pthread_mutex_unlock(&console->lock);
     console->host.quit(console->host.opaque, status);
+}
+
+/* The hart's thread looks at both when it rests. */
+static void hold(struct console *console, bool is_held)
+{
+    pthread_mutex_lock(&console->lock);
+    console->is_held = is_held;
+    pthread_cond_broadcast(&console->has_room);
+    pthread_mutex_unlock(&console->lock);
+    if (is_held) {
+        console->host.pause(console->host.opaque);
+    }
+}
+
+/* A guest that was stopped goes on, to hear of it. */
+static void power_down(struct console *console)
+{
+    hold(console, false);
+    console->host.power_down(console->host.opaque, console);
+}
+
+/* A terminal that does not know its size says 0, as one that is none. */
+static void tell_size(struct console *console)
+{
+    struct winsize size = { 0 };
+
+    if (console->is_muted || (ioctl(console->out_fd, TIOCGWINSZ, &size) &&
+                              ioctl(STDIN_FILENO, TIOCGWINSZ, &size))) {
+        return;
+    }
+    console->host.resize(console->host.opaque, size.ws_col, size.ws_row);
 }
 
 /*
@@ -224,44 +252,26 @@ static void take_signal(struct console *console)
         if (!console->is_muted) {
             terminal_make_raw(STDIN_FILENO);
         }
+        tell_size(console); /* it may have changed meanwhile */
+        break;
+    case SIGWINCH:
+        tell_size(console);
+        break;
+    case SIGTERM:
+        power_down(console);
         break;
     default:
-        quit(console, 128 + (int)info.ssi_signo);
+        console_quit(console, 128 + (int)info.ssi_signo);
     }
 }
 
 /* ---- The thread: input ------------------------------------------------- */
-
-static void print_keys(void)
-{
-    fputs("\n"
-          "ctrl-a h       these keys\n"
-          "ctrl-a c       to the monitor, and back to the guest\n"
-          "ctrl-a x       end the run\n"
-          "ctrl-a ctrl-a  send ctrl-a to the guest\n"
-          "ctrl-a ctrl-c  send ctrl-c, which alone ends a profile\n",
-          stderr);
-}
 
 static void put_key(struct console *console, uint8_t key)
 {
     pthread_mutex_lock(&console->lock);
     ring_put(&console->in, key);
     pthread_mutex_unlock(&console->lock);
-}
-
-/* ---- The thread: the monitor ------------------------------------------- */
-
-/* The hart's thread looks at both when it rests. */
-static void hold(struct console *console, bool is_held)
-{
-    pthread_mutex_lock(&console->lock);
-    console->is_held = is_held;
-    pthread_cond_broadcast(&console->has_room);
-    pthread_mutex_unlock(&console->lock);
-    if (is_held) {
-        console->host.pause(console->host.opaque);
-    }
 }
 
 /* Whoever answers prompts for the next line. One that is asked before the last
@@ -275,70 +285,34 @@ static void ask(struct console *console, enum console_question question)
     console->host.pause(console->host.opaque);
 }
 
-static void take_monitor_key(struct console *console, uint8_t key)
-{
-    switch (monitor_take(&console->monitor, key)) {
-    case MONITOR_INFO:
-        ask(console, CONSOLE_INFO);
-        return;
-    case MONITOR_MTREE:
-        ask(console, CONSOLE_MTREE);
-        return;
-    case MONITOR_STOP:
-        hold(console, true);
-        break;
-    case MONITOR_CONT:
-        hold(console, false);
-        break;
-    case MONITOR_QUIT:
-        quit(console, 0);
-        return;
-    case MONITOR_NOTHING:
-        return;
-    }
-    monitor_prompt(console->monitor.out);
-}
-
-/* The key after ctrl-a. One without a meaning is dropped, as in QEMU. */
-static void take_escaped_key(struct console *console, uint8_t key)
-{
-    switch (key) {
-    case 'h':
-    case '?':
-        print_keys();
-        break;
-    case 'c':
-        monitor_toggle(&console->monitor);
-        break;
-    case 'x':
-        quit(console, 0);
-        break;
-    case ESCAPE_KEY:
-    case BREAK_KEY:
-        if (!console->monitor.is_open) {
-            put_key(console, key);
-        }
-        break;
-    default:
-        break;
-    }
-}
-
 static void take_key(struct console *console, uint8_t key)
 {
-    if (console->is_escaped) {
-        console->is_escaped = false;
-        take_escaped_key(console, key);
-    } else if (key == ESCAPE_KEY) {
-        console->is_escaped = true;
-    } else if (console->monitor.is_open) {
-        take_monitor_key(console, key);
-    } else if (key == BREAK_KEY && console->host.quits_on_ctrl_c &&
-               console->is_stdin_terminal) {
-        quit(console, 128 + SIGINT);
-    } else {
+    switch (keys_take(&console->keys, key)) {
+    case KEYS_NOTHING:
+        return;
+    case KEYS_TO_GUEST:
         put_key(console, key);
+        return;
+    case KEYS_QUIT:
+        console_quit(console, 0);
+        return;
+    case KEYS_INTERRUPT:
+        console_quit(console, 128 + SIGINT);
+        return;
+    case KEYS_INFO:
+        ask(console, CONSOLE_INFO);
+        return;
+    case KEYS_MTREE:
+        ask(console, CONSOLE_MTREE);
+        return;
+    case KEYS_STOP:
+        hold(console, true);
+        break;
+    case KEYS_CONT:
+        hold(console, false);
+        break;
     }
+    monitor_prompt(console->keys.monitor.out);
 }
 
 /*
@@ -353,7 +327,7 @@ static void end_stdin(struct console *console)
     console->is_stdin_open = false;
     if (console->is_stdin_terminal && poll(&fd, 1, 0) == 1 &&
         (fd.revents & POLLHUP)) {
-        quit(console, 128 + SIGHUP);
+        console_quit(console, 128 + SIGHUP);
     }
 }
 
@@ -409,11 +383,11 @@ static void break_output(struct console *console, int error)
     ring_drop(&console->out, ring_count(&console->out));
     pthread_mutex_unlock(&console->lock);
     if (error == EPIPE) {
-        quit(console, 128 + SIGPIPE);
+        console_quit(console, 128 + SIGPIPE);
         return;
     }
     fprintf(stderr, "xbar: standard output: %s\n", strerror(error));
-    quit(console, 1);
+    console_quit(console, 1);
 }
 
 static void write_stdout(struct console *console)
@@ -465,7 +439,7 @@ static int wait_for_news(struct console *console, const struct outlook *outlook,
                          struct pollfd *fds)
 {
     bool wants_input = console->is_stdin_open && outlook->has_input_room;
-    int timeout = console->host.poll(console->host.opaque);
+    int timeout = console->host.poll(console->host.opaque, console);
 
     fds[SLOT_WAKE] = (struct pollfd){ console->wake_fd, POLLIN, 0 };
     fds[SLOT_SIGNAL] = (struct pollfd){ console->signal_fd, POLLIN, 0 };
@@ -506,6 +480,7 @@ static void *run_thread(void *opaque)
 {
     struct console *console = opaque;
 
+    tell_size(console);
     for (;;) {
         struct outlook outlook = look(console);
         struct pollfd fds[SLOTS];
@@ -557,8 +532,8 @@ static void close_fds(struct console *console)
 
 static void block_signals(struct console *console, sigset_t *set)
 {
-    static const int numbers[] = { SIGTERM, SIGINT,  SIGHUP,
-                                   SIGQUIT, SIGTSTP, SIGCONT };
+    static const int numbers[] = { SIGTERM, SIGINT,  SIGHUP,  SIGQUIT,
+                                   SIGTSTP, SIGCONT, SIGWINCH };
 
     sigemptyset(set);
     for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
@@ -614,8 +589,10 @@ struct console *console_start(const struct console_host *host, bool is_muted,
     }
     console->host = *host;
     console->is_muted = is_muted;
-    console->monitor.out = stderr;
     console->is_stdin_terminal = isatty(STDIN_FILENO);
+    console->keys.monitor.out = stderr;
+    console->keys.quits_on_ctrl_c =
+        host->quits_on_ctrl_c && console->is_stdin_terminal;
     console->is_stdin_open = !is_muted;
     pthread_mutex_init(&console->lock, NULL);
     pthread_cond_init(&console->has_room, NULL);

@@ -16,7 +16,9 @@
  *   console_kick()         m                  -
  *   console_wait_room(),
  *   console_rest()         no lock, then c    -
- *   host.feed, host.poll   -                  no lock, then m
+ *   host.feed, .poll,
+ *   .power_down            -                  no lock, then m
+ *   host.resize            -                  no lock, then a device's
  *   host.quit, .has_room   -                  no lock
  *   host.pause             m                  -
  *   stdin, stdout, signals -                  only this thread
@@ -31,9 +33,9 @@
  *    stdin only as the ring has room: nothing is lost. What is in the ring
  *    the hart thread takes by itself, as the guest reads: no hand-over from
  *    thread to thread for each byte.
- * C. SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGTSTP and SIGCONT are blocked in all
- *    threads and read from a signalfd by the console thread, so that no
- *    handler runs in the middle of anything.
+ * C. SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT and SIGWINCH are
+ *    blocked in all threads and read from a signalfd by the console thread, so
+ *    that no handler runs in the middle of anything.
  */
 #ifndef XBAR_CONSOLE_H
 #define XBAR_CONSOLE_H
@@ -48,7 +50,11 @@ struct console_host {
     void (*feed)(void *opaque, struct console *console);
     /* Called before each sleep. Return: milliseconds until the next call is
      * due, -1 for never. */
-    int (*poll)(void *opaque);
+    int (*poll)(void *opaque, struct console *console);
+    /* The terminal has this size, from the start or from now on. */
+    void (*resize)(void *opaque, uint16_t columns, uint16_t rows);
+    /* SIGTERM: have the guest end the run, if it can. */
+    void (*power_down)(void *opaque, struct console *console);
     /* The run must end with this exit status. Any thread. */
     void (*quit)(void *opaque, int status);
     /* The output ring is nearly full, or the monitor has a wish: call
@@ -81,6 +87,10 @@ struct console *console_start(const struct console_host *host, bool is_muted,
 /* console_stop() - write out what is left, restore the terminal; NULL is fine
  */
 void console_stop(struct console *console);
+
+/* console_quit() - end the run, and wait for no reader; from host.poll or
+ * host.power_down. What the machine has to do is host.quit. */
+void console_quit(struct console *console, int status);
 
 /* console_put() - a byte from the guest */
 void console_put(struct console *console, uint8_t byte);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 
 #include "console.h"
 #include "monitor.h"
+#include "power.h"
 #include "progress.h"
 #include "sampler.h"
 #include "size.h"
@@ -26,15 +28,24 @@ struct machine {
     const struct guest *guest;
     bool deterministic;
     bool is_muted;
-    atomic_int status; /* STATUS_NONE while running */
-    bool is_cut_short; /* console thread */
-    bool reset_asked;  /* hart thread */
+    atomic_int status;  /* STATUS_NONE while running */
+    bool is_cut_short;  /* console thread */
+    struct power power; /* the same */
+    bool reset_asked;   /* hart thread */
     struct machine_config config;
     struct progress progress;   /* hart thread */
     struct sampler *sampler;    /* NULL: nobody looks on */
     double start;               /* of the run, seconds */
     uint64_t commits_reclaimed; /* as of the last reclaim */
 };
+
+static double now_seconds(clockid_t clock)
+{
+    struct timespec now;
+
+    clock_gettime(clock, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
 
 /* ---- What the devices say ---------------------------------------------- */
 
@@ -155,10 +166,9 @@ static uint64_t poll_rtc(struct machine *machine)
 }
 
 /* A deterministic alarm is the hart thread's to see, between slices. */
-static int poll_alarm(void *opaque)
+static int poll_alarm(struct machine *machine)
 {
     const uint64_t longest = 3600 * 1000;
-    struct machine *machine = opaque;
     uint64_t ms;
 
     if (machine->deterministic) {
@@ -180,6 +190,67 @@ static void cut_run(void *opaque, int status)
     if (end_run(machine, status)) {
         machine->is_cut_short = true;
     }
+}
+
+static uint64_t now_ms(void)
+{
+    return (uint64_t)(now_seconds(CLOCK_MONOTONIC) * 1000);
+}
+
+static bool press_power(void *opaque)
+{
+    struct machine *machine = opaque;
+
+    return virtio_slots_press_power(machine->board->virtio);
+}
+
+static bool is_line_heard(void *opaque)
+{
+    struct machine *machine = opaque;
+
+    return uart16550_is_heard(&machine->board->uart);
+}
+
+/* Filling the UART is one thread's at a time. */
+static void send_break(void *opaque, uint8_t key)
+{
+    struct machine *machine = opaque;
+
+    xbar_engine_lock(machine->board->engine);
+    (void)uart16550_receive_break(&machine->board->uart, key);
+    xbar_engine_unlock(machine->board->engine);
+}
+
+static void power_down(void *opaque, struct console *console)
+{
+    struct machine *machine = opaque;
+
+    if (!power_ask(&machine->power, now_ms())) {
+        console_quit(console, 128 + SIGTERM);
+    } else {
+        fputs("xbar: the guest is asked to power off; "
+              "SIGTERM again ends it at once\n",
+              stderr);
+    }
+}
+
+static int poll_console(void *opaque, struct console *console)
+{
+    struct machine *machine = opaque;
+    int alarm = poll_alarm(machine);
+    int power;
+
+    if (!power_poll(&machine->power, now_ms(), &power)) {
+        console_quit(console, 128 + SIGTERM);
+    }
+    return alarm < 0 || (power >= 0 && power < alarm) ? power : alarm;
+}
+
+static void resize_console(void *opaque, uint16_t columns, uint16_t rows)
+{
+    struct machine *machine = opaque;
+
+    virtio_slots_resize_console(machine->board->virtio, columns, rows);
 }
 
 static void pause_hart(void *opaque)
@@ -277,14 +348,6 @@ static void rest(struct machine *machine)
     if (was_held && !machine->deterministic) {
         xbar_riscv_set_time(hart, time);
     }
-}
-
-static double now_seconds(clockid_t clock)
-{
-    struct timespec now;
-
-    clock_gettime(clock, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
 static uint64_t instructions_of(const struct machine *machine)
@@ -386,7 +449,9 @@ int machine_run(struct machine *machine, struct machine_result *result,
 {
     const struct console_host host = {
         .feed = feed_input,
-        .poll = poll_alarm,
+        .poll = poll_console,
+        .resize = resize_console,
+        .power_down = power_down,
         .quit = cut_run,
         .pause = pause_hart,
         .quits_on_ctrl_c = machine->config.is_watched,
@@ -466,6 +531,12 @@ struct machine *machine_new(const struct guest *guest,
     machine->deterministic = config->execution.deterministic;
     machine->is_muted = config->is_muted;
     machine->config = *config;
+    machine->power.host = (struct power_host){
+        press_power,
+        is_line_heard,
+        send_break,
+        machine,
+    };
     atomic_init(&machine->status, STATUS_NONE);
     machine->board = board_new(&board_config, errp);
     if (!machine->board) {

@@ -61,6 +61,7 @@ enum uart_bits {
     MCR_MASK = 0x1f,
 
     LSR_DATA_READY = 0x01,
+    LSR_BREAK = 0x10,
     LSR_IDLE = 0x60, /* THR and shift register empty */
 
     MSR_CONNECTED = 0xb0, /* DCD, DSR, CTS */
@@ -83,11 +84,6 @@ static unsigned trigger_level(const struct uart16550 *uart)
     return is_fifo_on(uart) ? levels[uart->fcr >> FCR_TRIGGER_SHIFT] : 1;
 }
 
-static unsigned fifo_count(const struct uart16550 *uart)
-{
-    return WORD_READ(uart->fifo_count);
-}
-
 static bool is_looped(const struct uart16550 *uart)
 {
     return WORD_READ(uart->mcr) & MCR_LOOP;
@@ -100,8 +96,8 @@ static uint8_t pending_interrupt(const struct uart16550 *uart)
 {
     uint8_t ier = WORD_READ(uart->ier);
 
-    if ((ier & IER_RECEIVED) && fifo_count(uart)) {
-        return fifo_count(uart) >= trigger_level(uart) ? IIR_RECEIVED
+    if ((ier & IER_RECEIVED) && uart->fifo_count) {
+        return uart->fifo_count >= trigger_level(uart) ? IIR_RECEIVED
                                                        : IIR_TIMEOUT;
     }
     if ((ier & IER_THR_EMPTY) && uart->thr_empty) {
@@ -120,31 +116,46 @@ static void update_irq(struct uart16550 *uart)
     }
 }
 
+/* It tells of the byte that is read next. */
+static void update_lsr(struct uart16550 *uart)
+{
+    bool is_break = uart->breaks >> uart->fifo_first & 1;
+
+    WORD_WRITE(uart->lsr, LSR_IDLE | (uart->fifo_count ? LSR_DATA_READY : 0) |
+                              (is_break ? LSR_BREAK : 0));
+}
+
 static void clear_fifo(struct uart16550 *uart)
 {
     uart->fifo_first = 0;
-    WORD_WRITE(uart->fifo_count, 0);
+    uart->breaks = 0;
+    uart->fifo_count = 0;
+    update_lsr(uart);
 }
 
 static unsigned fifo_room(const struct uart16550 *uart)
 {
-    return fifo_capacity(uart) - fifo_count(uart);
+    return fifo_capacity(uart) - uart->fifo_count;
 }
 
-static void push_byte(struct uart16550 *uart, uint8_t byte)
+static void push_byte(struct uart16550 *uart, uint8_t byte, bool is_break)
 {
-    unsigned end = uart->fifo_first + fifo_count(uart);
+    unsigned end = (uart->fifo_first + uart->fifo_count) % UART_FIFO_SIZE;
 
-    uart->fifo[end % UART_FIFO_SIZE] = byte;
-    WORD_WRITE(uart->fifo_count, fifo_count(uart) + 1);
+    uart->fifo[end] = byte;
+    uart->breaks |= (unsigned)is_break << end;
+    uart->fifo_count++;
+    update_lsr(uart);
 }
 
 static uint8_t pop_byte(struct uart16550 *uart)
 {
     uint8_t byte = uart->fifo[uart->fifo_first];
 
+    uart->breaks &= ~(1u << uart->fifo_first);
     uart->fifo_first = (uart->fifo_first + 1) % UART_FIFO_SIZE;
-    WORD_WRITE(uart->fifo_count, fifo_count(uart) - 1);
+    uart->fifo_count--;
+    update_lsr(uart);
     return byte;
 }
 
@@ -165,10 +176,31 @@ void uart16550_receive(struct uart16550 *uart, const uint8_t *bytes,
 {
     leaf_lock(&uart->lock);
     for (unsigned i = 0; i < count && fifo_room(uart); i++) {
-        push_byte(uart, bytes[i]);
+        push_byte(uart, bytes[i], false);
     }
     update_irq(uart);
     leaf_unlock(&uart->lock);
+}
+
+/* A break arrives as a byte of 0 that LSR tells from others. */
+bool uart16550_receive_break(struct uart16550 *uart, uint8_t byte)
+{
+    bool has_room;
+
+    leaf_lock(&uart->lock);
+    has_room = fifo_room(uart) >= 2;
+    if (has_room) {
+        push_byte(uart, 0, true);
+        push_byte(uart, byte, false);
+        update_irq(uart);
+    }
+    leaf_unlock(&uart->lock);
+    return has_room;
+}
+
+bool uart16550_is_heard(const struct uart16550 *uart)
+{
+    return WORD_READ(uart->ier) & IER_RECEIVED;
 }
 
 /* An empty receiver reads as 0. */
@@ -178,7 +210,7 @@ static uint8_t read_rbr(struct uart16550 *uart)
     uint8_t byte = 0;
 
     leaf_lock(&uart->lock);
-    is_empty = fifo_count(uart) == 0;
+    is_empty = uart->fifo_count == 0;
     if (!is_empty) {
         byte = pop_byte(uart);
         update_irq(uart);
@@ -199,7 +231,7 @@ static void write_thr(struct uart16550 *uart, uint8_t byte)
     }
     leaf_lock(&uart->lock);
     if (loops && fifo_room(uart)) {
-        push_byte(uart, byte);
+        push_byte(uart, byte, false);
     }
     uart->thr_empty = true;
     update_irq(uart);
@@ -247,11 +279,6 @@ static void write_fcr(struct uart16550 *uart, uint8_t value)
 
 /* ---- Registers --------------------------------------------------------- */
 
-static uint8_t read_lsr(const struct uart16550 *uart)
-{
-    return LSR_IDLE | (fifo_count(uart) ? LSR_DATA_READY : 0);
-}
-
 /* In loop-back the modem's outputs feed its inputs: OUT2 OUT1 DTR RTS. */
 static uint8_t read_msr(const struct uart16550 *uart)
 {
@@ -284,7 +311,7 @@ static uint64_t uart_read(void *opaque, hwaddr addr, unsigned size)
     case UART_MCR:
         return WORD_READ(uart->mcr);
     case UART_LSR:
-        return read_lsr(uart);
+        return WORD_READ(uart->lsr);
     case UART_MSR:
         return read_msr(uart);
     default:

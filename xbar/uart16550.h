@@ -37,12 +37,14 @@ struct uart16550 {
     /* Changed under the lock. */
     struct leaf_lock lock;
     _Atomic uint8_t ier;
+    _Atomic uint8_t lsr;
     uint8_t fcr;
     bool thr_empty; /* the THR interrupt is due: not yet read from IIR */
     bool is_driven; /* the level of irq */
     uint8_t fifo[UART_FIFO_SIZE]; /* a ring */
     unsigned fifo_first;
-    _Atomic unsigned fifo_count; /* <= 16, or <= 1 with the FIFO disabled */
+    unsigned breaks;     /* bit n: fifo[n] is a break */
+    unsigned fifo_count; /* <= 16, or <= 1 with the FIFO disabled */
 };
 
 /* Return: 0 or -errno. */
@@ -57,5 +59,16 @@ unsigned uart16550_room(struct uart16550 *uart);
 /* uart16550_receive() - @count bytes arrive; one thread at a time */
 void uart16550_receive(struct uart16550 *uart, const uint8_t *bytes,
                        unsigned count);
+
+/*
+ * uart16550_receive_break() - the line is held low, then @byte arrives
+ *
+ * Return: false, and nothing happens, if there is no room for both.
+ */
+bool uart16550_receive_break(struct uart16550 *uart, uint8_t byte);
+
+/* uart16550_is_heard() - does what arrives interrupt somebody? Firmware and
+ * boot loaders poll; an operating system with an open console does not. */
+bool uart16550_is_heard(const struct uart16550 *uart);
 
 #endif

@@ -10,6 +10,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -26,6 +27,7 @@ ENGINE = sys.argv[1:]
 OPENSBI = "/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_jump.bin"
 UBOOT = "/usr/lib/u-boot/qemu-riscv64_smode/u-boot.bin"
 RAM_BASE = 0x80000000
+TERMINAL_SIZE = (50, 500)  # wide, so that nothing is wrapped
 
 # Deadlines are for hangs only: a sanitizer's build is ten times slower, and
 # the machine may be busy with other tests.
@@ -73,9 +75,8 @@ class Terminal:
 
     def __init__(self, argv, **kwargs):
         self.master, self.slave = pty.openpty()
-        # Wide, so that nothing is wrapped.
-        size = struct.pack("HHHH", 50, 500, 0, 0)
-        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, size)
+        self.child = None
+        self.resize(*TERMINAL_SIZE)
         # `slave` stays open: the terminal's settings outlive the child.
         self.modes_before = termios.tcgetattr(self.slave)
         self.argv = argv
@@ -94,6 +95,13 @@ class Terminal:
         self.child.wait()
         os.close(self.master)
         os.close(self.slave)
+
+    def resize(self, rows, columns):
+        """As a terminal's window does, which tells who runs in front."""
+        fcntl.ioctl(self.slave, termios.TIOCSWINSZ,
+                    struct.pack("HHHH", rows, columns, 0, 0))
+        if self.child:
+            self.child.send_signal(signal.SIGWINCH)
 
     def is_raw(self):
         modes = termios.tcgetattr(self.slave)

@@ -279,6 +279,40 @@ static void test_uart(void **state)
     assert_false(atomic_load(&w->uart_line));
 }
 
+/* One thread is enough to see what LSR says of which byte. */
+static void test_uart_break(void **state)
+{
+    struct world *w = *state;
+
+    assert_false(uart16550_is_heard(&w->uart));
+    write8(w, UART_BASE + 1, 0x01);
+    assert_true(uart16550_is_heard(&w->uart));
+    assert_false(uart16550_receive_break(&w->uart, 'o')); /* for two bytes */
+    assert_int_equal(read8(w, UART_BASE + 5), 0x60);
+    write8(w, UART_BASE + 2, 0x01);
+    uart16550_receive(&w->uart, (const uint8_t *)"a", 1);
+    assert_true(uart16550_receive_break(&w->uart, 'o'));
+    uart16550_receive(&w->uart, (const uint8_t *)"b", 1);
+    assert_int_equal(read8(w, UART_BASE + 5), 0x61); /* a's turn */
+    assert_int_equal(read8(w, UART_BASE + 0), 'a');
+    assert_true(atomic_load(&w->uart_line));
+    assert_int_equal(read8(w, UART_BASE + 5), 0x71);
+    assert_int_equal(read8(w, UART_BASE + 0), 0);
+    assert_int_equal(read8(w, UART_BASE + 5), 0x61);
+    assert_int_equal(read8(w, UART_BASE + 0), 'o');
+    assert_int_equal(read8(w, UART_BASE + 0), 'b');
+    assert_int_equal(read8(w, UART_BASE + 5), 0x60);
+    uart16550_receive(&w->uart, (const uint8_t *)"0123456789abcde", 15);
+    assert_false(uart16550_receive_break(&w->uart, 'o'));
+    write8(w, UART_BASE + 2, 0x03); /* empty it */
+    assert_true(uart16550_receive_break(&w->uart, 'o'));
+    write8(w, UART_BASE + 2, 0x03);
+    assert_int_equal(read8(w, UART_BASE + 5), 0x60);
+    uart16550_receive(&w->uart, (const uint8_t *)"c",
+                      1); /* where the break was */
+    assert_int_equal(read8(w, UART_BASE + 5), 0x61);
+}
+
 /* ---- ACLINT ------------------------------------------------------------ */
 
 static void *use_aclint(void *opaque)
@@ -315,6 +349,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_plic, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_uart, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_uart_break, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_aclint, set_up, tear_down),
     };
 

@@ -88,6 +88,31 @@ def test_deterministic():
     check_equal(texts[1], texts[0], "the second boot")
 
 
+def test_terminate():
+    """SIGTERM powers down a guest that has no more than a serial line"""
+    with linux("t=shell") as terminal:
+        terminal.wait_for("~ # ", 120)
+        terminal.child.terminate()
+        check_equal(terminal.wait_exit(60), 0, "status")
+        text = terminal.rest()
+        for line in ("the guest is asked to power off",
+                     "sysrq: Emergency Sync", "sysrq: Emergency Remount R/O",
+                     "sysrq: Power Off", "reboot: Power down"):
+            check(line in text, f"{line!r} in {text[-2000:]!r}")
+        check(terminal.is_restored(), "the terminal is as before")
+
+
+def test_terminate_twice():
+    """A second SIGTERM ends what the guest does about the first"""
+    with linux("t=shell") as terminal:
+        terminal.wait_for("~ # ", 120)
+        terminal.child.terminate()
+        terminal.wait_for("the guest is asked to power off")
+        terminal.child.terminate()
+        check_equal(terminal.wait_exit(5), 143, "status")
+        check(terminal.is_restored(), "the terminal is as before")
+
+
 def test_self_test():
     """A boot with the self-test computes what was computed elsewhere"""
     with linux() as terminal:
@@ -161,9 +186,10 @@ def test_new_chain(folder):
 
 
 if __name__ == "__main__":
-    cases = [test_quick]
+    cases = [test_quick, test_terminate]
     if os.environ.get("XBAR_LONG"):
         cases += [test_new_firmware, test_interpreted, test_lockstep,
+                  test_terminate_twice,
                   test_deterministic, test_self_test, test_little_memory,
                   test_installer, test_chain, test_new_chain]
     main(cases)

@@ -18,7 +18,7 @@ from guestio import (OPENSBI, SOURCE_DIR, UBOOT, XBAR, Terminal, check,
                      check_equal, in_folder, main, need, need_firmware, run)
 
 DEVICES = ["boot-rom", "test-finisher", "rtc", "aclint", "plic", "uart", "ram"]
-SLOTS = 8 * ["virtio-mmio"]
+SLOTS = 7 * ["virtio-mmio"] + ["virtio-input"]
 PLACES = DEVICES[:-1] + SLOTS + DEVICES[-1:]  # by address
 PARTS = ["integer", "sequential", "strided", "random", "chased", "float",
          "double"]

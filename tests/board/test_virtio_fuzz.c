@@ -26,7 +26,7 @@
 #define RING_SIZE      8 /* what each of them can have */
 #define IMAGE_BYTES    (1024 * 1024)
 
-enum kind { KIND_RNG, KIND_DISK, KIND_NET, KIND_CONSOLE, KINDS };
+enum kind { KIND_RNG, KIND_DISK, KIND_NET, KIND_CONSOLE, KIND_POWER, KINDS };
 
 static char image[] = "/tmp/xbar-fuzz-XXXXXX";
 
@@ -152,28 +152,32 @@ static void take_step(struct virtio_world *w, struct virtio_ring *rings,
     case 1:
         (void)world_get(w, below(seed, 0x80) * 4);
         break;
-    case 2: /* the index jumps */
+    case 2: /* what comes unasked */
+        (void)virtio_slots_press_power(w->slots);
+        virtio_slots_resize_console(w->slots, (uint16_t)last, 25);
+        break;
+    case 3: /* the index jumps */
         ring->next_avail = (uint16_t)next_random(seed);
         ram_put(w, ring->avail + 2, ring->next_avail, 2);
         break;
-    case 3: /* rings are overwritten */
+    case 4: /* rings are overwritten */
         ram_put(w, ring->desc + below(seed, 0x6000), next_random(seed), 8);
         break;
-    case 4: /* a table */
+    case 5: /* a table */
         for (unsigned n = 0; n <= last; n++) {
             put_descriptor(w, 0x9000, n, seed, last);
         }
         ring_describe(ring, 0, 0x9000, 16 * (last + 1), DESC_INDIRECT, 0);
         ring_offer(ring, 0);
         break;
-    case 5:
     case 6:
     case 7:
     case 8:
+    case 9:
         put_request(ring, seed);
         ring_offer(ring, 0);
         break;
-    case 9: /* begin again */
+    case 10: /* begin again */
         start(w, rings, below(seed, 2) ? VIRTIO_F_EVENT_IDX : 0);
         break;
     default:
@@ -189,7 +193,7 @@ static void take_step(struct virtio_world *w, struct virtio_ring *rings,
 static void expect_alive(struct virtio_world *w, enum kind kind,
                          struct virtio_ring *rings)
 {
-    struct virtio_ring *ring = &rings[kind == KIND_NET || kind == KIND_CONSOLE];
+    struct virtio_ring *ring = &rings[kind >= KIND_NET];
 
     start(w, rings, 0);
     assert_int_equal(world_get(w, 0x070), 15);
@@ -224,8 +228,10 @@ static void make_world(struct virtio_world *w, struct virtio_config *config,
         config->netdevs[config->num_netdevs++] =
             (struct netdev_config){ .is_user = true, .is_restricted = true };
         break;
-    default:
+    case KIND_CONSOLE:
         config->has_console = true;
+        break;
+    default: /* the power key is always there */
         break;
     }
     world_make(w, config, kind == KIND_RNG);
@@ -287,13 +293,18 @@ static void test_console(void **state)
     fuzz(KIND_CONSOLE);
 }
 
+static void test_power(void **state)
+{
+    (void)state;
+    fuzz(KIND_POWER);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rng),
-        cmocka_unit_test(test_disk),
-        cmocka_unit_test(test_net),
-        cmocka_unit_test(test_console),
+        cmocka_unit_test(test_rng),   cmocka_unit_test(test_disk),
+        cmocka_unit_test(test_net),   cmocka_unit_test(test_console),
+        cmocka_unit_test(test_power),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

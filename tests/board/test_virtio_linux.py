@@ -19,8 +19,8 @@ import time
 import urllib.request
 import zlib
 
-from guestio import (ENGINE, SOURCE_DIR, XBAR, Failed, Terminal, check,
-                     check_equal, in_folder, main, need)
+from guestio import (ENGINE, SOURCE_DIR, TERMINAL_SIZE, XBAR, Failed, Terminal,
+                     check, check_equal, in_folder, main, need)
 
 sys.path.insert(0, os.path.join(SOURCE_DIR, "tests", "linux"))
 import cpio  # noqa: E402
@@ -120,6 +120,8 @@ ip addr add 10.0.2.15/24 dev eth0
 ip route add default via 10.0.2.2
 """
 
+SIZE_AFTER = (33, 99)  # rows, columns
+
 ALL_JOB = NETWORK + """
 mkdir -p /disk; mount -t ext4 /dev/vda /disk || check mount 0 1
 check given SUM_GIVEN $(digest md5sum </disk/given)
@@ -143,6 +145,13 @@ exec 3<>/dev/hvc0
 echo "this is hvc0" >&3
 read -r typed <&3
 check typed hello $typed
+check size "$SIZE_BEFORE" "$(stty size </dev/hvc0)"
+echo T resize
+i=0
+while [ "$(stty size </dev/hvc0)" = "$SIZE_BEFORE" ] && [ $i -lt 100 ]; do
+    i=$((i + 1)); sleep 0.1
+done
+check resized "$SIZE_AFTER" "$(stty size </dev/hvc0)"
 httpd -p 22 -h /tmp
 echo "from the guest" >/tmp/answer
 echo T serving
@@ -150,6 +159,13 @@ while [ ! -e /tmp/over ]; do
     sleep 0.2
     nc -w 1 10.0.2.2 DONE_PORT >/tmp/over 2>/dev/null </dev/null || rm -f /tmp/over
 done
+head -c 24 /dev/input/event0 >/tmp/key &
+while ! ls -l /proc/$!/fd | grep -q event0; do sleep 0.1; done
+echo T listening
+wait
+# A struct input_event: 16 bytes of time, type 1, code 116, value 1.
+check power-key "1 0 116 0 1 0 0 0" "$(echo $(tail -c 8 /tmp/key |
+    od -An -v -tu1))"
 """
 
 
@@ -179,7 +195,9 @@ def test_all(folder):
     over = socket.create_server(("127.0.0.1", 0))
     with Server(folder) as server:
         job = ALL_JOB
-        for name, value in (("SUM_GIVEN", md5(given)), ("SUM_PAGE", md5(page)),
+        for name, value in (("$SIZE_BEFORE", "%d %d" % TERMINAL_SIZE),
+                            ("$SIZE_AFTER", "%d %d" % SIZE_AFTER),
+                            ("SUM_GIVEN", md5(given)), ("SUM_PAGE", md5(page)),
                             ("SUM_MADE", md5(made)), ("SUM_WHOLE", md5(whole)),
                             ("DONE_PORT", str(over.getsockname()[1])),
                             ("PORT", str(server.port))):
@@ -192,17 +210,22 @@ def test_all(folder):
             seen = terminal.wait_for("this is hvc0", 240)
             check("T FAIL" not in seen, re.findall("T FAIL.*", seen))
             terminal.send("hello\n")
+            seen += terminal.wait_for("T resize", 60)
+            terminal.resize(*SIZE_AFTER)
             seen += terminal.wait_for("T serving", 60)
             with urllib.request.urlopen(
                     f"http://127.0.0.1:{forward}/answer", timeout=60) as page_:
                 check_equal(page_.read(), b"from the guest\n", "the forward")
             over.settimeout(60)
             over.accept()[0].close()
+            seen += terminal.wait_for("T listening", 60)
+            terminal.child.terminate()
             seen += terminal.wait_for("T GUEST-OK", 60)
             check_equal(terminal.wait_exit(60), 0, "status")
     check_equal(re.findall(r"T ok (\S+)", seen),
                 ["shell", "given", "ping", "wget", "sent", "made", "trim",
-                 "umount", "readonly", "whole", "entropy", "random", "typed"],
+                 "umount", "readonly", "whole", "entropy", "random", "typed",
+                 "size", "resized", "power-key"],
                 "steps")
     done = fsck(disk, "-n")
     check_equal(done.returncode, 0, "e2fsck: " + done.stdout)

@@ -379,7 +379,6 @@ static void expect_refused(const char *text, const char *reason)
     Error *err = NULL;
 
     snprintf(copy, sizeof(copy), "%s", text);
-    slots.engine = xbar_engine_current();
     if (virtio_config_netdev(&config, copy, &err) == 0) {
         assert_null(virtio_slots_new(&slots, &err));
     }

@@ -113,7 +113,6 @@ void world_make(struct virtio_world *w, const struct virtio_config *config,
     w->engine = xbar_engine_new(NULL);
     assert_non_null(w->engine);
     xbar_engine_enter(w->engine);
-    slots.engine = w->engine;
     slots.irq[VIRTIO_SLOTS - 1] = (struct irq_line){ set_line, w, 0 };
     w->slots = virtio_slots_new(&slots, &err);
     if (!w->slots) {

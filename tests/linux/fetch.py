@@ -60,6 +60,7 @@ MODULES = [
     "drivers/virtio/virtio_mmio", "net/core/failover",
     "drivers/net/net_failover", "drivers/block/virtio_blk",
     "drivers/net/virtio_net", "drivers/char/hw_random/virtio-rng",
+    "drivers/input/evdev", "drivers/virtio/virtio_input",
     "lib/crc16", "crypto/crc32c_generic", "fs/mbcache", "fs/jbd2/jbd2",
     "fs/ext4/ext4",
 ]

@@ -12,8 +12,13 @@
 #define RX 0
 #define TX 1
 
+#define F_SIZE UINT64_C(1)
+
 #define QUEUE_SIZE 64
 #define CHUNK      4096
+
+/* Columns, rows: 16 bits each. */
+#define CONFIG_SIZE 4
 
 struct virtio_console {
     struct virtio_device base;
@@ -156,6 +161,25 @@ static void fill_queue(struct virtio_console *console)
     }
 }
 
+/* ---- The window -------------------------------------------------------- */
+
+void virtio_console_resize(struct virtio_device *device, uint16_t columns,
+                           uint16_t rows)
+{
+    const uint8_t bytes[CONFIG_SIZE] = {
+        (uint8_t)columns,
+        (uint8_t)(columns >> 8),
+        (uint8_t)rows,
+        (uint8_t)(rows >> 8),
+    };
+
+    virtio_device_lock(device);
+    if (device->features & F_SIZE) {
+        virtio_device_set_config(device, bytes, sizeof(bytes));
+    }
+    virtio_device_unlock(device);
+}
+
 /* ---- The device -------------------------------------------------------- */
 
 /* Without an I/O thread nobody could say that something was typed: the UART
@@ -189,6 +213,7 @@ static const struct virtio_class console_class = {
     .id = 3,
     .num_queues = 2,
     .queue_size = QUEUE_SIZE,
+    .config_size = CONFIG_SIZE,
     .kick = kick_console,
     .reset = reset_console,
     .free = free_console,
@@ -203,7 +228,9 @@ struct virtio_device *virtio_console_new(const struct virtio_place *place,
         return NULL;
     }
     console->host = *host;
-    if (virtio_device_init(&console->base, &console_class, place, 0)) {
+    /* How large a terminal is, and when it changes, is never the same. */
+    if (virtio_device_init(&console->base, &console_class, place,
+                           place->loop ? F_SIZE : 0)) {
         free_console(&console->base);
         return NULL;
     }

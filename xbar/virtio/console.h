@@ -27,4 +27,9 @@ struct virtio_device *virtio_console_new(const struct virtio_place *place,
 /* virtio_console_is_open() - does the guest take what is typed? Any thread. */
 bool virtio_console_is_open(struct virtio_device *device);
 
+/* virtio_console_resize() - the terminal's size, 0 if it has none; the guest is
+ * told. Any thread; takes the device's lock. Nothing with --deterministic. */
+void virtio_console_resize(struct virtio_device *device, uint16_t columns,
+                           uint16_t rows);
+
 #endif

@@ -24,6 +24,7 @@
 #include "virtio/device.h"
 
 #include <errno.h>
+#include <string.h>
 
 #define MAGIC  0x74726976
 #define VENDOR 0x52414258 /* "XBAR" */
@@ -111,6 +112,19 @@ void virtio_device_interrupt(struct virtio_device *device,
                              enum virtio_interrupt reason)
 {
     set_interrupts(device, device->interrupts | reason);
+}
+
+void virtio_device_set_config(struct virtio_device *device, const void *bytes,
+                              size_t count)
+{
+    if (memcmp(device->config, bytes, count) == 0) {
+        return;
+    }
+    memcpy(device->config, bytes, count);
+    device->config_generation++;
+    if (virtio_device_runs(device)) {
+        virtio_device_interrupt(device, VIRTIO_INTERRUPT_CONFIG);
+    }
 }
 
 void virtio_device_told(struct virtio_device *device,
@@ -473,17 +487,30 @@ static uint64_t device_read(void *opaque, hwaddr addr, unsigned size)
     return value;
 }
 
-/* No device of ours has a config space that the driver may write. */
+static void write_config(struct virtio_device *device, hwaddr offset,
+                         uint64_t data, unsigned size)
+{
+    for (unsigned i = 0; device->class->write_config && i < size; i++) {
+        device->class->write_config(device, offset + i,
+                                    (uint8_t)(data >> 8 * i));
+    }
+}
+
 static void device_write(void *opaque, hwaddr addr, uint64_t data,
                          unsigned size)
 {
     struct virtio_device *device = opaque;
 
-    if (addr < CONFIG && size == 4 && device->class->id &&
-        lock_from_guest(device)) {
-        write_register(device, addr, (uint32_t)data);
-        virtio_device_unlock(device);
+    if ((addr < CONFIG && size != 4) || !device->class->id ||
+        !lock_from_guest(device)) {
+        return;
     }
+    if (addr < CONFIG) {
+        write_register(device, addr, (uint32_t)data);
+    } else {
+        write_config(device, addr - CONFIG, data, size);
+    }
+    virtio_device_unlock(device);
 }
 
 static const MemoryRegionOps device_ops = {
@@ -516,7 +543,6 @@ int virtio_device_init(struct virtio_device *device,
     int ret;
 
     device->class = class;
-    device->engine = place->engine;
     device->as = place->as;
     device->irq = place->irq;
     device->is_sync = !place->loop;

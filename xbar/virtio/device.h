@@ -18,7 +18,7 @@
 #include "virtio/queue.h"
 
 #define VIRTIO_QUEUES_MAX 2
-#define VIRTIO_CONFIG_MAX 64
+#define VIRTIO_CONFIG_MAX 136
 
 /* Feature bits that every device has. */
 #define VIRTIO_F_INDIRECT_DESC (UINT64_C(1) << 28)
@@ -56,6 +56,9 @@ struct virtio_class {
     bool (*is_idle)(struct virtio_device *device);
     /* The driver left: forget it. Nothing is in flight. May be NULL. */
     void (*reset)(struct virtio_device *device);
+    /* The driver wrote a byte of config space. NULL: it is read-only. */
+    void (*write_config)(struct virtio_device *device, hwaddr offset,
+                         uint8_t value);
     /* The end; of what is in front of the base, too. No lock: nobody else. */
     void (*free)(struct virtio_device *device);
 };
@@ -63,7 +66,6 @@ struct virtio_class {
 struct virtio_device {
     MemoryRegion region;
     const struct virtio_class *class;
-    struct xbar_engine *engine;
     AddressSpace *as;
     struct irq_line irq;
     bool is_sync; /* no I/O thread: a kick is done when it returns */
@@ -87,7 +89,6 @@ struct virtio_device {
 
 /* Where a device is on the board. */
 struct virtio_place {
-    struct xbar_engine *engine;
     AddressSpace *as; /* that its descriptors are addresses of */
     struct irq_line irq;
     struct io_loop *loop; /* NULL: without an I/O thread */
@@ -142,6 +143,11 @@ void virtio_device_unlock(struct virtio_device *device);
 /* virtio_device_interrupt() - raise the line, for this reason as well */
 void virtio_device_interrupt(struct virtio_device *device,
                              enum virtio_interrupt reason);
+
+/* virtio_device_set_config() - the first @count bytes of config space; a driver
+ * that runs is told if they changed */
+void virtio_device_set_config(struct virtio_device *device, const void *bytes,
+                              size_t count);
 
 /* virtio_device_told() - chains were pushed: interrupt if the driver wants */
 void virtio_device_told(struct virtio_device *device,

@@ -7,6 +7,7 @@
 
 #include "virtio/blk.h"
 #include "virtio/device.h"
+#include "virtio/input.h"
 #include "virtio/net.h"
 #include "virtio/rng.h"
 
@@ -15,6 +16,7 @@ struct virtio_slots {
     struct io_loop *loop;          /* NULL: there is none */
     unsigned used;                 /* slots with a device, the highest ones */
     struct virtio_device *console; /* one of them, or NULL */
+    struct virtio_device *power;   /* the same */
     struct virtio_device *devices[VIRTIO_SLOTS];
 };
 
@@ -45,7 +47,6 @@ static struct virtio_device *make_empty(const struct virtio_place *place)
 static struct virtio_place next_place(const struct virtio_slots *slots)
 {
     return (struct virtio_place){
-        slots->config.engine,
         slots->config.as,
         slots->config.irq[VIRTIO_SLOTS - 1 - slots->used],
         slots->loop,
@@ -90,6 +91,12 @@ static int plug_all(struct virtio_slots *slots, Error **cause)
         place = next_place(slots);
         slots->console = virtio_console_new(&place, &slots->config.console);
         ret = plug(slots, slots->console, cause);
+    }
+    if (ret == 0 && slots->used < VIRTIO_SLOTS) {
+        place = next_place(slots);
+        place.loop = NULL; /* there is nothing to wait for */
+        slots->power = virtio_input_new(&place);
+        ret = plug(slots, slots->power, cause);
     }
     while (ret == 0 && slots->used < VIRTIO_SLOTS) {
         place = next_place(slots);
@@ -206,4 +213,17 @@ void virtio_slots_wake_console(struct virtio_slots *slots)
     if (slots->console) {
         virtio_device_wake(slots->console);
     }
+}
+
+void virtio_slots_resize_console(struct virtio_slots *slots, uint16_t columns,
+                                 uint16_t rows)
+{
+    if (slots->console) {
+        virtio_console_resize(slots->console, columns, rows);
+    }
+}
+
+bool virtio_slots_press_power(struct virtio_slots *slots)
+{
+    return slots->power && virtio_input_press_power(slots->power);
 }

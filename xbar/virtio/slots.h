@@ -5,7 +5,8 @@
  * As on QEMU's "virt", the first device gets the slot with the highest
  * address, and the device tree lists the slots from there down: so a guest
  * that counts devices as it finds them counts them as the command line does.
- * The order is: drives, network cards, entropy, console.
+ * The order is: drives, network cards, entropy, console; then, if a slot is
+ * left, the power key, which is always there.
  */
 #ifndef XBAR_VIRTIO_SLOTS_H
 #define XBAR_VIRTIO_SLOTS_H
@@ -20,7 +21,6 @@ struct virtio_slots;
 
 struct virtio_slots_config {
     const struct virtio_config *devices; /* NULL: all slots are empty */
-    struct xbar_engine *engine;
     AddressSpace *as; /* used while the guest runs; may be made later */
     struct irq_line irq[VIRTIO_SLOTS];
     struct virtio_console_host console;
@@ -61,5 +61,14 @@ bool virtio_slots_wants_input(struct virtio_slots *slots);
 /* virtio_slots_wake_console() - something was typed, or there is room for what
  * the guest prints. Any thread, any lock. */
 void virtio_slots_wake_console(struct virtio_slots *slots);
+
+/* virtio_slots_resize_console() - the terminal's size; 0: it has none. Any
+ * thread, without a device's lock. */
+void virtio_slots_resize_console(struct virtio_slots *slots, uint16_t columns,
+                                 uint16_t rows);
+
+/* virtio_slots_press_power() - Return: did somebody in the guest take it? Any
+ * thread, without a device's lock. */
+bool virtio_slots_press_power(struct virtio_slots *slots);
 
 #endif
