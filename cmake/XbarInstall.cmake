@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
 # What `cmake --install` puts where: the library, its headers, the program,
 # and how other builds find them (pkg-config's xbar, CMake's xbar::xbar).
+#
+# Three components, each a Debian package (XbarPackage.cmake): library, dev,
+# program.
 include(CMakePackageConfigHelpers)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/xbar)
@@ -10,10 +13,12 @@ set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/xbar)
 get_property(public GLOBAL PROPERTY XBAR_PUBLIC_HEADERS)
 foreach(path ${public})
     get_filename_component(dir ${path} DIRECTORY)
-    install(FILES ${path} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/xbar/${dir})
+    install(FILES ${path} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/xbar/${dir}
+            COMPONENT dev)
 endforeach()
 get_property(umbrella GLOBAL PROPERTY XBAR_UMBRELLA_HEADERS)
-install(FILES ${umbrella} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/xbar)
+install(FILES ${umbrella} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/xbar
+        COMPONENT dev)
 
 # The list, as "xbar/<path>" lines, for tests/checks.
 set(names ${public})
@@ -29,29 +34,44 @@ file(WRITE ${PROJECT_BINARY_DIR}/public-headers.txt "${lines}\n")
 
 set_target_properties(libxbar PROPERTIES EXPORT_NAME xbar)
 install(TARGETS libxbar EXPORT xbarTargets
-        LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+        LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+        COMPONENT library NAMELINK_COMPONENT dev)
+if(TARGET libxbar_static)
+    install(FILES ${XBAR_STATIC} DESTINATION ${CMAKE_INSTALL_LIBDIR}
+            COMPONENT dev)
+endif()
 if(TARGET xbar)
-    # An installed program finds the library beside it, wherever that is.
-    file(RELATIVE_PATH bin_to_lib ${CMAKE_INSTALL_FULL_BINDIR}
-         ${CMAKE_INSTALL_FULL_LIBDIR})
-    set_target_properties(xbar PROPERTIES INSTALL_RPATH $ORIGIN/${bin_to_lib})
-    install(TARGETS xbar RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+    # An installed program finds the library beside it, wherever that is. In
+    # /usr the loader looks by itself.
+    if(NOT CMAKE_INSTALL_PREFIX STREQUAL "/usr")
+        file(RELATIVE_PATH bin_to_lib ${CMAKE_INSTALL_FULL_BINDIR}
+             ${CMAKE_INSTALL_FULL_LIBDIR})
+        set_target_properties(xbar PROPERTIES
+                              INSTALL_RPATH $ORIGIN/${bin_to_lib})
+    endif()
+    install(TARGETS xbar RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR}
+            COMPONENT program)
+    install(FILES xbar/xbar.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1
+            COMPONENT program)
 endif()
 
 # ---- Packages ---------------------------------------------------------------
 
-install(EXPORT xbarTargets NAMESPACE xbar:: DESTINATION ${package_dir})
+install(EXPORT xbarTargets NAMESPACE xbar:: DESTINATION ${package_dir}
+        COMPONENT dev)
 configure_package_config_file(cmake/xbarConfig.cmake.in
-    ${PROJECT_BINARY_DIR}/xbarConfig.cmake INSTALL_DESTINATION ${package_dir})
+    ${PROJECT_BINARY_DIR}/xbarConfig.cmake INSTALL_DESTINATION ${package_dir}
+    PATH_VARS CMAKE_INSTALL_LIBDIR CMAKE_INSTALL_INCLUDEDIR)
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/xbarConfigVersion.cmake
     COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/xbarConfig.cmake
               ${PROJECT_BINARY_DIR}/xbarConfigVersion.cmake
-        DESTINATION ${package_dir})
+        DESTINATION ${package_dir} COMPONENT dev)
 
 # Paths in xbar.pc are relative to where it lies: the tree may be moved.
 file(RELATIVE_PATH pc_to_prefix
      ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
+string(REGEX REPLACE "/$" "" pc_to_prefix "${pc_to_prefix}")
 configure_file(cmake/xbar.pc.in ${PROJECT_BINARY_DIR}/xbar.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/xbar.pc
-        DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT dev)

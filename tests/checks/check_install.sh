@@ -37,6 +37,10 @@ project(embedder LANGUAGES C)
 find_package(xbar 0.1 REQUIRED)
 add_executable(embedder main.c)
 target_link_libraries(embedder PRIVATE xbar::xbar)
+if(TARGET xbar::static)
+    add_executable(embedder_static main.c)
+    target_link_libraries(embedder_static PRIVATE xbar::static)
+endif()
 END
 }
 
@@ -70,6 +74,32 @@ with_cmake() {
         cmake --build "$work/build" && says_root "$work/build/embedder"
 }
 
+has_archive() {
+    [ -f "$prefix/lib/libxbar.a" ]
+}
+
+# Made by with_cmake: the library is in the program.
+cmake_static() {
+    says_root "$work/build/embedder_static" &&
+        ! grep -q libxbar < <(ldd "$work/build/embedder_static")
+}
+
+all_static() {
+    local flags
+    read -ra flags < <(pkg-config --static --cflags --libs xbar)
+    "$XBAR_CC" -static -o "$work/static" "$work/main.c" "${flags[@]}" &&
+        says_root "$work/static"
+}
+
+# Nothing but public names is left to link to, or to clash with.
+archive_hides() {
+    local names=$work/names
+    nm -D --defined-only "$prefix/lib/libxbar.so" |
+        awk '$2 != "A" { sub("@.*", "", $3); print $3 }' | sort >"$names" &&
+        nm -g --defined-only "$prefix/lib/libxbar.a" |
+        awk 'NF == 3 { print $3 }' | sort | diff "$names" -
+}
+
 # The installed program finds the installed library by itself.
 program_runs() {
     "$prefix/bin/xbar" --help >"$work/help" && grep -q run "$work/help"
@@ -88,6 +118,11 @@ check "installs the public headers and no other" no_private_header
 check "pkg-config, C" with_pkg_config "$XBAR_CC" main.c
 check "pkg-config, C++" with_pkg_config g++ main.cc
 check "CMake package" with_cmake
+if has_archive; then
+    check "CMake package, static" cmake_static
+    check "pkg-config, all static" all_static
+    check "the archive shows public names alone" archive_hides
+fi
 if [ -n "${XBAR_PROGRAM:-}" ]; then
     check "the installed program runs" program_runs
 fi

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What libxbar.so shows, needs and keeps: exported names, dependencies, TLS,
-relocations, and writable statics."""
+"""What libxbar.so shows, needs and keeps: exported names, dependencies, what an
+embedder would notice, TLS, relocations, and writable statics."""
 
 import os
 import re
@@ -29,9 +29,16 @@ def output(*command):
     ).stdout
 
 
-def foreign_exports():
+def exports():
+    """Without the name of the version, which is absolute."""
     for line in output("nm", "-D", "--defined-only", LIBRARY).splitlines():
-        name = line.split()[-1].split("@")[0]
+        _, kind, name = line.split()
+        if kind != "A":
+            yield name.split("@")[0]
+
+
+def foreign_exports():
+    for name in exports():
         if not EXPORTS.match(name):
             yield name
 
@@ -41,8 +48,7 @@ def undeclared_exports():
     declared = " ".join(
         tree.text(tree.source_of(n)) for n in tree.public_headers()
     )
-    for line in output("nm", "-D", "--defined-only", LIBRARY).splitlines():
-        name = line.split()[-1].split("@")[0]
+    for name in exports():
         if not re.search(rf"\b{re.escape(name)}\b", declared):
             yield name
 
@@ -52,6 +58,33 @@ def foreign_dependencies():
         name = os.path.basename(line.split()[0])
         if not NEEDED.match(name):
             yield name
+
+
+# What an embedder would notice: threads, signals, output, the process's end.
+NOTICED = re.compile(
+    r"^(pthread_(create|kill|sigmask|atfork)|thrd_create|clone\d?|v?fork|daemon"
+    r"|execv?\w*|system|popen|posix_spawnp?"
+    r"|(sys|bsd_)?signal|sig(action|procmask|altstack|set\w*)|raise|kill"
+    r"|alarm|setitimer|timer_create|atexit|on_exit|__cxa_atexit"
+    r"|_?exit|_Exit|quick_exit|abort|__assert_fail|stdout|stderr|stdin"
+    r"|v?f?printf|puts|fputs|putchar|fputc|putc|fwrite|perror|v?syslog"
+    r"|getenv|setenv|setlocale|set\w*uid|setrlimit|mlockall)$"
+)
+# A failed assert says why; a dump writes into its caller's FILE.
+NOTICED_ALLOWED = {
+    "engine/check.c": {"abort", "fprintf", "stderr"},
+    "flatview/dump.c": {"fprintf", "fputc", "fputs", "fwrite"},
+    "flatview/dump_info.c": {"fprintf", "fputc", "fputs", "fwrite"},
+}
+
+
+def noticed_imports():
+    for path, source in library_objects():
+        allowed = NOTICED_ALLOWED.get(source, set())
+        for line in output("nm", "-u", path).splitlines():
+            name = line.split()[-1].split("@")[0]
+            if NOTICED.match(name) and name not in allowed:
+                yield f"{source} uses {name}"
 
 
 def large_tls():
@@ -76,13 +109,14 @@ def read_allowed():
 
 
 def library_objects():
+    """(object, its source) of all that the library is made of."""
     for path in tree.compile_commands():
         if tree.folder(path) in tree.LIBRARY:
             layer = tree.folder(path)
             inside = path[len(layer) + 1 :] + ".o"
             yield os.path.join(
                 tree.BUILD, layer, "CMakeFiles", f"{layer}.dir", inside
-            )
+            ), path
 
 
 def writable(section):
@@ -100,7 +134,7 @@ SYMBOL = re.compile(
 
 def writable_statics():
     """(symbol, object) of all variables that can change."""
-    for path in library_objects():
+    for path, _ in library_objects():
         for line in output("objdump", "-tw", path).splitlines():
             found = SYMBOL.match(line)
             if not found or not int(found.group(3), 16):
@@ -115,6 +149,7 @@ def main():
     tap.case("exported names have our prefixes", foreign_exports())
     tap.case("exported names are declared in public", undeclared_exports())
     tap.case("liburcu is the only dependency", foreign_dependencies())
+    tap.case("no thread, signal, output or end of its own", noticed_imports())
     tap.case(f"thread-local data is under {TLS_LIMIT} bytes", large_tls())
     tap.case("no text relocations", text_relocations())
     allowed = read_allowed()
