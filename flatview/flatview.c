@@ -54,12 +54,7 @@ XBAR_HOT const FlatRange *flatview__find_new(const FlatView *view, hwaddr addr)
     const FlatRange *range = flatview__find(view, addr);
 
     if (likely(!(range->flags & FLAT_RANGE_UNASSIGNED))) {
-        flatview__last = (struct flatview_last){
-            .generation = view->trie.generation,
-            .first = range->first,
-            .last = range->last,
-            .range = range,
-        };
+        flatview__remember(view, range);
     }
     return range;
 }

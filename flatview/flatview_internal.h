@@ -155,7 +155,7 @@ extern const FlatView flatview__empty;
 struct flatview_last {
     uint64_t generation; /* of the view's trie; UINT64_MAX: none */
     hwaddr first;
-    hwaddr last;
+    hwaddr span; /* last - first */
     const FlatRange *range;
 };
 
@@ -187,16 +187,32 @@ static inline const FlatRange *flatview__remembered(const FlatView *view,
                                                     hwaddr addr, hwaddr length)
 {
     const struct flatview_last *last = &flatview__last;
+    hwaddr offset = addr - last->first;
 
+    /* Accesses before the section and past it fail in one branch, as which of
+     * them it is cannot be predicted. The compiler is kept from adding first
+     * and span, which takes a register that the callers lack. */
+    __asm__("" : "+r"(offset));
     if (unlikely(last->generation != view->trie.generation ||
-                 addr < last->first || addr > last->last ||
-                 last->last - addr < length - 1)) {
+                 offset > last->span || last->span - offset < length - 1)) {
         return NULL;
     }
     if (last->range == NULL) {
         __builtin_unreachable();
     }
     return last->range;
+}
+
+/* Where the thread was last is where @range of @view is, which decodes. */
+static inline void flatview__remember(const FlatView *view,
+                                      const FlatRange *range)
+{
+    flatview__last = (struct flatview_last){
+        .generation = view->trie.generation,
+        .first = range->first,
+        .span = range->last - range->first,
+        .range = range,
+    };
 }
 
 /*

@@ -147,9 +147,10 @@ static FORCE_INLINE MemTxResult write_ram(AddressSpace *as,
 }
 
 /* The same, if it is not memory. */
-static inline MemTxResult read_device(AddressSpace *as, const FlatRange *range,
-                                      hwaddr addr, MemTxAttrs attrs, void *buf,
-                                      hwaddr len, unsigned long before)
+static FORCE_INLINE MemTxResult read_device(AddressSpace *as,
+                                            const FlatRange *range, hwaddr addr,
+                                            MemTxAttrs attrs, void *buf,
+                                            hwaddr len, unsigned long before)
 {
     struct xbar_rcu_quick section = xbar_rcu_quick_of(before);
     uint64_t value;
@@ -162,10 +163,11 @@ static inline MemTxResult read_device(AddressSpace *as, const FlatRange *range,
     return MEMTX_OK;
 }
 
-static inline MemTxResult write_device(AddressSpace *as, const FlatRange *range,
-                                       hwaddr addr, MemTxAttrs attrs,
-                                       const void *buf, hwaddr len,
-                                       unsigned long before)
+static FORCE_INLINE MemTxResult write_device(AddressSpace *as,
+                                             const FlatRange *range,
+                                             hwaddr addr, MemTxAttrs attrs,
+                                             const void *buf, hwaddr len,
+                                             unsigned long before)
 {
     struct xbar_rcu_quick section = xbar_rcu_quick_of(before);
     uint64_t value = flatview__ram_pack(buf, log2_of(len));
@@ -178,31 +180,17 @@ static inline MemTxResult write_device(AddressSpace *as, const FlatRange *range,
     return MEMTX_OK;
 }
 
-/* Where the thread was last: all of it, and not memory. */
-static NOINLINE MemTxResult read_last(AddressSpace *as, hwaddr addr,
-                                      MemTxAttrs attrs, void *buf, hwaddr len,
-                                      unsigned long before)
-{
-    return read_device(as, flatview__last.range, addr, attrs, buf, len, before);
-}
+/* ---- Out of line: another section -------------------------------------- */
 
-static NOINLINE MemTxResult write_last(AddressSpace *as, hwaddr addr,
-                                       MemTxAttrs attrs, const void *buf,
-                                       hwaddr len, unsigned long before)
-{
-    return write_device(as, flatview__last.range, addr, attrs, buf, len,
-                        before);
-}
-
-/* Elsewhere. */
-static NOINLINE MemTxResult read_new(AddressSpace *as, hwaddr addr,
-                                     MemTxAttrs attrs, void *buf, hwaddr len,
-                                     unsigned long before)
+/* In a section that one way down the trie does not find, or across its end. */
+static NOINLINE MemTxResult read_slowly(AddressSpace *as, hwaddr addr,
+                                        MemTxAttrs attrs, void *buf, hwaddr len,
+                                        unsigned long before)
 {
     const FlatRange *range = flatview__find_new(flatview__current(as), addr);
     struct xbar_rcu_quick section = xbar_rcu_quick_of(before);
 
-    if (unlikely(!holds(range, addr, len))) {
+    if (!holds(range, addr, len)) {
         return read_in_parts(as, addr, attrs, buf, len, &section);
     }
     if ((range->flags & FLAT_RANGE_RAM) == 0) {
@@ -211,14 +199,14 @@ static NOINLINE MemTxResult read_new(AddressSpace *as, hwaddr addr,
     return read_ram(as, range, addr, attrs, buf, len, &section);
 }
 
-static NOINLINE MemTxResult write_new(AddressSpace *as, hwaddr addr,
-                                      MemTxAttrs attrs, const void *buf,
-                                      hwaddr len, unsigned long before)
+static NOINLINE MemTxResult write_slowly(AddressSpace *as, hwaddr addr,
+                                         MemTxAttrs attrs, const void *buf,
+                                         hwaddr len, unsigned long before)
 {
     const FlatRange *range = flatview__find_new(flatview__current(as), addr);
     struct xbar_rcu_quick section = xbar_rcu_quick_of(before);
 
-    if (unlikely(!holds(range, addr, len))) {
+    if (!holds(range, addr, len)) {
         return write_in_parts(as, addr, attrs, buf, len, &section);
     }
     if ((range->flags & FLAT_RANGE_WRITABLE) == 0) {
@@ -227,11 +215,117 @@ static NOINLINE MemTxResult write_new(AddressSpace *as, hwaddr addr,
     return write_ram(as, range, addr, attrs, buf, len, &section);
 }
 
-/* ---- Inline, folded for each length: @len is a constant ---------------- */
+/* For @range, which is not memory and has all of the bytes; or to find it. */
+typedef MemTxResult read_fn(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
+                            void *buf, unsigned long before,
+                            const FlatRange *range);
+typedef MemTxResult write_fn(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
+                             const void *buf, unsigned long before,
+                             const FlatRange *range);
+typedef MemTxResult read_new_fn(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
+                                void *buf, unsigned long before);
+typedef MemTxResult write_new_fn(AddressSpace *as, hwaddr addr,
+                                 MemTxAttrs attrs, const void *buf,
+                                 unsigned long before);
+
+/* The section of all @len bytes, if that is found at once and decodes. */
+static inline const FlatRange *find_whole(const FlatView *view, hwaddr addr,
+                                          hwaddr len)
+{
+    const FlatRange *range = trie_floor_quick(&view->trie, addr);
+
+    return likely(range != NULL && addr <= range->last &&
+                  holds(range, addr, len) &&
+                  (range->flags & FLAT_RANGE_UNASSIGNED) == 0)
+               ? range
+               : NULL;
+}
+
+static FORCE_INLINE MemTxResult read_elsewhere(AddressSpace *as, hwaddr addr,
+                                               MemTxAttrs attrs, void *buf,
+                                               hwaddr len, unsigned long before,
+                                               read_fn *device)
+{
+    const FlatView *view = flatview__current(as);
+    const FlatRange *range = find_whole(view, addr, len);
+    struct xbar_rcu_quick section;
+
+    if (unlikely(range == NULL)) {
+        return read_slowly(as, addr, attrs, buf, len, before);
+    }
+    flatview__remember(view, range);
+    if ((range->flags & FLAT_RANGE_RAM) == 0) {
+        return device(as, addr, attrs, buf, before, range);
+    }
+    section = xbar_rcu_quick_of(before);
+    return read_ram(as, range, addr, attrs, buf, len, &section);
+}
+
+static FORCE_INLINE MemTxResult write_elsewhere(AddressSpace *as, hwaddr addr,
+                                                MemTxAttrs attrs,
+                                                const void *buf, hwaddr len,
+                                                unsigned long before,
+                                                write_fn *device)
+{
+    const FlatView *view = flatview__current(as);
+    const FlatRange *range = find_whole(view, addr, len);
+    struct xbar_rcu_quick section;
+
+    if (unlikely(range == NULL)) {
+        return write_slowly(as, addr, attrs, buf, len, before);
+    }
+    flatview__remember(view, range);
+    if ((range->flags & FLAT_RANGE_WRITABLE) == 0) {
+        return device(as, addr, attrs, buf, before, range);
+    }
+    section = xbar_rcu_quick_of(before);
+    return write_ram(as, range, addr, attrs, buf, len, &section);
+}
+
+/*
+ * A length that is not a constant would cost a fifth of a device's access, so
+ * each has its own: read_device_N for a device, read_new_N for another section
+ * than the last; the same for writes.
+ */
+#define OUT_OF_LINE(len)                                                      \
+    static NOINLINE MemTxResult read_device_##len(                            \
+        AddressSpace *as, hwaddr addr, MemTxAttrs attrs, void *buf,           \
+        unsigned long before, const FlatRange *range)                         \
+    {                                                                         \
+        return read_device(as, range, addr, attrs, buf, len, before);         \
+    }                                                                         \
+    static NOINLINE MemTxResult write_device_##len(                           \
+        AddressSpace *as, hwaddr addr, MemTxAttrs attrs, const void *buf,     \
+        unsigned long before, const FlatRange *range)                         \
+    {                                                                         \
+        return write_device(as, range, addr, attrs, buf, len, before);        \
+    }                                                                         \
+    static NOINLINE MemTxResult read_new_##len(AddressSpace *as, hwaddr addr, \
+                                               MemTxAttrs attrs, void *buf,   \
+                                               unsigned long before)          \
+    {                                                                         \
+        return read_elsewhere(as, addr, attrs, buf, len, before,              \
+                              read_device_##len);                             \
+    }                                                                         \
+    static NOINLINE MemTxResult write_new_##len(                              \
+        AddressSpace *as, hwaddr addr, MemTxAttrs attrs, const void *buf,     \
+        unsigned long before)                                                 \
+    {                                                                         \
+        return write_elsewhere(as, addr, attrs, buf, len, before,             \
+                               write_device_##len);                           \
+    }
+
+OUT_OF_LINE(1)
+OUT_OF_LINE(2)
+OUT_OF_LINE(4)
+OUT_OF_LINE(8)
+
+/* ---- Inline, folded for each length ------------------------------------- */
 
 static FORCE_INLINE MemTxResult read_short(AddressSpace *as, hwaddr addr,
                                            MemTxAttrs attrs, void *buf,
-                                           hwaddr len)
+                                           hwaddr len, read_fn *device,
+                                           read_new_fn *elsewhere)
 {
     struct xbar_rcu_quick section;
     const FlatRange *range;
@@ -241,17 +335,18 @@ static FORCE_INLINE MemTxResult read_short(AddressSpace *as, hwaddr addr,
     }
     range = flatview__remembered(flatview__current(as), addr, len);
     if (range == NULL) {
-        return read_new(as, addr, attrs, buf, len, section.before);
+        return elsewhere(as, addr, attrs, buf, section.before);
     }
     if ((range->flags & FLAT_RANGE_RAM) == 0) {
-        return read_last(as, addr, attrs, buf, len, section.before);
+        return device(as, addr, attrs, buf, section.before, range);
     }
     return read_ram(as, range, addr, attrs, buf, len, &section);
 }
 
 static FORCE_INLINE MemTxResult write_short(AddressSpace *as, hwaddr addr,
                                             MemTxAttrs attrs, const void *buf,
-                                            hwaddr len)
+                                            hwaddr len, write_fn *device,
+                                            write_new_fn *elsewhere)
 {
     struct xbar_rcu_quick section;
     const FlatRange *range;
@@ -261,10 +356,10 @@ static FORCE_INLINE MemTxResult write_short(AddressSpace *as, hwaddr addr,
     }
     range = flatview__remembered(flatview__current(as), addr, len);
     if (range == NULL) {
-        return write_new(as, addr, attrs, buf, len, section.before);
+        return elsewhere(as, addr, attrs, buf, section.before);
     }
     if ((range->flags & FLAT_RANGE_WRITABLE) == 0) {
-        return write_last(as, addr, attrs, buf, len, section.before);
+        return device(as, addr, attrs, buf, section.before, range);
     }
     return write_ram(as, range, addr, attrs, buf, len, &section);
 }
@@ -276,13 +371,13 @@ MemTxResult address_space_read(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
 {
     switch (len) {
     case 1:
-        return read_short(as, addr, attrs, buf, 1);
+        return read_short(as, addr, attrs, buf, 1, read_device_1, read_new_1);
     case 2:
-        return read_short(as, addr, attrs, buf, 2);
+        return read_short(as, addr, attrs, buf, 2, read_device_2, read_new_2);
     case 4:
-        return read_short(as, addr, attrs, buf, 4);
+        return read_short(as, addr, attrs, buf, 4, read_device_4, read_new_4);
     case 8:
-        return read_short(as, addr, attrs, buf, 8);
+        return read_short(as, addr, attrs, buf, 8, read_device_8, read_new_8);
     default:
         return flatview__read_parts(as, addr, attrs, buf, len);
     }
@@ -293,13 +388,17 @@ MemTxResult address_space_write(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
 {
     switch (len) {
     case 1:
-        return write_short(as, addr, attrs, buf, 1);
+        return write_short(as, addr, attrs, buf, 1, write_device_1,
+                           write_new_1);
     case 2:
-        return write_short(as, addr, attrs, buf, 2);
+        return write_short(as, addr, attrs, buf, 2, write_device_2,
+                           write_new_2);
     case 4:
-        return write_short(as, addr, attrs, buf, 4);
+        return write_short(as, addr, attrs, buf, 4, write_device_4,
+                           write_new_4);
     case 8:
-        return write_short(as, addr, attrs, buf, 8);
+        return write_short(as, addr, attrs, buf, 8, write_device_8,
+                           write_new_8);
     default:
         return flatview__write_parts(as, addr, attrs, buf, len);
     }
