@@ -180,11 +180,11 @@ static inline FlatView *flatview__current(const AddressSpace *as)
 }
 
 /*
- * The section of all @length bytes at @addr, if it is the one that the thread
- * accessed last; else NULL. @length is not 0.
+ * The section of all 1 << @size_log2 bytes at @addr, if it is the one that the
+ * thread accessed last; else NULL.
  */
-static inline const FlatRange *flatview__remembered(const FlatView *view,
-                                                    hwaddr addr, hwaddr length)
+static inline const FlatRange *
+flatview__remembered(const FlatView *view, hwaddr addr, unsigned size_log2)
 {
     const struct flatview_last *last = &flatview__last;
     hwaddr offset = addr - last->first;
@@ -194,7 +194,8 @@ static inline const FlatRange *flatview__remembered(const FlatView *view,
      * and span, which takes a register that the callers lack. */
     __asm__("" : "+r"(offset));
     if (unlikely(last->generation != view->trie.generation ||
-                 offset > last->span || last->span - offset < length - 1)) {
+                 offset > last->span ||
+                 last->span - offset < ((hwaddr)1 << size_log2) - 1)) {
         return NULL;
     }
     if (last->range == NULL) {
@@ -225,7 +226,7 @@ const FlatRange *flatview__find_new(const FlatView *view, hwaddr addr);
 static inline const FlatRange *flatview__find_again(const FlatView *view,
                                                     hwaddr addr)
 {
-    const FlatRange *range = flatview__remembered(view, addr, 1);
+    const FlatRange *range = flatview__remembered(view, addr, MO_8);
 
     return range != NULL ? range : flatview__find_new(view, addr);
 }

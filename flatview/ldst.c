@@ -66,8 +66,7 @@ static inline MemOp native(const AddressSpace *as)
 static inline const FlatRange *device_at(const FlatView *view, hwaddr addr,
                                          unsigned size_log2, uint32_t others)
 {
-    const FlatRange *range =
-        flatview__remembered(view, addr, (hwaddr)1 << size_log2);
+    const FlatRange *range = flatview__remembered(view, addr, size_log2);
 
     return range != NULL && (range->flags & others) == 0 ? range : NULL;
 }
@@ -172,8 +171,7 @@ static FORCE_INLINE uint64_t load(AddressSpace *as, hwaddr addr,
     if (unlikely(!xbar_rcu_quick_begin(&section))) {
         return load_first(as, addr, attrs, result, op);
     }
-    range = flatview__remembered(flatview__current(as), addr,
-                                 (hwaddr)1 << size_log2);
+    range = flatview__remembered(flatview__current(as), addr, size_log2);
     if (range == NULL) {
         return load_section(as, addr, attrs, result, op, section.before);
     }
@@ -201,8 +199,7 @@ static FORCE_INLINE void store(AddressSpace *as, hwaddr addr, uint64_t value,
         store_first(as, addr, value, attrs, result, size_log2);
         return;
     }
-    range = flatview__remembered(flatview__current(as), addr,
-                                 (hwaddr)1 << size_log2);
+    range = flatview__remembered(flatview__current(as), addr, size_log2);
     if (range == NULL) {
         store_section(as, addr, value, attrs, result, size_log2,
                       section.before);

@@ -23,88 +23,45 @@
 #define FORCE_INLINE inline __attribute__((always_inline))
 #define NOINLINE     __attribute__((noinline))
 
-static inline unsigned log2_of(hwaddr len)
-{
-    return (unsigned)__builtin_ctzll(len);
-}
-
 static inline void *host_of(const FlatRange *range, hwaddr addr)
 {
     return (void *)(uintptr_t)(addr + range->host_delta);
 }
 
 /* Does @range, which holds @addr, answer all of the access? */
-static inline bool holds(const FlatRange *range, hwaddr addr, hwaddr len)
+static inline bool holds(const FlatRange *range, hwaddr addr,
+                         unsigned size_log2)
 {
-    return range->last - addr >= len - 1;
-}
-
-static inline bool is_aligned(const void *host, hwaddr len)
-{
-    return ((uintptr_t)host & (len - 1)) == 0;
-}
-
-/* Four bytes are what is asked for most, so nothing is counted for them. */
-static inline void ram_to_bytes(void *buf, const void *host, hwaddr len)
-{
-    switch (len) {
-    case 4:
-        flatview__ram_unpack(buf, flatview__ram_load(host, MO_32), MO_32);
-        break;
-    case 8:
-        flatview__ram_unpack(buf, flatview__ram_load(host, MO_64), MO_64);
-        break;
-    case 2:
-        flatview__ram_unpack(buf, flatview__ram_load(host, MO_16), MO_16);
-        break;
-    default:
-        flatview__ram_unpack(buf, flatview__ram_load(host, MO_8), MO_8);
-    }
-}
-
-static inline void bytes_to_ram(void *host, const void *buf, hwaddr len)
-{
-    switch (len) {
-    case 4:
-        flatview__ram_store(host, flatview__ram_pack(buf, MO_32), MO_32);
-        break;
-    case 8:
-        flatview__ram_store(host, flatview__ram_pack(buf, MO_64), MO_64);
-        break;
-    case 2:
-        flatview__ram_store(host, flatview__ram_pack(buf, MO_16), MO_16);
-        break;
-    default:
-        flatview__ram_store(host, flatview__ram_pack(buf, MO_8), MO_8);
-    }
+    return range->last - addr >= ((hwaddr)1 << size_log2) - 1;
 }
 
 /* ---- Out of line: a device, another section ---------------------------- */
 
 static inline MemTxResult read_in_parts(AddressSpace *as, hwaddr addr,
-                                        MemTxAttrs attrs, void *buf, hwaddr len,
+                                        MemTxAttrs attrs, void *buf,
+                                        unsigned size_log2,
                                         const struct xbar_rcu_quick *section)
 {
     xbar_rcu_quick_end(section);
-    return flatview__read_parts(as, addr, attrs, buf, len);
+    return flatview__read_parts(as, addr, attrs, buf, (hwaddr)1 << size_log2);
 }
 
 static inline MemTxResult write_in_parts(AddressSpace *as, hwaddr addr,
                                          MemTxAttrs attrs, const void *buf,
-                                         hwaddr len,
+                                         unsigned size_log2,
                                          const struct xbar_rcu_quick *section)
 {
     xbar_rcu_quick_end(section);
-    return flatview__write_parts(as, addr, attrs, buf, len);
+    return flatview__write_parts(as, addr, attrs, buf, (hwaddr)1 << size_log2);
 }
 
 /* Of what a write has to tell: it was made, and the section goes on. */
 static NOINLINE MemTxResult note_write(AddressSpace *as, const void *host,
-                                       hwaddr len, unsigned long before)
+                                       unsigned size_log2, unsigned long before)
 {
     struct xbar_rcu_quick section = xbar_rcu_quick_of(before);
 
-    xbar_ram_wrote(as->space->engine, host, len);
+    xbar_ram_wrote(as->space->engine, host, (hwaddr)1 << size_log2);
     xbar_rcu_quick_end(&section);
     return MEMTX_OK;
 }
@@ -113,15 +70,15 @@ static NOINLINE MemTxResult note_write(AddressSpace *as, const void *host,
 static FORCE_INLINE MemTxResult read_ram(AddressSpace *as,
                                          const FlatRange *range, hwaddr addr,
                                          MemTxAttrs attrs, void *buf,
-                                         hwaddr len,
+                                         unsigned size_log2,
                                          const struct xbar_rcu_quick *section)
 {
     const void *host = host_of(range, addr);
 
-    if (unlikely(!is_aligned(host, len))) {
-        return read_in_parts(as, addr, attrs, buf, len, section);
+    if (unlikely(!flatview__ram_is_aligned(host, size_log2))) {
+        return read_in_parts(as, addr, attrs, buf, size_log2, section);
     }
-    ram_to_bytes(buf, host, len);
+    flatview__ram_unpack(buf, flatview__ram_load(host, size_log2), size_log2);
     xbar_rcu_quick_end(section);
     return MEMTX_OK;
 }
@@ -130,17 +87,17 @@ static FORCE_INLINE MemTxResult read_ram(AddressSpace *as,
 static FORCE_INLINE MemTxResult write_ram(AddressSpace *as,
                                           const FlatRange *range, hwaddr addr,
                                           MemTxAttrs attrs, const void *buf,
-                                          hwaddr len,
+                                          unsigned size_log2,
                                           const struct xbar_rcu_quick *section)
 {
     void *host = host_of(range, addr);
 
-    if (unlikely(!is_aligned(host, len))) {
-        return write_in_parts(as, addr, attrs, buf, len, section);
+    if (unlikely(!flatview__ram_is_aligned(host, size_log2))) {
+        return write_in_parts(as, addr, attrs, buf, size_log2, section);
     }
-    bytes_to_ram(host, buf, len);
+    flatview__ram_store(host, flatview__ram_pack(buf, size_log2), size_log2);
     if (unlikely(xbar_ram_writes_wanted(as->space->ram_watchers))) {
-        return note_write(as, host, len, section->before);
+        return note_write(as, host, size_log2, section->before);
     }
     xbar_rcu_quick_end(section);
     return MEMTX_OK;
@@ -150,31 +107,30 @@ static FORCE_INLINE MemTxResult write_ram(AddressSpace *as,
 static FORCE_INLINE MemTxResult read_device(AddressSpace *as,
                                             const FlatRange *range, hwaddr addr,
                                             MemTxAttrs attrs, void *buf,
-                                            hwaddr len, unsigned long before)
+                                            unsigned size_log2,
+                                            unsigned long before)
 {
     struct xbar_rcu_quick section = xbar_rcu_quick_of(before);
     uint64_t value;
 
-    if (!flatview_read_bare(range, addr, &value, log2_of(len), attrs)) {
-        return read_in_parts(as, addr, attrs, buf, len, &section);
+    if (!flatview_read_bare(range, addr, &value, size_log2, attrs)) {
+        return read_in_parts(as, addr, attrs, buf, size_log2, &section);
     }
     xbar_rcu_quick_end(&section);
-    flatview__ram_unpack(buf, value, log2_of(len));
+    flatview__ram_unpack(buf, value, size_log2);
     return MEMTX_OK;
 }
 
-static FORCE_INLINE MemTxResult write_device(AddressSpace *as,
-                                             const FlatRange *range,
-                                             hwaddr addr, MemTxAttrs attrs,
-                                             const void *buf, hwaddr len,
-                                             unsigned long before)
+static FORCE_INLINE MemTxResult write_device(
+    AddressSpace *as, const FlatRange *range, hwaddr addr, MemTxAttrs attrs,
+    const void *buf, unsigned size_log2, unsigned long before)
 {
     struct xbar_rcu_quick section = xbar_rcu_quick_of(before);
-    uint64_t value = flatview__ram_pack(buf, log2_of(len));
+    uint64_t value = flatview__ram_pack(buf, size_log2);
 
     if ((range->flags & FLAT_RANGE_NO_WRITES) ||
-        !flatview_write_bare(range, addr, value, log2_of(len), attrs)) {
-        return write_in_parts(as, addr, attrs, buf, len, &section);
+        !flatview_write_bare(range, addr, value, size_log2, attrs)) {
+        return write_in_parts(as, addr, attrs, buf, size_log2, &section);
     }
     xbar_rcu_quick_end(&section);
     return MEMTX_OK;
@@ -184,35 +140,37 @@ static FORCE_INLINE MemTxResult write_device(AddressSpace *as,
 
 /* In a section that one way down the trie does not find, or across its end. */
 static NOINLINE MemTxResult read_slowly(AddressSpace *as, hwaddr addr,
-                                        MemTxAttrs attrs, void *buf, hwaddr len,
+                                        MemTxAttrs attrs, void *buf,
+                                        unsigned size_log2,
                                         unsigned long before)
 {
     const FlatRange *range = flatview__find_new(flatview__current(as), addr);
     struct xbar_rcu_quick section = xbar_rcu_quick_of(before);
 
-    if (!holds(range, addr, len)) {
-        return read_in_parts(as, addr, attrs, buf, len, &section);
+    if (!holds(range, addr, size_log2)) {
+        return read_in_parts(as, addr, attrs, buf, size_log2, &section);
     }
     if ((range->flags & FLAT_RANGE_RAM) == 0) {
-        return read_device(as, range, addr, attrs, buf, len, before);
+        return read_device(as, range, addr, attrs, buf, size_log2, before);
     }
-    return read_ram(as, range, addr, attrs, buf, len, &section);
+    return read_ram(as, range, addr, attrs, buf, size_log2, &section);
 }
 
 static NOINLINE MemTxResult write_slowly(AddressSpace *as, hwaddr addr,
                                          MemTxAttrs attrs, const void *buf,
-                                         hwaddr len, unsigned long before)
+                                         unsigned size_log2,
+                                         unsigned long before)
 {
     const FlatRange *range = flatview__find_new(flatview__current(as), addr);
     struct xbar_rcu_quick section = xbar_rcu_quick_of(before);
 
-    if (!holds(range, addr, len)) {
-        return write_in_parts(as, addr, attrs, buf, len, &section);
+    if (!holds(range, addr, size_log2)) {
+        return write_in_parts(as, addr, attrs, buf, size_log2, &section);
     }
     if ((range->flags & FLAT_RANGE_WRITABLE) == 0) {
-        return write_device(as, range, addr, attrs, buf, len, before);
+        return write_device(as, range, addr, attrs, buf, size_log2, before);
     }
-    return write_ram(as, range, addr, attrs, buf, len, &section);
+    return write_ram(as, range, addr, attrs, buf, size_log2, &section);
 }
 
 /* For @range, which is not memory and has all of the bytes; or to find it. */
@@ -228,14 +186,14 @@ typedef MemTxResult write_new_fn(AddressSpace *as, hwaddr addr,
                                  MemTxAttrs attrs, const void *buf,
                                  unsigned long before);
 
-/* The section of all @len bytes, if that is found at once and decodes. */
+/* The section of all 1 << @size_log2 bytes, if that is found at once and decodes. */
 static inline const FlatRange *find_whole(const FlatView *view, hwaddr addr,
-                                          hwaddr len)
+                                          unsigned size_log2)
 {
     const FlatRange *range = trie_floor_quick(&view->trie, addr);
 
     return likely(range != NULL && addr <= range->last &&
-                  holds(range, addr, len) &&
+                  holds(range, addr, size_log2) &&
                   (range->flags & FLAT_RANGE_UNASSIGNED) == 0)
                ? range
                : NULL;
@@ -243,125 +201,127 @@ static inline const FlatRange *find_whole(const FlatView *view, hwaddr addr,
 
 static FORCE_INLINE MemTxResult read_elsewhere(AddressSpace *as, hwaddr addr,
                                                MemTxAttrs attrs, void *buf,
-                                               hwaddr len, unsigned long before,
+                                               unsigned size_log2,
+                                               unsigned long before,
                                                read_fn *device)
 {
     const FlatView *view = flatview__current(as);
-    const FlatRange *range = find_whole(view, addr, len);
+    const FlatRange *range = find_whole(view, addr, size_log2);
     struct xbar_rcu_quick section;
 
     if (unlikely(range == NULL)) {
-        return read_slowly(as, addr, attrs, buf, len, before);
+        return read_slowly(as, addr, attrs, buf, size_log2, before);
     }
     flatview__remember(view, range);
     if ((range->flags & FLAT_RANGE_RAM) == 0) {
         return device(as, addr, attrs, buf, before, range);
     }
     section = xbar_rcu_quick_of(before);
-    return read_ram(as, range, addr, attrs, buf, len, &section);
+    return read_ram(as, range, addr, attrs, buf, size_log2, &section);
 }
 
-static FORCE_INLINE MemTxResult write_elsewhere(AddressSpace *as, hwaddr addr,
-                                                MemTxAttrs attrs,
-                                                const void *buf, hwaddr len,
-                                                unsigned long before,
-                                                write_fn *device)
+static FORCE_INLINE MemTxResult write_elsewhere(
+    AddressSpace *as, hwaddr addr, MemTxAttrs attrs, const void *buf,
+    unsigned size_log2, unsigned long before, write_fn *device)
 {
     const FlatView *view = flatview__current(as);
-    const FlatRange *range = find_whole(view, addr, len);
+    const FlatRange *range = find_whole(view, addr, size_log2);
     struct xbar_rcu_quick section;
 
     if (unlikely(range == NULL)) {
-        return write_slowly(as, addr, attrs, buf, len, before);
+        return write_slowly(as, addr, attrs, buf, size_log2, before);
     }
     flatview__remember(view, range);
     if ((range->flags & FLAT_RANGE_WRITABLE) == 0) {
         return device(as, addr, attrs, buf, before, range);
     }
     section = xbar_rcu_quick_of(before);
-    return write_ram(as, range, addr, attrs, buf, len, &section);
+    return write_ram(as, range, addr, attrs, buf, size_log2, &section);
 }
 
 /*
  * A length that is not a constant would cost a fifth of a device's access, so
- * each has its own: read_device_N for a device, read_new_N for another section
+ * each has its own: read_device_BITS for a device, read_new_BITS for another section
  * than the last; the same for writes.
  */
-#define OUT_OF_LINE(len)                                                      \
-    static NOINLINE MemTxResult read_device_##len(                            \
-        AddressSpace *as, hwaddr addr, MemTxAttrs attrs, void *buf,           \
-        unsigned long before, const FlatRange *range)                         \
-    {                                                                         \
-        return read_device(as, range, addr, attrs, buf, len, before);         \
-    }                                                                         \
-    static NOINLINE MemTxResult write_device_##len(                           \
-        AddressSpace *as, hwaddr addr, MemTxAttrs attrs, const void *buf,     \
-        unsigned long before, const FlatRange *range)                         \
-    {                                                                         \
-        return write_device(as, range, addr, attrs, buf, len, before);        \
-    }                                                                         \
-    static NOINLINE MemTxResult read_new_##len(AddressSpace *as, hwaddr addr, \
-                                               MemTxAttrs attrs, void *buf,   \
-                                               unsigned long before)          \
-    {                                                                         \
-        return read_elsewhere(as, addr, attrs, buf, len, before,              \
-                              read_device_##len);                             \
-    }                                                                         \
-    static NOINLINE MemTxResult write_new_##len(                              \
-        AddressSpace *as, hwaddr addr, MemTxAttrs attrs, const void *buf,     \
-        unsigned long before)                                                 \
-    {                                                                         \
-        return write_elsewhere(as, addr, attrs, buf, len, before,             \
-                               write_device_##len);                           \
+#define OUT_OF_LINE(bits)                                                      \
+    static NOINLINE MemTxResult read_device_##bits(                            \
+        AddressSpace *as, hwaddr addr, MemTxAttrs attrs, void *buf,            \
+        unsigned long before, const FlatRange *range)                          \
+    {                                                                          \
+        return read_device(as, range, addr, attrs, buf, MO_##bits, before);    \
+    }                                                                          \
+    static NOINLINE MemTxResult write_device_##bits(                           \
+        AddressSpace *as, hwaddr addr, MemTxAttrs attrs, const void *buf,      \
+        unsigned long before, const FlatRange *range)                          \
+    {                                                                          \
+        return write_device(as, range, addr, attrs, buf, MO_##bits, before);   \
+    }                                                                          \
+    static NOINLINE MemTxResult read_new_##bits(AddressSpace *as, hwaddr addr, \
+                                                MemTxAttrs attrs, void *buf,   \
+                                                unsigned long before)          \
+    {                                                                          \
+        return read_elsewhere(as, addr, attrs, buf, MO_##bits, before,         \
+                              read_device_##bits);                             \
+    }                                                                          \
+    static NOINLINE MemTxResult write_new_##bits(                              \
+        AddressSpace *as, hwaddr addr, MemTxAttrs attrs, const void *buf,      \
+        unsigned long before)                                                  \
+    {                                                                          \
+        return write_elsewhere(as, addr, attrs, buf, MO_##bits, before,        \
+                               write_device_##bits);                           \
     }
 
-OUT_OF_LINE(1)
-OUT_OF_LINE(2)
-OUT_OF_LINE(4)
 OUT_OF_LINE(8)
+OUT_OF_LINE(16)
+OUT_OF_LINE(32)
+OUT_OF_LINE(64)
 
 /* ---- Inline, folded for each length ------------------------------------- */
 
 static FORCE_INLINE MemTxResult read_short(AddressSpace *as, hwaddr addr,
                                            MemTxAttrs attrs, void *buf,
-                                           hwaddr len, read_fn *device,
+                                           unsigned size_log2, read_fn *device,
                                            read_new_fn *elsewhere)
 {
     struct xbar_rcu_quick section;
     const FlatRange *range;
 
     if (unlikely(!xbar_rcu_quick_begin(&section))) {
-        return flatview__read_parts(as, addr, attrs, buf, len);
+        return flatview__read_parts(as, addr, attrs, buf,
+                                    (hwaddr)1 << size_log2);
     }
-    range = flatview__remembered(flatview__current(as), addr, len);
+    range = flatview__remembered(flatview__current(as), addr, size_log2);
     if (range == NULL) {
         return elsewhere(as, addr, attrs, buf, section.before);
     }
     if ((range->flags & FLAT_RANGE_RAM) == 0) {
         return device(as, addr, attrs, buf, section.before, range);
     }
-    return read_ram(as, range, addr, attrs, buf, len, &section);
+    return read_ram(as, range, addr, attrs, buf, size_log2, &section);
 }
 
 static FORCE_INLINE MemTxResult write_short(AddressSpace *as, hwaddr addr,
                                             MemTxAttrs attrs, const void *buf,
-                                            hwaddr len, write_fn *device,
+                                            unsigned size_log2,
+                                            write_fn *device,
                                             write_new_fn *elsewhere)
 {
     struct xbar_rcu_quick section;
     const FlatRange *range;
 
     if (unlikely(!xbar_rcu_quick_begin(&section))) {
-        return flatview__write_parts(as, addr, attrs, buf, len);
+        return flatview__write_parts(as, addr, attrs, buf,
+                                     (hwaddr)1 << size_log2);
     }
-    range = flatview__remembered(flatview__current(as), addr, len);
+    range = flatview__remembered(flatview__current(as), addr, size_log2);
     if (range == NULL) {
         return elsewhere(as, addr, attrs, buf, section.before);
     }
     if ((range->flags & FLAT_RANGE_WRITABLE) == 0) {
         return device(as, addr, attrs, buf, section.before, range);
     }
-    return write_ram(as, range, addr, attrs, buf, len, &section);
+    return write_ram(as, range, addr, attrs, buf, size_log2, &section);
 }
 
 /* ---- The public functions ---------------------------------------------- */
@@ -371,13 +331,17 @@ MemTxResult address_space_read(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
 {
     switch (len) {
     case 1:
-        return read_short(as, addr, attrs, buf, 1, read_device_1, read_new_1);
+        return read_short(as, addr, attrs, buf, MO_8, read_device_8,
+                          read_new_8);
     case 2:
-        return read_short(as, addr, attrs, buf, 2, read_device_2, read_new_2);
+        return read_short(as, addr, attrs, buf, MO_16, read_device_16,
+                          read_new_16);
     case 4:
-        return read_short(as, addr, attrs, buf, 4, read_device_4, read_new_4);
+        return read_short(as, addr, attrs, buf, MO_32, read_device_32,
+                          read_new_32);
     case 8:
-        return read_short(as, addr, attrs, buf, 8, read_device_8, read_new_8);
+        return read_short(as, addr, attrs, buf, MO_64, read_device_64,
+                          read_new_64);
     default:
         return flatview__read_parts(as, addr, attrs, buf, len);
     }
@@ -388,17 +352,17 @@ MemTxResult address_space_write(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
 {
     switch (len) {
     case 1:
-        return write_short(as, addr, attrs, buf, 1, write_device_1,
-                           write_new_1);
-    case 2:
-        return write_short(as, addr, attrs, buf, 2, write_device_2,
-                           write_new_2);
-    case 4:
-        return write_short(as, addr, attrs, buf, 4, write_device_4,
-                           write_new_4);
-    case 8:
-        return write_short(as, addr, attrs, buf, 8, write_device_8,
+        return write_short(as, addr, attrs, buf, MO_8, write_device_8,
                            write_new_8);
+    case 2:
+        return write_short(as, addr, attrs, buf, MO_16, write_device_16,
+                           write_new_16);
+    case 4:
+        return write_short(as, addr, attrs, buf, MO_32, write_device_32,
+                           write_new_32);
+    case 8:
+        return write_short(as, addr, attrs, buf, MO_64, write_device_64,
+                           write_new_64);
     default:
         return flatview__write_parts(as, addr, attrs, buf, len);
     }
