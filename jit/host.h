@@ -312,9 +312,9 @@ void jit_host__epilogue(struct jit_emit *e);
 /* Next: leave as if the budget were short unless the exec entry of @page says
  * that it has @addend (struct TLBEntry). */
 void jit_host__guard(struct jit_emit *e, uint64_t page, uint64_t addend);
-/* Add 1 to @counter, which outlives the block; before an instruction's code.
+/* Add @amount to @counter, which outlives the block; between instructions.
  * Other threads that add to it as well may get lost. */
-void jit_host__count(struct jit_emit *e, uint64_t *counter);
+void jit_host__count(struct jit_emit *e, uint64_t *counter, int32_t amount);
 
 void jit_host__alu(struct jit_emit *e, enum jit_alu op, unsigned rd,
                    unsigned rs1, struct jit_operand b);
@@ -350,9 +350,6 @@ void jit_host__execute(struct jit_emit *e, uint32_t bits, unsigned reads,
 /* Call helpers.look for the instruction at hand. If it @executes it, a fault or
  * attention leaves the block as an access does. */
 void jit_host__look(struct jit_emit *e, const void *what, bool executes);
-/* Add @amount to @counter, as jit_host__count() does; anywhere between
- * instructions. */
-void jit_host__count_by(struct jit_emit *e, uint64_t *counter, int32_t amount);
 
 enum jit_field_op {
     JIT_FIELD_READ,

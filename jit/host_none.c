@@ -149,17 +149,12 @@ void jit_host__guard(struct jit_emit *e, uint64_t page, uint64_t addend)
     no_host();
 }
 
-void jit_host__count(struct jit_emit *e, uint64_t *counter)
+void jit_host__count(struct jit_emit *e, uint64_t *counter, int32_t amount)
 {
     no_host();
 }
 
 void jit_host__look(struct jit_emit *e, const void *what, bool executes)
-{
-    no_host();
-}
-
-void jit_host__count_by(struct jit_emit *e, uint64_t *counter, int32_t amount)
 {
     no_host();
 }

@@ -109,12 +109,12 @@ void jit_host__guard(struct jit_emit *e, uint64_t page, uint64_t addend)
 
 /*
  *     mov  rax, counter
- *     add  qword [rax], 1
+ *     add  qword [rax], amount
  */
-void jit_host__count(struct jit_emit *e, uint64_t *counter)
+void jit_host__count(struct jit_emit *e, uint64_t *counter, int32_t amount)
 {
     x86_load_imm(e->b, RAX, (uintptr_t)counter);
-    x86_alu_imm(e->b, X86_ALU_ADD, 8, x86_mem(RAX, 0), 1);
+    x86_alu_imm(e->b, X86_ALU_ADD, 8, x86_mem(RAX, 0), amount);
 }
 
 /* ---- Links ------------------------------------------------------------- */
@@ -357,7 +357,7 @@ static void try_return(struct jit_emit *e)
     x86_alu_imm(e->b, X86_ALU_AND, 4, x86_r(RDX), RAS_MASK);
     x86_mr(e->b, X86_MOV_MR, 4, ras_top(e), RDX);
     if (e->return_hits != NULL) {
-        jit_host__count(e, e->return_hits); /* the target is not needed */
+        jit_host__count(e, e->return_hits, 1); /* the target is not needed */
     }
     x86_m(e->b, X86_JMP_M, 8,
           ras_field(e, RCX, offsetof(struct jit_return, code)));

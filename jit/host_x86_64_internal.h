@@ -12,7 +12,7 @@
  *   host_x86_64_clock.c   the time, without asking the kernel
  *   host_x86_64_mem.c     loads, stores, the probe, atomics
  *   host_x86_64_flow.c    prologue, links, branches, cold paths
- *   host_x86_64_look.c    calls and counters of instrumented code
+ *   host_x86_64_look.c    calls of instrumented code
  *   host_x86_64_region.c  blocks of several parts, whose homes change hands
  *
  * Registers while emitted code runs:

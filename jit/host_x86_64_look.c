@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Code that somebody looks at. Both are between instructions, where rax, rcx
- * and rdx are free.
- */
+/* Code that somebody looks at: between instructions, where rax, rcx and rdx are
+ * free. */
 #include "jit/host_x86_64_internal.h"
 
 /*
@@ -32,14 +30,4 @@ void jit_host__look(struct jit_emit *e, const void *what, bool executes)
     x86__call_stub(e, x86__stubs(e)->exit_attention);
     x86__site(e, &here, true);
     x86_patch_here(e->b, calm);
-}
-
-/*
- *     mov  rax, counter
- *     add  qword [rax], amount
- */
-void jit_host__count_by(struct jit_emit *e, uint64_t *counter, int32_t amount)
-{
-    x86_load_imm(e->b, RAX, (uintptr_t)counter);
-    x86_alu_imm(e->b, X86_ALU_ADD, 8, x86_mem(RAX, 0), amount);
 }

@@ -9,7 +9,7 @@
  *                 v                                  v
  *               struct instrument_block: what is wanted of it
  *
- * Code is cut by what it is, not by who executes it (riscv__observe_cut()), and
+ * Code is cut by what it is, not by who executes it (cut() in observe.c), and
  * the interpreter always comes first, so that both engines show the same blocks
  * in the same order. Whatever has begun a block ends it, or says where it left:
  *

@@ -274,7 +274,7 @@ static void translate_jump(struct riscv_translation *t,
         bool returns = is_link(insn->rs1) && !is_link(insn->rd);
 
         if (t->e.block->profile != NULL) {
-            jit_host__count(&t->e, &t->hart->jit->stats.jumps);
+            jit_host__count(&t->e, &t->hart->jit->stats.jumps, 1);
         }
         jit_host__jump_indirect(&t->e, insn->rs1, insn->imm, insn->rd, next,
                                 returns);
@@ -375,7 +375,7 @@ static bool start_counting(struct riscv_translation *t)
     if (!jit_cache__add_profile(t->e.cache, block, t->max_insns)) {
         return false;
     }
-    jit_host__count(&t->e, &block->profile->executions);
+    jit_host__count(&t->e, &block->profile->executions, 1);
     return true;
 }
 

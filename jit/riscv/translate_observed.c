@@ -20,8 +20,8 @@ static void emit_counters(struct jit_emit *e,
                           const struct instrument_place *place)
 {
     for (unsigned i = 0; i < place->counter_count; i++) {
-        jit_host__count_by(e, place->counters[i].at,
-                           (int32_t)place->counters[i].amount);
+        jit_host__count(e, place->counters[i].at,
+                        (int32_t)place->counters[i].amount);
     }
 }
 
