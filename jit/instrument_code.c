@@ -158,9 +158,7 @@ static int add_counter(struct xbar_code *code, unsigned place,
     uint8_t *piece;
 
     if (place > code->count || board->hub != code->vcpu->hub ||
-        board->size < sizeof(uint64_t) ||
-        offset > board->size - sizeof(uint64_t) ||
-        offset % sizeof(uint64_t) != 0 || amount > INT32_MAX) {
+        !scoreboard__has(board, offset) || amount > INT32_MAX) {
         return -EINVAL;
     }
     piece = atomic_load(&board->piece[code->vcpu->index]);

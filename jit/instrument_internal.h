@@ -51,6 +51,15 @@ struct xbar_scoreboard {
     void *_Atomic piece[XBAR_VCPUS_MAX];
 };
 
+/* Is there a whole counter at @offset of each piece? */
+static inline bool scoreboard__has(const struct xbar_scoreboard *board,
+                                   size_t offset)
+{
+    return board->size >= sizeof(uint64_t) &&
+           offset <= board->size - sizeof(uint64_t) &&
+           offset % sizeof(uint64_t) == 0;
+}
+
 /* scoreboard.c; under the lock: hart @index has a piece of each. -ENOMEM. */
 int scoreboard__add_vcpu(struct xbar_instruments *hub, unsigned index)
     XBAR_MUST_CHECK;

@@ -106,8 +106,7 @@ uint64_t xbar_scoreboard_sum(const struct xbar_scoreboard *board, size_t offset)
 {
     uint64_t sum = 0;
 
-    if (board->size < sizeof(sum) || offset > board->size - sizeof(sum) ||
-        offset % sizeof(sum) != 0) {
+    if (!scoreboard__has(board, offset)) {
         return 0;
     }
     for (unsigned i = 0; i < XBAR_VCPUS_MAX; i++) {
