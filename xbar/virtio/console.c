@@ -8,6 +8,7 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <xbar/compat.h>
 
 #define RX 0
 #define TX 1
@@ -166,13 +167,10 @@ static void fill_queue(struct virtio_console *console)
 void virtio_console_resize(struct virtio_device *device, uint16_t columns,
                            uint16_t rows)
 {
-    const uint8_t bytes[CONFIG_SIZE] = {
-        (uint8_t)columns,
-        (uint8_t)(columns >> 8),
-        (uint8_t)rows,
-        (uint8_t)(rows >> 8),
-    };
+    uint8_t bytes[CONFIG_SIZE];
 
+    stw_le_p(bytes, columns);
+    stw_le_p(bytes + 2, rows);
     virtio_device_lock(device);
     if (device->features & F_SIZE) {
         virtio_device_set_config(device, bytes, sizeof(bytes));

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xbar/compat.h>
 
 #define EVENTS 0
 #define STATUS 1
@@ -42,13 +43,6 @@ enum input_select {
 
 static_assert(CONFIG_END <= VIRTIO_CONFIG_MAX, "config space has room");
 
-/* Little-endian, as in the rings. */
-static void put_le16(uint8_t *to, unsigned value)
-{
-    to[0] = (uint8_t)value;
-    to[1] = (uint8_t)(value >> 8);
-}
-
 /* ---- Config space ------------------------------------------------------ */
 
 /* What is selected, in @data. Return: its size; 0: there is no such thing. */
@@ -61,8 +55,8 @@ static size_t show(uint8_t select, uint8_t subselect, uint8_t *data)
         return sizeof(name) - 1;
     }
     if (select == SELECT_IDS && subselect == 0) {
-        put_le16(data, BUS_VIRTUAL);
-        put_le16(data + 6, 1); /* version; vendor and product are 0 */
+        stw_le_p(data, BUS_VIRTUAL);
+        stw_le_p(data + 6, 1); /* version; vendor and product are 0 */
         return 8;
     }
     if (select == SELECT_EVENT_BITS && subselect == EV_KEY) {
@@ -106,9 +100,9 @@ static int put_event(struct virtio_device *device,
     if (ret <= 0) {
         return ret;
     }
-    put_le16(bytes, event->type);
-    put_le16(bytes + 2, event->code);
-    put_le16(bytes + 4, event->value & 0xffff);
+    stw_le_p(bytes, event->type);
+    stw_le_p(bytes + 2, event->code);
+    stl_le_p(bytes + 4, event->value);
     if (chain.in_bytes < sizeof(bytes) ||
         virtio_write_pieces(device->as, virtio_chain_in(&chain), chain.num_in,
                             0, bytes, sizeof(bytes)) ||
