@@ -9,13 +9,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "encode.h"
-#include "rig.h"
+#include "accesses.h"
 
-#define RAM_ADDR ((uint64_t)RIG_RAM)
 #define CODE     0x1000u
-#define HANDLER  0x8000u
-#define DATA     0x100800u /* in the middle of a page */
 #define PAGES    (RIG_RAM_SIZE / 4096)
 #define BODY     48
 #define ROUNDS   40
@@ -23,50 +19,15 @@
 
 /* ---- A program --------------------------------------------------------- */
 
-#define BASE_REGS 5 /* x5 to x9: RAM twice, ROM, the device, nobody */
-
-static const unsigned loads[] = { RISCV_OP_LB,  RISCV_OP_LH,  RISCV_OP_LW,
-                                  RISCV_OP_LD,  RISCV_OP_LBU, RISCV_OP_LHU,
-                                  RISCV_OP_LWU, RISCV_OP_FLD, RISCV_OP_FLW };
-static const unsigned stores[] = { RISCV_OP_SB, RISCV_OP_SH,  RISCV_OP_SW,
-                                   RISCV_OP_SD, RISCV_OP_FSW, RISCV_OP_FSD };
-static const unsigned atomics[] = { RISCV_OP_LR_W,     RISCV_OP_SC_W,
-                                    RISCV_OP_LR_D,     RISCV_OP_SC_D,
-                                    RISCV_OP_AMOADD_W, RISCV_OP_AMOSWAP_D,
-                                    RISCV_OP_AMOMAX_D };
-
-#define PICK(rng, table) \
-    (table)[rig_random(rng) % (sizeof(table) / sizeof((table)[0]))]
-
-static uint32_t random_atomic(uint64_t *rng, unsigned base, unsigned reg)
-{
-    unsigned op = PICK(rng, atomics);
-    bool is_lr = op == RISCV_OP_LR_W || op == RISCV_OP_LR_D;
-
-    return encode((enum riscv_op)op, reg, base, is_lr ? 0 : reg, 0);
-}
-
 static uint32_t random_insn(uint64_t *rng)
 {
     unsigned base = 5 + (unsigned)(rig_random(rng) % BASE_REGS);
     unsigned reg = 10 + (unsigned)(rig_random(rng) % 6);
     int offset = (int)(rig_random(rng) % 4096) - 2048;
+    uint64_t which = rig_random(rng) % 8;
 
-    switch (rig_random(rng) % 8) {
-    case 0:
-    case 1:
-    case 2:
-        return encode(PICK(rng, loads), reg, base, 0, offset);
-    case 3:
-    case 4:
-        return encode(PICK(rng, stores), 0, base, reg, offset);
-    case 5:
-        return random_atomic(rng, base, reg);
-    case 6:
-        return encode(RISCV_OP_CBO_ZERO, 0, base, 0, 0);
-    default:
-        return insn_addi(reg, reg, offset);
-    }
+    return which < ACCESSES ? random_access(rng, which, base, reg, offset)
+                            : insn_addi(reg, reg, offset);
 }
 
 /* Faults are skipped. */
@@ -78,27 +39,14 @@ static void load_program(struct rig *rig, uint64_t seed)
         0x341f1073, /* csrw mepc, x30 */
         INSN_MRET,
     };
-    struct xbar_riscv_hart *hart = rig->hart;
     uint32_t code[BODY + 3];
     uint64_t rng = seed;
 
     for (unsigned i = 0; i < BODY; i++) {
         code[i] = random_insn(&rng);
     }
-    code[BODY] = insn_addi(16, 16, -1);
-    code[BODY + 1] = encode(RISCV_OP_BNE, 0, 16, 0, -(BODY + 1) * 4);
-    code[BODY + 2] = INSN_SELF;
-    rig_code(rig, CODE, code, BODY + 3);
+    load_rounds(rig, CODE, code, BODY, ROUNDS);
     rig_code(rig, HANDLER, handler, 4);
-    hart->mstatus |= MSTATUS_FS | MSTATUS_SD;
-    hart->mtvec = RAM_ADDR + HANDLER;
-    hart->pc = RAM_ADDR + CODE;
-    hart->x[5] = RAM_ADDR + DATA;
-    hart->x[6] = RAM_ADDR + DATA + 0x7f8;
-    hart->x[7] = RIG_ROM + 0x1000;
-    hart->x[8] = RIG_IO + 0x800;
-    hart->x[9] = 0x40000000;
-    hart->x[16] = ROUNDS;
 }
 
 /* ---- Two engines ------------------------------------------------------- */
