@@ -14,6 +14,8 @@
  *   nobody keeps code of                 yes
  *   the page, and all dirty
  *   logs have it dirty
+ *   nobody watches bytes of  yes         yes
+ *   it (watch.c)
  *
  * RAM behind an IOMMU's section: read and write, see iommu.c.
  *
@@ -109,7 +111,8 @@ static unsigned find_memory(SoftTLB *tlb, const TLBInfo *info, uint64_t *host)
 
 /* The accesses that may hit inline, as permission bits. A section that is
  * only part of the page lets nothing hit: a tag covers the page. */
-static unsigned inline_prot(SoftTLB *tlb, const TLBInfo *info, uint64_t *host)
+static unsigned inline_prot(SoftTLB *tlb, unsigned context, const TLBInfo *info,
+                            uint64_t *host)
 {
     unsigned prot;
 
@@ -117,6 +120,9 @@ static unsigned inline_prot(SoftTLB *tlb, const TLBInfo *info, uint64_t *host)
         return 0;
     }
     prot = info->prot & find_memory(tlb, info, host);
+    if (unlikely(tlb->watches != NULL)) {
+        prot &= ~tlb__watched(tlb, context, info->page);
+    }
     if ((prot & TLB_PROT_WRITE) && is_watched(tlb, info->phys, *host)) {
         prot &= ~(unsigned)TLB_PROT_WRITE;
     }
@@ -129,7 +135,7 @@ static void set_entry(SoftTLB *tlb, unsigned context, unsigned index)
     const TLBInfo *info = &tlb->info[context][index];
     TLBEntry *entry = &tlb->l1[context][index];
     uint64_t host = 0;
-    unsigned hits = inline_prot(tlb, info, &host);
+    unsigned hits = inline_prot(tlb, context, info, &host);
     uint64_t miss = info->page ^ TLB_PAGE_SIZE;
 
     entry->tag[TLB_READ] = hits & TLB_PROT_READ ? info->page : miss;
@@ -161,6 +167,19 @@ static int find_page(SoftTLB *tlb, unsigned context, uint64_t va,
     return code;
 }
 
+/* A device that is watched is not to be found by tlb/device.h. */
+static XBAR_COLD void hide_device(const SoftTLB *tlb, unsigned context,
+                                  TLBInfo *info)
+{
+    bool is_memory =
+        info->section != NULL && (info->section->flags & FLAT_RANGE_RAM);
+
+    if (!is_memory && tlb__watched(tlb, context, info->page)) {
+        info->section = NULL;
+        info->flags |= TLB_INFO_SUBPAGE | TLB_INFO_WATCHED;
+    }
+}
+
 int tlb__fill(SoftTLB *tlb, unsigned context, uint64_t va,
               enum xbar_tlb_access access)
 {
@@ -187,6 +206,9 @@ int tlb__fill(SoftTLB *tlb, unsigned context, uint64_t va,
     info->flags =
         (uint8_t)(TLB_INFO_VALID | (walk.global ? TLB_INFO_GLOBAL : 0) |
                   (info->section ? 0 : TLB_INFO_SUBPAGE));
+    if (unlikely(tlb->watches != NULL)) {
+        hide_device(tlb, context, info);
+    }
     set_entry(tlb, context, index);
     tlb__check_spans(tlb, context, info->page);
     return 0;

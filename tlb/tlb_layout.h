@@ -84,6 +84,7 @@ enum xbar_tlb_info_flags {
     TLB_INFO_GLOBAL = 1 << 1,    /* holds in every address-space id */
     TLB_INFO_SUBPAGE = 1 << 2,   /* several sections: check the bounds */
     TLB_INFO_RECHECKED = 1 << 3, /* tlb/flush.c's own */
+    TLB_INFO_WATCHED = 1 << 4,   /* a device's page: the section stays NULL */
 };
 
 /**
