@@ -62,8 +62,7 @@ static const FlatRange *subpage_section(const SoftTLB *tlb, TLBInfo *info,
         return section;
     }
     section = xbar_view_cache_section(tlb->config.as, phys);
-    if (!(section->flags & FLAT_RANGE_UNASSIGNED) &&
-        !(info->flags & TLB_INFO_WATCHED)) {
+    if (!(section->flags & FLAT_RANGE_UNASSIGNED)) {
         info->section = section;
     }
     return section;
@@ -74,11 +73,11 @@ static inline int find_run(SoftTLB *tlb, unsigned context, uint64_t va,
                            unsigned size, enum xbar_tlb_access access,
                            struct run *run)
 {
-    TLBInfo *info = &tlb->info[context][tlb_index(va)];
-    uint64_t in_page = va & ~TLB_PAGE_MASK;
-    uint64_t last = TLB_PAGE_SIZE - 1 - in_page; /* counted from va */
+    TLBInfo *info = &tlb->info[context][tlb__slot(tlb, va)];
+    uint64_t in_page = tlb__in_page(tlb, va);
+    uint64_t last = tlb__page_size(tlb) - 1 - in_page; /* counted from va */
 
-    if (unlikely(!tlb__grants(info, va, access))) {
+    if (unlikely(!tlb__grants(tlb, info, va, access))) {
         int err = tlb__fill(tlb, context, va, access);
 
         if (err) {
@@ -329,12 +328,7 @@ XBAR_HOT int tlb_load_slow(SoftTLB *tlb, unsigned context, uint64_t va,
     if (unlikely(tlb->config.observe != NULL) ||
         unlikely(
             !tlb_find_device(tlb, context, va, size_log2, TLB_READ, &device))) {
-        int err = load_any(tlb, context, va, size_log2, value);
-
-        if (unlikely(tlb->watches != NULL) && !err) {
-            tlb__touch(tlb, context, va, 1u << size_log2, TLB_READ);
-        }
-        return err;
+        return load_any(tlb, context, va, size_log2, value);
     }
     tlb->stats.slow++;
     tlb->stats.mmio_reads++;
@@ -491,12 +485,7 @@ XBAR_HOT int tlb_store_slow(SoftTLB *tlb, unsigned context, uint64_t va,
     if (unlikely(tlb->config.observe != NULL) ||
         unlikely(!tlb_find_device(tlb, context, va, size_log2, TLB_WRITE,
                                   &device))) {
-        int err = store_any(tlb, context, va, size_log2, value);
-
-        if (unlikely(tlb->watches != NULL) && !err) {
-            tlb__touch(tlb, context, va, 1u << size_log2, TLB_WRITE);
-        }
-        return err;
+        return store_any(tlb, context, va, size_log2, value);
     }
     tlb->stats.slow++;
     tlb->stats.mmio_writes++;
@@ -550,19 +539,6 @@ int tlb_locate(SoftTLB *tlb, unsigned context, uint64_t va,
 
 /* ---- Host addresses ---------------------------------------------------- */
 
-/* Who asks for a host address is about to use it. */
-static XBAR_COLD void touch_host(const SoftTLB *tlb, unsigned context,
-                                 uint64_t va, unsigned size,
-                                 enum xbar_tlb_access access)
-{
-    if (access != TLB_EXEC) {
-        tlb__touch(tlb, context, va, size, TLB_READ);
-    }
-    if (access == TLB_WRITE) {
-        tlb__touch(tlb, context, va, size, TLB_WRITE);
-    }
-}
-
 int tlb_host(SoftTLB *tlb, unsigned context, uint64_t va, unsigned size,
              enum xbar_tlb_access access, void **host)
 {
@@ -596,9 +572,6 @@ int tlb_host(SoftTLB *tlb, unsigned context, uint64_t va, unsigned size,
             tlb->lent = *host;
             tlb->lent_size = size;
         }
-    }
-    if (unlikely(tlb->watches != NULL)) {
-        touch_host(tlb, context, va, size, access);
     }
     return 0;
 }

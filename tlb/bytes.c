@@ -45,16 +45,17 @@ static MemTxResult check(const FlatRange *section, enum xbar_tlb_access access)
 static int find_run(SoftTLB *tlb, unsigned context, uint64_t va, unsigned size,
                     enum xbar_tlb_access access, struct run *run)
 {
-    const TLBInfo *info = &tlb->info[context][tlb_index(va)];
-    uint64_t last = ~va & (TLB_PAGE_SIZE - 1); /* counted from va */
+    const TLBInfo *info = &tlb->info[context][tlb__slot(tlb, va)];
+    uint64_t last = tlb__in_page(tlb, ~va); /* counted from va */
     MemTxResult result;
-    int err =
-        tlb__grants(info, va, access) ? 0 : tlb__fill(tlb, context, va, access);
+    int err = tlb__grants(tlb, info, va, access)
+                  ? 0
+                  : tlb__fill(tlb, context, va, access);
 
     if (err) {
         return err;
     }
-    run->phys = info->phys | (va & ~TLB_PAGE_MASK);
+    run->phys = info->phys | tlb__in_page(tlb, va);
     run->section =
         flatview_lookup(address_space_to_flatview(tlb->config.as), run->phys);
     result = check(run->section, access);
@@ -230,9 +231,6 @@ int tlb_load_bytes(SoftTLB *tlb, unsigned context, uint64_t va, void *buf,
         }
     }
     count(tlb, TLB_READ, &runs, size);
-    if (unlikely(tlb->watches != NULL)) {
-        tlb__touch(tlb, context, va, size, TLB_READ);
-    }
     memcpy(buf, bytes, size);
     return 0;
 }
@@ -308,9 +306,6 @@ int tlb_store_bytes(SoftTLB *tlb, unsigned context, uint64_t va,
     if (!err) {
         store_runs(tlb, &runs, buf, is_logged);
         count(tlb, TLB_WRITE, &runs, size);
-        if (unlikely(tlb->watches != NULL)) {
-            tlb__touch(tlb, context, va, size, TLB_WRITE);
-        }
     }
     return err;
 }

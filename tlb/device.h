@@ -19,7 +19,8 @@ struct tlb_device {
     hwaddr phys;
 };
 
-/* Read-only sections are left to the general path: they refuse writes. */
+/* Small pages are left to the general path, which asks how small; read-only
+ * sections, too: they refuse writes. */
 static inline bool tlb_find_device(const SoftTLB *tlb, unsigned context,
                                    uint64_t va, unsigned size_log2,
                                    enum xbar_tlb_access access,
@@ -31,7 +32,8 @@ static inline bool tlb_find_device(const SoftTLB *tlb, unsigned context,
     uint64_t in_page = va ^ info->page; /* or more than a page */
     uint64_t more = (1u << size_log2) - 1;
 
-    if (in_page > TLB_PAGE_SIZE - 1 - more || !(info->flags & TLB_INFO_VALID) ||
+    if (in_page > TLB_PAGE_SIZE - 1 - more ||
+        (info->flags & (TLB_INFO_VALID | TLB_INFO_SMALL)) != TLB_INFO_VALID ||
         !(info->prot & (1u << access)) || section == NULL ||
         (section->flags & others) != 0) {
         return false;

@@ -14,8 +14,6 @@
  *   nobody keeps code of                 yes
  *   the page, and all dirty
  *   logs have it dirty
- *   nobody watches bytes of  yes         yes
- *   it (watch.c)
  *
  * RAM behind an IOMMU's section: read and write, see iommu.c.
  *
@@ -28,9 +26,10 @@
 #include "engine/rcu.h"
 #include "tlb/tlb_internal.h"
 
+#define PROT_ALL (TLB_PROT_READ | TLB_PROT_WRITE | TLB_PROT_EXEC)
+
 _Static_assert(TLB_L1_BITS >= 1, "a must-miss tag inverts an index bit");
 _Static_assert(TLB_L1_SIZE <= UINT16_MAX + 1, "lists hold slots in 16 bits");
-_Static_assert((TLB_PAGE_SIZE & (TLB_PAGE_SIZE - 1)) == 0, "pages are masked");
 _Static_assert(1 << TLB_READ == TLB_PROT_READ, "prot is indexed by access");
 _Static_assert(1 << TLB_WRITE == TLB_PROT_WRITE, "prot is indexed by access");
 _Static_assert(1 << TLB_EXEC == TLB_PROT_EXEC, "prot is indexed by access");
@@ -50,7 +49,7 @@ static const FlatRange *find_section(const SoftTLB *tlb, hwaddr page)
     const FlatRange *section = xbar_view_cache_section(tlb->config.as, page);
 
     if ((section->flags & FLAT_RANGE_UNASSIGNED) ||
-        section->last < page + (TLB_PAGE_SIZE - 1)) {
+        section->last < page + (tlb__page_size(tlb) - 1)) {
         tlb__inbox_hear_all(tlb); /* what comes there makes it better */
         return NULL;
     }
@@ -92,7 +91,7 @@ static bool is_code(const SoftTLB *tlb, hwaddr page, uint64_t host)
 static bool is_watched(const SoftTLB *tlb, hwaddr page, uint64_t host)
 {
     return is_code(tlb, page, host) ||
-           xbar_dirty_is_wanted(tlb__engine(tlb), host, TLB_PAGE_SIZE);
+           xbar_dirty_is_wanted(tlb__engine(tlb), host, tlb__page_size(tlb));
 }
 
 /* The same for the page of @info, and where its memory lies. */
@@ -111,8 +110,7 @@ static unsigned find_memory(SoftTLB *tlb, const TLBInfo *info, uint64_t *host)
 
 /* The accesses that may hit inline, as permission bits. A section that is
  * only part of the page lets nothing hit: a tag covers the page. */
-static unsigned inline_prot(SoftTLB *tlb, unsigned context, const TLBInfo *info,
-                            uint64_t *host)
+static unsigned inline_prot(SoftTLB *tlb, const TLBInfo *info, uint64_t *host)
 {
     unsigned prot;
 
@@ -120,9 +118,6 @@ static unsigned inline_prot(SoftTLB *tlb, unsigned context, const TLBInfo *info,
         return 0;
     }
     prot = info->prot & find_memory(tlb, info, host);
-    if (unlikely(tlb->watches != NULL)) {
-        prot &= ~tlb__watched(tlb, context, info->page);
-    }
     if ((prot & TLB_PROT_WRITE) && is_watched(tlb, info->phys, *host)) {
         prot &= ~(unsigned)TLB_PROT_WRITE;
     }
@@ -135,8 +130,8 @@ static void set_entry(SoftTLB *tlb, unsigned context, unsigned index)
     const TLBInfo *info = &tlb->info[context][index];
     TLBEntry *entry = &tlb->l1[context][index];
     uint64_t host = 0;
-    unsigned hits = inline_prot(tlb, context, info, &host);
-    uint64_t miss = info->page ^ TLB_PAGE_SIZE;
+    unsigned hits = inline_prot(tlb, info, &host);
+    uint64_t miss = tlb__miss_tag(tlb, info->page);
 
     entry->tag[TLB_READ] = hits & TLB_PROT_READ ? info->page : miss;
     entry->tag[TLB_WRITE] = hits & TLB_PROT_WRITE ? info->page : miss;
@@ -147,7 +142,7 @@ static void set_entry(SoftTLB *tlb, unsigned context, unsigned index)
     }
 }
 
-/* What the walker says of @va, or would. Return: 0, or its fault code. */
+/* What the walker says of @va, or would. Return: 0, or a fault code. */
 static int find_page(SoftTLB *tlb, unsigned context, uint64_t va,
                      enum xbar_tlb_access access, struct xbar_tlb_walk *walk)
 {
@@ -161,29 +156,24 @@ static int find_page(SoftTLB *tlb, unsigned context, uint64_t va,
     tlb->stats.walks++;
     tlb->stats.fills[context].walks++;
     code = tlb->config.walk(tlb->config.walk_opaque, context, va, access, walk);
+    if (unlikely(code < 0 || (walk->prot & ~PROT_ALL))) {
+        return TLB_BAD_WALK;
+    }
     if (code == 0) {
         tlb__l2_put(tlb, context, va, walk);
     }
     return code;
 }
 
-/* A device that is watched is not to be found by tlb/device.h. */
-static XBAR_COLD void hide_device(const SoftTLB *tlb, unsigned context,
-                                  TLBInfo *info)
+static bool is_small(const SoftTLB *tlb)
 {
-    bool is_memory =
-        info->section != NULL && (info->section->flags & FLAT_RANGE_RAM);
-
-    if (!is_memory && tlb__watched(tlb, context, info->page)) {
-        info->section = NULL;
-        info->flags |= TLB_INFO_SUBPAGE | TLB_INFO_WATCHED;
-    }
+    return tlb->config.page_bits < TLB_PAGE_BITS;
 }
 
 int tlb__fill(SoftTLB *tlb, unsigned context, uint64_t va,
               enum xbar_tlb_access access)
 {
-    unsigned index = tlb_index(va);
+    unsigned index = tlb__slot(tlb, va);
     TLBInfo *info = &tlb->info[context][index];
     struct xbar_tlb_walk walk = { 0 };
     int code;
@@ -197,18 +187,16 @@ int tlb__fill(SoftTLB *tlb, unsigned context, uint64_t va,
         tlb_flush(tlb, TLB_ALL_CONTEXTS);
     }
     tlb__note_filled(tlb, context, index);
-    info->page = va & TLB_PAGE_MASK;
-    info->phys = walk.phys & TLB_PAGE_MASK;
+    info->page = tlb__page_of(tlb, va);
+    info->phys = tlb__page_of(tlb, walk.phys);
     info->section = find_section(tlb, info->phys);
     info->asid = tlb->asid;
     /* Success is the walker's word for @access, whatever else it granted. */
     info->prot = (uint8_t)(walk.prot | (1u << access));
     info->flags =
         (uint8_t)(TLB_INFO_VALID | (walk.global ? TLB_INFO_GLOBAL : 0) |
-                  (info->section ? 0 : TLB_INFO_SUBPAGE));
-    if (unlikely(tlb->watches != NULL)) {
-        hide_device(tlb, context, info);
-    }
+                  (info->section ? 0 : TLB_INFO_SUBPAGE) |
+                  (is_small(tlb) ? TLB_INFO_SMALL : 0));
     set_entry(tlb, context, index);
     tlb__check_spans(tlb, context, info->page);
     return 0;
@@ -217,9 +205,9 @@ int tlb__fill(SoftTLB *tlb, unsigned context, uint64_t va,
 bool tlb__begin_store(SoftTLB *tlb, unsigned context, uint64_t va, hwaddr phys,
                       const FlatRange *section, unsigned size)
 {
-    const TLBInfo *info = &tlb->info[context][tlb_index(va)];
+    const TLBInfo *info = &tlb->info[context][tlb__slot(tlb, va)];
     struct xbar_engine *engine = tlb__engine(tlb);
-    hwaddr page = phys & TLB_PAGE_MASK;
+    hwaddr page = tlb__page_of(tlb, phys);
     uint64_t host = host_page(section, page);
     bool is_logged = xbar_dirty_is_on(engine);
 
@@ -234,8 +222,8 @@ bool tlb__begin_store(SoftTLB *tlb, unsigned context, uint64_t va, hwaddr phys,
     }
     /* What was told may have flushed, and filling a store's second page may
      * have dropped its first: an entry that is gone stays gone. */
-    if (tlb__grants(info, va, TLB_WRITE)) {
-        set_entry(tlb, context, tlb_index(va));
+    if (tlb__grants(tlb, info, va, TLB_WRITE)) {
+        set_entry(tlb, context, tlb__slot(tlb, va));
     }
     return is_logged;
 }

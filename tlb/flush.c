@@ -22,7 +22,8 @@ _Static_assert(TLB_CONTEXTS < 32, "contexts are bits of an unsigned");
 static void clear_slot(SoftTLB *tlb, unsigned context, unsigned index)
 {
     TLBEntry *entry = &tlb->l1[context][index];
-    uint64_t empty = tlb_empty_tag(index);
+    uint64_t empty =
+        tlb__miss_tag(tlb, (uint64_t)index << tlb->config.page_bits);
 
     entry->tag[TLB_READ] = empty;
     entry->tag[TLB_WRITE] = empty;
@@ -79,25 +80,20 @@ void tlb_flush(SoftTLB *tlb, unsigned contexts)
     }
 }
 
-void tlb__clear_contexts(SoftTLB *tlb, unsigned contexts)
+void tlb_switch_asid(SoftTLB *tlb, unsigned contexts, uint16_t asid)
 {
     for (unsigned context = 0; context < TLB_CONTEXTS; context++) {
         if (contexts & (1u << context)) {
             clear_context(tlb, context);
         }
     }
-}
-
-void tlb_switch_asid(SoftTLB *tlb, unsigned contexts, uint16_t asid)
-{
-    tlb__clear_contexts(tlb, contexts);
     tlb->asid = asid;
     tlb->stats.switches++;
 }
 
 void tlb_flush_page(SoftTLB *tlb, unsigned contexts, uint64_t va)
 {
-    unsigned index = tlb_index(va);
+    unsigned index = tlb__slot(tlb, va);
 
     tlb->stats.flush_pages++;
     for (unsigned context = 0; context < TLB_CONTEXTS; context++) {
@@ -107,11 +103,11 @@ void tlb_flush_page(SoftTLB *tlb, unsigned contexts, uint64_t va)
             continue;
         }
         if ((info->flags & TLB_INFO_VALID) &&
-            info->page == (va & TLB_PAGE_MASK)) {
+            info->page == tlb__page_of(tlb, va)) {
             clear_slot(tlb, context, index);
         }
         tlb__l2_flush_page(tlb, context, va);
-        tlb__drop_spans_of_page(tlb, context, va & TLB_PAGE_MASK);
+        tlb__drop_spans_of_page(tlb, context, tlb__page_of(tlb, va));
     }
 }
 
@@ -160,12 +156,13 @@ void tlb_flush_asid(SoftTLB *tlb, unsigned contexts, uint16_t asid)
 struct range_list {
     const struct xbar_range *ranges;
     size_t count;
+    uint64_t page_size;
 };
 
 static bool touches_ranges(const TLBInfo *info, const void *opaque)
 {
     const struct range_list *list = opaque;
-    hwaddr last = info->phys + (TLB_PAGE_SIZE - 1);
+    hwaddr last = info->phys + (list->page_size - 1);
 
     for (size_t i = 0; i < list->count; i++) {
         if (list->ranges[i].first <= last &&
@@ -179,7 +176,7 @@ static bool touches_ranges(const TLBInfo *info, const void *opaque)
 void tlb__drop_ranges(SoftTLB *tlb, const struct xbar_range *ranges,
                       size_t count)
 {
-    struct range_list list = { ranges, count };
+    struct range_list list = { ranges, count, tlb__page_size(tlb) };
 
     for (unsigned context = 0; context < TLB_CONTEXTS; context++) {
         if (tlb->filled[context]) { /* spans are made of what was */
@@ -201,7 +198,8 @@ static bool stores_inline(const TLBEntry *entry, const TLBInfo *info)
            entry->tag[TLB_WRITE] == info->page;
 }
 
-/* Its page and the one at @host share bytes: less than a page apart. */
+/* Its page and the one at @host share bytes: less than a page apart. Smaller
+ * pages may be said to, and do not. */
 static bool lies_at(const TLBEntry *entry, const TLBInfo *info, uint64_t host)
 {
     uint64_t distance = info->page + entry->addend - host;
@@ -225,7 +223,7 @@ static void protect_slot(SoftTLB *tlb, unsigned context, unsigned index,
     TLBEntry *entry = &tlb->l1[context][index];
 
     if (stores_inline(entry, info) && named(entry, info, host)) {
-        entry->tag[TLB_WRITE] = info->page ^ TLB_PAGE_SIZE;
+        entry->tag[TLB_WRITE] = tlb__miss_tag(tlb, info->page);
     }
 }
 
@@ -251,8 +249,8 @@ static void drop_clean(SoftTLB *tlb, struct xbar_engine *engine,
 
         if (stores_inline(entry, info) &&
             xbar_dirty_is_wanted(engine, info->page + entry->addend,
-                                 TLB_PAGE_SIZE)) {
-            entry->tag[TLB_WRITE] = info->page ^ TLB_PAGE_SIZE;
+                                 tlb__page_size(tlb))) {
+            entry->tag[TLB_WRITE] = tlb__miss_tag(tlb, info->page);
             info->flags |= TLB_INFO_RECHECKED;
         }
     }
@@ -271,7 +269,7 @@ static void mark_dropped(SoftTLB *tlb, struct xbar_engine *engine,
         if (marks) {
             xbar_dirty_wrote(engine,
                              info->page + tlb->l1[context][index].addend,
-                             TLB_PAGE_SIZE);
+                             tlb__page_size(tlb));
         }
     }
 }

@@ -165,7 +165,7 @@ static const struct watch *find(const SoftTLB *tlb, const TLBInfo *info,
 
         if (region_of(w) == section->mr && w->mr_delta == section->mr_delta &&
             w->target == target && w->place.first <= info->phys &&
-            info->phys + (TLB_PAGE_SIZE - 1) <= w->place.last) {
+            info->phys + (tlb__page_size(tlb) - 1) <= w->place.last) {
             return w;
         }
     }
@@ -245,13 +245,15 @@ unsigned tlb__iommu_prot(SoftTLB *tlb, const TLBInfo *info, uint64_t *host)
     struct xbar_iommu_page page;
     AddressSpace *target;
 
-    if (!xbar_iommu_page(info->section, info->phys, TLB_PAGE_SIZE, &page)) {
+    if (!xbar_iommu_page(info->section, info->phys, tlb__page_size(tlb),
+                         &page)) {
         return 0;
     }
     target = page.target;
     if (find(tlb, info, target) == NULL &&
         (!begin(tlb, info->section, target) ||
-         !xbar_iommu_page(info->section, info->phys, TLB_PAGE_SIZE, &page) ||
+         !xbar_iommu_page(info->section, info->phys, tlb__page_size(tlb),
+                          &page) ||
          page.target != target)) {
         return 0;
     }

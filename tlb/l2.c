@@ -44,24 +44,25 @@ struct xbar_tlb_l2 {
 _Static_assert(sizeof(struct l2_entry[L2_WAYS]) == CACHE_LINE,
                "a look into a set costs one line");
 
-_Static_assert(TLB_CONTEXTS <= TLB_PAGE_SIZE, "a context fits below a page");
+_Static_assert(TLB_CONTEXTS <= 1 << TLB_PAGE_BITS_MIN,
+               "a context fits below a page");
 _Static_assert((TLB_PROT_READ | TLB_PROT_WRITE | TLB_PROT_EXEC) < FOUND_GLOBAL,
                "permissions fit below the flag");
 
-static uint64_t key_of(unsigned context, uint64_t va)
+static uint64_t key_of(const SoftTLB *tlb, unsigned context, uint64_t va)
 {
-    return (va & TLB_PAGE_MASK) | context;
+    return tlb__page_of(tlb, va) | context;
 }
 
 /* Contexts share the sets: what S reads with and without SUM is often the same
  * page, so they are spread. */
-static struct l2_entry *set_of(struct xbar_tlb_l2 *l2, unsigned context,
+static struct l2_entry *set_of(const SoftTLB *tlb, unsigned context,
                                uint64_t va)
 {
-    uint64_t number = va >> TLB_PAGE_BITS;
+    uint64_t number = va >> tlb->config.page_bits;
 
     number ^= number >> L2_SETS_LOG2 ^ (uint64_t)context << 7;
-    return l2->sets[number & ((1 << L2_SETS_LOG2) - 1)];
+    return tlb->l2->sets[number & ((1 << L2_SETS_LOG2) - 1)];
 }
 
 /* Of this page and context, and of @asid or all of them. */
@@ -108,13 +109,13 @@ bool tlb__l2_find(SoftTLB *tlb, unsigned context, uint64_t va,
                   enum xbar_tlb_access access, struct xbar_tlb_walk *walk)
 {
     struct xbar_tlb_l2 *l2 = tlb->l2;
-    uint64_t key = key_of(context, va);
+    uint64_t key = key_of(tlb, context, va);
     struct l2_entry *set;
 
     if (l2 == NULL) {
         return false;
     }
-    set = set_of(l2, context, va);
+    set = set_of(tlb, context, va);
     if (!is_for(&set[0], key, tlb->asid)) {
         if (!is_for(&set[1], key, tlb->asid)) {
             return false;
@@ -124,7 +125,7 @@ bool tlb__l2_find(SoftTLB *tlb, unsigned context, uint64_t va,
     if (set->epoch != l2->epoch[context] || !(set->found >> access & 1)) {
         return false;
     }
-    walk->phys = set->found & TLB_PAGE_MASK;
+    walk->phys = tlb__page_of(tlb, set->found);
     walk->prot = set->found & (FOUND_GLOBAL - 1);
     walk->global = (set->found & FOUND_GLOBAL) != 0;
     return true;
@@ -134,19 +135,19 @@ void tlb__l2_put(SoftTLB *tlb, unsigned context, uint64_t va,
                  const struct xbar_tlb_walk *walk)
 {
     struct xbar_tlb_l2 *l2 = tlb->l2;
-    uint64_t key = key_of(context, va);
+    uint64_t key = key_of(tlb, context, va);
     struct l2_entry *set;
 
     if (l2 == NULL) {
         return;
     }
-    set = set_of(l2, context, va);
+    set = set_of(tlb, context, va);
     if (!is_for(&set[0], key, tlb->asid)) {
         swap_ways(set); /* the other way is ours, or goes */
     }
     set[0] = (struct l2_entry){
         .key = key,
-        .found = (walk->phys & TLB_PAGE_MASK) |
+        .found = tlb__page_of(tlb, walk->phys) |
                  (walk->global ? FOUND_GLOBAL : 0) |
                  (walk->prot & (FOUND_GLOBAL - 1)),
         .epoch = l2->epoch[context],
@@ -163,13 +164,13 @@ void tlb__l2_flush(SoftTLB *tlb, unsigned context)
 
 void tlb__l2_flush_page(SoftTLB *tlb, unsigned context, uint64_t va)
 {
-    uint64_t key = key_of(context, va);
+    uint64_t key = key_of(tlb, context, va);
     struct l2_entry *set;
 
     if (tlb->l2 == NULL) {
         return;
     }
-    set = set_of(tlb->l2, context, va);
+    set = set_of(tlb, context, va);
     for (unsigned way = 0; way < L2_WAYS; way++) {
         if (set[way].key == key) {
             set[way].epoch = 0;

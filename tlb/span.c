@@ -278,7 +278,7 @@ void tlb_learn_span(SoftTLB *tlb, unsigned context, enum xbar_tlb_access access,
     const TLBEntry *entry = &tlb->l1[context][tlb_index(va)];
     struct run run = { page, page + TLB_PAGE_SIZE, entry->addend };
 
-    if (entry->tag[access] != page) {
+    if (tlb->config.page_bits != TLB_PAGE_BITS || entry->tag[access] != page) {
         return;
     }
     if (!may_be_in_run(page) || !may_be_one(tlb, access, &run)) {

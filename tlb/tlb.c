@@ -37,19 +37,28 @@
 #include "engine/rcu.h"
 #include "tlb/tlb_internal.h"
 
+static bool is_page_size(unsigned bits)
+{
+    return bits == 0 || (bits >= TLB_PAGE_BITS_MIN && bits <= TLB_PAGE_BITS);
+}
+
 int tlb_init(SoftTLB *tlb, const struct xbar_tlb_config *config)
 {
     int err;
 
-    if (!config->as || !config->walk || !tlb__may_count(config->counts)) {
+    if (!config->as || !config->walk || !tlb__may_count(config->counts) ||
+        !is_page_size(config->page_bits)) {
         return -EINVAL;
+    }
+    tlb->config = *config;
+    if (tlb->config.page_bits == 0) {
+        tlb->config.page_bits = TLB_PAGE_BITS;
     }
     for (unsigned context = 0; context < TLB_CONTEXTS; context++) {
         tlb__clear_table(tlb, context);
     }
     tlb->fault = (struct xbar_tlb_fault){ 0 };
     tlb->stats = (struct xbar_tlb_stats){ 0 };
-    tlb->config = *config;
     tlb__init_spans(tlb);
     tlb__init_counts(tlb);
     tlb->asid = 0;

@@ -43,7 +43,8 @@ extern "C" {
 
 /** What a page walk found. */
 struct xbar_tlb_walk {
-    hwaddr phys;  /* of the page that holds the address, page-aligned */
+    hwaddr phys;  /* of the page that holds the address; what is below a
+                     page's size does not count */
     uint8_t prot; /* may happen now without a further walk: a store to a page
                      whose dirty bit is clear is not in it */
     bool global;  /* in every address-space id */
@@ -55,7 +56,8 @@ struct xbar_tlb_walk {
  * May read guest memory with address_space_*; must not use the TLB.
  * Return: 0 with @walk filled, which grants @access whatever @walk->prot says
  * (a physical address where nothing decodes is fine); or the caller's own
- * positive fault code.
+ * positive fault code. Anything else, as a negative code or a permission that
+ * is none, fails the access with TLB_BAD_WALK.
  */
 typedef int xbar_tlb_walk_fn(void *opaque, unsigned context, uint64_t va,
                              enum xbar_tlb_access access,
@@ -110,6 +112,14 @@ struct xbar_tlb_config {
      * told to observe(), unless they go on outside.
      */
     struct xbar_tlb_counts *counts;
+    /*
+     * Pages are of 1 << page_bits bytes, TLB_PAGE_BITS_MIN to TLB_PAGE_BITS; 0
+     * is the latter. A guest with larger pages has them walked in parts of
+     * that size. With smaller ones, whoever probes inline has to know it
+     * (tlb_probe_page(), xbar_emit_target), holds_code() and code_written() are
+     * told such pages, and there are no spans.
+     */
+    uint8_t page_bits;
     bool no_inline;   /* no load or store hits inline, as if observed */
     bool one_entry;   /* for tests: filling one drops all others */
     bool eager_spans; /* for tests: spans are learnt at the first miss */
@@ -160,10 +170,13 @@ struct xbar_tlb_stats {
     struct xbar_tlb_fills fills[TLB_CONTEXTS];
 };
 
+/** A fault code that is not the walker's: its answer had no meaning. */
+#define TLB_BAD_WALK INT32_MIN
+
 /** What went wrong in the last access that returned nonzero. */
 struct xbar_tlb_fault {
     uint64_t va;        /* first byte that could not be accessed */
-    int code;           /* the walker's, or 0 */
+    int code;           /* the walker's, TLB_BAD_WALK, or 0 */
     MemTxResult result; /* the bus's, or MEMTX_OK */
 };
 
@@ -181,29 +194,6 @@ struct xbar_tlb_grants {
         uint64_t host;  /* 0: none */
         uint64_t count; /* when no tag was left of it */
     } cleared[TLB_PROTECTED];
-};
-
-/** Bytes that somebody watches, by their virtual address. */
-struct xbar_tlb_watch {
-    uint64_t va;
-    uint64_t size; /* to the end of the address space at most */
-    uint8_t prot;  /* TLB_PROT_READ, TLB_PROT_WRITE or both */
-};
-
-/**
- * Told of a data access that touched watched bytes, after it was carried out:
- * by the owner, in the middle of an instruction.
- * @first: the first byte of @watch that was touched
- */
-typedef void xbar_tlb_watch_fn(void *opaque, const struct xbar_tlb_watch *watch,
-                               uint64_t first, enum xbar_tlb_access access);
-
-struct xbar_tlb_watches {
-    const struct xbar_tlb_watch *watch;
-    size_t count;
-    unsigned contexts; /* a set: those whose data accesses are watched */
-    xbar_tlb_watch_fn *touched;
-    void *opaque;
 };
 
 struct xbar_tlb_l2;    /* what walks found; private to tlb/ */
@@ -238,7 +228,6 @@ typedef struct SoftTLB {
     /* What tlb_host() lent for writing last, if there are dirty logs. */
     unsigned lent_size;
     void *lent;
-    const struct xbar_tlb_watches *watches; /* NULL: none */
 } SoftTLB;
 
 /**
@@ -247,8 +236,8 @@ typedef struct SoftTLB {
  * @config: copied; config->as must outlive @tlb
  *
  * Context: outside subscriber callbacks; takes the engine's writer lock.
- * Return: 0; -EINVAL without an address space or a walker, or with counts of
- * what is no such RAM; -ENOMEM.
+ * Return: 0; -EINVAL without an address space or a walker, with pages of a size
+ * that cannot be, or with counts of what is no such RAM; -ENOMEM.
  */
 XBAR_API int tlb_init(SoftTLB *tlb, const struct xbar_tlb_config *config)
     XBAR_MUST_CHECK;
@@ -460,18 +449,22 @@ XBAR_API uint64_t tlb_debug_rw(const SoftTLB *tlb, xbar_tlb_walk_fn *walk,
                                uint64_t len, bool is_write);
 
 /**
- * tlb_watch() - have accesses to some bytes told
- * @watches: not copied, and neither is what it leads to; NULL: none
- *
- * Tags of pages that hold watched bytes miss, so accesses to other pages cost
- * what they cost without. An atomic access (tlb_host() for writing) counts as
- * both, and so does any other that tlb_host() is asked for; a store that hits
- * inline in a page with bytes watched for reading alone does not. What was
- * cached in the contexts is filled again.
- *
- * Context: owner thread, or while nobody has entered @tlb; not in a callback.
+ * tlb_probe_page() - tlb_probe() for pages of 1 << @page_bits bytes
+ * @page_bits: what @tlb was configured with; a constant
  */
-XBAR_API void tlb_watch(SoftTLB *tlb, const struct xbar_tlb_watches *watches);
+static inline void *tlb_probe_page(const SoftTLB *tlb, unsigned context,
+                                   uint64_t va, unsigned size,
+                                   enum xbar_tlb_access access,
+                                   unsigned page_bits)
+{
+    const TLBEntry *entry = &tlb->l1[context][tlb_page_index(va, page_bits)];
+    uint64_t limit = ((uint64_t)1 << page_bits) - size;
+
+    if (__builtin_expect((va ^ entry->tag[access]) > limit, 0)) {
+        return NULL;
+    }
+    return (void *)(uintptr_t)(va + entry->addend);
+}
 
 /**
  * tlb_probe() - the host address if an inline hit, else NULL
@@ -481,12 +474,7 @@ XBAR_API void tlb_watch(SoftTLB *tlb, const struct xbar_tlb_watches *watches);
 static inline void *tlb_probe(const SoftTLB *tlb, unsigned context, uint64_t va,
                               unsigned size, enum xbar_tlb_access access)
 {
-    const TLBEntry *entry = &tlb->l1[context][tlb_index(va)];
-
-    if (__builtin_expect((va ^ entry->tag[access]) > TLB_PAGE_SIZE - size, 0)) {
-        return NULL;
-    }
-    return (void *)(uintptr_t)(va + entry->addend);
+    return tlb_probe_page(tlb, context, va, size, access, TLB_PAGE_BITS);
 }
 
 /* tlb_count_host() where there are counts. */

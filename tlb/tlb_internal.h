@@ -12,7 +12,6 @@
  *   iommu.c    pages behind IOMMUs
  *   span.c     runs of pages
  *   count.c    accesses, for config.counts
- *   watch.c    bytes whose accesses are told
  */
 #ifndef XBAR_TLB_TLB_INTERNAL_H
 #define XBAR_TLB_TLB_INTERNAL_H
@@ -27,17 +26,46 @@ static inline struct xbar_engine *tlb__engine(const SoftTLB *tlb)
     return xbar_address_space_engine(tlb->config.as);
 }
 
+/* ---- Pages ------------------------------------------------------------- */
+
+/* config.page_bits is what it means here, never 0. */
+static inline uint64_t tlb__page_size(const SoftTLB *tlb)
+{
+    return (uint64_t)1 << tlb->config.page_bits;
+}
+
+static inline uint64_t tlb__page_of(const SoftTLB *tlb, uint64_t addr)
+{
+    return addr & -tlb__page_size(tlb);
+}
+
+static inline uint64_t tlb__in_page(const SoftTLB *tlb, uint64_t addr)
+{
+    return addr & (tlb__page_size(tlb) - 1);
+}
+
+static inline unsigned tlb__slot(const SoftTLB *tlb, uint64_t va)
+{
+    return tlb_page_index(va, tlb->config.page_bits);
+}
+
+/* The tag that no address can match in the slot of @page. */
+static inline uint64_t tlb__miss_tag(const SoftTLB *tlb, uint64_t page)
+{
+    return page ^ tlb__page_size(tlb);
+}
+
 /* ---- fill.c ------------------------------------------------------------ */
 
 /*
  * Does @info answer @access at @va without a walk? The asid is not looked at:
  * what is in the table holds until it is dropped.
  */
-static inline bool tlb__grants(const TLBInfo *info, uint64_t va,
-                               enum xbar_tlb_access access)
+static inline bool tlb__grants(const SoftTLB *tlb, const TLBInfo *info,
+                               uint64_t va, enum xbar_tlb_access access)
 {
     return (info->flags & TLB_INFO_VALID) &&
-           info->page == (va & TLB_PAGE_MASK) && (info->prot & (1u << access));
+           info->page == tlb__page_of(tlb, va) && (info->prot & (1u << access));
 }
 
 /*
@@ -93,9 +121,6 @@ void tlb__l2_flush_page(SoftTLB *tlb, unsigned context, uint64_t va);
 /* Make every slot of @context empty, whatever is in the memory. */
 void tlb__clear_table(SoftTLB *tlb, unsigned context);
 
-/* Empty the slots and spans of @contexts; what walks found stays. */
-void tlb__clear_contexts(SoftTLB *tlb, unsigned contexts);
-
 /* A slot is about to be filled: remember it for the next clearing. */
 void tlb__note_filled(SoftTLB *tlb, unsigned context, unsigned index);
 
@@ -146,15 +171,6 @@ static inline bool tlb__is_counted(const SoftTLB *tlb, const FlatRange *section)
 {
     return tlb->config.counts != NULL && section->mr == tlb->config.counts->ram;
 }
-
-/* ---- watch.c ----------------------------------------------------------- */
-
-/* Accesses that may not hit inline in the page of @va, as permission bits. */
-unsigned tlb__watched(const SoftTLB *tlb, unsigned context, uint64_t va);
-
-/* Tell of an access that was carried out. */
-XBAR_COLD void tlb__touch(const SoftTLB *tlb, unsigned context, uint64_t va,
-                          unsigned size, enum xbar_tlb_access access);
 
 /* ---- iommu.c ----------------------------------------------------------- */
 

@@ -5,6 +5,8 @@
  *
  * The probe is one compare. With x = va ^ tag, an access of n bytes hits if
  * x <= 4096 - n: equal page, permission given, no flag, no page crossing.
+ * A TLB whose pages are smaller (xbar_tlb_config.page_bits) has the size and
+ * the number of its pages in place of 4096 and va >> 12.
  *
  *     va   | page number                          | offset 12 |
  *     tag  | page number                          |     0     |   may hit
@@ -28,6 +30,8 @@ extern "C" {
 #define TLB_PAGE_BITS 12
 #define TLB_PAGE_SIZE ((uint64_t)1 << TLB_PAGE_BITS)
 #define TLB_PAGE_MASK (~(TLB_PAGE_SIZE - 1))
+/* The least that xbar_tlb_config.page_bits may say; the most is the above. */
+#define TLB_PAGE_BITS_MIN 10
 /*
  * 32 KiB a context, of which a guest warms what it uses. Pages whose numbers
  * agree in these bits take turns, and a kernel that places stack and heap at
@@ -84,7 +88,7 @@ enum xbar_tlb_info_flags {
     TLB_INFO_GLOBAL = 1 << 1,    /* holds in every address-space id */
     TLB_INFO_SUBPAGE = 1 << 2,   /* several sections: check the bounds */
     TLB_INFO_RECHECKED = 1 << 3, /* tlb/flush.c's own */
-    TLB_INFO_WATCHED = 1 << 4,   /* a device's page: the section stays NULL */
+    TLB_INFO_SMALL = 1 << 4,     /* its page is below TLB_PAGE_SIZE */
 };
 
 /**
@@ -108,10 +112,16 @@ static inline uint64_t tlb_empty_tag(unsigned index)
     return ((uint64_t)index << TLB_PAGE_BITS) ^ TLB_PAGE_SIZE;
 }
 
+/** The slot that @va probes in a TLB of pages of 1 << @page_bits bytes. */
+static inline unsigned tlb_page_index(uint64_t va, unsigned page_bits)
+{
+    return (unsigned)(va >> page_bits) & (TLB_L1_SIZE - 1);
+}
+
 /** The slot that @va probes. */
 static inline unsigned tlb_index(uint64_t va)
 {
-    return (unsigned)(va >> TLB_PAGE_BITS) & (TLB_L1_SIZE - 1);
+    return tlb_page_index(va, TLB_PAGE_BITS);
 }
 
 #ifdef __cplusplus

@@ -18,6 +18,11 @@ static void init_refuses_nothing_to_work_on(void **state)
     config.as = NULL;
     config.walk = world_walk;
     assert_int_equal(tlb_init(other, &config), -EINVAL);
+    config.as = &world->as;
+    config.page_bits = TLB_PAGE_BITS_MIN - 1;
+    assert_int_equal(tlb_init(other, &config), -EINVAL);
+    config.page_bits = TLB_PAGE_BITS + 1;
+    assert_int_equal(tlb_init(other, &config), -EINVAL);
     free(other);
     world_free(world);
 }
@@ -44,7 +49,7 @@ static void fail_free(void *opaque, void *ptr, size_t size)
 
 static void init_reports_want_of_memory(void **state)
 {
-    struct xbar_allocator allocator = { fail_alloc, fail_free, NULL, true };
+    struct xbar_allocator allocator = { fail_alloc, fail_free, NULL };
     struct xbar_engine_config engine_config = { .allocator = &allocator };
     struct xbar_engine *engine = xbar_engine_new(&engine_config);
     SoftTLB *tlb = aligned_zeroed(sizeof(*tlb));

@@ -226,6 +226,36 @@ static void a_walker_may_be_careless(void **state)
     world_free(world);
 }
 
+static int walk_nonsense(void *opaque, unsigned context, uint64_t va,
+                         enum xbar_tlb_access access,
+                         struct xbar_tlb_walk *walk)
+{
+    (void)opaque;
+    (void)context;
+    *walk = (struct xbar_tlb_walk){ .phys = 0x80000000, .prot = PROT_RWX };
+    walk->prot |= va == 0x1000 ? 1 << 3 : 0;
+    (void)access;
+    return va == 0x2000 ? -1 : 0;
+}
+
+static void a_walker_without_sense_is_named(void **state)
+{
+    struct world *world = world_new();
+    uint64_t value = 5;
+
+    (void)state;
+    world->tlb.config.walk = walk_nonsense;
+    for (uint64_t va = 0x1000; va <= 0x2000; va += 0x1000) {
+        assert_int_equal(world_load(world, 0, va, 3, &value), TLB_BAD_WALK);
+        assert_int_equal(world->tlb.fault.code, TLB_BAD_WALK);
+        assert_int_equal(world->tlb.fault.va, va);
+        assert_int_equal(value, 5);
+        assert_false(world_hits(world, 0, va, TLB_READ));
+    }
+    assert_int_equal(world_load(world, 0, 0x3000, 3, &value), 0);
+    world_free(world);
+}
+
 /* ---- Observing --------------------------------------------------------- */
 
 struct seen {
@@ -285,6 +315,7 @@ int main(void)
         cmocka_unit_test(a_permission_that_is_missing_walks_again),
         cmocka_unit_test(a_device_page_walks_once),
         cmocka_unit_test(a_walker_may_be_careless),
+        cmocka_unit_test(a_walker_without_sense_is_named),
         cmocka_unit_test(observing_sees_every_data_access),
     };
 

@@ -22,7 +22,8 @@ static void touch_all(struct world *world, unsigned pages)
 
 static bool is_cached(const struct world *world, uint64_t va)
 {
-    return tlb__grants(&world->tlb.info[0][tlb_index(va)], va, TLB_READ);
+    return tlb__grants(&world->tlb, &world->tlb.info[0][tlb_index(va)], va,
+                       TLB_READ);
 }
 
 /* ---- Exactness --------------------------------------------------------- */

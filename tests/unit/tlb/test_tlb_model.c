@@ -57,6 +57,7 @@ struct model {
     unsigned asid;
     struct pte pte[ASIDS][CONTEXTS][PAGES];
     uint8_t *shadow[PLACES];
+    unsigned page_size;
     unsigned code_stores; /* that a translator was told of */
 };
 
@@ -65,13 +66,19 @@ static unsigned pick(struct model *model, unsigned n)
     return (unsigned)((next_random(&model->seed) >> 11) % n);
 }
 
+/* The guest's pages, closer together where they are smaller. */
+static uint64_t page_at(const struct model *model, unsigned i)
+{
+    return (uint64_t)((int64_t)pages[i] / (PAGE / model->page_size));
+}
+
 /* ---- The reference ----------------------------------------------------- */
 
 static const struct pte *find_pte(const struct model *model, unsigned context,
                                   uint64_t va)
 {
     for (unsigned i = 0; i < PAGES; i++) {
-        if (pages[i] == (va & ~(uint64_t)(PAGE - 1))) {
+        if (page_at(model, i) == (va & -(uint64_t)model->page_size)) {
             return &model->pte[model->asid][context][i];
         }
     }
@@ -136,7 +143,7 @@ static bool find_bytes(const struct model *model, unsigned context, uint64_t va,
             fail_at(outcome, va + i, FAULT_CODE, MEMTX_OK);
             return false;
         }
-        bytes[i].phys = pte->frame + (va + i) % PAGE;
+        bytes[i].phys = pte->frame + (va + i) % model->page_size;
         bytes[i].place = place_at(model->world, bytes[i].phys);
         if (bytes[i].place == PLACES) {
             fail_at(outcome, va + i, 0, MEMTX_DECODE_ERROR);
@@ -151,9 +158,10 @@ static bool find_bytes(const struct model *model, unsigned context, uint64_t va,
     return true;
 }
 
-static bool is_one_access(const struct byte *bytes, uint64_t va, unsigned size)
+static bool is_one_access(const struct model *model, const struct byte *bytes,
+                          uint64_t va, unsigned size)
 {
-    bool whole = (va & (PAGE - 1)) + size <= PAGE;
+    bool whole = va % model->page_size + size <= model->page_size;
 
     for (unsigned i = 1; i < size; i++) {
         whole = whole && bytes[i].place == bytes[0].place;
@@ -225,7 +233,7 @@ static bool move_pieces(const struct model *model, uint64_t va,
                         enum xbar_tlb_access access, bool memory,
                         struct outcome *outcome)
 {
-    bool whole = is_one_access(bytes, va, size);
+    bool whole = is_one_access(model, bytes, va, size);
     uint8_t *data = (uint8_t *)&outcome->value;
 
     for (unsigned i = 0, n; i < size; i += n) {
@@ -264,8 +272,9 @@ static uint64_t pick_va(struct model *model)
     static const unsigned offsets[] = { 0,     1,     0x400, 0x500, 0x7fe,
                                         0x800, 0x801, 0x804, 0x8fe, 0x900,
                                         0x97f, 0xff8, 0xffc, 0xfff };
-    uint64_t page = pages[pick(model, PAGES)];
-    unsigned near = offsets[pick(model, 14)] + pick(model, 8);
+    uint64_t page = page_at(model, pick(model, PAGES));
+    unsigned near =
+        offsets[pick(model, 14)] % model->page_size + pick(model, 8);
 
     switch (pick(model, 16)) {
     case 0: /* anywhere in the 64 bits */
@@ -275,7 +284,7 @@ static uint64_t pick_va(struct model *model)
     case 2: /* near a page, with one bit wrong */
         return page ^ (uint64_t)1 << pick(model, 64);
     default:
-        return page + (pick(model, 2) ? near : pick(model, PAGE));
+        return page + (pick(model, 2) ? near : pick(model, model->page_size));
     }
 }
 
@@ -330,7 +339,9 @@ static void remap(struct model *model)
 {
     unsigned context = pick(model, CONTEXTS);
     unsigned page = pick(model, PAGES);
-    struct pte pte = { .frame = frames[pick(model, FRAMES)],
+    unsigned part = pick(model, PAGE / model->page_size);
+    struct pte pte = { .frame = frames[pick(model, FRAMES)] +
+                                part * model->page_size,
                        .prot = pick(model, 4) ? PROT_RWX : pick(model, 8),
                        .global = pick(model, 4) == 0 };
 
@@ -343,7 +354,7 @@ static void remap(struct model *model)
         }
     }
     tlb_flush_page(&model->world->tlb, 1u << context,
-                   pages[page] + pick(model, PAGE));
+                   page_at(model, page) + pick(model, model->page_size));
 }
 
 /* What is left from the new id, from long ago, was dropped when it was left. */
@@ -431,14 +442,29 @@ static void attach_translator(struct model *model)
 
 /* ---- Runs -------------------------------------------------------------- */
 
-static struct model *model_new(uint64_t seed)
+/* Once more, as a guest with such pages has it. */
+static void open_tlb(struct model *model, unsigned page_bits)
+{
+    SoftTLB *tlb = &model->world->tlb;
+    struct xbar_tlb_config config = tlb->config;
+
+    config.walk = model_walk;
+    config.walk_opaque = model;
+    config.page_bits = (uint8_t)page_bits;
+    tlb_leave(tlb);
+    tlb_destroy(tlb);
+    assert_int_equal(tlb_init(tlb, &config), 0);
+    tlb_enter(tlb);
+}
+
+static struct model *model_new(uint64_t seed, unsigned page_bits)
 {
     struct model *model = calloc(1, sizeof(*model));
 
     assert_non_null(model);
     model->world = world_new();
-    model->world->tlb.config.walk = model_walk;
-    model->world->tlb.config.walk_opaque = model;
+    model->page_size = 1u << page_bits;
+    open_tlb(model, page_bits);
     model->seed = seed;
     for (unsigned i = 0; i < PLACES; i++) {
         uint64_t size = world_places[i].size;
@@ -467,11 +493,10 @@ static void model_free(struct model *model)
     free(model);
 }
 
-static void random_operations_equal_the_reference(void **state)
+static void run_random(unsigned page_bits)
 {
-    (void)state;
     for (uint64_t seed = 1; seed <= 4; seed++) {
-        struct model *model = model_new(seed * 0x9e3779b97f4a7c15);
+        struct model *model = model_new(seed * 0x9e3779b97f4a7c15, page_bits);
         const struct xbar_tlb_stats *stats = &model->world->tlb.stats;
 
         if (seed % 2 == 0) {
@@ -490,14 +515,26 @@ static void random_operations_equal_the_reference(void **state)
     }
 }
 
+static void random_operations_equal_the_reference(void **state)
+{
+    (void)state;
+    run_random(TLB_PAGE_BITS);
+}
+
+static void so_they_do_with_small_pages(void **state)
+{
+    (void)state;
+    run_random(10);
+    run_random(11);
+}
+
 /* Accesses must hit inline now and then, or the runs above would compare the
  * reference with the slow path alone: map RAM everywhere, and count. */
-static void the_inline_path_takes_part(void **state)
+static void count_inline(unsigned page_bits)
 {
-    struct model *model = model_new(99);
+    struct model *model = model_new(99, page_bits);
     const struct xbar_tlb_stats *stats = &model->world->tlb.stats;
 
-    (void)state;
     for (unsigned i = 0; i < CONTEXTS * PAGES; i++) {
         model->pte[model->asid][i / PAGES][i % PAGES] =
             (struct pte){ 0x80001000, PROT_RWX, false };
@@ -511,10 +548,18 @@ static void the_inline_path_takes_part(void **state)
     model_free(model);
 }
 
+static void the_inline_path_takes_part(void **state)
+{
+    (void)state;
+    count_inline(TLB_PAGE_BITS);
+    count_inline(10);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_operations_equal_the_reference),
+        cmocka_unit_test(so_they_do_with_small_pages),
         cmocka_unit_test(the_inline_path_takes_part),
     };
 

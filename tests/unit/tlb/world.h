@@ -380,7 +380,8 @@ static inline int world_load(struct world *world, unsigned context, uint64_t va,
     int failed;
 
     if (!host) {
-        host = tlb_probe(&world->tlb, context, va, 1u << size_log2, TLB_READ);
+        host = tlb_probe_page(&world->tlb, context, va, 1u << size_log2,
+                              TLB_READ, world->tlb.config.page_bits);
     }
     if (host) {
         *value = tlb_ram_load(host, size_log2);
@@ -398,7 +399,8 @@ static inline int world_store(struct world *world, unsigned context,
     int failed;
 
     if (!host) {
-        host = tlb_probe(&world->tlb, context, va, 1u << size_log2, TLB_WRITE);
+        host = tlb_probe_page(&world->tlb, context, va, 1u << size_log2,
+                              TLB_WRITE, world->tlb.config.page_bits);
     }
     if (host) {
         tlb_ram_store(host, size_log2, value);
