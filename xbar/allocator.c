@@ -20,8 +20,7 @@ static void release(void *opaque, void *ptr, size_t size)
 
 const struct xbar_allocator *program_allocator(void)
 {
-    static const struct xbar_allocator mimalloc = { .alloc = allocate,
-                                                    .free = release };
+    static const struct xbar_allocator mimalloc = { allocate, release, NULL };
 
     return &mimalloc;
 }

@@ -68,6 +68,21 @@ with_pkg_config() {
         LD_LIBRARY_PATH=$prefix/lib says_root "$work/out"
 }
 
+# Every example, as its first comment says to build it; what it prints.
+examples_run() {
+    local flags source name
+    read -ra flags < <(pkg-config --cflags --libs xbar)
+    for source in "$XBAR_SOURCE_DIR"/docs/examples/*.c; do
+        name=$(basename "$source" .c)
+        # Instructions of x86-64 are in some of them.
+        [ "$(uname -m)" = x86_64 ] || ! grep -q 'XBAR_EMIT_R' "$source" ||
+            continue
+        "$XBAR_CC" -Wall -Werror -o "$work/$name" "$source" "${flags[@]}" &&
+            LD_LIBRARY_PATH=$prefix/lib "$work/$name" |
+            diff "${source%.c}.expected" - || return 1
+    done
+}
+
 with_cmake() {
     cmake -S "$work" -B "$work/build" -G Ninja -DCMAKE_PREFIX_PATH="$prefix" \
         -DCMAKE_C_COMPILER="$XBAR_CC" &&
@@ -117,6 +132,7 @@ check "installs under DESTDIR" install_destdir
 check "installs the public headers and no other" no_private_header
 check "pkg-config, C" with_pkg_config "$XBAR_CC" main.c
 check "pkg-config, C++" with_pkg_config g++ main.cc
+check "the examples, by pkg-config" examples_run
 check "CMake package" with_cmake
 if has_archive; then
     check "CMake package, static" cmake_static
