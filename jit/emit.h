@@ -118,6 +118,7 @@ struct xbar_emit_target {
     unsigned features; /* enum xbar_emit_feature; see xbar_emit_features() */
     unsigned options;  /* enum xbar_emit_option */
     uint8_t vcpu;      /* register that points at the vCPU structure */
+    uint8_t page_bits; /* what the TLB was configured with; 0: TLB_PAGE_BITS */
     /*
      * Registers that every access may overwrite, all different: two, or three
      * if an access has an offset.
@@ -203,6 +204,19 @@ struct xbar_emit_fault {
 XBAR_API unsigned xbar_emit_features(void);
 
 /**
+ * xbar_emit_check() - what the functions below would refuse, and why
+ * @access: NULL: of @target alone
+ *
+ * What depends on the function is not looked at: whether @access can be loaded
+ * or stored, and the size of a probe.
+ *
+ * Return: NULL if nothing is wrong; else which field, as text that lives for
+ * ever, for a message of the caller's.
+ */
+XBAR_API const char *xbar_emit_check(const struct xbar_emit_target *target,
+                                     const struct xbar_emit_access *access);
+
+/**
  * xbar_emit_fast() - append the probe of an access, and the access
  * @site: miss and resume are set
  *
@@ -211,7 +225,8 @@ XBAR_API unsigned xbar_emit_features(void);
  * one more; a byte swap up to two.
  *
  * Return: bytes written; -ENOSPC if they do not fit; -EINVAL if registers
- * clash or a field has no meaning; nothing is written then.
+ * clash or a field has no meaning (xbar_emit_check() says which); nothing is
+ * written then.
  */
 XBAR_API int xbar_emit_fast(struct xbar_emit_buffer *buffer,
                             const struct xbar_emit_target *target,
@@ -240,7 +255,7 @@ XBAR_API int xbar_emit_slow(struct xbar_emit_buffer *buffer,
  * @access: kind, context, address and offset as for an access; value is the
  *          register that gets the host address; of op only the size counts,
  *          and only for the alignment rule
- * @size: bytes from the address on that must be accessible, 1 to 4096
+ * @size: bytes from the address on that must be accessible, 1 to a page
  * @site: miss and resume are set
  *
  * For atomics and block copies. The address holds until the next safe point.

@@ -43,6 +43,14 @@ unsigned xbar_emit_features(void)
     return 0;
 }
 
+const char *xbar_emit_check(const struct xbar_emit_target *target,
+                            const struct xbar_emit_access *access)
+{
+    (void)target;
+    (void)access;
+    return "there is no emitter for this host";
+}
+
 int xbar_emit_fast(struct xbar_emit_buffer *buffer,
                    const struct xbar_emit_target *target,
                    const struct xbar_emit_access *access,

@@ -27,10 +27,11 @@
 
 #include "jit/host_x86_64_emit_internal.h"
 
-#define INDEX_SHIFT (TLB_PAGE_BITS - 5)
-#define INDEX_MASK  ((TLB_L1_SIZE - 1) << 5)
+#define ENTRY_LOG2 5
+#define INDEX_MASK ((TLB_L1_SIZE - 1) << ENTRY_LOG2)
 
-_Static_assert(sizeof(TLBEntry) == 1 << 5, "the index is scaled by 32");
+_Static_assert(sizeof(TLBEntry) == 1 << ENTRY_LOG2,
+               "the index is scaled by 32");
 _Static_assert((int)XBAR_EMIT_R15 == (int)R15, "one numbering");
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "MO_BSWAP is MO_BE");
 
@@ -46,35 +47,87 @@ static bool claim(uint32_t *taken, unsigned reg)
     return true;
 }
 
-static bool target_is_valid(const struct xbar_emit_target *t)
+static unsigned page_bits_of(const struct xbar_emit_target *t)
 {
+    return t->page_bits ? t->page_bits : TLB_PAGE_BITS;
+}
+
+static const char *check_fields(const struct xbar_emit_target *t)
+{
+    if (t->layout != XBAR_EMIT_LAYOUT) {
+        return "layout is not the library's XBAR_EMIT_LAYOUT";
+    }
+    if (t->features & ~XBAR_EMIT_BMI2) {
+        return "features has a bit without a meaning";
+    }
+    if (t->options & ~(XBAR_EMIT_RED_ZONE | XBAR_EMIT_KEEP_FLAGS)) {
+        return "options has a bit without a meaning";
+    }
+    if (page_bits_of(t) < TLB_PAGE_BITS_MIN ||
+        page_bits_of(t) > TLB_PAGE_BITS) {
+        return "no TLB has pages of page_bits";
+    }
+    if (t->tlb > INT32_MAX - (int32_t)sizeof(SoftTLB)) {
+        return "tlb is out of the reach of displacements";
+    }
+    return t->scratch_count < 2 || t->scratch_count > 3
+               ? "scratch_count is neither 2 nor 3"
+               : NULL;
+}
+
+static const char *check_target(const struct xbar_emit_target *t)
+{
+    const char *fault = check_fields(t);
     uint32_t taken = 0;
 
-    if (t->layout != XBAR_EMIT_LAYOUT || t->features & ~XBAR_EMIT_BMI2 ||
-        t->options & ~(XBAR_EMIT_RED_ZONE | XBAR_EMIT_KEEP_FLAGS) ||
-        t->scratch_count < 2 || t->scratch_count > 3 ||
-        t->tlb > INT32_MAX - (int32_t)sizeof(SoftTLB)) {
-        return false;
-    }
-    for (unsigned i = 0; i < t->scratch_count; i++) {
+    for (unsigned i = 0; !fault && i < t->scratch_count; i++) {
         if (!claim(&taken, t->scratch[i])) {
-            return false;
+            fault = "a scratch register is named twice, or cannot be one";
         }
     }
-    return !(t->live & (taken | EMIT_BIT(RSP))) && claim(&taken, t->vcpu);
+    if (!fault && (t->live & (taken | EMIT_BIT(RSP)))) {
+        fault = "live names a scratch register or the stack pointer";
+    }
+    if (!fault && !claim(&taken, t->vcpu)) {
+        fault = "vcpu is a scratch register, or cannot be a pointer";
+    }
+    return fault;
 }
 
 /* Roles of registers, and the fields that all three entries use. */
-static bool access_is_valid(const struct xbar_emit_target *t,
-                            const struct xbar_emit_access *a)
+static const char *check_access(const struct xbar_emit_target *t,
+                                const struct xbar_emit_access *a)
 {
     uint32_t taken = emit__scratch_set(t) | EMIT_BIT(t->vcpu);
     uint32_t source = a->kind == TLB_WRITE ? taken : EMIT_BIT(t->vcpu);
 
-    return a->context < TLB_CONTEXTS && a->kind <= TLB_EXEC &&
-           !((unsigned)a->op & ~(unsigned)(MO_SIZE | MO_SIGN | MO_BSWAP)) &&
-           (a->offset == 0 || t->scratch_count == 3) &&
-           claim(&taken, a->address) && claim(&source, a->value);
+    if (a->context >= TLB_CONTEXTS) {
+        return "the TLB has no such context";
+    }
+    if (a->kind > TLB_EXEC) {
+        return "kind is no kind of access";
+    }
+    if ((unsigned)a->op & ~(unsigned)(MO_SIZE | MO_SIGN | MO_BSWAP)) {
+        return "op has a bit without a meaning";
+    }
+    if (a->offset != 0 && t->scratch_count != 3) {
+        return "an offset needs a third scratch register";
+    }
+    if (!claim(&taken, a->address)) {
+        return "address is scratch, the vCPU pointer, or cannot be an address";
+    }
+    return claim(&source, a->value)
+               ? NULL
+               : "value is the vCPU pointer, scratch that is needed, or cannot "
+                 "be a value";
+}
+
+const char *xbar_emit_check(const struct xbar_emit_target *target,
+                            const struct xbar_emit_access *access)
+{
+    const char *fault = check_target(target);
+
+    return fault || !access ? fault : check_access(target, access);
 }
 
 bool emit__is_load_or_store(const struct xbar_emit_access *a)
@@ -97,8 +150,7 @@ bool emit__begin(struct emit_piece *p, const struct xbar_emit_buffer *buffer,
     p->target = target;
     p->access = access;
     code_buf__init(&p->b, p->bytes, sizeof(p->bytes));
-    return buffer_is_valid(buffer) && target_is_valid(target) &&
-           access_is_valid(target, access);
+    return buffer_is_valid(buffer) && xbar_emit_check(target, access) == NULL;
 }
 
 /* Append the piece, of at most @max bytes, or say that there is no room. */
@@ -157,15 +209,17 @@ static int32_t table_disp(const struct emit_piece *p, size_t field)
 
 static void put_index(struct emit_piece *p, unsigned index, unsigned va)
 {
+    unsigned shift = page_bits_of(p->target) - ENTRY_LOG2;
+
     if (p->target->features & XBAR_EMIT_BMI2) {
         x86__emit(&p->b, X86_RORX,
                   &(struct x86_operands){ .width = 4,
                                           .reg = index,
                                           .rm = x86_r(va),
-                                          .imm = INDEX_SHIFT });
+                                          .imm = (int32_t)shift });
     } else {
         x86_rr(&p->b, X86_MOV_MR, 4, index, va);
-        x86_mi(&p->b, X86_SHR_MI8, 4, x86_r(index), INDEX_SHIFT);
+        x86_mi(&p->b, X86_SHR_MI8, 4, x86_r(index), shift);
     }
     x86_alu_imm(&p->b, X86_ALU_AND, 4, x86_r(index), INDEX_MASK);
 }
@@ -178,12 +232,13 @@ static void put_index(struct emit_piece *p, unsigned index, unsigned va)
 static void put_compare(struct emit_piece *p, unsigned x, unsigned size)
 {
     unsigned rotate = p->access->aligned ? emit__size_log2(p) : 0;
+    unsigned page = 1u << page_bits_of(p->target);
 
     if (rotate) {
         x86_mi(&p->b, X86_ROR_MI8, 8, x86_r(x), rotate);
     }
     x86_alu_imm(&p->b, X86_ALU_CMP, 8, x86_r(x),
-                (int32_t)((TLB_PAGE_SIZE - size) >> rotate));
+                (int32_t)((page - size) >> rotate));
 }
 
 /* Leave to a place not known yet if the compare said so: the fix-up. */
@@ -346,7 +401,7 @@ int xbar_emit_probe(struct xbar_emit_buffer *buffer,
     uint32_t miss;
 
     if (!emit__begin(&p, buffer, target, access) || size < 1 ||
-        size > TLB_PAGE_SIZE) {
+        size > 1u << page_bits_of(target)) {
         return -EINVAL;
     }
     miss = put_probe(&p, size);

@@ -61,7 +61,9 @@ RULES = [(re.compile(pattern + "$"), floor, peers) for pattern, floor, peers in 
     (r"latency/(nothing|commit.*)", None, []),
     (r"latency/.*", LOAD, []),
 
-    (r"tlb/(load_hit|store_hit|switch_context|pages/.*)", LOADS, []),
+    (r"tlb/load_hit", "tlb/load_by_hand", []),
+    (r"tlb/load_by_hand", LOADS, []),
+    (r"tlb/(store_hit|switch_context|pages/.*)", LOADS, []),
     (r"tlb/load_observed", LOAD, ["unicorn/load_hooked"]),
     (r"tlb/(load|store)_mmio", CALL, [r"unicorn/mmio_\1", EXIT]),
     (r"tlb/load_mmio_machine_lock", MUTEX, ["unicorn/mmio_load", EXIT]),

@@ -67,6 +67,7 @@ enum field {
     FEATURES,
     OPTIONS,
     VCPU,
+    PAGE_SIZE_LOG2,
     SCRATCH_COUNT,
     SCRATCH0,
     SCRATCH1,
@@ -95,6 +96,9 @@ static void set_field(struct xbar_emit_target *t, struct xbar_emit_access *a,
         break;
     case VCPU:
         t->vcpu = (uint8_t)value;
+        break;
+    case PAGE_SIZE_LOG2:
+        t->page_bits = (uint8_t)value;
         break;
     case SCRATCH_COUNT:
         t->scratch_count = (uint8_t)value;
@@ -157,6 +161,10 @@ static const struct {
     { SCRATCH2, XBAR_EMIT_RAX, STORE },
     { TLB_AT, INT32_MAX, ALL },
     { TLB_AT, (uint32_t)INT32_MIN, 0 },
+    { PAGE_SIZE_LOG2, TLB_PAGE_BITS_MIN - 1, ALL },
+    { PAGE_SIZE_LOG2, TLB_PAGE_BITS_MIN, 0 },
+    { PAGE_SIZE_LOG2, TLB_PAGE_BITS, 0 },
+    { PAGE_SIZE_LOG2, TLB_PAGE_BITS + 1, ALL },
     { LIVE, 1u << XBAR_EMIT_RCX, ALL },
     { LIVE, 1u << XBAR_EMIT_RSP, ALL },
     { LIVE, XBAR_EMIT_LIVE_VECTOR(15), 0 },
@@ -217,7 +225,12 @@ static void check_clash(struct xbar_emit_buffer *buffer, size_t i,
                             : emit_access(buffer, &t, &a, &site);
     if (!(clashes[i].refused_by & what)) {
         assert_true(written > 0);
+        assert_null(xbar_emit_check(&t, &a));
         return;
+    }
+    /* Said in words, unless it is one function's own rule. */
+    if (clashes[i].refused_by == ALL) {
+        assert_non_null(xbar_emit_check(&t, &a));
     }
     if (written != -EINVAL) {
         print_error("clash %zu is not refused\n", i);
@@ -238,6 +251,45 @@ static void test_clashes_are_refused(void **state)
         check_clash(&buffer, i, LOAD);
         check_clash(&buffer, i, STORE);
         check_clash(&buffer, i, PROBE);
+    }
+}
+
+/* The message is about the field that is at fault. */
+static void test_a_fault_is_named(void **state)
+{
+    static const struct {
+        enum field field;
+        uint32_t value;
+        const char *name;
+    } rows[] = {
+        { LAYOUT, 7, "layout" },
+        { FEATURES, 2, "features" },
+        { OPTIONS, 4, "options" },
+        { PAGE_SIZE_LOG2, 13, "page_bits" },
+        { SCRATCH_COUNT, 4, "scratch_count" },
+        { SCRATCH1, XBAR_EMIT_RCX, "scratch register" },
+        { TLB_AT, INT32_MAX, "tlb" },
+        { LIVE, 1u << XBAR_EMIT_RSP, "live" },
+        { VCPU, XBAR_EMIT_RCX, "vcpu" },
+        { CONTEXT, TLB_CONTEXTS, "context" },
+        { KIND, 3, "kind" },
+        { OP, 0x20, "op" },
+        { ADDRESS, XBAR_EMIT_RDX, "address" },
+        { VALUE, XBAR_EMIT_RDI, "value" },
+    };
+
+    (void)state;
+    assert_null(xbar_emit_check(&plain_target, NULL));
+    assert_null(xbar_emit_check(&plain_target, &plain_load));
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct xbar_emit_target t = plain_target;
+        struct xbar_emit_access a = plain_load;
+        const char *fault;
+
+        set_field(&t, &a, rows[i].field, rows[i].value);
+        fault = xbar_emit_check(&t, &a);
+        assert_non_null(fault);
+        assert_non_null(strstr(fault, rows[i].name));
     }
 }
 
@@ -562,6 +614,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_clashes_are_refused),
+        cmocka_unit_test(test_a_fault_is_named),
         cmocka_unit_test(test_offset_needs_third_scratch),
         cmocka_unit_test(test_bad_buffers),
         cmocka_unit_test(test_foreign_sites),

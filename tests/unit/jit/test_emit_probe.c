@@ -72,7 +72,7 @@ static bool translate(unsigned context, uint64_t va, struct xbar_tlb_walk *walk)
 
     for (size_t i = 0; i < COUNT(page_table); i++) {
         if (page_table[i] == page && how % 8) {
-            walk->phys = frames[how / 8 % COUNT(frames)];
+            walk->phys = frames[how / 8 % COUNT(frames)] | (va & 0xfff);
             walk->prot = (uint8_t)(how >> 40 & 7);
             return true;
         }
@@ -96,7 +96,7 @@ static int walk(void *opaque, unsigned context, uint64_t va,
 static uint8_t *memory_of(const struct world *world, hwaddr phys,
                           enum xbar_tlb_access access)
 {
-    static const enum world_place memories[] = { RAM, ROM, TOP };
+    static const enum world_place memories[] = { RAM, ROM, TOP, BIT_RAM };
 
     for (size_t i = 0; i < COUNT(memories); i++) {
         const struct place *place = &world_places[memories[i]];
@@ -114,13 +114,14 @@ static uint8_t *memory_of(const struct world *world, hwaddr phys,
 static uint8_t *lawful(const struct world *world, unsigned context, uint64_t va,
                        unsigned size, enum xbar_tlb_access access)
 {
+    uint64_t page_size = (uint64_t)1 << world->tlb.config.page_bits;
     struct xbar_tlb_walk found;
 
-    if ((va & 0xfff) + size > 4096 || !translate(context, va, &found) ||
+    if (va % page_size + size > page_size || !translate(context, va, &found) ||
         !(found.prot & (1u << access))) {
         return NULL;
     }
-    return memory_of(world, found.phys | (va & 0xfff), access);
+    return memory_of(world, found.phys, access);
 }
 
 /* ---- Probes as C functions --------------------------------------------- */
@@ -153,11 +154,13 @@ struct probe_test {
 };
 
 /* probe; ret; miss: xor eax, eax; ret */
-static void make_probe(struct rig *rig, unsigned features, struct probe *probe)
+static void make_probe(struct rig *rig, unsigned features, unsigned page_bits,
+                       struct probe *probe)
 {
     const struct xbar_emit_target target = {
         .layout = XBAR_EMIT_LAYOUT,
         .features = features,
+        .page_bits = (uint8_t)page_bits,
         .vcpu = XBAR_EMIT_RDI,
         .scratch_count = 2,
         .scratch = { XBAR_EMIT_RCX, XBAR_EMIT_RDX },
@@ -190,25 +193,28 @@ static void add_probe(struct probe_test *test, unsigned context,
     struct probe *probe = &test->probes[test->count];
     struct rig *rig = &test->rig[test->count * 64 / RIG_CODE_SIZE];
     unsigned features = test->count % 2 ? xbar_emit_features() : 0;
+    unsigned page_bits = test->world->tlb.config.page_bits;
 
     *probe = (struct probe){ .context = (uint8_t)context,
                              .access = (uint8_t)access,
                              .size = (uint16_t)size,
                              .align = (uint16_t)align };
-    make_probe(rig, features, probe);
+    make_probe(rig, features, page_bits, probe);
     test->count++;
 }
 
 static void make_probes(struct probe_test *test)
 {
+    const unsigned page_size = 1u << test->world->tlb.config.page_bits;
+
     for (unsigned context = 0; context < TLB_CONTEXTS; context++) {
         for (unsigned access = 0; access < ACCESSES; access++) {
             for (size_t i = 0; i < COUNT(sizes); i++) {
-                unsigned align = sizes[i] & -sizes[i];
+                unsigned size = sizes[i] < page_size ? sizes[i] : page_size;
+                unsigned align = size & -size;
 
-                add_probe(test, context, access, sizes[i], 1);
-                add_probe(test, context, access, sizes[i],
-                          align > 64 ? 64 : align);
+                add_probe(test, context, access, size, 1);
+                add_probe(test, context, access, size, align > 64 ? 64 : align);
             }
         }
     }
@@ -226,7 +232,7 @@ static void observe(void *opaque, const FlatRange *section,
     (void)size;
 }
 
-static void *open_test(bool observed)
+static void *open_test(bool observed, unsigned page_bits)
 {
     struct probe_test *test = aligned_zeroed(sizeof(*test));
     struct xbar_tlb_config config = { .walk = walk };
@@ -237,6 +243,7 @@ static void *open_test(bool observed)
     tlb_destroy(&test->world->tlb);
     config.as = &test->world->as;
     config.observe = observed ? observe : NULL;
+    config.page_bits = (uint8_t)page_bits;
     assert_int_equal(tlb_init(&test->world->tlb, &config), 0);
     tlb_enter(&test->world->tlb);
     for (size_t i = 0; i < COUNT(test->rig); i++) {
@@ -248,13 +255,19 @@ static void *open_test(bool observed)
 
 static int setup(void **state)
 {
-    *state = open_test(false);
+    *state = open_test(false, TLB_PAGE_BITS);
     return 0;
 }
 
 static int setup_observed(void **state)
 {
-    *state = open_test(true);
+    *state = open_test(true, TLB_PAGE_BITS);
+    return 0;
+}
+
+static int setup_small(void **state)
+{
+    *state = open_test(false, TLB_PAGE_BITS_MIN);
     return 0;
 }
 
@@ -357,9 +370,11 @@ static void check_probe(struct probe_test *test, const struct probe *probe,
     struct world *world = test->world;
     enum xbar_tlb_access access = (enum xbar_tlb_access)probe->access;
     uint8_t *got = probe->function(&world->tlb, va);
-    uint8_t *known = va % probe->align ? NULL
-                                       : tlb_probe(&world->tlb, probe->context,
-                                                   va, probe->size, access);
+    uint8_t *known =
+        va % probe->align
+            ? NULL
+            : tlb_probe_page(&world->tlb, probe->context, va, probe->size,
+                             access, world->tlb.config.page_bits);
 
     if (got) {
         test->hits++;
@@ -466,6 +481,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_probe_against_walk, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_probe_against_walk, setup_small,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_observed_never_hits,
                                         setup_observed, teardown),
