@@ -166,9 +166,10 @@ const FlatRange *flatview__find_slowly(const FlatView *view, hwaddr addr);
 
 static inline const FlatRange *flatview__find(const FlatView *view, hwaddr addr)
 {
-    const FlatRange *range = trie_floor_quick(&view->trie, addr);
+    const FlatRange *range = trie_guess(&view->trie, addr);
 
-    if (unlikely(range == NULL || addr > range->last)) {
+    if (unlikely(range == NULL ||
+                 addr - range->first > range->last - range->first)) {
         return flatview__find_slowly(view, addr);
     }
     return range;

@@ -103,17 +103,21 @@ static FORCE_INLINE MemTxResult write_ram(AddressSpace *as,
     return MEMTX_OK;
 }
 
-/* The same, if it is not memory. */
+/*
+ * The same, if it is not memory. Where the section is kept is looked up after
+ * the callback: that is less than to save a register around it.
+ */
 static FORCE_INLINE MemTxResult read_device(AddressSpace *as,
                                             const FlatRange *range, hwaddr addr,
                                             MemTxAttrs attrs, void *buf,
                                             unsigned size_log2,
                                             unsigned long before)
 {
-    struct xbar_rcu_quick section = xbar_rcu_quick_of(before);
     uint64_t value;
+    const bool done = flatview_read_bare(range, addr, &value, size_log2, attrs);
+    const struct xbar_rcu_quick section = xbar_rcu_quick_of(before);
 
-    if (!flatview_read_bare(range, addr, &value, size_log2, attrs)) {
+    if (!done) {
         return read_in_parts(as, addr, attrs, buf, size_log2, &section);
     }
     xbar_rcu_quick_end(&section);
@@ -125,11 +129,12 @@ static FORCE_INLINE MemTxResult write_device(
     AddressSpace *as, const FlatRange *range, hwaddr addr, MemTxAttrs attrs,
     const void *buf, unsigned size_log2, unsigned long before)
 {
-    struct xbar_rcu_quick section = xbar_rcu_quick_of(before);
-    uint64_t value = flatview__ram_pack(buf, size_log2);
+    const uint64_t value = flatview__ram_pack(buf, size_log2);
+    const bool done = (range->flags & FLAT_RANGE_NO_WRITES) == 0 &&
+                      flatview_write_bare(range, addr, value, size_log2, attrs);
+    const struct xbar_rcu_quick section = xbar_rcu_quick_of(before);
 
-    if ((range->flags & FLAT_RANGE_NO_WRITES) ||
-        !flatview_write_bare(range, addr, value, size_log2, attrs)) {
+    if (!done) {
         return write_in_parts(as, addr, attrs, buf, size_log2, &section);
     }
     xbar_rcu_quick_end(&section);
@@ -186,14 +191,24 @@ typedef MemTxResult write_new_fn(AddressSpace *as, hwaddr addr,
                                  MemTxAttrs attrs, const void *buf,
                                  unsigned long before);
 
-/* The section of all 1 << @size_log2 bytes, if that is found at once and decodes. */
+/*
+ * The section of all 1 << @size_log2 bytes, if that is where the trie's digits
+ * lead, and decodes.
+ */
 static inline const FlatRange *find_whole(const FlatView *view, hwaddr addr,
                                           unsigned size_log2)
 {
-    const FlatRange *range = trie_floor_quick(&view->trie, addr);
+    const FlatRange *range = trie_guess(&view->trie, addr);
+    hwaddr offset;
+    hwaddr span;
 
-    return likely(range != NULL && addr <= range->last &&
-                  holds(range, addr, size_log2) &&
+    if (unlikely(range == NULL)) {
+        return NULL;
+    }
+    offset = addr - range->first;
+    span = range->last - range->first;
+    return likely(offset <= span &&
+                  span - offset >= ((hwaddr)1 << size_log2) - 1 &&
                   (range->flags & FLAT_RANGE_UNASSIGNED) == 0)
                ? range
                : NULL;
@@ -202,8 +217,7 @@ static inline const FlatRange *find_whole(const FlatView *view, hwaddr addr,
 static FORCE_INLINE MemTxResult read_elsewhere(AddressSpace *as, hwaddr addr,
                                                MemTxAttrs attrs, void *buf,
                                                unsigned size_log2,
-                                               unsigned long before,
-                                               read_fn *device)
+                                               unsigned long before)
 {
     const FlatView *view = flatview__current(as);
     const FlatRange *range = find_whole(view, addr, size_log2);
@@ -214,15 +228,17 @@ static FORCE_INLINE MemTxResult read_elsewhere(AddressSpace *as, hwaddr addr,
     }
     flatview__remember(view, range);
     if ((range->flags & FLAT_RANGE_RAM) == 0) {
-        return device(as, addr, attrs, buf, before, range);
+        return read_device(as, range, addr, attrs, buf, size_log2, before);
     }
     section = xbar_rcu_quick_of(before);
     return read_ram(as, range, addr, attrs, buf, size_log2, &section);
 }
 
-static FORCE_INLINE MemTxResult write_elsewhere(
-    AddressSpace *as, hwaddr addr, MemTxAttrs attrs, const void *buf,
-    unsigned size_log2, unsigned long before, write_fn *device)
+static FORCE_INLINE MemTxResult write_elsewhere(AddressSpace *as, hwaddr addr,
+                                                MemTxAttrs attrs,
+                                                const void *buf,
+                                                unsigned size_log2,
+                                                unsigned long before)
 {
     const FlatView *view = flatview__current(as);
     const FlatRange *range = find_whole(view, addr, size_log2);
@@ -233,7 +249,7 @@ static FORCE_INLINE MemTxResult write_elsewhere(
     }
     flatview__remember(view, range);
     if ((range->flags & FLAT_RANGE_WRITABLE) == 0) {
-        return device(as, addr, attrs, buf, before, range);
+        return write_device(as, range, addr, attrs, buf, size_log2, before);
     }
     section = xbar_rcu_quick_of(before);
     return write_ram(as, range, addr, attrs, buf, size_log2, &section);
@@ -261,15 +277,13 @@ static FORCE_INLINE MemTxResult write_elsewhere(
                                                 MemTxAttrs attrs, void *buf,   \
                                                 unsigned long before)          \
     {                                                                          \
-        return read_elsewhere(as, addr, attrs, buf, MO_##bits, before,         \
-                              read_device_##bits);                             \
+        return read_elsewhere(as, addr, attrs, buf, MO_##bits, before);        \
     }                                                                          \
     static NOINLINE MemTxResult write_new_##bits(                              \
         AddressSpace *as, hwaddr addr, MemTxAttrs attrs, const void *buf,      \
         unsigned long before)                                                  \
     {                                                                          \
-        return write_elsewhere(as, addr, attrs, buf, MO_##bits, before,        \
-                               write_device_##bits);                           \
+        return write_elsewhere(as, addr, attrs, buf, MO_##bits, before);       \
     }
 
 OUT_OF_LINE(8)

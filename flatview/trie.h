@@ -202,9 +202,20 @@ static inline bool trie_is_leaf(const struct flatview_trie_slot *slot)
     return (slot->link & TRIE_LEAF) != 0;
 }
 
+/* The value of a leaf's link. */
+static inline void *trie_value_of(uintptr_t link)
+{
+    void *const value = (void *)(link - TRIE_LEAF);
+
+    if (value == NULL) {
+        __builtin_unreachable();
+    }
+    return value;
+}
+
 static inline void *trie_value(const struct flatview_trie_slot *slot)
 {
-    return (void *)(slot->link - TRIE_LEAF);
+    return trie_value_of(slot->link);
 }
 
 /* The rest is of slots that are nodes. */
@@ -288,55 +299,35 @@ static inline bool trie_prefix_matches(const struct flatview_trie_node *node,
 }
 
 /*
- * As much of flatview__trie_floor() as most lookups need: every digit is
- * present, or the slot to the left of a missing one is a leaf. NULL if it takes
- * more than that.
- *
- * Prefixes are not looked at on the way. The leaf's key has them all, so if
- * it agrees with @key from the last node's digit up (above it, if the digit is
- * missing), then so did every bit that was skipped:
+ * Where the digits of @key lead, if each is present or what lies to the left of
+ * a missing one is a leaf: a value, or NULL. What nodes skip is not compared:
  *
  *     key     a b c d e f     digits; nodes branch on a, c and e
- *     leaf    a b c d e x     b and d, which were skipped, agree; x <= f?
+ *     leaf    a y c z e x     is where they lead
  *
- * Both are seen by one difference, modulo 2^64: it is less than what one of e
- * is worth only if so. The two have the same e; if anything above it differs,
- * they are at least 63 times that apart. (If e is missing, the leaf has less
- * there: then the difference tells by what lies above e.)
+ * So this is a guess, for callers whose values do not overlap and say how far
+ * they reach: the one that has @key in it is the right one, however it was
+ * found. The value at @key itself is always found.
  */
-static inline void *trie_floor_quick(const struct flatview_trie *trie,
-                                     uint64_t key)
+static inline void *trie_guess(const struct flatview_trie *trie, uint64_t key)
 {
     uint64_t bits = trie->root.bits;
     uintptr_t link = trie->root.link;
-    uintptr_t last; /* node passed */
 
-    if (unlikely(link & TRIE_LEAF)) {
-        return bits <= key ? (void *)(link - TRIE_LEAF) : NULL;
-    }
-    do {
+    while ((link & TRIE_LEAF) == 0) {
         const uint64_t upto = trie_upto(bits, key, link);
         const struct flatview_trie_slot *slot;
 
-        if (unlikely(upto == 0)) {
-            return NULL;
+        if (unlikely(upto >> 63 == 0)) {
+            return upto != 0 && trie_is_leaf(trie_last_of(link, upto))
+                       ? trie_value(trie_last_of(link, upto))
+                       : NULL;
         }
         slot = trie_last_of(link, upto);
-        if (unlikely(upto >> 63 == 0)) {
-            if (!trie_is_leaf(slot) ||
-                trie_above(key - slot->bits, link & TRIE_LINK_MASK) != 0) {
-                return NULL;
-            }
-            return trie_value(slot);
-        }
-        last = link;
         bits = slot->bits;
         link = slot->link;
-    } while ((link & TRIE_LEAF) == 0);
-    if (unlikely((key - bits) >> (last & TRIE_LINK_MASK) != 0)) {
-        return NULL;
     }
-    return (void *)(link - TRIE_LEAF);
+    return trie_value_of(link);
 }
 
 #endif

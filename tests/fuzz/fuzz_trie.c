@@ -197,11 +197,13 @@ static void check_key(const struct flatview_trie *trie,
     struct cell *floor = model_has(model, i, key) ? next
                          : i > 0                  ? model->cells[i - 1]
                                                   : NULL;
-    void *quick = trie_floor_quick(trie, key);
+    const struct cell *guess = trie_guess(trie, key);
 
     require(flatview__trie_next(trie, key) == next);
     require(flatview__trie_floor(trie, key) == floor);
-    require(quick == NULL || quick == floor);
+    require(!model_has(model, i, key) || guess == next);
+    require(guess == NULL ||
+            model_has(model, model_at(model, guess->key), guess->key));
 }
 
 /* Differences so far, merged from both models. */

@@ -176,6 +176,29 @@ static void test_a_device_is_called_once(void **state)
     remove_bare(b, &bare);
 }
 
+/* Addresses that differ from a device's in no bit that the trie looks at. */
+static void test_likenesses_are_holes(void **state)
+{
+    struct board *b = *state;
+    struct bare bare;
+    uint32_t value = 0;
+
+    add_bare(b, &bare);
+    for (unsigned bit = 16; bit < 62; bit++) {
+        const hwaddr addr = BARE_AT | UINT64_C(1) << bit;
+
+        go_away(b);
+        assert_int_equal(address_space_read(&b->as, addr, plain, &value, 4),
+                         MEMTX_DECODE_ERROR);
+        go_away(b);
+        assert_int_equal(address_space_write(&b->as, addr, plain, &value, 4),
+                         MEMTX_DECODE_ERROR);
+        assert_int_equal(address_space_ldl(&b->as, addr, plain, NULL), 0);
+    }
+    assert_int_equal(bare.calls, 0);
+    remove_bare(b, &bare);
+}
+
 /* Whoever logs writes is told of short ones. */
 static void test_writes_are_logged(void **state)
 {
@@ -207,6 +230,7 @@ int main(void)
         BOARD_TEST(test_reads),
         BOARD_TEST(test_writes),
         BOARD_TEST(test_a_device_is_called_once),
+        BOARD_TEST(test_likenesses_are_holes),
         BOARD_TEST(test_writes_are_logged),
     };
 
