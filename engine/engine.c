@@ -84,6 +84,7 @@ static int init_engine(struct xbar_engine *engine,
     engine->allocator = config->allocator ? *config->allocator : libc_allocator;
     engine->config.allocator = NULL; /* the caller's; it may be gone soon */
     engine->log = &engine->first_chunk;
+    lines__init(engine);
     dirty__init(engine);
     return init_locks(engine);
 }
@@ -161,6 +162,7 @@ int xbar_engine_free(struct xbar_engine *engine)
     if (!is_idle(engine)) {
         return -EBUSY;
     }
+    lines__finish(engine);
     code_pages__finish(engine);
     dirty_log__finish(&engine->dirty_logs);
     pthread_mutex_destroy(&engine->reclaim_lock);
@@ -242,12 +244,14 @@ void engine__unlock_writer(struct xbar_engine *engine)
 void engine__lock_reclaim(struct xbar_engine *engine)
 {
     pthread_mutex_lock(&engine->reclaim_lock);
+    __atomic_store_n(&engine->releaser, &guard__chain, __ATOMIC_RELAXED);
     thread.is_reclaiming = true;
 }
 
 void engine__unlock_reclaim(struct xbar_engine *engine)
 {
     thread.is_reclaiming = false;
+    __atomic_store_n(&engine->releaser, NULL, __ATOMIC_RELAXED);
     pthread_mutex_unlock(&engine->reclaim_lock);
 }
 
@@ -283,6 +287,7 @@ void xbar_engine_get_stats(struct xbar_engine *engine,
                            struct xbar_engine_stats *stats)
 {
     const struct xbar_engine_stats *from = &engine->stats;
+    const size_t kept = lines__kept(engine); /* first: it is in the others */
 
     stats->commits = __atomic_load_n(&from->commits, __ATOMIC_RELAXED);
     stats->commits_void =
@@ -290,7 +295,7 @@ void xbar_engine_get_stats(struct xbar_engine *engine,
     stats->regions = __atomic_load_n(&from->regions, __ATOMIC_RELAXED);
     stats->bytes_live =
         __atomic_load_n(&from->bytes_live, __ATOMIC_RELAXED) +
-        __atomic_load_n(&engine->writer_bytes, __ATOMIC_RELAXED);
+        __atomic_load_n(&engine->writer_bytes, __ATOMIC_RELAXED) - kept;
     stats->bytes_retired = engine__bytes_retired(engine);
     stats->views = __atomic_load_n(&from->views, __ATOMIC_RELAXED);
     stats->windows = __atomic_load_n(&from->windows, __ATOMIC_RELAXED);

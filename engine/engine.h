@@ -40,6 +40,14 @@ struct xbar_allocator {
     void *(*alloc)(void *opaque, size_t size, size_t align);
     void (*free)(void *opaque, void *ptr, size_t size);
     void *opaque;
+
+    /*
+     * Ask @alloc for every object, and call @free as soon as nobody uses it any
+     * more. Else an engine keeps up to 2 MiB of what commits gave up, for the
+     * next commits: that is quicker, but who counts requests, or fails the n-th,
+     * or looks for uses after free, sees less.
+     */
+    bool is_exact;
 };
 
 /** One access that reached dispatch, as an observer sees it. */
@@ -229,7 +237,7 @@ struct xbar_engine_stats {
     uint64_t commits;       /* outermost, with something to do */
     uint64_t commits_void;  /* rolled back: out of memory, or aborted */
     uint64_t regions;       /* live */
-    uint64_t bytes_live;    /* from the allocator, now */
+    uint64_t bytes_live;    /* in use, now */
     uint64_t bytes_retired; /* of those, awaiting a grace period */
 
     /* What commits did to views: how many they published, how many windows of

@@ -153,6 +153,23 @@ struct dirty_logs {
     struct xbar_dirty_party *parties; /* under lock */
 };
 
+/* ---- What commits take and give back ----------------------------------- */
+
+#define LINE_BYTES 64
+#define LINES_MOST 17 /* the greatest node of a trie */
+
+struct line {
+    struct line *next;
+};
+
+/* By size, in lines; see lines.c. */
+struct line_pool {
+    struct line *first[LINES_MOST + 1];
+    struct line *last[LINES_MOST + 1]; /* where there is a first */
+    size_t kept;                       /* bytes; relaxed atomic */
+    size_t most;                       /* to be kept */
+};
+
 struct xbar_engine {
     /* set up once */
     struct xbar_allocator allocator;
@@ -161,6 +178,7 @@ struct xbar_engine {
     struct engine_lock machine_lock;
     struct engine_lock writer_lock; /* of threads named as by guard.h */
     pthread_mutex_t reclaim_lock;
+    const void *releaser; /* has the reclaim lock: named so; relaxed atomic */
 
     /* under the writer lock: the open transaction */
     struct xbar_engine *enlisted_next;
@@ -210,6 +228,9 @@ struct xbar_engine {
     struct xbar_deferred_item *newest_news;
     size_t news_count;
 
+    struct line_pool lines;      /* under the writer lock */
+    struct line_pool lines_back; /* under the reclaim lock */
+
     struct xbar_engine_stats stats; /* relaxed atomics */
     /* Parts that one thread at a time counts, as relaxed atomics, too. */
     uint64_t writer_bytes; /* more live ones; modulo 2^64. See alloc.c */
@@ -228,6 +249,13 @@ bool engine__may_wait(void);
 static inline bool engine__writer_is_mine(const struct xbar_engine *engine)
 {
     return lock__is_mine(&engine->writer_lock, &guard__chain);
+}
+
+/* Is this thread the one that releases what was retired? Exact, as above. */
+static inline bool engine__is_releasing(const struct xbar_engine *engine)
+{
+    return __atomic_load_n(&engine->releaser, __ATOMIC_RELAXED) ==
+           &guard__chain;
 }
 
 static inline void engine__stat_add(uint64_t *counter, uint64_t n)
@@ -366,6 +394,16 @@ bool destroy__needs_grace(const struct region_ending *list);
 struct region_ending *destroy__finish(struct xbar_engine *engine,
                                       struct region_ending *list);
 int64_t destroy__done(struct xbar_engine *engine, struct region_ending *list);
+
+/*
+ * lines.c: a reclaim begins, under the writer lock, or has released what it
+ * took, without it; and how many bytes are kept.
+ */
+void lines__init(struct xbar_engine *engine);
+void lines__make_room(struct xbar_engine *engine);
+void lines__take_back(struct xbar_engine *engine);
+size_t lines__kept(const struct xbar_engine *engine);
+void lines__finish(struct xbar_engine *engine);
 
 /* reclaim.c: does too much wait? True once until the next reclaim. */
 bool reclaim__is_due(struct xbar_engine *engine);

@@ -109,6 +109,7 @@ static struct batch take_batch(struct xbar_engine *engine)
     engine__lock_writer(engine);
     engine->is_reclaim_wanted = false;
     take_queues(engine, &batch);
+    lines__make_room(engine);
     batch.endings = destroy__take(engine);
     batch.retired = __atomic_load_n(&engine->retired, __ATOMIC_RELAXED);
     batch.needs_grace = batch.queues || destroy__needs_grace(batch.endings);
@@ -159,6 +160,7 @@ static int64_t reclaim_batch(struct xbar_engine *engine,
         xbar_rcu_synchronize();
     }
     freed = release_queues(engine, batch.queues);
+    lines__take_back(engine);
     __atomic_store_n(&engine->reclaimed, batch.retired, __ATOMIC_RELEASE);
     *finished = destroy__finish(engine, batch.endings);
     return freed;

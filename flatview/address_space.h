@@ -145,6 +145,21 @@ XBAR_API MemTxResult xbar_address_space_write_bytes(AddressSpace *as,
 XBAR_API MemTxResult address_space_set(AddressSpace *as, hwaddr addr, uint8_t c,
                                        hwaddr len, MemTxAttrs attrs);
 
+/**
+ * xbar_address_space_debug_rw() - @len bytes at @addr, as a debugger sees them
+ * @buf: only read if @is_write
+ *
+ * Memory only: no device's callback runs, and what is written may be
+ * read-only. Who keeps translated code or a dirty log is told of writes. Who
+ * wants a device's registers instead uses address_space_rw().
+ *
+ * Context, as address_space_rw(). Return: how many bytes, from the first on,
+ * were transferred; the next one, if any, is no memory.
+ */
+XBAR_API uint64_t xbar_address_space_debug_rw(AddressSpace *as, hwaddr addr,
+                                              void *buf, uint64_t len,
+                                              bool is_write);
+
 /* ---- Asking beforehand ------------------------------------------------- */
 
 /**

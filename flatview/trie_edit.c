@@ -68,7 +68,7 @@ size_t flatview__trie_node_bytes(const struct xbar_retired *node)
 void flatview__trie_node_free(struct xbar_engine *engine,
                               struct xbar_retired *node)
 {
-    xbar_free(engine, node_of(node), flatview__trie_node_bytes(node));
+    xbar_free_lines(engine, node_of(node), flatview__trie_node_bytes(node));
 }
 
 static struct flatview_trie_node *new_node(struct flatview_trie_edit *edit,
@@ -76,7 +76,7 @@ static struct flatview_trie_node *new_node(struct flatview_trie_edit *edit,
 {
     const uint64_t capacity = fill_lines(slots);
     struct flatview_trie_node *node =
-        xbar_alloc_aligned(edit->engine, node_size(capacity), TRIE_NODE_ALIGN);
+        xbar_alloc_lines(edit->engine, node_size(capacity));
 
     if (node != NULL) {
         node->prefix = prefix;

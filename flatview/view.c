@@ -11,8 +11,7 @@
 FlatRange *flatview__range_new(struct flatview_root *root,
                                const struct flatview_piece *piece)
 {
-    FlatRange *range =
-        xbar_alloc_aligned(root->engine, sizeof(*range), sizeof(*range));
+    FlatRange *range = xbar_alloc_lines(root->engine, sizeof(*range));
 
     if (range == NULL) {
         return NULL;
@@ -37,7 +36,7 @@ void flatview__ranges_free(struct xbar_engine *engine,
 
         list = list->next;
         xbar_region_put(range->mr);
-        xbar_free(engine, range, sizeof(*range));
+        xbar_free_lines(engine, range, sizeof(*range));
     }
 }
 
@@ -45,11 +44,12 @@ void flatview__ranges_free(struct xbar_engine *engine,
 
 FlatView *flatview__view_new(struct flatview_root *root)
 {
-    FlatView *view =
-        xbar_alloc_aligned(root->engine, sizeof(*view), sizeof(*view));
+    FlatView *view = xbar_alloc_lines(root->engine, sizeof(*view));
 
     if (view != NULL) {
         view->root = root;
+        view->nodes = NULL;
+        view->ranges = NULL;
         __atomic_fetch_add(&root->holders, 1, __ATOMIC_RELAXED);
     }
     return view;
@@ -80,6 +80,6 @@ void flatview__view_free(FlatView *view)
         flatview__trie_node_free(root->engine, node);
     }
     flatview__ranges_free(root->engine, view->ranges);
-    xbar_free(root->engine, view, sizeof(*view));
+    xbar_free_lines(root->engine, view, sizeof(*view));
     flatview__root_drop(root);
 }

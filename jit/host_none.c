@@ -361,6 +361,12 @@ unsigned jit_host__usual_home(const struct jit_stubs *stubs, unsigned reg)
     no_host();
 }
 
+void jit_host__usual_homes(struct jit_homes *homes,
+                           const struct jit_guest *guest)
+{
+    no_host();
+}
+
 void jit_host__region_prologue(struct jit_emit *e, unsigned insns)
 {
     no_host();

@@ -15,7 +15,7 @@
  * Before a region and behind its exits, homes are the usual ones.
  *
  *     entry:     budget -= reserve; exit if part 0 would
- *                usual state --> joined state
+ *                usual state --> that of part 0
  *     part 0:    budget -= n; exit if that is negative      jit_host__part
  *                body                                       alu, load, ...
  *     part 1:    budget -= n                   nobody jumps back to this one
@@ -38,7 +38,7 @@
 
 #define JIT_HOMES       16
 #define JIT_NO_HOME     0xff
-#define JIT_PARTS       32
+#define JIT_PARTS       64
 #define JIT_REGION_CODE 65535 /* bytes: sites tell as many apart */
 
 struct jit_homes {
@@ -51,7 +51,6 @@ struct jit_homes {
 /* Where a jump leads. */
 struct jit_way {
     bool leaves; /* to pc, through link; else to part */
-    bool joins;  /* the part begins with the joined state */
     bool same_page;
     uint8_t part;
     uint8_t link;
@@ -66,7 +65,8 @@ struct jit_point {
 };
 
 struct jit_region {
-    struct jit_homes joined; /* the state where paths meet; nothing narrow */
+    struct jit_homes entries[JIT_PARTS]; /* states that parts begin with: of
+                                            each before a way leads there */
     uint32_t reserve;
     struct jit_point *points; /* JIT_COLD_MAX of them */
 
@@ -88,9 +88,12 @@ unsigned jit_host__home_count(void);
 
 /* The home of @reg outside regions, or JIT_NO_HOME. */
 unsigned jit_host__usual_home(const struct jit_stubs *stubs, unsigned reg);
+/* The state outside regions. */
+void jit_host__usual_homes(struct jit_homes *homes,
+                           const struct jit_guest *guest);
 
 /* The entry, instead of jit_host__prologue(), before part 0, of @insns
- * instructions; what is behind it is in the joined state. Who enters executes
+ * instructions; what is behind it is in that part's state. Who enters executes
  * something. The epilogue is that of all blocks. */
 void jit_host__region_prologue(struct jit_emit *e, unsigned insns);
 
@@ -101,7 +104,8 @@ void jit_host__part(struct jit_emit *e, unsigned part, unsigned insns,
 
 /* The state is @homes, from now on: no code. */
 void jit_host__use_homes(struct jit_emit *e, const struct jit_homes *homes);
-/* Make the state @to, which has nothing narrow. */
+/* Make the state @to. What is narrow there is, or is the sign extension of its
+ * lower half. */
 void jit_host__match_homes(struct jit_emit *e, const struct jit_homes *to);
 /* @reg, which has no home, gets @home, which is free. @load: with its value;
  * else the instruction at hand will compute it there. */

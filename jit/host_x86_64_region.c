@@ -75,18 +75,16 @@ void jit_host__use_homes(struct jit_emit *e, const struct jit_homes *homes)
     }
 }
 
-static void use_usual_homes(struct jit_emit *e)
+void jit_host__usual_homes(struct jit_homes *homes,
+                           const struct jit_guest *guest)
 {
-    struct jit_homes usual;
-
-    memset(&usual, 0, sizeof(usual));
-    memset(usual.home, JIT_NO_HOME, sizeof(usual.home));
+    memset(homes, 0, sizeof(*homes));
+    memset(homes->home, JIT_NO_HOME, sizeof(homes->home));
     for (unsigned i = 0; i < HOME_COUNT; i++) {
-        usual.home[e->guest->hot[i]] = (uint8_t)i;
-        usual.reg[i] = e->guest->hot[i];
-        usual.dirty |= bit(e->guest->hot[i]);
+        homes->home[guest->hot[i]] = (uint8_t)i;
+        homes->reg[i] = guest->hot[i];
+        homes->dirty |= bit(guest->hot[i]);
     }
-    jit_host__use_homes(e, &usual);
 }
 
 /* ---- Moving values ----------------------------------------------------- */
@@ -183,7 +181,9 @@ static void take_homes(struct jit_emit *e, const struct jit_homes *to)
         unsigned reg = homes_of(e)->reg[home];
 
         if (reg != 0 && to->home[reg] == JIT_NO_HOME) {
-            jit_host__widen(e, reg);
+            if (!(to->narrow & bit(reg))) {
+                jit_host__widen(e, reg);
+            }
             jit_host__take_home(e, reg, true);
         }
     }
@@ -245,7 +245,9 @@ void jit_host__match_homes(struct jit_emit *e, const struct jit_homes *to)
     break_circles(e, to);
     give_homes(e, to);
     for (unsigned reg = 1; reg < 32; reg++) {
-        jit_host__widen(e, reg);
+        if (!(to->narrow & bit(reg))) {
+            jit_host__widen(e, reg);
+        }
         if (h->dirty & ~to->dirty & bit(reg)) {
             store_home(e, reg);
         }
@@ -261,7 +263,7 @@ static bool matches(const struct jit_homes *h, const struct jit_homes *to)
             return false;
         }
     }
-    return h->narrow == 0 && (h->dirty & ~to->dirty) == 0;
+    return (h->narrow & ~to->narrow) == 0 && (h->dirty & ~to->dirty) == 0;
 }
 
 /* ---- Parts ------------------------------------------------------------- */
@@ -276,8 +278,10 @@ static void change_budget(struct jit_emit *e, enum x86_alu op, uint32_t by)
 void jit_host__region_prologue(struct jit_emit *e, unsigned insns)
 {
     struct jit_cold *cold;
+    struct jit_homes usual;
 
-    use_usual_homes(e);
+    jit_host__usual_homes(&usual, e->guest);
+    jit_host__use_homes(e, &usual);
     cold = x86__cold(e, COLD_REGION_ENTRY);
     if (cold == NULL) {
         return;
@@ -286,7 +290,7 @@ void jit_host__region_prologue(struct jit_emit *e, unsigned insns)
     change_budget(e, X86_ALU_SUB, e->region->reserve + insns);
     cold->jump_at = x86_jcc(e->b, CC_S, NULL);
     change_budget(e, X86_ALU_ADD, insns);
-    jit_host__match_homes(e, &e->region->joined);
+    jit_host__match_homes(e, &e->region->entries[0]);
 }
 
 void jit_host__part(struct jit_emit *e, unsigned part, unsigned insns,
@@ -335,8 +339,7 @@ void x86__patch_parts(struct jit_emit *e)
 
 static bool is_straight(const struct jit_emit *e, const struct jit_way *way)
 {
-    return !way->leaves &&
-           (!way->joins || matches(homes_of(e), &e->region->joined));
+    return !way->leaves && matches(homes_of(e), &e->region->entries[way->part]);
 }
 
 /* The instruction at hand was executed when @way is gone. */
@@ -358,9 +361,7 @@ void jit_host__go(struct jit_emit *e, const struct jit_way *way)
     struct jit_cold *cold;
 
     if (!way->leaves) {
-        if (way->joins) {
-            jit_host__match_homes(e, &e->region->joined);
-        }
+        jit_host__match_homes(e, &e->region->entries[way->part]);
         note_jump(e, x86_jmp(e->b, NULL), way->part);
         return;
     }
@@ -492,7 +493,7 @@ void x86__cold_region(struct jit_emit *e, const struct jit_cold *cold)
         if (point->way.leaves) {
             leave(e, point);
         } else {
-            jit_host__match_homes(e, &e->region->joined);
+            jit_host__match_homes(e, &e->region->entries[point->way.part]);
             note_jump(e, x86_jmp(e->b, NULL), point->way.part);
         }
         break;

@@ -62,7 +62,8 @@ static const FlatRange *subpage_section(const SoftTLB *tlb, TLBInfo *info,
         return section;
     }
     section = xbar_view_cache_section(tlb->config.as, phys);
-    if (!(section->flags & FLAT_RANGE_UNASSIGNED)) {
+    if (!(section->flags & FLAT_RANGE_UNASSIGNED) &&
+        !(info->flags & TLB_INFO_WATCHED)) {
         info->section = section;
     }
     return section;
@@ -328,7 +329,12 @@ XBAR_HOT int tlb_load_slow(SoftTLB *tlb, unsigned context, uint64_t va,
     if (unlikely(tlb->config.observe != NULL) ||
         unlikely(
             !tlb_find_device(tlb, context, va, size_log2, TLB_READ, &device))) {
-        return load_any(tlb, context, va, size_log2, value);
+        int err = load_any(tlb, context, va, size_log2, value);
+
+        if (unlikely(tlb->watches != NULL) && !err) {
+            tlb__touch(tlb, context, va, 1u << size_log2, TLB_READ);
+        }
+        return err;
     }
     tlb->stats.slow++;
     tlb->stats.mmio_reads++;
@@ -485,7 +491,12 @@ XBAR_HOT int tlb_store_slow(SoftTLB *tlb, unsigned context, uint64_t va,
     if (unlikely(tlb->config.observe != NULL) ||
         unlikely(!tlb_find_device(tlb, context, va, size_log2, TLB_WRITE,
                                   &device))) {
-        return store_any(tlb, context, va, size_log2, value);
+        int err = store_any(tlb, context, va, size_log2, value);
+
+        if (unlikely(tlb->watches != NULL) && !err) {
+            tlb__touch(tlb, context, va, 1u << size_log2, TLB_WRITE);
+        }
+        return err;
     }
     tlb->stats.slow++;
     tlb->stats.mmio_writes++;
@@ -539,6 +550,19 @@ int tlb_locate(SoftTLB *tlb, unsigned context, uint64_t va,
 
 /* ---- Host addresses ---------------------------------------------------- */
 
+/* Who asks for a host address is about to use it. */
+static XBAR_COLD void touch_host(const SoftTLB *tlb, unsigned context,
+                                 uint64_t va, unsigned size,
+                                 enum xbar_tlb_access access)
+{
+    if (access != TLB_EXEC) {
+        tlb__touch(tlb, context, va, size, TLB_READ);
+    }
+    if (access == TLB_WRITE) {
+        tlb__touch(tlb, context, va, size, TLB_WRITE);
+    }
+}
+
 int tlb_host(SoftTLB *tlb, unsigned context, uint64_t va, unsigned size,
              enum xbar_tlb_access access, void **host)
 {
@@ -572,6 +596,9 @@ int tlb_host(SoftTLB *tlb, unsigned context, uint64_t va, unsigned size,
             tlb->lent = *host;
             tlb->lent_size = size;
         }
+    }
+    if (unlikely(tlb->watches != NULL)) {
+        touch_host(tlb, context, va, size, access);
     }
     return 0;
 }

@@ -231,6 +231,9 @@ int tlb_load_bytes(SoftTLB *tlb, unsigned context, uint64_t va, void *buf,
         }
     }
     count(tlb, TLB_READ, &runs, size);
+    if (unlikely(tlb->watches != NULL)) {
+        tlb__touch(tlb, context, va, size, TLB_READ);
+    }
     memcpy(buf, bytes, size);
     return 0;
 }
@@ -306,6 +309,9 @@ int tlb_store_bytes(SoftTLB *tlb, unsigned context, uint64_t va,
     if (!err) {
         store_runs(tlb, &runs, buf, is_logged);
         count(tlb, TLB_WRITE, &runs, size);
+        if (unlikely(tlb->watches != NULL)) {
+            tlb__touch(tlb, context, va, size, TLB_WRITE);
+        }
     }
     return err;
 }

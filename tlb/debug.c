@@ -21,29 +21,6 @@ static bool find_page(const SoftTLB *tlb, xbar_tlb_walk_fn *walk,
     return true;
 }
 
-/* How many of @len bytes at @phys can be had at once; 0: not even one. */
-static uint64_t clip_to_memory(AddressSpace *as, hwaddr phys, uint64_t len)
-{
-    const MemTxAttrs attrs = { .memory = 1 };
-
-    while (len != 0 &&
-           !address_space_access_valid(as, phys, len, false, attrs)) {
-        len /= 2;
-    }
-    return len;
-}
-
-static bool transfer(AddressSpace *as, hwaddr phys, void *buf, uint64_t len,
-                     bool is_write)
-{
-    const MemTxAttrs attrs = { .memory = !is_write };
-    MemTxResult result =
-        is_write ? address_space_write_rom(as, phys, attrs, buf, len)
-                 : address_space_read(as, phys, attrs, buf, len);
-
-    return result == MEMTX_OK;
-}
-
 uint64_t tlb_debug_rw(const SoftTLB *tlb, xbar_tlb_walk_fn *walk,
                       unsigned context, uint64_t va, void *buf, uint64_t len,
                       bool is_write)
@@ -56,18 +33,18 @@ uint64_t tlb_debug_rw(const SoftTLB *tlb, xbar_tlb_walk_fn *walk,
         uint64_t offset = tlb__in_page(tlb, va + done);
         uint64_t room = tlb__page_size(tlb) - offset;
         uint64_t part = len - done < room ? len - done : room;
+        uint64_t got;
         hwaddr phys;
 
         if (!find_page(tlb, walk, context, va + done, &phys)) {
             break;
         }
-        phys += offset;
-        part = clip_to_memory(as, phys, part);
-        if (part == 0 ||
-            !transfer(as, phys, (char *)buf + done, part, is_write)) {
+        got = xbar_address_space_debug_rw(as, phys + offset, (char *)buf + done,
+                                          part, is_write);
+        done += got;
+        if (got < part) {
             break;
         }
-        done += part;
     }
     return done;
 }

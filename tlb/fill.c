@@ -14,6 +14,8 @@
  *   nobody keeps code of                 yes
  *   the page, and all dirty
  *   logs have it dirty
+ *   nobody watches bytes of  yes         yes
+ *   it (watch.c)
  *
  * RAM behind an IOMMU's section: read and write, see iommu.c.
  *
@@ -110,7 +112,8 @@ static unsigned find_memory(SoftTLB *tlb, const TLBInfo *info, uint64_t *host)
 
 /* The accesses that may hit inline, as permission bits. A section that is
  * only part of the page lets nothing hit: a tag covers the page. */
-static unsigned inline_prot(SoftTLB *tlb, const TLBInfo *info, uint64_t *host)
+static unsigned inline_prot(SoftTLB *tlb, unsigned context, const TLBInfo *info,
+                            uint64_t *host)
 {
     unsigned prot;
 
@@ -118,6 +121,9 @@ static unsigned inline_prot(SoftTLB *tlb, const TLBInfo *info, uint64_t *host)
         return 0;
     }
     prot = info->prot & find_memory(tlb, info, host);
+    if (unlikely(tlb->watches != NULL)) {
+        prot &= ~tlb__watched(tlb, context, info->page);
+    }
     if ((prot & TLB_PROT_WRITE) && is_watched(tlb, info->phys, *host)) {
         prot &= ~(unsigned)TLB_PROT_WRITE;
     }
@@ -130,7 +136,7 @@ static void set_entry(SoftTLB *tlb, unsigned context, unsigned index)
     const TLBInfo *info = &tlb->info[context][index];
     TLBEntry *entry = &tlb->l1[context][index];
     uint64_t host = 0;
-    unsigned hits = inline_prot(tlb, info, &host);
+    unsigned hits = inline_prot(tlb, context, info, &host);
     uint64_t miss = tlb__miss_tag(tlb, info->page);
 
     entry->tag[TLB_READ] = hits & TLB_PROT_READ ? info->page : miss;
@@ -165,6 +171,19 @@ static int find_page(SoftTLB *tlb, unsigned context, uint64_t va,
     return code;
 }
 
+/* A device that is watched is not to be found by tlb/device.h. */
+static XBAR_COLD void hide_device(const SoftTLB *tlb, unsigned context,
+                                  TLBInfo *info)
+{
+    bool is_memory =
+        info->section != NULL && (info->section->flags & FLAT_RANGE_RAM);
+
+    if (!is_memory && tlb__watched(tlb, context, info->page)) {
+        info->section = NULL;
+        info->flags |= TLB_INFO_SUBPAGE | TLB_INFO_WATCHED;
+    }
+}
+
 static bool is_small(const SoftTLB *tlb)
 {
     return tlb->config.page_bits < TLB_PAGE_BITS;
@@ -197,6 +216,9 @@ int tlb__fill(SoftTLB *tlb, unsigned context, uint64_t va,
         (uint8_t)(TLB_INFO_VALID | (walk.global ? TLB_INFO_GLOBAL : 0) |
                   (info->section ? 0 : TLB_INFO_SUBPAGE) |
                   (is_small(tlb) ? TLB_INFO_SMALL : 0));
+    if (unlikely(tlb->watches != NULL)) {
+        hide_device(tlb, context, info);
+    }
     set_entry(tlb, context, index);
     tlb__check_spans(tlb, context, info->page);
     return 0;

@@ -80,13 +80,18 @@ void tlb_flush(SoftTLB *tlb, unsigned contexts)
     }
 }
 
-void tlb_switch_asid(SoftTLB *tlb, unsigned contexts, uint16_t asid)
+void tlb__clear_contexts(SoftTLB *tlb, unsigned contexts)
 {
     for (unsigned context = 0; context < TLB_CONTEXTS; context++) {
         if (contexts & (1u << context)) {
             clear_context(tlb, context);
         }
     }
+}
+
+void tlb_switch_asid(SoftTLB *tlb, unsigned contexts, uint16_t asid)
+{
+    tlb__clear_contexts(tlb, contexts);
     tlb->asid = asid;
     tlb->stats.switches++;
 }

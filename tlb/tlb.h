@@ -196,6 +196,29 @@ struct xbar_tlb_grants {
     } cleared[TLB_PROTECTED];
 };
 
+/** Bytes that somebody watches, by their virtual address. */
+struct xbar_tlb_watch {
+    uint64_t va;
+    uint64_t size; /* to the end of the address space at most */
+    uint8_t prot;  /* TLB_PROT_READ, TLB_PROT_WRITE or both */
+};
+
+/**
+ * Told of a data access that touched watched bytes, after it was carried out:
+ * by the owner, in the middle of an instruction.
+ * @first: the first byte of @watch that was touched
+ */
+typedef void xbar_tlb_watch_fn(void *opaque, const struct xbar_tlb_watch *watch,
+                               uint64_t first, enum xbar_tlb_access access);
+
+struct xbar_tlb_watches {
+    const struct xbar_tlb_watch *watch;
+    size_t count;
+    unsigned contexts; /* a set: those whose data accesses are watched */
+    xbar_tlb_watch_fn *touched;
+    void *opaque;
+};
+
 struct xbar_tlb_l2;    /* what walks found; private to tlb/ */
 struct xbar_tlb_inbox; /* what other threads posted; private to tlb/ */
 struct xbar_tlb_iommu; /* IOMMUs that entries lead through; private to tlb/ */
@@ -228,6 +251,7 @@ typedef struct SoftTLB {
     /* What tlb_host() lent for writing last, if there are dirty logs. */
     unsigned lent_size;
     void *lent;
+    const struct xbar_tlb_watches *watches; /* NULL: none */
 } SoftTLB;
 
 /**
@@ -447,6 +471,20 @@ XBAR_API void tlb_learn_span(SoftTLB *tlb, unsigned context,
 XBAR_API uint64_t tlb_debug_rw(const SoftTLB *tlb, xbar_tlb_walk_fn *walk,
                                unsigned context, uint64_t va, void *buf,
                                uint64_t len, bool is_write);
+
+/**
+ * tlb_watch() - have accesses to some bytes told
+ * @watches: not copied, and neither is what it leads to; NULL: none
+ *
+ * Tags of pages that hold watched bytes miss, so accesses to other pages cost
+ * what they cost without. An atomic access (tlb_host() for writing) counts as
+ * both, and so does any other that tlb_host() is asked for; a store that hits
+ * inline in a page with bytes watched for reading alone does not. What was
+ * cached in the contexts is filled again.
+ *
+ * Context: owner thread, or while nobody has entered @tlb; not in a callback.
+ */
+XBAR_API void tlb_watch(SoftTLB *tlb, const struct xbar_tlb_watches *watches);
 
 /**
  * tlb_probe_page() - tlb_probe() for pages of 1 << @page_bits bytes

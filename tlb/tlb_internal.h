@@ -12,6 +12,7 @@
  *   iommu.c    pages behind IOMMUs
  *   span.c     runs of pages
  *   count.c    accesses, for config.counts
+ *   watch.c    bytes whose accesses are told
  */
 #ifndef XBAR_TLB_TLB_INTERNAL_H
 #define XBAR_TLB_TLB_INTERNAL_H
@@ -121,6 +122,9 @@ void tlb__l2_flush_page(SoftTLB *tlb, unsigned context, uint64_t va);
 /* Make every slot of @context empty, whatever is in the memory. */
 void tlb__clear_table(SoftTLB *tlb, unsigned context);
 
+/* Empty the slots and spans of @contexts; what walks found stays. */
+void tlb__clear_contexts(SoftTLB *tlb, unsigned contexts);
+
 /* A slot is about to be filled: remember it for the next clearing. */
 void tlb__note_filled(SoftTLB *tlb, unsigned context, unsigned index);
 
@@ -171,6 +175,15 @@ static inline bool tlb__is_counted(const SoftTLB *tlb, const FlatRange *section)
 {
     return tlb->config.counts != NULL && section->mr == tlb->config.counts->ram;
 }
+
+/* ---- watch.c ----------------------------------------------------------- */
+
+/* Accesses that may not hit inline in the page of @va, as permission bits. */
+unsigned tlb__watched(const SoftTLB *tlb, unsigned context, uint64_t va);
+
+/* Tell of an access that was carried out. */
+XBAR_COLD void tlb__touch(const SoftTLB *tlb, unsigned context, uint64_t va,
+                          unsigned size, enum xbar_tlb_access access);
 
 /* ---- iommu.c ----------------------------------------------------------- */
 

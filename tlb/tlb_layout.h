@@ -88,7 +88,8 @@ enum xbar_tlb_info_flags {
     TLB_INFO_GLOBAL = 1 << 1,    /* holds in every address-space id */
     TLB_INFO_SUBPAGE = 1 << 2,   /* several sections: check the bounds */
     TLB_INFO_RECHECKED = 1 << 3, /* tlb/flush.c's own */
-    TLB_INFO_SMALL = 1 << 4,     /* its page is below TLB_PAGE_SIZE */
+    TLB_INFO_WATCHED = 1 << 4,   /* a device's page: the section stays NULL */
+    TLB_INFO_SMALL = 1 << 5,     /* its page is below TLB_PAGE_SIZE */
 };
 
 /**

@@ -20,7 +20,8 @@ static void release(void *opaque, void *ptr, size_t size)
 
 const struct xbar_allocator *program_allocator(void)
 {
-    static const struct xbar_allocator mimalloc = { allocate, release, NULL };
+    static const struct xbar_allocator mimalloc = { .alloc = allocate,
+                                                    .free = release };
 
     return &mimalloc;
 }

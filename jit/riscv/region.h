@@ -3,6 +3,8 @@
  * Regions: loops that are hot, translated as a whole.
  *
  *   region_find.c       which instructions, in which parts
+ *   region_peel.c       inner loops twice: the first time through, and the rest
+ *   region_flow.c       what is known, and needed, where parts meet
  *   region_homes.c      which registers have homes, at each instruction
  *   region_translate.c  code
  */
@@ -30,6 +32,7 @@ struct region_part {
     bool joins;      /* several ways lead here */
     bool checks;     /* one of them from behind */
     uint8_t depth;   /* of loops around it */
+    uint8_t head; /* part that the innermost of them begins with; or itself */
     struct region_edge next, taken;
 };
 
@@ -59,13 +62,57 @@ typedef bool riscv_region_fn(void *opaque, uint64_t pc);
 bool riscv__find_region(struct riscv_region *region, uint64_t pc,
                         bool innermost, riscv_region_fn *wanted, void *opaque);
 
+/* Which parts several ways lead to, and which loops there are. */
+void riscv__find_joins(struct riscv_region *region);
+
+/* ---- region_peel.c ----------------------------------------------------- */
+
+/*
+ * Put a copy of each innermost loop behind it, which has all ways back: the
+ * loop itself is run through once, and what is left by that is known in the
+ * copy. Loops for which there is no room stay as they are.
+ */
+void riscv__peel_loops(struct riscv_region *region);
+
+/* ---- region_flow.c ----------------------------------------------------- */
+
+/* Upper halves of values: a bit for each register. */
+struct region_upper {
+    uint32_t known;  /* is the sign extension of the lower half */
+    uint32_t narrow; /* of those: is not there, on some way at least */
+};
+
+#define REGION_FAR UINT16_C(0xf000)
+
+/* At the beginning of each part. */
+struct region_flow {
+    struct region_upper upper[JIT_PARTS];
+    uint16_t distance[JIT_PARTS][32]; /* instructions until each register is
+                                         read; REGION_FAR if it is not */
+};
+
+void riscv__find_flow(const struct riscv_region *region,
+                      struct region_flow *flow);
+/* The same distances from the end of @part. */
+void riscv__distances_behind(const struct riscv_region *region,
+                             const struct region_flow *flow,
+                             const struct region_part *part,
+                             uint16_t *distance);
+
+/* The registers of which @insn reads upper halves. @narrow_result: of its
+ * result nobody does. */
+uint32_t riscv__reads_whole(const struct riscv_insn *insn, uint32_t known,
+                            bool narrow_result);
+/* @insn is executed, with sources as wide as it needs them. */
+void riscv__step_upper(struct region_upper *upper,
+                       const struct riscv_insn *insn, bool narrow_result);
+
 /* ---- region_homes.c ---------------------------------------------------- */
 
-#define REGION_AT_END UINT16_C(0xfffe) /* behind the part's last */
-#define REGION_NEVER  UINT16_C(0xffff)
+#define REGION_NEVER UINT16_C(0xffff)
 
 /* When registers of an instruction are named next: an index in the part,
- * REGION_AT_END or REGION_NEVER. */
+ * or that of its end and the distance from there, or REGION_NEVER. */
 struct region_next {
     uint16_t rd;
     uint16_t rs1;
@@ -80,6 +127,8 @@ struct region_next {
 struct region_homes {
     struct jit_emit *e;
     const struct riscv_region *region;
+    const struct region_flow *flow;
+    const struct jit_homes *hint; /* homes that registers had better have */
     const struct region_part *part;
     struct riscv_insn insns[REGION_INSNS]; /* of the part, as they are done */
     struct region_next next[REGION_INSNS];
@@ -96,9 +145,8 @@ void riscv__choose_homes(struct jit_homes *joined,
                          const struct riscv_region *region,
                          const struct jit_stubs *stubs);
 
-/* What is known of @part before its first instruction. */
-void riscv__begin_part(struct region_homes *homes,
-                       const struct region_part *part);
+/* What is known of part @part before its first instruction. */
+void riscv__begin_part(struct region_homes *homes, unsigned part);
 
 /* Have the registers of instruction @i of the part where they are best, and
  * wide if it needs that. */

@@ -327,6 +327,20 @@ static void add_part(struct riscv_region *region, const struct search *s,
     }
 }
 
+/* The parts from @head to @last are a loop. */
+static void note_loop(struct riscv_region *region, unsigned head, unsigned last)
+{
+    region->parts[head].checks = true;
+    for (unsigned i = head; i <= last; i++) {
+        struct region_part *part = &region->parts[i];
+
+        part->depth++;
+        if (part->head == i || part->head < head) {
+            part->head = (uint8_t)head;
+        }
+    }
+}
+
 /* An edge from part @from. Returns 1 if it leads to part @to. */
 static unsigned count_edge(struct riscv_region *region, unsigned from,
                            const struct region_edge *edge, unsigned to)
@@ -335,16 +349,18 @@ static unsigned count_edge(struct riscv_region *region, unsigned from,
         return 0;
     }
     if (from >= to) {
-        region->parts[to].checks = true;
-        for (unsigned i = to; i <= from; i++) {
-            region->parts[i].depth++;
-        }
+        note_loop(region, to, from);
     }
     return 1;
 }
 
-static void find_joins(struct riscv_region *region)
+void riscv__find_joins(struct riscv_region *region)
 {
+    for (unsigned i = 0; i < region->part_count; i++) {
+        region->parts[i].depth = 0;
+        region->parts[i].head = (uint8_t)i;
+        region->parts[i].checks = false;
+    }
     for (unsigned to = 0; to < region->part_count; to++) {
         unsigned ways = to == 0; /* the entry */
 
@@ -387,7 +403,7 @@ bool riscv__find_region(struct riscv_region *region, uint64_t pc,
     for (uint64_t left = set; left != 0; left &= left - 1) {
         add_part(region, &s, set, &s.nodes[__builtin_ctzll(left)]);
     }
-    find_joins(region);
+    riscv__find_joins(region);
     /* A jump to itself waits for something: it is fast enough. */
-    return region->leaving <= JIT_LINKS && region->insn_count > 1;
+    return region->leaving < JIT_LINKS && region->insn_count > 1;
 }

@@ -3,11 +3,12 @@
  * Homes in a region: of thirty registers, the ones that are needed next.
  *
  * Where paths meet (the head of a loop, behind an if), every path must have
- * left the same registers in the same homes: the joined state, of what is used
- * most, inner loops counting more. In between a register comes to a home when
- * it is read and will be read again, or is written; the one that is needed
- * last makes room. What is written and not seen before it is written again
- * ends with its last reader: it is never stored, and its home is free.
+ * left the same registers in the same homes: as the first of them had it
+ * (region_translate.c), or, if none comes from before, what is used most, inner
+ * loops counting more. In between a register comes to a home when it is read
+ * and will be read again, or is written; the one that is needed last makes
+ * room. What is written and not seen before it is written again ends with its
+ * last reader: it is never stored, and its home is free.
  *
  * Upper halves. W-forms leave theirs to whoever asks (narrow, in
  * jit/host_region.h): most often nobody does.
@@ -15,11 +16,12 @@
  *     reads the whole of it               it is made whole, in its home
  *     reads the lower half alone          nothing
  *     and, or, xor of two such            the result is narrow as well
- *     the end of the loop                 it is made whole
+ *     the way on needs it                 it is made whole (region_flow.c)
  *     the loop is left                    out of line
  *
  * A value is *known* to be the sign extension of its lower half for as long as
- * the registers of this part say so: such may be compared by the lower halves.
+ * the registers say so, on every way here: such may be compared by the lower
+ * halves.
  */
 #include "jit/riscv/region.h"
 
@@ -33,97 +35,6 @@ static uint32_t bit(unsigned reg)
 bool riscv__shows(const struct riscv_insn *insn)
 {
     return !riscv__only_computes(insn) && insn->op != RISCV_OP_JAL;
-}
-
-static bool is_bitwise(enum riscv_op op)
-{
-    return op == RISCV_OP_AND || op == RISCV_OP_OR || op == RISCV_OP_XOR ||
-           op == RISCV_OP_ANDI || op == RISCV_OP_ORI || op == RISCV_OP_XORI;
-}
-
-/* A move: from rs1 or, of c.mv, rs2. */
-static bool is_copy(const struct riscv_insn *insn)
-{
-    return (insn->op == RISCV_OP_ADDI && insn->imm == 0) ||
-           (insn->op == RISCV_OP_ADD && (insn->rs1 == 0 || insn->rs2 == 0));
-}
-
-/* Known values stay what they are. */
-static bool is_copy_of_known(const struct riscv_insn *insn, uint32_t known)
-{
-    return is_copy(insn) || (insn->op == RISCV_OP_ADDIW && insn->imm == 0 &&
-                             (known & bit(insn->rs1)));
-}
-
-static unsigned copied(const struct riscv_insn *insn)
-{
-    return insn->rs1 | insn->rs2; /* one of them is 0 */
-}
-
-/* Results that the host leaves narrow if it is told to. */
-static bool has_narrow_result(const struct riscv_insn *insn)
-{
-    return riscv__reads(insn->op) == RISCV_READS_LOWER &&
-           !(insn->op == RISCV_OP_SRLIW && insn->imm != 0);
-}
-
-static bool is_known_result(const struct riscv_insn *insn)
-{
-    switch (insn->op) {
-    case RISCV_OP_DIVW:
-    case RISCV_OP_DIVUW:
-    case RISCV_OP_REMW:
-    case RISCV_OP_REMUW:
-    case RISCV_OP_SLT:
-    case RISCV_OP_SLTU:
-    case RISCV_OP_SLTI:
-    case RISCV_OP_SLTIU:
-    case RISCV_OP_LUI:
-    case RISCV_OP_LB:
-    case RISCV_OP_LBU:
-    case RISCV_OP_LH:
-    case RISCV_OP_LHU:
-    case RISCV_OP_LW:
-        return true;
-    case RISCV_OP_ANDI:
-        return insn->imm >= 0;
-    case RISCV_OP_SRLI:
-        return insn->imm > 32;
-    case RISCV_OP_SRAI:
-        return insn->imm >= 32;
-    case RISCV_OP_ADDI:
-        return insn->rs1 == 0;
-    default:
-        return riscv__reads(insn->op) == RISCV_READS_LOWER;
-    }
-}
-
-/* Does it need no more than lower halves, whatever becomes of its result? */
-static bool reads_lower(const struct region_homes *homes, unsigned i)
-{
-    const struct riscv_insn *insn = &homes->insns[i];
-    uint32_t sources = bit(insn->rs1) | bit(insn->rs2);
-
-    switch (riscv__ops[insn->op].class) {
-    case RISCV_CLASS_LOAD:
-    case RISCV_CLASS_STORE:
-        return false;
-    case RISCV_CLASS_BRANCH:
-        return (sources & ~homes->known) == 0;
-    default:
-        break;
-    }
-    switch (riscv__reads(insn->op)) {
-    case RISCV_READS_LOWER:
-        return true;
-    case RISCV_READS_LOWER_FOR_LOWER:
-        return homes->next[i].narrow || is_copy(insn) ||
-               (insn->op == RISCV_OP_ANDI && insn->imm >= 0) ||
-               (insn->op == RISCV_OP_SLLI && insn->imm >= 32) ||
-               (is_bitwise(insn->op) && (sources & ~homes->known) == 0);
-    default:
-        return false;
-    }
 }
 
 /* ---- The joined state -------------------------------------------------- */
@@ -265,21 +176,31 @@ static void look_back(struct region_homes *homes, unsigned i)
         riscv__shows(insn) ? (uint16_t)i : homes->visible[i + 1];
 }
 
-void riscv__begin_part(struct region_homes *homes,
-                       const struct region_part *part)
+/* Who reads each register first behind the part. */
+static void look_behind(struct region_homes *homes)
 {
-    const struct jit_homes *joined = &homes->e->region->joined;
+    uint16_t distance[32];
+
+    riscv__distances_behind(homes->region, homes->flow, homes->part, distance);
+    for (unsigned reg = 0; reg < 32; reg++) {
+        unsigned event = homes->part->count + distance[reg];
+
+        homes->event[reg] =
+            (uint16_t)(event < REGION_FAR ? event : REGION_NEVER);
+    }
+}
+
+void riscv__begin_part(struct region_homes *homes, unsigned index)
+{
+    const struct region_part *part = &homes->region->parts[index];
 
     homes->part = part;
-    homes->known = bit(0);
+    homes->known = homes->flow->upper[index].known;
     homes->written = 0;
     memcpy(homes->insns, &homes->region->insns[part->first],
            part->count * sizeof(homes->insns[0]));
     decide_forms(homes);
-    for (unsigned reg = 0; reg < 32; reg++) {
-        homes->event[reg] =
-            joined->home[reg] != JIT_NO_HOME ? REGION_AT_END : REGION_NEVER;
-    }
+    look_behind(homes);
     homes->visible[part->count] = part->count;
     for (unsigned i = part->count; i-- > 0;) {
         look_back(homes, i);
@@ -317,8 +238,7 @@ static unsigned needed(const struct region_homes *homes, unsigned reg,
 
 static unsigned free_home(const struct region_homes *homes, unsigned reg)
 {
-    const struct jit_homes *joined = &homes->e->region->joined;
-    unsigned own = joined->home[reg];
+    unsigned own = homes->hint->home[reg];
     unsigned found = JIT_NO_HOME;
 
     if (own != JIT_NO_HOME && state(homes)->reg[own] == 0) {
@@ -328,7 +248,7 @@ static unsigned free_home(const struct region_homes *homes, unsigned reg)
         if (state(homes)->reg[home] != 0) {
             continue;
         }
-        if (joined->reg[home] == 0) {
+        if (homes->hint->reg[home] == 0) {
             return home; /* nobody wants it back */
         }
         found = home;
@@ -397,13 +317,13 @@ static void place_source(struct region_homes *homes, unsigned reg, unsigned i,
 static void widen_sources(struct region_homes *homes, unsigned i)
 {
     const struct riscv_insn *insn = &homes->insns[i];
-    bool is_store = riscv__ops[insn->op].class == RISCV_CLASS_STORE;
+    uint32_t whole =
+        riscv__reads_whole(insn, homes->known, homes->next[i].narrow);
 
-    if (reads_lower(homes, i)) {
-        return;
+    if (whole & bit(insn->rs1)) {
+        jit_host__widen(homes->e, insn->rs1);
     }
-    jit_host__widen(homes->e, insn->rs1);
-    if (!is_store || riscv__ops[insn->op].access == 8) {
+    if (whole & bit(insn->rs2)) {
         jit_host__widen(homes->e, insn->rs2);
     }
 }
@@ -470,24 +390,11 @@ void riscv__note_result(struct region_homes *homes, unsigned i)
     const struct riscv_insn *insn = &homes->insns[i];
     struct jit_homes *h = state(homes);
     uint32_t result = bit(insn->rd) & ~bit(0);
-    uint32_t sources = bit(insn->rs1) | bit(insn->rs2);
-    bool narrow = false, known = is_known_result(insn);
+    struct region_upper upper = { homes->known, h->narrow };
 
-    if (is_copy_of_known(insn, homes->known)) {
-        narrow = h->narrow & bit(copied(insn));
-        known = homes->known & bit(copied(insn));
-    } else if (has_narrow_result(insn)) {
-        narrow = true;
-    } else if (riscv__reads(insn->op) == RISCV_READS_LOWER_FOR_LOWER &&
-               homes->next[i].narrow) {
-        narrow = true;
-    } else if (is_bitwise(insn->op) && !known &&
-               (sources & ~homes->known) == 0) {
-        narrow = h->narrow & sources;
-        known = true;
-    }
-    homes->known = known ? homes->known | result : homes->known & ~result;
-    h->narrow = narrow ? h->narrow | result : h->narrow & ~result;
+    riscv__step_upper(&upper, insn, homes->next[i].narrow);
+    homes->known = upper.known;
+    h->narrow = upper.narrow;
     if (has_home(homes, insn->rd)) {
         h->dirty |= result;
     }

@@ -20,9 +20,13 @@ struct region_work {
     struct riscv_source source; /* of the head */
     struct jit_emit e;
     struct riscv_region region;
+    struct riscv_region found; /* it, before loops were peeled */
+    struct region_flow flow;
     struct region_homes homes;
     struct jit_region host;
-    struct jit_homes entries[JIT_PARTS]; /* of parts that one way leads to */
+    struct jit_homes common; /* homes for what is used most */
+    bool settled[JIT_PARTS]; /* host.entries says how the part begins */
+    uint32_t written;        /* registers that the region writes */
     unsigned links;
     struct jit_point points[JIT_COLD_MAX];
 };
@@ -115,7 +119,58 @@ static void translate_insn(struct region_work *w, unsigned i)
 
 /* ---- Ways -------------------------------------------------------------- */
 
-/* To where @edge leads; a part that has one way in begins as it is here. */
+/* More registers than there are homes: what is not read again has none. */
+static bool is_crowded(const struct region_work *w)
+{
+    uint32_t named = w->written;
+
+    for (unsigned i = 0; i < w->region.insn_count; i++) {
+        named |= UINT32_C(1) << w->region.insns[i].rs1 |
+                 UINT32_C(1) << w->region.insns[i].rs2;
+    }
+    return (unsigned)__builtin_popcount(named & ~UINT32_C(1)) >
+           jit_host__home_count();
+}
+
+/* What no way from part @part reads before it writes it has no home. */
+static void drop_unread(struct region_work *w, struct jit_homes *homes,
+                        unsigned part)
+{
+    for (unsigned home = 0; home < jit_host__home_count(); home++) {
+        unsigned reg = homes->reg[home];
+
+        if (reg != 0 && w->flow.distance[part][reg] == REGION_FAR) {
+            homes->reg[home] = 0;
+            homes->home[reg] = JIT_NO_HOME;
+            homes->dirty &= ~(UINT32_C(1) << reg);
+        }
+    }
+}
+
+/* The first way that leads to a part says how it begins. Where others do, too,
+ * what is true of all of them holds, and may be written meanwhile. */
+static void settle(struct region_work *w, unsigned part)
+{
+    struct jit_homes *entry = &w->host.entries[part];
+
+    if (w->settled[part]) {
+        return;
+    }
+    w->settled[part] = true;
+    *entry = w->host.homes;
+    if (!w->region.parts[part].joins) {
+        return;
+    }
+    if (is_crowded(w)) {
+        drop_unread(w, entry, part);
+    }
+    entry->narrow = w->flow.upper[part].narrow;
+    for (unsigned home = 0; home < jit_host__home_count(); home++) {
+        entry->dirty |=
+            w->written & UINT32_C(1) << entry->reg[home] & ~UINT32_C(1);
+    }
+}
+
 static struct jit_way make_way(struct region_work *w,
                                const struct region_edge *edge)
 {
@@ -126,10 +181,7 @@ static struct jit_way make_way(struct region_work *w,
         way.pc = w->region.pc + (uint64_t)(int64_t)edge->offset;
         way.same_page = ((way.pc ^ w->region.pc) & TLB_PAGE_MASK) == 0;
     } else {
-        way.joins = w->region.parts[edge->part].joins;
-        if (!way.joins) {
-            w->entries[edge->part] = w->host.homes;
-        }
+        settle(w, edge->part);
     }
     return way;
 }
@@ -144,14 +196,15 @@ static void translate_branch(struct region_work *w, unsigned part)
     bool narrow;
 
     riscv__place_sources(homes, i);
+    /* Asked of what is here: a state to be matched may call narrow what is not,
+     * and then nothing is known of the other one. */
     narrow = w->host.homes.narrow &
              (UINT32_C(1) << insn->rs1 | UINT32_C(1) << insn->rs2);
-    if (!p->taken.leaves && p->taken.part <= part) {
-        /* A loop's end: the way back is the usual one. */
-        jit_host__match_homes(&w->e, &w->host.joined);
-        narrow = false;
-    }
     way = make_way(w, &p->taken);
+    if (!p->taken.leaves && w->region.parts[p->taken.part].checks) {
+        /* A loop's end, or its beginning: the usual way. */
+        jit_host__match_homes(&w->e, &w->host.entries[p->taken.part]);
+    }
     jit_host__go_if(&w->e, riscv__condition(insn), insn->rs1, insn->rs2, narrow,
                     &way);
 }
@@ -163,8 +216,8 @@ static void go_on(struct region_work *w, unsigned part)
 
     if (next->leaves || next->part != part + 1) {
         jit_host__go(&w->e, &way);
-    } else if (way.joins) {
-        jit_host__match_homes(&w->e, &w->host.joined);
+    } else {
+        jit_host__match_homes(&w->e, &w->host.entries[next->part]);
     }
 }
 
@@ -185,10 +238,16 @@ static void translate_part(struct region_work *w, unsigned part)
 {
     const struct region_part *p = &w->region.parts[part];
 
-    jit_host__use_homes(&w->e, p->joins ? &w->host.joined : &w->entries[part]);
+    if (!w->settled[part]) { /* all ways come from behind */
+        w->settled[part] = true;
+        w->host.entries[part] = w->common;
+    }
+    jit_host__use_homes(&w->e, &w->host.entries[part]);
     set_place(w, p, 0);
     jit_host__part(&w->e, part, p->count, p->checks);
-    riscv__begin_part(&w->homes, p);
+    w->homes.hint =
+        w->settled[p->head] ? &w->host.entries[p->head] : &w->common;
+    riscv__begin_part(&w->homes, part);
     for (unsigned i = 0; i + p->branches < p->count; i++) {
         set_place(w, p, i);
         translate_insn(w, i);
@@ -201,6 +260,30 @@ static void translate_part(struct region_work *w, unsigned part)
 }
 
 /* ---- Blocks ------------------------------------------------------------ */
+
+/* What is known beforehand, and how part 0 begins: as usual if one comes by
+ * there but once. */
+static void plan(struct region_work *w)
+{
+    memset(&w->host, 0, sizeof(w->host));
+    memset(w->settled, 0, sizeof(w->settled));
+    w->written = 0;
+    w->links = 0;
+    for (unsigned i = 0; i < w->region.part_count; i++) {
+        w->host.reserve += w->region.parts[i].count;
+    }
+    for (unsigned i = 0; i < w->region.insn_count; i++) {
+        w->written |= UINT32_C(1) << w->region.insns[i].rd;
+    }
+    riscv__find_flow(&w->region, &w->flow);
+    riscv__choose_homes(&w->common, &w->region, w->hart->jit->stubs);
+    w->settled[0] = true;
+    if (w->region.parts[0].joins) {
+        w->host.entries[0] = w->common;
+    } else {
+        jit_host__usual_homes(&w->host.entries[0], &riscv__jit_guest);
+    }
+}
 
 static void begin(struct region_work *w, struct jit_block *block,
                   struct code_buf *b)
@@ -224,15 +307,15 @@ static void begin(struct region_work *w, struct jit_block *block,
         .fetch_context = w->hart->fetch_context,
         .fp = (w->source.key.mode & MODE_FP) != 0,
     };
+    plan(w);
     w->host.points = w->points;
-    w->host.reserve = w->region.insn_count;
     w->homes.e = &w->e;
     w->homes.region = &w->region;
-    riscv__choose_homes(&w->host.joined, &w->region, jit->stubs);
+    w->homes.flow = &w->flow;
 }
 
-/* Memory being short, the plain block is made again. */
-static void translate(struct region_work *w)
+/* False: there was no room for it, or no memory. */
+static bool translate(struct region_work *w)
 {
     struct jit_cache *cache = w->hart->jit->cache;
     size_t lease = jit_cache__lease_size(cache, JIT_REGION_CODE);
@@ -241,12 +324,12 @@ static void translate(struct region_work *w)
         jit_cache__begin(cache, &w->source.key, lease, &b);
 
     if (block == NULL) {
-        return;
+        return false;
     }
     begin(w, block, &b);
     if (!jit_cache__add_links(cache, block, w->region.leaving + 1)) {
         jit_cache__abort(cache, block);
-        return;
+        return false;
     }
     jit_host__region_prologue(&w->e, w->region.parts[0].count);
     for (unsigned i = 0; i < w->region.part_count && !b.full; i++) {
@@ -256,10 +339,21 @@ static void translate(struct region_work *w)
     jit_host__epilogue(&w->e);
     if (b.full || w->e.failed) {
         jit_cache__abort(cache, block);
-    } else if (!jit_cache__finish(cache, block, &b,
-                                  w->region.page +
-                                      (w->region.pc & ~TLB_PAGE_MASK))) {
-        return; /* the same */
+        return false;
+    }
+    return jit_cache__finish(cache, block, &b,
+                             w->region.page + (w->region.pc & ~TLB_PAGE_MASK));
+}
+
+/* Peeled, if there is room for that much code. Without any, the plain block is
+ * made again. */
+static void translate_peeled(struct region_work *w)
+{
+    w->found = w->region;
+    riscv__peel_loops(&w->region);
+    if (!translate(w) && w->region.part_count != w->found.part_count) {
+        w->region = w->found;
+        (void)translate(w);
     }
 }
 
@@ -312,6 +406,7 @@ static void make_region(struct xbar_riscv_hart *hart, bool innermost)
     if (w == NULL) {
         return;
     }
+    memset(w, 0, sizeof(*w));
     w->hart = hart;
     if (find(w, innermost)) {
         struct jit_cache *cache = hart->jit->cache;
@@ -321,7 +416,7 @@ static void make_region(struct xbar_riscv_hart *hart, bool innermost)
             if (plain != NULL) {
                 jit_cache__drop(cache, plain);
             }
-            translate(w);
+            translate_peeled(w);
         }
     }
     xbar_free(engine, w, sizeof(*w));

@@ -318,7 +318,7 @@ static void step(struct run *run)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct run *run = calloc(1, sizeof(*run));
-    struct xbar_allocator allocator = { fuzz_alloc, fuzz_free, run };
+    struct xbar_allocator allocator = { fuzz_alloc, fuzz_free, run, true };
     struct xbar_engine_config config = { .allocator = &allocator };
     struct xbar_engine_stats stats;
 

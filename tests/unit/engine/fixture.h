@@ -84,7 +84,7 @@ static inline void fixture_reclaim_wanted(void *opaque)
 static inline void fixture_open(struct fixture *f,
                                 struct xbar_engine_config config)
 {
-    struct xbar_allocator allocator = { fixture_alloc, fixture_free, f };
+    struct xbar_allocator allocator = { fixture_alloc, fixture_free, f, true };
 
     memset(f, 0, sizeof(*f));
     config.allocator = &allocator;

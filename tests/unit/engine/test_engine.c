@@ -81,7 +81,7 @@ static void test_free_while_in_use(void **state)
 static void test_new_without_memory(void **state)
 {
     struct fixture f = { .fail_at = 1 };
-    struct xbar_allocator allocator = { fixture_alloc, fixture_free, &f };
+    struct xbar_allocator allocator = { fixture_alloc, fixture_free, &f, true };
     struct xbar_engine_config config = { .allocator = &allocator };
 
     (void)state;

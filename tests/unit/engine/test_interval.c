@@ -306,7 +306,7 @@ static void test_out_of_memory(void **state)
 {
     static struct model m;
     struct meter meter = { 0 };
-    struct xbar_allocator allocator = { meter_alloc, meter_free, &meter };
+    struct xbar_allocator allocator = { meter_alloc, meter_free, &meter, true };
     struct xbar_engine_config config = { .allocator = &allocator };
     struct xbar_engine *engine = xbar_engine_new(&config);
     uint64_t bytes = live_bytes(engine);

@@ -78,6 +78,7 @@ counting_alloc_engine(struct counting_alloc *self)
     self->hooks.alloc = counting_alloc_get;
     self->hooks.free = counting_alloc_put;
     self->hooks.opaque = self;
+    self->hooks.is_exact = true;
     return xbar_engine_new(&config);
 }
 

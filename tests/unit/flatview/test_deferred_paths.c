@@ -478,6 +478,7 @@ static int set_up(void **state)
     rig->hooks.alloc = get_memory;
     rig->hooks.free = put_memory;
     rig->hooks.opaque = rig;
+    rig->hooks.is_exact = true;
     rig->requests = -1;
     *state = rig;
     return event_notifier_init(&rig->event, 0) |

@@ -97,8 +97,8 @@ static inline void fake_release(void *opaque, void *ptr, size_t size)
 static inline struct fake *fake_open(void)
 {
     struct fake *fake = calloc(1, sizeof(*fake));
-    const struct xbar_allocator allocator = { fake_allocate, fake_release,
-                                              fake };
+    const struct xbar_allocator allocator = { fake_allocate, fake_release, fake,
+                                              true };
     const struct xbar_engine_config config = { .allocator = &allocator };
 
     assert_non_null(fake);

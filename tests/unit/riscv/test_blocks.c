@@ -348,7 +348,7 @@ static unsigned run_short(unsigned first, unsigned length)
     const struct xbar_riscv_config config = { .count_blocks = true };
     struct shortage shortage = { 0 };
     const struct xbar_allocator allocator = { scarce_alloc, scarce_free,
-                                              &shortage };
+                                              &shortage, true };
     const struct xbar_engine_config engine = { .allocator = &allocator };
     struct xbar_riscv_jit_stats stats;
     unsigned before;

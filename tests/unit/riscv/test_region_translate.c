@@ -173,6 +173,14 @@ static void put_if(struct program *p, unsigned body)
     }
 }
 
+/* A second way back to the loop's first instruction. */
+static void put_continue(struct program *p, unsigned top)
+{
+    put(p, encode(any_branch(p), 0, any_reg(p), any_reg(p),
+                  4 * ((int)top - (int)p->count)));
+    put_some(p, 1 + (unsigned)draw(p, 4));
+}
+
 /* A call, which a region does not follow: the loop around it is plain. */
 static void put_call(struct program *p)
 {
@@ -211,6 +219,9 @@ static void make_program(struct program *p, uint64_t seed)
     put(p, encode(RISCV_OP_ADDI, INNER, 0, 0, 1 + (int)draw(p, 9)));
     inner = p->count;
     put_body(p);
+    if (draw(p, 4) == 0) {
+        put_continue(p, inner);
+    }
     put_loop(p, INNER, inner);
     if (draw(p, 2)) {
         put_some(p, 1 + (unsigned)draw(p, 4));
@@ -407,11 +418,90 @@ static void loops_get_hot(void **state)
     test_free(p);
 }
 
+/* ---- Loops with something about them ----------------------------------- */
+
+static bool is_larger_than_blocks(void *opaque,
+                                  const struct xbar_riscv_block *block)
+{
+    *(unsigned *)opaque += block->insns > RISCV_BLOCK_INSNS;
+    return true;
+}
+
+/* The same code in both, from @x on, to its end at INSN_SELF. Returns how many
+ * regions of more instructions than blocks have came of it. */
+static unsigned run_code(const struct program *p, const uint64_t *x)
+{
+    const struct xbar_riscv_config config = {
+        .stress = XBAR_RISCV_STRESS_REGION,
+    };
+    struct rig rig[2];
+    unsigned regions = 0;
+
+    open_rig(&rig[0], &config, XBAR_RISCV_INTERP);
+    open_rig(&rig[1], &config, XBAR_RISCV_JIT);
+    for (unsigned k = 0; k < 2; k++) {
+        start(&rig[k], p);
+        memcpy(rig[k].hart->x, x, sizeof(rig[k].hart->x));
+    }
+    for (unsigned i = 0; i < 40; i++) {
+        (void)xbar_riscv_run(rig[0].hart, 500);
+        (void)xbar_riscv_run(rig[1].hart, 500);
+        compare(&rig[0], &rig[1]);
+    }
+    xbar_riscv_for_each_block(rig[1].hart, is_larger_than_blocks, &regions);
+    rig_close(&rig[0]);
+    rig_close(&rig[1]);
+    return regions;
+}
+
+/* One way back leaves a0 narrow. On the other it is compared, whole, with a1,
+ * of which nothing is known: their lower halves are equal. */
+static void what_a_branch_compares(void **state)
+{
+    struct program *p = test_calloc(1, sizeof(*p));
+    uint64_t x[32] = { [12] = 4, [OUTER] = 50 };
+
+    (void)state;
+    put(p, encode(RISCV_OP_ADDI, OUTER, OUTER, 0, -1));
+    put(p, encode(RISCV_OP_ADDW, 10, 12, 0, 0));
+    put(p, encode(RISCV_OP_ANDI, 13, OUTER, 0, 1));
+    put(p, encode(RISCV_OP_BNE, 0, 13, 0, -12));
+    put(p, encode(RISCV_OP_BEQ, 0, OUTER, 0, 12));
+    put(p, encode(RISCV_OP_BNE, 0, 10, 11, -20));
+    put(p, encode(RISCV_OP_ADDI, 14, 0, 0, 1)); /* not reached */
+    put(p, INSN_SELF);
+    for (unsigned i = 0; i < 2; i++) {
+        x[11] = i ? 4 : UINT64_C(0x500000004);
+        (void)run_code(p, x);
+    }
+    test_free(p);
+}
+
+/* Twice does not fit, once does. */
+static void a_loop_that_is_not_peeled(void **state)
+{
+    struct program *p = test_calloc(1, sizeof(*p));
+    uint64_t x[32] = { [BASE] = RAM_ADDR + DATA, [OUTER] = 50 };
+
+    (void)state;
+    for (unsigned i = 0; i < JIT_COLD_MAX * 2 / 3; i++) {
+        put(p, encode(i % 2 ? RISCV_OP_LW : RISCV_OP_SW, i % 2 ? 10 : 0, BASE,
+                      i % 2 ? 0 : 10, 4 * (int)(i % 64)));
+    }
+    put(p, encode(RISCV_OP_ADDIW, 10, 10, 0, 1));
+    put_loop(p, OUTER, 0);
+    put(p, INSN_SELF);
+    assert_int_equal(run_code(p, x), 1);
+    test_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_loops),
         cmocka_unit_test(loops_get_hot),
+        cmocka_unit_test(what_a_branch_compares),
+        cmocka_unit_test(a_loop_that_is_not_peeled),
     };
 
     if (!xbar_riscv_has_jit()) {

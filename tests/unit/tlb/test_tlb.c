@@ -49,7 +49,7 @@ static void fail_free(void *opaque, void *ptr, size_t size)
 
 static void init_reports_want_of_memory(void **state)
 {
-    struct xbar_allocator allocator = { fail_alloc, fail_free, NULL };
+    struct xbar_allocator allocator = { fail_alloc, fail_free, NULL, true };
     struct xbar_engine_config engine_config = { .allocator = &allocator };
     struct xbar_engine *engine = xbar_engine_new(&engine_config);
     SoftTLB *tlb = aligned_zeroed(sizeof(*tlb));

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory of commits, over and over.
+ *
+ * A commit makes a view, a few nodes and sections, and a grace period later as
+ * many are given up: the same sizes, all of them whole cache lines. They are
+ * kept here instead of going to the allocator and back, by size:
+ *
+ *     alloc    writer lock     pool  ----->  a view, a node, a section
+ *     free     writer lock     pool  <-----  of a commit that was void
+ *     free     reclaim lock    back  <-----  after their grace period
+ *     reclaim  both            pool  <-----  back, as a whole
+ *
+ * So neither end takes an atomic instruction, and what was given up last, and
+ * is in a cache still, is used first. What is kept is no part of the bytes that
+ * live. When a reclaim begins, it may add what the pool is short of LINES_KEPT
+ * bytes; who writes adds up to as many meanwhile. The engine's end gives all of
+ * it to the allocator.
+ *
+ * Nothing is kept where the embedder's allocator is to be asked each time
+ * (is_exact), nor beside address sanitizer, which is to see what is freed: its
+ * own quarantine finds later uses than any poison that ends with the next
+ * commit.
+ */
+#include <string.h>
+
+#include "engine/alloc.h"
+#include "engine/engine_internal.h"
+#include "engine/rcu.h"
+
+#ifdef XBAR_RCU_ASAN
+#define LINES_KEPT ((size_t)0)
+#else
+#define LINES_KEPT ((size_t)1 << 20)
+#endif
+
+/* A reader that comes too late is to notice, as with free() in tests. */
+#define LINES_POISON 0xa5
+
+void lines__init(struct xbar_engine *engine)
+{
+    engine->lines.most = engine->allocator.is_exact ? 0 : LINES_KEPT;
+}
+
+static size_t lines_of(size_t bytes)
+{
+    return bytes / LINE_BYTES;
+}
+
+/* Is there a list for what is of this size? */
+static bool has_list(size_t bytes)
+{
+    return bytes <= LINES_MOST * LINE_BYTES;
+}
+
+static void set_kept(struct line_pool *pool, size_t bytes)
+{
+    __atomic_store_n(&pool->kept, bytes, __ATOMIC_RELAXED);
+}
+
+void *xbar_alloc_lines(struct xbar_engine *engine, size_t bytes)
+{
+    struct line_pool *pool = &engine->lines;
+    const size_t lines = lines_of(bytes);
+    struct line *line;
+
+    if (unlikely(!has_list(bytes) || !engine__writer_is_mine(engine) ||
+                 pool->first[lines] == NULL)) {
+        return xbar_alloc_aligned(engine, bytes, LINE_BYTES);
+    }
+    line = pool->first[lines];
+    pool->first[lines] = line->next;
+    set_kept(pool, pool->kept - bytes);
+    return line;
+}
+
+/* Onto @pool's list; false if it has enough. */
+static bool keep(struct line_pool *pool, void *ptr, size_t bytes)
+{
+    const size_t lines = lines_of(bytes);
+    struct line *line = ptr;
+
+    if (unlikely(!has_list(bytes) || pool->kept + bytes > pool->most)) {
+        return false;
+    }
+#ifdef XBAR_CHECKED
+    memset(ptr, LINES_POISON, bytes);
+#endif
+    line->next = pool->first[lines];
+    if (line->next == NULL) {
+        pool->last[lines] = line;
+    }
+    pool->first[lines] = line;
+    set_kept(pool, pool->kept + bytes);
+    return true;
+}
+
+void xbar_free_lines(struct xbar_engine *engine, void *ptr, size_t bytes)
+{
+    bool is_kept = false;
+
+    if (engine__writer_is_mine(engine)) {
+        is_kept = keep(&engine->lines, ptr, bytes);
+    } else if (engine__is_releasing(engine)) {
+        is_kept = keep(&engine->lines_back, ptr, bytes);
+    }
+    if (!is_kept) {
+        xbar_free(engine, ptr, bytes);
+    }
+}
+
+void lines__make_room(struct xbar_engine *engine)
+{
+    const struct line_pool *pool = &engine->lines;
+
+    engine->lines_back.most =
+        pool->kept < pool->most ? pool->most - pool->kept : 0;
+}
+
+/* Bytes leave one count before they enter the other: lines__kept(). */
+void lines__take_back(struct xbar_engine *engine)
+{
+    struct line_pool *back = &engine->lines_back;
+    struct line_pool *pool = &engine->lines;
+    const size_t bytes = back->kept;
+
+    if (bytes == 0) {
+        return;
+    }
+    engine__lock_writer(engine);
+    for (size_t i = 0; i <= LINES_MOST; i++) {
+        if (back->first[i] != NULL) {
+            back->last[i]->next = pool->first[i];
+            if (pool->first[i] == NULL) {
+                pool->last[i] = back->last[i];
+            }
+            pool->first[i] = back->first[i];
+            back->first[i] = NULL;
+        }
+    }
+    set_kept(back, 0);
+    __atomic_store_n(&pool->kept, pool->kept + bytes, __ATOMIC_RELEASE);
+    engine__unlock_writer(engine);
+}
+
+/* Never more than there is, whoever moves some meanwhile. */
+size_t lines__kept(const struct xbar_engine *engine)
+{
+    const size_t bytes = __atomic_load_n(&engine->lines.kept, __ATOMIC_ACQUIRE);
+
+    return bytes + __atomic_load_n(&engine->lines_back.kept, __ATOMIC_ACQUIRE);
+}
+
+void lines__finish(struct xbar_engine *engine)
+{
+    struct line_pool *pool = &engine->lines;
+
+    xbar_assert(engine->lines_back.kept == 0);
+    for (size_t i = 0; i <= LINES_MOST; i++) {
+        while (pool->first[i] != NULL) {
+            struct line *line = pool->first[i];
+
+            pool->first[i] = line->next;
+            xbar_free(engine, line, i * LINE_BYTES);
+        }
+    }
+    set_kept(pool, 0);
+}

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What holds where paths meet: which values are surely the sign extension of
+ * their lower half, which of those come without their upper half, and how far
+ * it is to the next use of a register.
+ *
+ *     known      on every way here, so found by assuming all and taking away
+ *     narrow     on some way here, of what is known
+ *     distance   on the shortest way from here; ways out of a loop are long
+ *
+ * Nothing is known where a region is entered. That is why loops are peeled
+ * (region_peel.c): behind the first time through it, what the loop leaves is.
+ */
+#include "jit/riscv/region.h"
+
+#define LEAVES_LOOP 256 /* how much longer a way is that leads out of one */
+
+static uint32_t bit(unsigned reg)
+{
+    return UINT32_C(1) << reg;
+}
+
+/* ---- Instructions ------------------------------------------------------ */
+
+static bool is_bitwise(enum riscv_op op)
+{
+    return op == RISCV_OP_AND || op == RISCV_OP_OR || op == RISCV_OP_XOR ||
+           op == RISCV_OP_ANDI || op == RISCV_OP_ORI || op == RISCV_OP_XORI;
+}
+
+/* A move: from rs1 or, of c.mv, rs2. */
+static bool is_copy(const struct riscv_insn *insn)
+{
+    return (insn->op == RISCV_OP_ADDI && insn->imm == 0) ||
+           (insn->op == RISCV_OP_ADD && (insn->rs1 == 0 || insn->rs2 == 0));
+}
+
+/* Known values stay what they are. */
+static bool is_copy_of_known(const struct riscv_insn *insn, uint32_t known)
+{
+    return is_copy(insn) || (insn->op == RISCV_OP_ADDIW && insn->imm == 0 &&
+                             (known & bit(insn->rs1)));
+}
+
+static unsigned copied(const struct riscv_insn *insn)
+{
+    return insn->rs1 | insn->rs2; /* one of them is 0 */
+}
+
+/* Results that the host leaves narrow if it is told to. */
+static bool has_narrow_result(const struct riscv_insn *insn)
+{
+    return riscv__reads(insn->op) == RISCV_READS_LOWER &&
+           !(insn->op == RISCV_OP_SRLIW && insn->imm != 0);
+}
+
+static bool is_known_result(const struct riscv_insn *insn)
+{
+    switch (insn->op) {
+    case RISCV_OP_DIVW:
+    case RISCV_OP_DIVUW:
+    case RISCV_OP_REMW:
+    case RISCV_OP_REMUW:
+    case RISCV_OP_SLT:
+    case RISCV_OP_SLTU:
+    case RISCV_OP_SLTI:
+    case RISCV_OP_SLTIU:
+    case RISCV_OP_LUI:
+    case RISCV_OP_LB:
+    case RISCV_OP_LBU:
+    case RISCV_OP_LH:
+    case RISCV_OP_LHU:
+    case RISCV_OP_LW:
+        return true;
+    case RISCV_OP_ANDI:
+        return insn->imm >= 0;
+    case RISCV_OP_SRLI:
+        return insn->imm > 32;
+    case RISCV_OP_SRAI:
+        return insn->imm >= 32;
+    case RISCV_OP_ADDI:
+        return insn->rs1 == 0;
+    default:
+        return riscv__reads(insn->op) == RISCV_READS_LOWER;
+    }
+}
+
+static uint32_t sources_of(const struct riscv_insn *insn)
+{
+    return bit(insn->rs1) | bit(insn->rs2);
+}
+
+/* Does it need no more than lower halves, whatever becomes of its result? */
+static bool reads_lower(const struct riscv_insn *insn, uint32_t known,
+                        bool narrow_result)
+{
+    switch (riscv__ops[insn->op].class) {
+    case RISCV_CLASS_LOAD:
+    case RISCV_CLASS_STORE:
+        return false;
+    case RISCV_CLASS_BRANCH:
+        return (sources_of(insn) & ~known) == 0;
+    default:
+        break;
+    }
+    switch (riscv__reads(insn->op)) {
+    case RISCV_READS_LOWER:
+        return true;
+    case RISCV_READS_LOWER_FOR_LOWER:
+        return narrow_result || is_copy(insn) ||
+               (insn->op == RISCV_OP_ANDI && insn->imm >= 0) ||
+               (insn->op == RISCV_OP_SLLI && insn->imm >= 32) ||
+               (is_bitwise(insn->op) && (sources_of(insn) & ~known) == 0);
+    default:
+        return false;
+    }
+}
+
+uint32_t riscv__reads_whole(const struct riscv_insn *insn, uint32_t known,
+                            bool narrow_result)
+{
+    bool is_store = riscv__ops[insn->op].class == RISCV_CLASS_STORE;
+
+    if (reads_lower(insn, known, narrow_result)) {
+        return 0;
+    }
+    return is_store && riscv__ops[insn->op].access != 8 ? bit(insn->rs1)
+                                                        : sources_of(insn);
+}
+
+void riscv__step_upper(struct region_upper *upper,
+                       const struct riscv_insn *insn, bool narrow_result)
+{
+    uint32_t result = bit(insn->rd) & ~bit(0);
+    uint32_t sources = sources_of(insn);
+    bool narrow = false, known = is_known_result(insn);
+
+    if (is_copy_of_known(insn, upper->known)) {
+        narrow = upper->narrow & bit(copied(insn));
+        known = upper->known & bit(copied(insn));
+    } else if (has_narrow_result(insn)) {
+        narrow = true;
+    } else if (riscv__reads(insn->op) == RISCV_READS_LOWER_FOR_LOWER &&
+               narrow_result) {
+        narrow = true;
+    } else if (is_bitwise(insn->op) && !known &&
+               (sources & ~upper->known) == 0) {
+        narrow = upper->narrow & sources;
+        known = true;
+    }
+    upper->known = known ? upper->known | result : upper->known & ~result;
+    upper->narrow = narrow ? upper->narrow | result : upper->narrow & ~result;
+}
+
+/* ---- Upper halves ------------------------------------------------------ */
+
+struct work {
+    const struct riscv_region *region;
+    struct region_flow *flow;
+    struct riscv_note notes[REGION_INSNS];
+};
+
+/* What is behind @part, if @upper is before it. */
+static void step_part(const struct work *w, const struct region_part *part,
+                      struct region_upper *upper)
+{
+    for (unsigned i = 0; i < part->count; i++) {
+        const struct riscv_insn *insn = &w->region->insns[part->first + i];
+        bool narrow = w->notes[part->first + i].narrow;
+
+        upper->narrow &= ~riscv__reads_whole(insn, upper->known, narrow);
+        riscv__step_upper(upper, insn, narrow);
+    }
+}
+
+/* @behind leads along @edge. True: that changed what is said of its part. */
+static bool meet(struct work *w, const struct region_edge *edge,
+                 const struct region_upper *behind)
+{
+    struct region_upper *there = &w->flow->upper[edge->part];
+    struct region_upper old = *there;
+
+    if (edge->leaves) {
+        return false;
+    }
+    there->known &= behind->known;
+    there->narrow = (there->narrow | behind->narrow) & there->known;
+    return there->known != old.known || there->narrow != old.narrow;
+}
+
+static bool step_all(struct work *w)
+{
+    bool changed = false;
+
+    for (unsigned i = 0; i < w->region->part_count; i++) {
+        const struct region_part *part = &w->region->parts[i];
+        struct region_upper upper = w->flow->upper[i];
+
+        step_part(w, part, &upper);
+        changed |= meet(w, &part->next, &upper);
+        if (part->branches) {
+            changed |= meet(w, &part->taken, &upper);
+        }
+    }
+    return changed;
+}
+
+static void find_upper(struct work *w)
+{
+    struct region_upper *upper = w->flow->upper;
+
+    for (unsigned i = 0; i < w->region->part_count; i++) {
+        const struct region_part *part = &w->region->parts[i];
+
+        riscv__look_ahead_at(&w->notes[part->first],
+                             &w->region->insns[part->first], part->count);
+        upper[i] = (struct region_upper){ .known = UINT32_MAX };
+    }
+    upper[0].known = bit(0);
+    while (step_all(w)) {
+        /* known only shrinks, and where it does not narrow only grows */
+    }
+}
+
+/* ---- Distances --------------------------------------------------------- */
+
+/* The ways that begin with @edge, out of @part. */
+static void add_way(const struct riscv_region *region,
+                    const struct region_flow *flow,
+                    const struct region_part *part,
+                    const struct region_edge *edge, uint16_t *distance)
+{
+    unsigned longer;
+
+    if (edge->leaves) {
+        return;
+    }
+    longer = region->parts[edge->part].depth < part->depth ? LEAVES_LOOP : 0;
+    for (unsigned reg = 1; reg < 32; reg++) {
+        unsigned way = flow->distance[edge->part][reg] + longer;
+
+        if (way < distance[reg]) {
+            distance[reg] = (uint16_t)way;
+        }
+    }
+}
+
+void riscv__distances_behind(const struct riscv_region *region,
+                             const struct region_flow *flow,
+                             const struct region_part *part, uint16_t *distance)
+{
+    for (unsigned reg = 0; reg < 32; reg++) {
+        distance[reg] = REGION_FAR;
+    }
+    add_way(region, flow, part, &part->next, distance);
+    if (part->branches) {
+        add_way(region, flow, part, &part->taken, distance);
+    }
+}
+
+/* From the beginning of @part. */
+static void measure_part(struct work *w, unsigned i)
+{
+    const struct region_part *part = &w->region->parts[i];
+    uint16_t *distance = w->flow->distance[i];
+
+    riscv__distances_behind(w->region, w->flow, part, distance);
+    for (unsigned reg = 0; reg < 32; reg++) {
+        unsigned way = distance[reg] + part->count;
+
+        distance[reg] = (uint16_t)(way < REGION_FAR ? way : REGION_FAR);
+    }
+    for (unsigned k = part->count; k-- > 0;) {
+        const struct riscv_insn *insn = &w->region->insns[part->first + k];
+
+        distance[insn->rd] = REGION_FAR;
+        distance[insn->rs1] = (uint16_t)k;
+        distance[insn->rs2] = (uint16_t)k;
+    }
+}
+
+/* Twice, for what is behind a way back. */
+static void measure(struct work *w)
+{
+    for (unsigned i = 0; i < w->region->part_count; i++) {
+        for (unsigned reg = 0; reg < 32; reg++) {
+            w->flow->distance[i][reg] = REGION_FAR;
+        }
+    }
+    for (unsigned sweep = 0; sweep < 2; sweep++) {
+        for (unsigned i = w->region->part_count; i-- > 0;) {
+            measure_part(w, i);
+        }
+    }
+}
+
+void riscv__find_flow(const struct riscv_region *region,
+                      struct region_flow *flow)
+{
+    struct work w = { .region = region, .flow = flow };
+
+    find_upper(&w);
+    measure(&w);
+}
