@@ -28,6 +28,7 @@
 #include "flatview/section.h"
 #include "jit/emit.h"
 #include "jit/instrument.h"
+#include "jit/riscv/debug.h"
 #include "jit/riscv/hart.h"
 #include "tlb/tlb.h"
 #include "tlb/tlb_layout.h"

@@ -168,6 +168,7 @@ void xbar_riscv_free(struct xbar_riscv_hart *hart)
     riscv__observe_free(hart);
     riscv__code_leave(hart);
     tlb_destroy(&hart->tlb);
+    riscv__debug_free(hart);
     xbar_free(xbar_address_space_engine(hart->config.as), hart, sizeof(*hart));
 }
 
@@ -218,6 +219,7 @@ static void reset(struct xbar_riscv_hart *hart)
     hart->pc = hart->config.reset_pc;
     hart->priv = PRIV_M;
     hart->waiting = false;
+    hart->debug.at_break = false;
     hart->reservation.valid = false;
     riscv__csr_reset(hart);
     riscv__update_contexts(hart);
@@ -290,16 +292,41 @@ static uint32_t look_up(struct xbar_riscv_hart *hart)
     return attention;
 }
 
-static void run_slice(struct xbar_riscv_hart *hart, uint64_t left)
+static enum riscv_stop run_engine(struct xbar_riscv_hart *hart, uint64_t left)
 {
-    enum riscv_stop (*run)(struct xbar_riscv_hart *, uint64_t) =
-        hart->jit ? riscv__jit_run : riscv__interpret;
     uint64_t slice = riscv__clock_slice(hart);
 
-    hart->slice_traps = 0;
-    if (run(hart, slice < left ? slice : left) == RISCV_STOP_WFI) {
-        hart->waiting = true;
+    if (slice > left) {
+        slice = left;
     }
+    return hart->jit ? riscv__jit_run(hart, slice)
+                     : riscv__interpret(hart, slice);
+}
+
+/* False: at a breakpoint. */
+static bool run_slice(struct xbar_riscv_hart *hart, uint64_t left)
+{
+    enum riscv_stop stop = RISCV_STOP_BUDGET;
+    bool is_done = false;
+
+    hart->slice_traps = 0;
+    if (unlikely(hart->debug.at_break)) {
+        stop = riscv__pass_break(hart, &is_done);
+    }
+    if (!is_done) {
+        stop = run_engine(hart, left);
+    }
+    hart->waiting = stop == RISCV_STOP_WFI;
+    return stop != RISCV_STOP_BREAK;
+}
+
+/* Is there a hit to report? It is, by this. */
+static bool take_hit(struct xbar_riscv_hart *hart)
+{
+    bool has_hit = hart->debug.has_hit;
+
+    hart->debug.has_hit = false;
+    return has_hit;
 }
 
 static enum xbar_riscv_exit run_until(struct xbar_riscv_hart *hart,
@@ -308,18 +335,44 @@ static enum xbar_riscv_exit run_until(struct xbar_riscv_hart *hart,
     while (!(look_up(hart) & ATTN_EXIT) && !xbar_riscv_mismatch(hart)) {
         uint64_t left = end - hart->stats.instructions;
 
+        if (unlikely(take_hit(hart))) {
+            return XBAR_RISCV_EXIT_WATCH;
+        }
         if (left == 0) {
             return XBAR_RISCV_EXIT_BUDGET;
         }
         riscv__take_interrupt(hart);
         if (hart->waiting) {
             wait_for_interrupt(hart);
-        } else {
-            run_slice(hart, left);
+        } else if (!run_slice(hart, left)) {
+            riscv__note_break(hart);
+            return XBAR_RISCV_EXIT_BREAK;
         }
     }
     return xbar_riscv_mismatch(hart) ? XBAR_RISCV_EXIT_MISMATCH
                                      : XBAR_RISCV_EXIT_REQUEST;
+}
+
+/* False: a callback's mistake, it runs. */
+static bool begin_run(struct xbar_riscv_hart *hart)
+{
+    uintptr_t nobody = 0;
+
+    if (!atomic_compare_exchange_strong(&hart->runner, &nobody,
+                                        (uintptr_t)pthread_self())) {
+        return false;
+    }
+    riscv__observe_online(hart);
+    tlb_enter(&hart->tlb);
+    riscv__debug_begin(hart);
+    return true;
+}
+
+static void end_run(struct xbar_riscv_hart *hart)
+{
+    tlb_leave(&hart->tlb);
+    riscv__observe_offline(hart);
+    atomic_store(&hart->runner, 0);
 }
 
 enum xbar_riscv_exit xbar_riscv_run(struct xbar_riscv_hart *hart,
@@ -329,17 +382,43 @@ enum xbar_riscv_exit xbar_riscv_run(struct xbar_riscv_hart *hart,
     uint64_t end =
         max_insns > UINT64_MAX - start ? UINT64_MAX : start + max_insns;
     enum xbar_riscv_exit reason;
-    uintptr_t nobody = 0;
 
-    if (!atomic_compare_exchange_strong(&hart->runner, &nobody,
-                                        (uintptr_t)pthread_self())) {
-        return XBAR_RISCV_EXIT_REQUEST; /* a callback's mistake: it runs */
+    if (!begin_run(hart)) {
+        return XBAR_RISCV_EXIT_REQUEST;
     }
-    riscv__observe_online(hart);
-    tlb_enter(&hart->tlb);
     reason = run_until(hart, end);
-    tlb_leave(&hart->tlb);
-    riscv__observe_offline(hart);
-    atomic_store(&hart->runner, 0);
+    end_run(hart);
+    return reason;
+}
+
+/* ---- One step ---------------------------------------------------------- */
+
+static enum xbar_riscv_exit step(struct xbar_riscv_hart *hart,
+                                 bool takes_interrupts)
+{
+    do {
+        if (look_up(hart) & ATTN_EXIT) {
+            return XBAR_RISCV_EXIT_REQUEST;
+        }
+        if (xbar_riscv_mismatch(hart)) {
+            return XBAR_RISCV_EXIT_MISMATCH;
+        }
+        if (takes_interrupts && riscv__take_interrupt(hart)) {
+            return XBAR_RISCV_EXIT_BUDGET;
+        }
+        hart->waiting = false;
+    } while (riscv__step_one(hart) == RISCV_STOP_ATTENTION);
+    return take_hit(hart) ? XBAR_RISCV_EXIT_WATCH : XBAR_RISCV_EXIT_BUDGET;
+}
+
+enum xbar_riscv_exit xbar_riscv_step(struct xbar_riscv_hart *hart,
+                                     bool takes_interrupts)
+{
+    enum xbar_riscv_exit reason = XBAR_RISCV_EXIT_REQUEST;
+
+    if (begin_run(hart)) {
+        reason = step(hart, takes_interrupts);
+        end_run(hart);
+    }
     return reason;
 }

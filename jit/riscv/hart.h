@@ -40,6 +40,8 @@ enum xbar_riscv_exit {
     XBAR_RISCV_EXIT_BUDGET,   /* ran the instructions asked for */
     XBAR_RISCV_EXIT_REQUEST,  /* xbar_riscv_request_exit() */
     XBAR_RISCV_EXIT_MISMATCH, /* lockstep: see xbar_riscv_mismatch() */
+    XBAR_RISCV_EXIT_BREAK,    /* at a breakpoint: see debug.h */
+    XBAR_RISCV_EXIT_WATCH,    /* behind an access to watched bytes */
 };
 
 struct xbar_riscv_config {

@@ -14,6 +14,7 @@
  *   mmu.c pmp.c   Sv39 and Sv48 walks, physical protection: at TLB fill
  *   clock.c       `time`, mtimecmp, the deterministic clock, counters
  *   hart.c        life cycle, run loop, wfi, attention
+ *   debug.h       what a debugger does: registers, memory, stops
  *   observe.h     instrumentation: what is told, and how both engines do
  *   state.c       the public getters and setters
  *   counts.c      accesses of all engines, added up
@@ -43,6 +44,7 @@
 #include "engine/code_pages.h"
 #include "jit/host.h"
 #include "jit/host_clock.h"
+#include "jit/riscv/debug.h"
 #include "jit/riscv/decode.h"
 #include "jit/riscv/hart.h"
 #include "tlb/tlb.h"
@@ -80,6 +82,7 @@ enum riscv_attention {
     ATTN_TIMER = 1 << 3, /* mtimecmp or mtime moved */
     ATTN_SLICE = 1 << 4, /* many traps, few instructions: end the slice */
     ATTN_RESET = 1 << 5, /* xbar_riscv_reset() while running */
+    ATTN_WATCH = 1 << 6, /* watched bytes were touched */
 };
 
 /* mstatus; sstatus is a view of it. */
@@ -198,6 +201,22 @@ struct riscv_clock {
     uint64_t time;          /* `time` when last polled; host time only */
 };
 
+/* What a debugger set, and why the hart stopped for it: see debug_stops.c. */
+struct riscv_debug {
+    uint64_t *breaks; /* in no order */
+    size_t break_count;
+    size_t break_room;
+    uint64_t break_filter; /* riscv__break_bit() of each */
+    bool at_break;         /* one was reported ... */
+    uint64_t break_pc;     /* ... here, and nothing was executed since */
+    struct xbar_tlb_watch *watch;
+    size_t watch_room;
+    struct xbar_tlb_watches watches; /* for the TLB */
+    bool has_hit;                    /* to be reported */
+    struct xbar_riscv_watch_hit hit;
+    bool is_stale; /* memory was written: translated code has to follow */
+};
+
 /* Data accesses by context, kind and size. */
 struct riscv_accesses {
     uint64_t of[CTX_COUNT][2][TLB_SIZES];
@@ -290,6 +309,7 @@ struct xbar_riscv_hart {
     struct riscv_lockstep *lockstep;   /* NULL: not compared */
     struct riscv_observer *observer;   /* see observe.h; NULL: nobody's */
     struct riscv_observer *shown;      /* NULL: nobody wants code */
+    struct riscv_debug debug;
 
     SoftTLB tlb;
     struct jit_state jit_state;
@@ -316,6 +336,7 @@ enum riscv_stop {
     RISCV_STOP_BUDGET,
     RISCV_STOP_ATTENTION,
     RISCV_STOP_WFI,
+    RISCV_STOP_BREAK, /* a breakpoint: pc is there */
 };
 enum riscv_stop riscv__interpret(struct xbar_riscv_hart *hart, uint64_t budget);
 
@@ -323,6 +344,10 @@ enum riscv_stop riscv__interpret(struct xbar_riscv_hart *hart, uint64_t budget);
  * one another: a jump or branch that is taken, a trap. */
 enum riscv_stop riscv__interpret_to_jump(struct xbar_riscv_hart *hart,
                                          uint64_t budget);
+
+/* One instruction or its exception, on a breakpoint, too. With
+ * RISCV_STOP_ATTENTION nothing was done. */
+enum riscv_stop riscv__interpret_one(struct xbar_riscv_hart *hart);
 
 /* What an instruction did, and so what the loop has left to do. */
 enum riscv_exec {
@@ -335,6 +360,48 @@ enum riscv_exec {
 
 /* Execute @bits as the instruction at hart->pc; does not count it. */
 enum riscv_exec riscv__execute(struct xbar_riscv_hart *hart, uint32_t bits);
+
+/* ---- debug_stops.c ----------------------------------------------------- */
+
+bool riscv__find_break(const struct xbar_riscv_hart *hart, uint64_t pc);
+
+static inline uint64_t riscv__break_bit(uint64_t pc)
+{
+    return (uint64_t)1 << (pc >> 1 & 63);
+}
+
+/* Is there a breakpoint at @pc? */
+static inline bool riscv__is_break(const struct xbar_riscv_hart *hart,
+                                   uint64_t pc)
+{
+    return unlikely(hart->debug.break_filter & riscv__break_bit(pc)) &&
+           riscv__find_break(hart, pc);
+}
+
+/* How many of @size bytes at @pc there are before the next one, if any. */
+unsigned riscv__clip_to_break(const struct xbar_riscv_hart *hart, uint64_t pc,
+                              unsigned size);
+/* Is there one in the page of @pc? */
+bool riscv__page_has_break(const struct xbar_riscv_hart *hart, uint64_t pc);
+
+/* The hart stands at a breakpoint that is to be reported. */
+void riscv__note_break(struct xbar_riscv_hart *hart);
+/* As debug.at_break says: if it still stands there, execute that instruction.
+ * *@passed: it does. */
+enum riscv_stop riscv__pass_break(struct xbar_riscv_hart *hart, bool *passed);
+
+/* riscv__interpret_one() for every engine. */
+enum riscv_stop riscv__step_one(struct xbar_riscv_hart *hart);
+
+/* The TLB is entered: do what was put off. */
+void riscv__debug_begin(struct xbar_riscv_hart *hart);
+void riscv__debug_free(struct xbar_riscv_hart *hart);
+
+/* ---- print.c ----------------------------------------------------------- */
+
+/* As the ABI names a register below 32. */
+const char *riscv__x_name(unsigned reg);
+const char *riscv__f_name(unsigned reg);
 
 /* ---- jit.c ------------------------------------------------------------- */
 

@@ -156,10 +156,11 @@ enum riscv_exec riscv__execute(struct xbar_riscv_hart *hart, uint32_t bits)
 
 /* @to_jump: no further than behind the first instruction that has anything
  * but the next one follow, and no further than the block as it is shown.
- * @shown: what is executed is */
+ * @shown: what is executed is
+ * @breaks: stop at breakpoints */
 static inline __attribute__((always_inline)) enum riscv_stop
 interpret(struct xbar_riscv_hart *hart, uint64_t budget, bool to_jump,
-          bool shown)
+          bool shown, bool breaks)
 {
     struct window window;
     /* Copies of hart->pc and stats.instructions, so that the next round need
@@ -175,6 +176,9 @@ interpret(struct xbar_riscv_hart *hart, uint64_t budget, bool to_jump,
 
         if (unlikely(has_attention(hart))) {
             return RISCV_STOP_ATTENTION;
+        }
+        if (breaks && riscv__is_break(hart, pc)) {
+            return RISCV_STOP_BREAK;
         }
         if (unlikely(!fetch(hart, &window, pc, &fetched))) {
             result = EXEC_TRAP;
@@ -213,16 +217,35 @@ interpret(struct xbar_riscv_hart *hart, uint64_t budget, bool to_jump,
     return RISCV_STOP_BUDGET;
 }
 
+/* Somebody is shown what is executed, or there are breakpoints. */
+static XBAR_COLD enum riscv_stop interpret_watched(struct xbar_riscv_hart *hart,
+                                                   uint64_t budget,
+                                                   bool to_jump, bool breaks)
+{
+    return interpret(hart, budget, to_jump, hart->shown != NULL, breaks);
+}
+
+static bool is_watched(const struct xbar_riscv_hart *hart)
+{
+    return hart->shown != NULL || hart->debug.break_count != 0;
+}
+
 enum riscv_stop riscv__interpret(struct xbar_riscv_hart *hart, uint64_t budget)
 {
-    return unlikely(hart->shown != NULL)
-               ? interpret(hart, budget, false, true)
-               : interpret(hart, budget, false, false);
+    return unlikely(is_watched(hart))
+               ? interpret_watched(hart, budget, false, true)
+               : interpret(hart, budget, false, false, false);
 }
 
 enum riscv_stop riscv__interpret_to_jump(struct xbar_riscv_hart *hart,
                                          uint64_t budget)
 {
-    return unlikely(hart->shown != NULL) ? interpret(hart, budget, true, true)
-                                         : interpret(hart, budget, true, false);
+    return unlikely(is_watched(hart))
+               ? interpret_watched(hart, budget, true, true)
+               : interpret(hart, budget, true, false, false);
+}
+
+enum riscv_stop riscv__interpret_one(struct xbar_riscv_hart *hart)
+{
+    return interpret_watched(hart, 1, true, false);
 }

@@ -103,6 +103,18 @@ static void settle(struct xbar_riscv_hart *hart, unsigned unexecuted)
 
 /* ---- Called by emitted code -------------------------------------------- */
 
+/*
+ * What clears or flushes cache blocks may touch watched bytes, which is to be
+ * reported behind it, and nobody looks there. The interpreter does.
+ */
+static bool is_interpreters(struct xbar_riscv_hart *hart, uint32_t bits)
+{
+    const struct riscv_insn *insn =
+        riscv__decode_cached(&hart->insn_cache, bits);
+
+    return riscv__ops[insn->op].class == RISCV_CLASS_CBO;
+}
+
 static uint32_t help_execute(void *vcpu, uint32_t bits, uint64_t pc,
                              const void *return_address)
 {
@@ -113,6 +125,11 @@ static uint32_t help_execute(void *vcpu, uint32_t bits, uint64_t pc,
     }
     hart->pc = pc;
     hart->jit->fault_cause = 0;
+    if (unlikely(hart->debug.watches.count != 0) &&
+        is_interpreters(hart, bits)) {
+        hart->jit->is_cold = true;
+        return 1;
+    }
     return riscv__execute(hart, bits) == EXEC_TRAP;
 }
 

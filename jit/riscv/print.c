@@ -40,6 +40,16 @@ static const char f_names[32][5] = {
     "fs8", "fs9", "fs10", "fs11", "ft8", "ft9", "ft10", "ft11",
 };
 
+const char *riscv__x_name(unsigned reg)
+{
+    return x_names[reg];
+}
+
+const char *riscv__f_name(unsigned reg)
+{
+    return f_names[reg];
+}
+
 /* 7 is the rounding mode in frm, which is not written out. */
 static const char rm_names[8][5] = { ",rne", ",rtz", ",rdn", ",rup",
                                      ",rmm", "",     "",     "" };

@@ -429,8 +429,9 @@ void riscv__region_heat(struct xbar_riscv_hart *hart, struct jit_block *block)
     unsigned hot = hart->config.stress & XBAR_RISCV_STRESS_REGION ? 1 : HOT;
 
     if (block->is_region || block->heat == AGAIN * hot ||
-        hart->config.count_blocks || hart->shown != NULL) {
-        return; /* what is counted, or shown, are plain blocks */
+        hart->config.count_blocks || hart->shown != NULL ||
+        riscv__page_has_break(hart, block->key.pc)) {
+        return; /* what is counted, shown, or ends early are plain blocks */
     }
     block->heat++;
     if (block->heat == hot || block->heat == AGAIN * hot) {

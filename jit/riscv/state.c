@@ -46,6 +46,7 @@ void xbar_riscv_set_pc(struct xbar_riscv_hart *hart, uint64_t pc)
 {
     hart->pc = pc & ~(uint64_t)1;
     hart->waiting = false;
+    hart->debug.at_break = false;
 }
 
 int xbar_riscv_get_csr(struct xbar_riscv_hart *hart, unsigned csr,

@@ -570,6 +570,7 @@ static struct jit_block *make_block(struct xbar_riscv_hart *hart,
     riscv__heat_made(hart, source->home[0], source->key.mode);
     riscv__code_watch(hart, source->pc, source->home);
     riscv__copy_source(source, RISCV_BLOCK_BYTES);
+    source->size = riscv__clip_to_break(hart, source->pc, source->size);
     return starts_with_step(hart, source) ? NULL : translate(hart, source);
 }
 
@@ -611,6 +612,9 @@ struct jit_block *riscv__block(struct xbar_riscv_hart *hart)
 
     if (unlikely(hart->shown != NULL) && riscv__observe_is_inside(hart)) {
         return NULL;
+    }
+    if (riscv__is_break(hart, hart->pc)) {
+        return NULL; /* the interpreter stops there */
     }
     if (!riscv__find_source(hart, &source)) {
         return NULL;
