@@ -17,8 +17,9 @@
 
 #define BLOB_MAX    ((size_t)16 << 20)
 #define MAX_DEPTH   32
-#define MAX_REGIONS 65536
-#define MAX_CELLS   2 /* 64 bits; PCI has three, and is no memory map */
+#define MAX_REGIONS 65536 /* entries of all `reg`s, shown or not */
+#define MAX_RANGES  256   /* of a bus: each address is looked up in them */
+#define MAX_CELLS   2     /* 64 bits; PCI has three, and is no memory map */
 #define RAM_LIMIT   (UINT64_C(1) << 46) /* of the host's address space */
 
 struct item {
@@ -33,7 +34,6 @@ struct mtree_dtb {
     MemoryRegion root;
     AddressSpace memory;
     struct item *items;
-    unsigned count;
 };
 
 /* What a node says of its children's addresses. */
@@ -51,6 +51,14 @@ struct loader {
     const void *fdt;
     const char *path;
     Error **errp;
+    unsigned entries; /* of `reg`s, so far */
+};
+
+/* What all regions of a node have in common. */
+struct kind {
+    char name[64];
+    bool is_memory;
+    bool is_enabled;
 };
 
 /* ---- Cells ------------------------------------------------------------- */
@@ -116,13 +124,14 @@ static void copy_name(char *to, size_t size, const char *from)
     to[i] = '\0';
 }
 
-static int init_item(struct loader *l, struct item *item, const char *name,
-                     bool is_memory, uint64_t size)
+static int init_item(struct loader *l, struct item *item,
+                     const struct kind *kind, uint64_t size)
 {
     int ret;
 
-    if (!is_memory) {
-        ret = memory_region_init_io(&item->mr, NULL, NULL, NULL, name, size);
+    if (!kind->is_memory) {
+        ret = memory_region_init_io(&item->mr, NULL, NULL, NULL, kind->name,
+                                    size);
         if (ret) {
             error_setg(l->errp, "%s: no memory for a region", l->path);
         }
@@ -130,38 +139,32 @@ static int init_item(struct loader *l, struct item *item, const char *name,
     }
     if (size > RAM_LIMIT) {
         error_setg(l->errp, "%s: %s has more memory than can be shown", l->path,
-                   name);
+                   kind->name);
         return -EINVAL;
     }
-    return memory_region_init_ram_flags_nomigrate(&item->mr, NULL, name, size,
-                                                  RAM_NORESERVE, l->errp);
+    return memory_region_init_ram_flags_nomigrate(&item->mr, NULL, kind->name,
+                                                  size, RAM_NORESERVE, l->errp);
 }
 
-static int add_region(struct loader *l, const char *name, bool is_memory,
-                      uint64_t addr, uint64_t size, bool enabled)
+static int add_region(struct loader *l, const struct kind *kind, uint64_t addr,
+                      uint64_t size)
 {
     struct mtree_dtb *tree = l->tree;
-    struct item *item;
+    struct item *item = calloc(1, sizeof(*item));
     int ret;
 
-    if (tree->count == MAX_REGIONS) {
-        error_setg(l->errp, "%s: more than %d regions", l->path, MAX_REGIONS);
-        return -E2BIG;
-    }
-    item = calloc(1, sizeof(*item));
     if (!item) {
         error_setg(l->errp, "%s: no memory for a region", l->path);
         return -ENOMEM;
     }
-    ret = init_item(l, item, name, is_memory, size);
+    ret = init_item(l, item, kind, size);
     if (ret) {
         free(item);
         return ret;
     }
     item->next = tree->items;
     tree->items = item;
-    tree->count++;
-    ret = memory_region_set_enabled(&item->mr, enabled);
+    ret = memory_region_set_enabled(&item->mr, kind->is_enabled);
     return ret ? ret
                : memory_region_add_subregion(&tree->root, addr, &item->mr);
 }
@@ -183,14 +186,27 @@ static bool is_enabled(const struct loader *l, int node)
            has_value(l, node, "status", "ok");
 }
 
-static int add_one(struct loader *l, int node, const struct bus *bus,
-                   const fdt32_t *cells)
+static struct kind kind_of(const struct loader *l, int node)
+{
+    struct kind kind = {
+        .is_memory = has_value(l, node, "device_type", "memory"),
+        .is_enabled = is_enabled(l, node),
+    };
+
+    copy_name(kind.name, sizeof(kind.name), fdt_get_name(l->fdt, node, NULL));
+    return kind;
+}
+
+static int add_one(struct loader *l, const struct kind *kind,
+                   const struct bus *bus, const fdt32_t *cells)
 {
     uint64_t addr = read_cells(cells, bus->address_cells);
     uint64_t size = read_cells(cells + bus->address_cells, bus->size_cells);
-    char name[64];
 
-    copy_name(name, sizeof(name), fdt_get_name(l->fdt, node, NULL));
+    if (l->entries++ == MAX_REGIONS) {
+        error_setg(l->errp, "%s: more than %d regions", l->path, MAX_REGIONS);
+        return -E2BIG;
+    }
     if (size == 0 || !translate(bus, &addr)) {
         return 0;
     }
@@ -198,11 +214,10 @@ static int add_one(struct loader *l, int node, const struct bus *bus,
         error_setg(l->errp,
                    "%s: %s: 0x%" PRIx64 " bytes at 0x%" PRIx64
                    " go beyond 2^64",
-                   l->path, name, size, addr);
+                   l->path, kind->name, size, addr);
         return -EINVAL;
     }
-    return add_region(l, name, has_value(l, node, "device_type", "memory"),
-                      addr, size, is_enabled(l, node));
+    return add_region(l, kind, addr, size);
 }
 
 /* Every (address, size) of a node's `reg`. */
@@ -211,22 +226,21 @@ static int add_node(struct loader *l, int node, const struct bus *bus)
     int length;
     const fdt32_t *reg = fdt_getprop(l->fdt, node, "reg", &length);
     int cells = bus->address_cells + bus->size_cells;
+    struct kind kind;
     int ret = 0;
 
     if (reg == NULL || !are_cells_usable(bus->address_cells) ||
         !are_cells_usable(bus->size_cells)) {
         return 0;
     }
+    kind = kind_of(l, node);
     if (length % (cells * (int)sizeof(fdt32_t)) != 0) {
-        char name[64];
-
-        copy_name(name, sizeof(name), fdt_get_name(l->fdt, node, NULL));
         error_setg(l->errp, "%s: %s: reg has %d bytes, no multiple of %d",
-                   l->path, name, length, cells * (int)sizeof(fdt32_t));
+                   l->path, kind.name, length, cells * (int)sizeof(fdt32_t));
         return -EINVAL;
     }
     for (int i = 0; ret == 0 && i < length / (int)sizeof(fdt32_t); i += cells) {
-        ret = add_one(l, node, bus, reg + i);
+        ret = add_one(l, &kind, bus, reg + i);
     }
     return ret;
 }
@@ -260,6 +274,17 @@ static bool open_bus(const struct loader *l, int node, const struct bus *parent,
     return true;
 }
 
+static bool are_ranges_few(const struct loader *l, int node,
+                           const struct bus *bus)
+{
+    if (bus->range_count > MAX_RANGES) {
+        error_setg(l->errp, "%s: %s: more than %d ranges", l->path,
+                   kind_of(l, node).name, MAX_RANGES);
+        return false;
+    }
+    return true;
+}
+
 /* Carved out of memory that is there: it would hide it. */
 static bool is_skipped(const struct loader *l, int node)
 {
@@ -286,7 +311,9 @@ static int add_children(struct loader *l, int node, const struct bus *bus,
         }
         ret = add_node(l, child, bus);
         if (ret == 0 && open_bus(l, child, bus, &below)) {
-            ret = add_children(l, child, &below, depth + 1);
+            ret = are_ranges_few(l, child, &below)
+                      ? add_children(l, child, &below, depth + 1)
+                      : -E2BIG;
         }
         if (ret) {
             return ret;
@@ -339,7 +366,7 @@ static int init_tree(struct mtree_dtb *tree)
 static int load_bytes(const char *path, const void *bytes, size_t size,
                       struct mtree_dtb *tree, Error **errp)
 {
-    struct loader loader = { tree, bytes, path, errp };
+    struct loader loader = { tree, bytes, path, errp, 0 };
     int ret = fdt_check_full(bytes, size);
 
     if (ret) {

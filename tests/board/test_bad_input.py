@@ -311,6 +311,68 @@ def test_mtree_trees(folder):
                     "lines on stderr")
 
 
+class Blob:
+    """A device tree blob, as bytes, without dtc's sense of proportion"""
+
+    def __init__(self):
+        self.strings = b""
+        self.offsets = {}
+
+    def prop(self, name, value=b""):
+        """Property @name: bytes, or a list of cells"""
+        if not isinstance(value, bytes):
+            value = struct.pack(f">{len(value)}I", *value)
+        if name not in self.offsets:
+            self.offsets[name] = len(self.strings)
+            self.strings += name.encode() + b"\0"
+        return (struct.pack(">3I", 3, len(value), self.offsets[name]) + value +
+                bytes(-len(value) % 4))
+
+    def bus(self, name, body, ranges=()):
+        """A node of one cell each; everything in @body is inside"""
+        name = name.encode() + b"\0"
+        return (struct.pack(">I", 1) + name + bytes(-len(name) % 4) +
+                self.prop("#address-cells", [1]) +
+                self.prop("#size-cells", [1]) + self.prop("ranges", ranges) +
+                body + struct.pack(">I", 2))
+
+    def write(self, path, body):
+        """The file: a head, no reservations, the nodes, the strings"""
+        nodes = self.bus("", body) + struct.pack(">I", 9)
+        sizes = (len(nodes) + len(self.strings) + 56, 56, 56 + len(nodes), 40,
+                 17, 16, 0, len(self.strings), len(nodes))
+        with open(path, "wb") as file:
+            file.write(struct.pack(">10I", 0xd00dfeed, *sizes) + bytes(16) +
+                       nodes + self.strings)
+
+
+@in_folder
+def test_mtree_big_trees(folder):
+    """mtree --dtb does not work for ever on a tree that is all too big"""
+    blob = Blob()
+    path = os.path.join(folder, "big")
+    reg = blob.prop("reg", [i for n in range(30000) for i in (16 * n, 8)])
+    many = blob.prop("reg", [0, 8] * 400000)
+    ranges = [1 << 31, 0, 1] * 255 + [0, 0, 1 << 31]
+    deep = blob.bus("dev", reg)
+    for _ in range(20):
+        deep = blob.bus("bus", deep, ranges)
+    for body, word in (
+            (blob.bus("dev", blob.prop("x") * 600000 + reg), None),
+            (blob.bus("dev", many), "more than 65536 regions"),
+            (blob.bus("bus", blob.bus("dev", many), [0, 0, 1]), "65536"),
+            (blob.bus("pile", blob.bus("dev", reg), ranges * 2),
+             "pile: more than 256 ranges"),
+            (deep, None)):
+        blob.write(path, body)
+        if word:
+            expect_refusal(["mtree", "--dtb", path], "big: ", word)
+        else:
+            result = run(["mtree", "--dtb", path])
+            check_equal((result.returncode, result.stderr), (0, b""), "status")
+            check_equal(result.stdout.count(b": dev\n"), 60000, "lines")
+
+
 @in_folder
 def test_no_executable_memory(folder):
     """A host that refuses executable memory is named, the interpreter runs"""
@@ -353,5 +415,5 @@ if __name__ == "__main__":
     main([test_command_lines, test_sizes, test_files, test_good_file,
           test_places, test_room, test_kernels, test_reset_without_file,
           test_trees, test_elf_noise,
-          test_mtree_trees, test_bad_devices,
+          test_mtree_trees, test_mtree_big_trees, test_bad_devices,
           test_no_executable_memory])
