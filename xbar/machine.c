@@ -492,6 +492,9 @@ int machine_run(struct machine *machine, struct machine_result *result,
     virtio_slots_stop(machine->board->virtio);
     console_stop(machine->console);
     machine->console = NULL;
+    if (result->status == 0 && machine->power.is_asked) {
+        result->status = 128 + SIGTERM; /* a guest does as it is told */
+    }
     report_mismatch(machine);
     result->is_cut_short = machine->is_cut_short;
     xbar_riscv_get_stats(machine->board->hart, &result->stats);

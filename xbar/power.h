@@ -12,8 +12,10 @@
  * (SysRq): write what is cached, remount read-only, power off. Firmware and
  * boot loaders listen to neither, and have nothing to lose.
  *
- * A guest that powers off ends the run by itself, as ever; the end by force is
- * the caller's to bring about.
+ * A guest that powers off ends the run by itself; the end by force is the
+ * caller's to bring about. Either way the run was ended by the signal, and its
+ * status says so: whoever waits for a guest to pass is not to take an order to
+ * stop for that.
  */
 #ifndef XBAR_POWER_H
 #define XBAR_POWER_H

@@ -93,7 +93,7 @@ def test_terminate():
     with linux("t=shell") as terminal:
         terminal.wait_for("~ # ", 120)
         terminal.child.terminate()
-        check_equal(terminal.wait_exit(60), 0, "status")
+        check_equal(terminal.wait_exit(60), 143, "status")
         text = terminal.rest()
         for line in ("the guest is asked to power off",
                      "sysrq: Emergency Sync", "sysrq: Emergency Remount R/O",
