@@ -409,6 +409,16 @@ void jit_host__end_sharing(struct jit_emit *e, unsigned from)
     no_host();
 }
 
+void jit_host__be_lazy(struct jit_emit *e, unsigned reg, struct jit_lazy value)
+{
+    no_host();
+}
+
+void jit_host__compute(struct jit_emit *e, unsigned reg)
+{
+    no_host();
+}
+
 void jit_host__widen(struct jit_emit *e, unsigned reg)
 {
     no_host();

@@ -8,6 +8,8 @@
  *     dirty     the field is older than the home
  *     narrow    the upper half is not there: it is the sign of the lower, or
  *               nobody asks before the register is written again
+ *     lazy      the value is nowhere: it is another's lower half, shifted, which
+ *               is computed where somebody asks
  *
  * What is emitted follows the state at hand, region->homes. Where a region may
  * be left, the state is remembered, and what is out of line brings the fields
@@ -41,11 +43,20 @@
 #define JIT_PARTS       64
 #define JIT_REGION_CODE 65535 /* bytes: sites tell as many apart */
 
+/* A 32-bit value, sign-extended: that of another register, which is not lazy. */
+struct jit_lazy {
+    uint8_t from;
+    uint8_t by; /* 1 to 31 */
+    bool right; /* zeros come in; else left */
+};
+
 struct jit_homes {
     uint8_t home[32];       /* of each register: an index, or JIT_NO_HOME */
     uint8_t reg[JIT_HOMES]; /* in each home; 0: none */
     uint32_t dirty;         /* a bit for each register */
     uint32_t narrow;
+    uint32_t lazy;             /* those have no homes, and are not narrow */
+    struct jit_lazy value[32]; /* of lazy ones */
 };
 
 /* Where a jump leads. */
@@ -117,6 +128,11 @@ void jit_host__take_home(struct jit_emit *e, unsigned reg, bool keep);
  * reads and nobody behind it: then comes jit_host__end_sharing(). */
 void jit_host__share_home(struct jit_emit *e, unsigned from, unsigned to);
 void jit_host__end_sharing(struct jit_emit *e, unsigned from);
+/* From here on, @reg is @value: no code. The front end sees to it that nothing
+ * happens to value->from meanwhile. */
+void jit_host__be_lazy(struct jit_emit *e, unsigned reg, struct jit_lazy value);
+/* Put the value of @reg, if it is lazy, into its field. */
+void jit_host__compute(struct jit_emit *e, unsigned reg);
 /* The upper half of @reg is needed. */
 void jit_host__widen(struct jit_emit *e, unsigned reg);
 

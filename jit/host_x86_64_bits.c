@@ -54,6 +54,30 @@ static void emit_select(struct jit_emit *e, enum x86_condition cc, unsigned rd,
     x86__put(e, rd, d);
 }
 
+/* Is rs1 anywhere but where rd is computed? */
+static bool is_elsewhere(const struct jit_emit *e, unsigned rd, unsigned rs1)
+{
+    return !x86__is_zero(e, rs1) && x86__target(e, rd, RAX) != e->home[rs1];
+}
+
+/* Without a copy first. */
+static void rotate_into(struct jit_emit *e, const struct x86_shift *shift,
+                        unsigned rd, unsigned rs1, unsigned by)
+{
+    unsigned d = x86__target(e, rd, RAX), bits = 8u * shift->width;
+    bool left = shift->by_imm == X86_ROL_MI8;
+
+    x86__emit(e->b, X86_RORX,
+              &(struct x86_operands){ .width = shift->width,
+                                      .reg = (uint8_t)d,
+                                      .rm = x86__guest(e, rs1),
+                                      .imm = (left ? bits - by : by) % bits });
+    if (shift->width == 4 && !e->narrow) {
+        x86_rm(e->b, X86_MOVSXD, 8, d, x86_r(d));
+    }
+    x86__put(e, rd, d);
+}
+
 static void emit_rotate(struct jit_emit *e, enum jit_alu op, unsigned rd,
                         unsigned rs1, struct jit_operand b)
 {
@@ -64,6 +88,10 @@ static void emit_rotate(struct jit_emit *e, enum jit_alu op, unsigned rd,
         [JIT_RORW - JIT_ROL] = { X86_ROR_MI8, X86_ROR_MC, 0, 4 },
     };
 
+    if (b.is_imm && is_elsewhere(e, rd, rs1) && x86__has(e, X86_HAS_BMI2)) {
+        rotate_into(e, &shifts[op - JIT_ROL], rd, rs1, (unsigned)b.imm);
+        return;
+    }
     x86__shift(e, &shifts[op - JIT_ROL], rd, rs1, b);
 }
 

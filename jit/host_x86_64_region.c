@@ -154,6 +154,59 @@ void jit_host__end_sharing(struct jit_emit *e, unsigned from)
     e->home[from] = NO_HOME;
 }
 
+/* ---- Values that are nowhere ------------------------------------------- */
+
+void jit_host__be_lazy(struct jit_emit *e, unsigned reg, struct jit_lazy value)
+{
+    struct jit_homes *h = homes_of(e);
+
+    if (has_home(e, reg)) {
+        move_out(e, reg);
+    }
+    h->dirty &= ~bit(reg);
+    h->narrow &= ~bit(reg);
+    h->lazy |= bit(reg);
+    h->value[reg] = value;
+}
+
+static void compute_field(struct jit_emit *e, unsigned reg)
+{
+    const struct jit_lazy *value = &homes_of(e)->value[reg];
+
+    x86_rm(e->b, X86_MOV_RM, 4, RCX,
+           has_home(e, value->from) ? x86_r(e->home[value->from])
+                                    : field_of(e, value->from));
+    x86_mi(e->b, value->right ? X86_SHR_MI8 : X86_SHL_MI8, 4, x86_r(RCX),
+           value->by);
+    if (!value->right) {
+        x86_rm(e->b, X86_MOVSXD, 8, RCX, x86_r(RCX));
+    }
+    x86_mr(e->b, X86_MOV_MR, 8, field_of(e, reg), RCX);
+}
+
+void jit_host__compute(struct jit_emit *e, unsigned reg)
+{
+    if (homes_of(e)->lazy & bit(reg)) {
+        compute_field(e, reg);
+        homes_of(e)->lazy &= ~bit(reg);
+    }
+}
+
+/* As lazy as in @to: what is not there is computed, what is there is dropped. */
+static void match_lazy(struct jit_emit *e, const struct jit_homes *to)
+{
+    for (unsigned reg = 1; reg < 32; reg++) {
+        if (!(to->lazy & bit(reg))) {
+            jit_host__compute(e, reg);
+        }
+    }
+    for (unsigned reg = 1; reg < 32; reg++) {
+        if (to->lazy & bit(reg)) {
+            jit_host__be_lazy(e, reg, to->value[reg]);
+        }
+    }
+}
+
 /* All fields as if nothing had homes. Those keep what they have, but for upper
  * halves. Leaves the state alone: the hot path does not come by here. */
 static void sync(struct jit_emit *e)
@@ -161,7 +214,9 @@ static void sync(struct jit_emit *e)
     const struct jit_homes *h = homes_of(e);
 
     for (unsigned reg = 1; reg < 32; reg++) {
-        if (h->dirty & bit(reg)) {
+        if (h->lazy & bit(reg)) {
+            compute_field(e, reg);
+        } else if (h->dirty & bit(reg)) {
             if (h->narrow & bit(reg)) {
                 x86_rm(e->b, X86_MOVSXD, 8, e->home[reg], x86_r(e->home[reg]));
             }
@@ -240,6 +295,7 @@ void jit_host__match_homes(struct jit_emit *e, const struct jit_homes *to)
 {
     struct jit_homes *h = homes_of(e);
 
+    match_lazy(e, to);
     take_homes(e, to);
     move_homes(e, to);
     break_circles(e, to);
@@ -263,7 +319,8 @@ static bool matches(const struct jit_homes *h, const struct jit_homes *to)
             return false;
         }
     }
-    return (h->narrow & ~to->narrow) == 0 && (h->dirty & ~to->dirty) == 0;
+    return (h->narrow & ~to->narrow) == 0 && (h->dirty & ~to->dirty) == 0 &&
+           (h->lazy & ~to->lazy) == 0;
 }
 
 /* ---- Parts ------------------------------------------------------------- */

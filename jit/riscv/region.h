@@ -5,6 +5,7 @@
  *   region_find.c       which instructions, in which parts
  *   region_peel.c       inner loops twice: the first time through, and the rest
  *   region_flow.c       what is known, and needed, where parts meet
+ *   region_lazy.c       values that need not be computed
  *   region_homes.c      which registers have homes, at each instruction
  *   region_translate.c  code
  */
@@ -84,9 +85,25 @@ struct region_upper {
 
 #define REGION_FAR UINT16_C(0xf000)
 
+enum region_kind {
+    REGION_ANYTHING,
+    REGION_COPY,  /* the lower half is that of from */
+    REGION_LEFT,  /* that, shifted, and sign-extended */
+    REGION_RIGHT, /* zeros come in */
+};
+
+/* Of a register: what it is of another. */
+struct region_fact {
+    uint8_t kind; /* enum region_kind */
+    uint8_t from;
+    uint8_t by;
+};
+
 /* At the beginning of each part. */
 struct region_flow {
+    bool reached[JIT_PARTS]; /* the others are not executed */
     struct region_upper upper[JIT_PARTS];
+    struct region_fact facts[JIT_PARTS][32];
     uint16_t distance[JIT_PARTS][32]; /* instructions until each register is
                                          read; REGION_FAR if it is not */
 };
@@ -106,6 +123,31 @@ uint32_t riscv__reads_whole(const struct riscv_insn *insn, uint32_t known,
 /* @insn is executed, with sources as wide as it needs them. */
 void riscv__step_upper(struct region_upper *upper,
                        const struct riscv_insn *insn, bool narrow_result);
+
+/* ---- region_lazy.c ----------------------------------------------------- */
+
+/* Does @insn leave the lower halves of all registers as they are? */
+bool riscv__keeps_lower(const struct riscv_insn *insn);
+/* A register, not in the set @but, with the lower half that @reg has; or 0. */
+unsigned riscv__same_lower(const struct region_fact *facts, unsigned reg,
+                           uint32_t but);
+/* @insn is executed: what it changes is put in terms of others, not in @but. */
+void riscv__step_facts(struct region_fact *facts, const struct riscv_insn *insn,
+                       uint32_t but);
+/* Only what @others say as well. True: some do not. */
+bool riscv__meet_facts(struct region_fact *facts,
+                       const struct region_fact *others);
+
+/* Of a part. */
+struct region_rotations {
+    struct riscv_insn *insns;
+    unsigned count;
+    const uint16_t *distance; /* from its end */
+    bool *is_lazy;            /* for each: set if it need not be executed */
+};
+
+/* Make one instruction of each that is made of three. */
+void riscv__find_rotations(const struct region_rotations *r);
 
 /* ---- region_homes.c ---------------------------------------------------- */
 
@@ -136,6 +178,9 @@ struct region_homes {
     uint16_t event[32];                 /* of each register, from here */
     uint32_t written;                   /* those of which it is a write */
     uint32_t known; /* values that are the sign extension of their lower half */
+    struct region_fact facts[32];
+    bool is_lazy[REGION_INSNS]; /* the instruction is not executed */
+    uint32_t gone;   /* registers whose values are lost, as nobody asks */
     uint32_t pinned; /* homes that the instruction at hand needs */
     bool shares;     /* its rd has the home of its rs1 */
 };
@@ -154,6 +199,8 @@ void riscv__place_sources(struct region_homes *homes, unsigned i);
 /* Then rd, of which a load does not have the value yet. */
 void riscv__place_result(struct region_homes *homes, unsigned i,
                          bool may_share);
+/* It is lazy: all of it. */
+void riscv__put_off(struct region_homes *homes, unsigned i);
 /* It was executed: what is known behind it. */
 void riscv__note_result(struct region_homes *homes, unsigned i);
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What holds where paths meet: which values are surely the sign extension of
- * their lower half, which of those come without their upper half, and how far
- * it is to the next use of a register.
+ * their lower half, which of those come without their upper half, which are
+ * shifts or copies of others (region_lazy.c), and how far it is to the next use
+ * of a register.
  *
- *     known      on every way here, so found by assuming all and taking away
+ *     known      on every way here: on the first that is found, less what the
+ *                others take away
  *     narrow     on some way here, of what is known
  *     distance   on the shortest way from here; ways out of a loop are long
  *
@@ -160,32 +162,51 @@ struct work {
     struct riscv_note notes[REGION_INSNS];
 };
 
-/* What is behind @part, if @upper is before it. */
+/* What is behind a part. */
+struct behind {
+    struct region_upper upper;
+    struct region_fact facts[32];
+};
+
+/* @behind is what is before @part, and then what is behind it. */
 static void step_part(const struct work *w, const struct region_part *part,
-                      struct region_upper *upper)
+                      struct behind *behind)
 {
+    struct region_upper *upper = &behind->upper;
+
     for (unsigned i = 0; i < part->count; i++) {
         const struct riscv_insn *insn = &w->region->insns[part->first + i];
         bool narrow = w->notes[part->first + i].narrow;
 
         upper->narrow &= ~riscv__reads_whole(insn, upper->known, narrow);
         riscv__step_upper(upper, insn, narrow);
+        riscv__step_facts(behind->facts, insn, 0);
     }
 }
 
 /* @behind leads along @edge. True: that changed what is said of its part. */
 static bool meet(struct work *w, const struct region_edge *edge,
-                 const struct region_upper *behind)
+                 const struct behind *behind)
 {
-    struct region_upper *there = &w->flow->upper[edge->part];
+    struct region_flow *flow = w->flow;
+    struct region_upper *there = &flow->upper[edge->part];
     struct region_upper old = *there;
+    bool changed;
 
     if (edge->leaves) {
         return false;
     }
-    there->known &= behind->known;
-    there->narrow = (there->narrow | behind->narrow) & there->known;
-    return there->known != old.known || there->narrow != old.narrow;
+    if (!flow->reached[edge->part]) {
+        flow->reached[edge->part] = true;
+        *there = behind->upper;
+        there->narrow &= there->known;
+        memcpy(flow->facts[edge->part], behind->facts, sizeof(behind->facts));
+        return true;
+    }
+    there->known &= behind->upper.known;
+    there->narrow = (there->narrow | behind->upper.narrow) & there->known;
+    changed = riscv__meet_facts(flow->facts[edge->part], behind->facts);
+    return changed || there->known != old.known || there->narrow != old.narrow;
 }
 
 static bool step_all(struct work *w)
@@ -194,12 +215,16 @@ static bool step_all(struct work *w)
 
     for (unsigned i = 0; i < w->region->part_count; i++) {
         const struct region_part *part = &w->region->parts[i];
-        struct region_upper upper = w->flow->upper[i];
+        struct behind behind = { .upper = w->flow->upper[i] };
 
-        step_part(w, part, &upper);
-        changed |= meet(w, &part->next, &upper);
+        if (!w->flow->reached[i]) {
+            continue;
+        }
+        memcpy(behind.facts, w->flow->facts[i], sizeof(behind.facts));
+        step_part(w, part, &behind);
+        changed |= meet(w, &part->next, &behind);
         if (part->branches) {
-            changed |= meet(w, &part->taken, &upper);
+            changed |= meet(w, &part->taken, &behind);
         }
     }
     return changed;
@@ -207,18 +232,19 @@ static bool step_all(struct work *w)
 
 static void find_upper(struct work *w)
 {
-    struct region_upper *upper = w->flow->upper;
-
     for (unsigned i = 0; i < w->region->part_count; i++) {
         const struct region_part *part = &w->region->parts[i];
 
         riscv__look_ahead_at(&w->notes[part->first],
                              &w->region->insns[part->first], part->count);
-        upper[i] = (struct region_upper){ .known = UINT32_MAX };
     }
-    upper[0].known = bit(0);
+    memset(w->flow->reached, 0, sizeof(w->flow->reached));
+    memset(w->flow->upper, 0, sizeof(w->flow->upper));
+    memset(w->flow->facts, 0, sizeof(w->flow->facts));
+    w->flow->reached[0] = true;
+    w->flow->upper[0].known = bit(0);
     while (step_all(w)) {
-        /* known only shrinks, and where it does not narrow only grows */
+        /* What is known only shrinks, and where it does not narrow grows. */
     }
 }
 

@@ -144,12 +144,36 @@ static void rewrite(struct riscv_insn *insn, const struct riscv_note *note)
     }
 }
 
+/* What is done in this way is not done in that of ahead.c. */
+static void find_lazy(struct region_homes *homes, struct riscv_note *notes)
+{
+    uint16_t distance[32];
+    struct riscv_insn old[REGION_INSNS];
+    unsigned count = homes->part->count;
+
+    memset(homes->is_lazy, 0, sizeof(homes->is_lazy));
+    memcpy(old, homes->insns, count * sizeof(old[0]));
+    riscv__distances_behind(homes->region, homes->flow, homes->part, distance);
+    riscv__find_rotations(&(struct region_rotations){
+        .insns = homes->insns,
+        .count = count,
+        .distance = distance,
+        .is_lazy = homes->is_lazy,
+    });
+    for (unsigned i = 0; i < count; i++) {
+        if (homes->is_lazy[i] || homes->insns[i].op != old[i].op) {
+            notes[i].form = RISCV_AS_IT_IS;
+        }
+    }
+}
+
 static void decide_forms(struct region_homes *homes)
 {
     struct riscv_note notes[REGION_INSNS];
     unsigned count = homes->part->count;
 
     riscv__look_ahead_at(notes, homes->insns, count);
+    find_lazy(homes, notes);
     for (unsigned i = 0; i < count; i++) {
         homes->next[i].narrow = notes[i].narrow;
         rewrite(&homes->insns[i], &notes[i]);
@@ -197,6 +221,8 @@ void riscv__begin_part(struct region_homes *homes, unsigned index)
     homes->part = part;
     homes->known = homes->flow->upper[index].known;
     homes->written = 0;
+    homes->gone = 0;
+    memcpy(homes->facts, homes->flow->facts[index], sizeof(homes->facts));
     memcpy(homes->insns, &homes->region->insns[part->first],
            part->count * sizeof(homes->insns[0]));
     decide_forms(homes);
@@ -219,11 +245,25 @@ static bool has_home(const struct region_homes *homes, unsigned reg)
     return state(homes)->home[reg] != JIT_NO_HOME;
 }
 
+/* Is @reg what a lazy value is computed from? */
+static bool is_source(const struct region_homes *homes, unsigned reg)
+{
+    const struct jit_homes *h = state(homes);
+
+    for (uint32_t left = h->lazy; left != 0; left &= left - 1) {
+        if (h->value[__builtin_ctz(left)].from == reg) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Is the value of @reg written over before it is read, or seen by anybody,
  * from instruction @i on? */
 static bool is_dead(const struct region_homes *homes, unsigned reg, unsigned i)
 {
-    return (homes->written & bit(reg)) && homes->event[reg] < homes->visible[i];
+    return (homes->written & bit(reg)) &&
+           homes->event[reg] < homes->visible[i] && !is_source(homes, reg);
 }
 
 /* When @reg's value is needed; never, if it is dead. */
@@ -285,7 +325,10 @@ static unsigned make_room(struct region_homes *homes, unsigned reg, unsigned i,
         if (home != JIT_NO_HOME) {
             unsigned old = state(homes)->reg[home];
 
-            jit_host__take_home(homes->e, old, !is_dead(homes, old, i));
+            bool is_lost = is_dead(homes, old, i);
+
+            homes->gone |= is_lost ? bit(old) : 0;
+            jit_host__take_home(homes->e, old, !is_lost);
         }
     }
     return home;
@@ -333,6 +376,8 @@ void riscv__place_sources(struct region_homes *homes, unsigned i)
     const struct riscv_insn *insn = &homes->insns[i];
     const struct region_next *next = &homes->next[i];
 
+    jit_host__compute(homes->e, insn->rs1);
+    jit_host__compute(homes->e, insn->rs2);
     homes->pinned = 0;
     pin(homes, insn->rs1);
     pin(homes, insn->rs2);
@@ -362,12 +407,40 @@ static void step_over(struct region_homes *homes, unsigned i)
     }
 }
 
+/* The lower half of instruction @i's rd changes: lazy values are computed from
+ * others that are the same, or at last. */
+static void before_write(struct region_homes *homes, unsigned i)
+{
+    const struct riscv_insn *insn = &homes->insns[i];
+    struct jit_homes *h = state(homes);
+    unsigned other;
+
+    if (riscv__keeps_lower(insn) || !is_source(homes, insn->rd)) {
+        return;
+    }
+    other = riscv__same_lower(homes->facts, insn->rd, homes->gone | h->lazy);
+    for (uint32_t left = h->lazy & ~bit(insn->rd); left != 0;
+         left &= left - 1) {
+        unsigned reg = (unsigned)__builtin_ctz(left);
+
+        if (h->value[reg].from != insn->rd) {
+            continue;
+        }
+        h->value[reg].from = (uint8_t)other;
+        if (other == 0) {
+            h->value[reg].from = insn->rd;
+            jit_host__compute(homes->e, reg);
+        }
+    }
+}
+
 void riscv__place_result(struct region_homes *homes, unsigned i, bool may_share)
 {
     const struct riscv_insn *insn = &homes->insns[i];
     bool is_read = insn->rd == insn->rs1 || insn->rd == insn->rs2;
     unsigned home;
 
+    before_write(homes, i);
     step_over(homes, i);
     homes->shares = false;
     if (insn->rd == 0 || has_home(homes, insn->rd)) {
@@ -376,6 +449,7 @@ void riscv__place_result(struct region_homes *homes, unsigned i, bool may_share)
     if (may_share && !is_read && insn->rs1 != insn->rs2 &&
         has_home(homes, insn->rs1) && is_dead(homes, insn->rs1, i + 1)) {
         jit_host__share_home(homes->e, insn->rs1, insn->rd);
+        homes->gone |= bit(insn->rs1);
         homes->shares = true;
         return;
     }
@@ -383,6 +457,31 @@ void riscv__place_result(struct region_homes *homes, unsigned i, bool may_share)
     if (home != JIT_NO_HOME) {
         jit_host__give_home(homes->e, insn->rd, home, is_read);
     }
+}
+
+static void step_facts(struct region_homes *homes, unsigned i)
+{
+    const struct riscv_insn *insn = &homes->insns[i];
+
+    riscv__step_facts(homes->facts, insn, homes->gone | state(homes)->lazy);
+    homes->gone &= ~bit(insn->rd);
+}
+
+void riscv__put_off(struct region_homes *homes, unsigned i)
+{
+    const struct riscv_insn *insn = &homes->insns[i];
+
+    jit_host__compute(homes->e, insn->rs1);
+    before_write(homes, i);
+    step_over(homes, i);
+    jit_host__be_lazy(homes->e, insn->rd,
+                      (struct jit_lazy){
+                          .from = insn->rs1,
+                          .by = (uint8_t)insn->imm,
+                          .right = insn->op == RISCV_OP_SRLIW,
+                      });
+    homes->known |= bit(insn->rd);
+    step_facts(homes, i);
 }
 
 void riscv__note_result(struct region_homes *homes, unsigned i)
@@ -395,6 +494,8 @@ void riscv__note_result(struct region_homes *homes, unsigned i)
     riscv__step_upper(&upper, insn, homes->next[i].narrow);
     homes->known = upper.known;
     h->narrow = upper.narrow;
+    h->lazy &= ~result;
+    step_facts(homes, i);
     if (has_home(homes, insn->rd)) {
         h->dirty |= result;
     }

@@ -97,6 +97,10 @@ static void translate_insn(struct region_work *w, unsigned i)
 {
     const struct riscv_insn *insn = &w->homes.insns[i];
 
+    if (w->homes.is_lazy[i]) {
+        riscv__put_off(&w->homes, i);
+        return;
+    }
     switch ((enum riscv_class)riscv__ops[insn->op].class) {
     case RISCV_CLASS_LOAD:
         riscv__place_sources(&w->homes, i);
@@ -147,6 +151,29 @@ static void drop_unread(struct region_work *w, struct jit_homes *homes,
     }
 }
 
+/* What is lazy on the first way may stay it if it is the same on all others. */
+static void settle_lazy(struct region_work *w, unsigned part)
+{
+    struct jit_homes *entry = &w->host.entries[part];
+    uint32_t lazy = entry->lazy;
+
+    for (uint32_t left = lazy; left != 0; left &= left - 1) {
+        unsigned reg = (unsigned)__builtin_ctz(left);
+        const struct region_fact *fact = &w->flow.facts[part][reg];
+
+        if ((fact->kind != REGION_LEFT && fact->kind != REGION_RIGHT) ||
+            (lazy >> fact->from & 1)) {
+            entry->lazy &= ~(UINT32_C(1) << reg);
+            continue;
+        }
+        entry->value[reg] = (struct jit_lazy){
+            .from = fact->from,
+            .by = fact->by,
+            .right = fact->kind == REGION_RIGHT,
+        };
+    }
+}
+
 /* The first way that leads to a part says how it begins. Where others do, too,
  * what is true of all of them holds, and may be written meanwhile. */
 static void settle(struct region_work *w, unsigned part)
@@ -164,7 +191,8 @@ static void settle(struct region_work *w, unsigned part)
     if (is_crowded(w)) {
         drop_unread(w, entry, part);
     }
-    entry->narrow = w->flow.upper[part].narrow;
+    settle_lazy(w, part);
+    entry->narrow = w->flow.upper[part].narrow & ~entry->lazy;
     for (unsigned home = 0; home < jit_host__home_count(); home++) {
         entry->dirty |=
             w->written & UINT32_C(1) << entry->reg[home] & ~UINT32_C(1);
@@ -192,16 +220,17 @@ static void translate_branch(struct region_work *w, unsigned part)
     const struct region_part *p = &w->region.parts[part];
     unsigned i = p->count - 1u;
     const struct riscv_insn *insn = &homes->insns[i];
+    uint32_t compared = UINT32_C(1) << insn->rs1 | UINT32_C(1) << insn->rs2;
     struct jit_way way;
     bool narrow;
 
     riscv__place_sources(homes, i);
     /* Asked of what is here: a state to be matched may call narrow what is not,
      * and then nothing is known of the other one. */
-    narrow = w->host.homes.narrow &
-             (UINT32_C(1) << insn->rs1 | UINT32_C(1) << insn->rs2);
+    narrow = w->host.homes.narrow & compared;
     way = make_way(w, &p->taken);
-    if (!p->taken.leaves && w->region.parts[p->taken.part].checks) {
+    if (!p->taken.leaves && w->region.parts[p->taken.part].checks &&
+        !(w->host.entries[p->taken.part].lazy & compared)) {
         /* A loop's end, or its beginning: the usual way. */
         jit_host__match_homes(&w->e, &w->host.entries[p->taken.part]);
     }

@@ -19,7 +19,7 @@
 #define DATA     0x10000u
 #define HANDLER  0x2000u
 #define RAM_ADDR ((uint64_t)RIG_RAM)
-#define PROGRAM  400u /* instructions at most */
+#define PROGRAM  600u /* instructions at most */
 #define WINDOW   0x400u
 #define PAUSES   24u
 
@@ -128,6 +128,30 @@ static void put_access(struct program *p)
     }
 }
 
+/* A rotation whose shifts go on to be seen, with anything in between; what was
+ * rotated may be copied and then changed. */
+static void put_rotation(struct program *p)
+{
+    unsigned rs = any_reg(p), left = any_reg(p), right = any_reg(p);
+    int by = 1 + (int)draw(p, 31);
+
+    put(p, encode(RISCV_OP_SLLIW, left, rs, 0, by));
+    if (draw(p, 3) == 0) {
+        put_access(p);
+    }
+    put(p, encode(RISCV_OP_SRLIW, right, rs, 0, 32 - by));
+    if (draw(p, 4) == 0) {
+        put_word(p);
+    }
+    put(p, encode(RISCV_OP_OR, draw(p, 2) ? left : any_reg(p), left, right, 0));
+    if (draw(p, 2)) {
+        put(p, encode(RISCV_OP_ADDIW, any_reg(p), rs, 0, 0));
+    }
+    if (draw(p, 3)) {
+        put(p, encode(RISCV_OP_ADD, rs, any_reg(p), any_reg(p), 0));
+    }
+}
+
 static enum riscv_op any_branch(struct program *p)
 {
     static const uint8_t ops[] = { RISCV_OP_BEQ, RISCV_OP_BNE,  RISCV_OP_BLT,
@@ -139,12 +163,15 @@ static enum riscv_op any_branch(struct program *p)
 static void put_some(struct program *p, unsigned count)
 {
     while (count-- > 0) {
-        switch (draw(p, 6)) {
+        switch (draw(p, 7)) {
         case 0:
             put_access(p);
             break;
         case 1:
+            put_rotation(p);
+            break;
         case 2:
+        case 3:
             put_word(p);
             break;
         default:
@@ -477,6 +504,32 @@ static void what_a_branch_compares(void **state)
     test_free(p);
 }
 
+/* On one way back s0 is lazy, the shift of a rotation; on the other it is the
+ * same shift, but compared before it may be forgotten. */
+static void what_a_branch_forgets(void **state)
+{
+    struct program *p = test_calloc(1, sizeof(*p));
+    uint64_t x[32] = { [8] = 77, [14] = 0x12345678, [OUTER] = 50 };
+
+    (void)state;
+    put(p, encode(RISCV_OP_ADDI, OUTER, OUTER, 0, -1));
+    put(p, encode(RISCV_OP_SRLIW, 8, 14, 0, 6));
+    put(p, encode(RISCV_OP_SLLIW, 10, 14, 0, 26));
+    put(p, encode(RISCV_OP_OR, 10, 10, 8, 0));
+    put(p, encode(RISCV_OP_ANDI, 13, OUTER, 0, 1));
+    put(p, encode(RISCV_OP_BNE, 0, 13, 0, -20));
+    put(p, encode(RISCV_OP_SRLIW, 8, 14, 0, 6));
+    put(p, encode(RISCV_OP_BEQ, 0, OUTER, 0, 12));
+    put(p, encode(RISCV_OP_BNE, 0, 8, 11, -32));
+    put(p, encode(RISCV_OP_ADDI, 15, 0, 0, 1));
+    put(p, INSN_SELF);
+    for (unsigned i = 0; i < 2; i++) {
+        x[11] = i ? 0x12345678 >> 6 : 77;
+        (void)run_code(p, x);
+    }
+    test_free(p);
+}
+
 /* Twice does not fit, once does. */
 static void a_loop_that_is_not_peeled(void **state)
 {
@@ -501,6 +554,7 @@ int main(void)
         cmocka_unit_test(random_loops),
         cmocka_unit_test(loops_get_hot),
         cmocka_unit_test(what_a_branch_compares),
+        cmocka_unit_test(what_a_branch_forgets),
         cmocka_unit_test(a_loop_that_is_not_peeled),
     };
 
