@@ -3,7 +3,7 @@
 # and how other builds find them (pkg-config's xbar, CMake's xbar::xbar).
 #
 # Three components, each a Debian package (XbarPackage.cmake): library, dev,
-# program.
+# program. Adapters (cmake/XbarPlug.cmake) are two more each.
 include(CMakePackageConfigHelpers)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/xbar)
@@ -11,7 +11,11 @@ set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/xbar)
 # ---- Headers: the tree under include/xbar, the umbrella at its top ----------
 
 get_property(public GLOBAL PROPERTY XBAR_PUBLIC_HEADERS)
+get_property(plug_headers GLOBAL PROPERTY XBAR_PLUG_HEADERS)
 foreach(path ${public})
+    if(path IN_LIST plug_headers)
+        continue() # installed with its library
+    endif()
     get_filename_component(dir ${path} DIRECTORY)
     install(FILES ${path} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/xbar/${dir}
             COMPONENT dev)

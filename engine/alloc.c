@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/alloc.h"
 
-#include <string.h>
+#include <stddef.h>
 
 #include "engine/engine_internal.h"
 
@@ -40,4 +40,16 @@ void xbar_free(struct xbar_engine *engine, void *ptr, size_t size)
         count(engine, -(uint64_t)size);
         engine->allocator.free(engine->allocator.opaque, ptr, size);
     }
+}
+
+/* ---- For what lives beside an engine ----------------------------------- */
+
+void *xbar_engine_allocate(struct xbar_engine *engine, size_t size)
+{
+    return xbar_alloc_aligned(engine, size, _Alignof(max_align_t));
+}
+
+void xbar_engine_release(struct xbar_engine *engine, void *ptr, size_t size)
+{
+    xbar_free(engine, ptr, size);
 }

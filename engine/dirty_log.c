@@ -171,14 +171,19 @@ static uint64_t next_word(uint64_t page)
 
 /*
  * Always a read-modify-write: it is what orders the store before it against
- * whoever clears the bit, also where the bit is set already.
+ * whoever clears the bit, also where the bit is set already. Was one clear?
  */
-static void set_bits(struct dirty_log *log, uint64_t first, uint64_t last)
+static bool set_bits(struct dirty_log *log, uint64_t first, uint64_t last)
 {
+    uint64_t were_clear = 0;
+
     for (; first <= last; first = next_word(first)) {
-        __atomic_fetch_or(&log->bits[first / WORD_BITS], mask_of(first, last),
-                          __ATOMIC_SEQ_CST);
+        uint64_t mask = mask_of(first, last);
+
+        were_clear |= mask & ~__atomic_fetch_or(&log->bits[first / WORD_BITS],
+                                                mask, __ATOMIC_SEQ_CST);
     }
+    return were_clear != 0;
 }
 
 static bool is_all_set(const struct dirty_log *log, uint64_t first,
@@ -268,18 +273,22 @@ bool xbar_dirty_is_logged_at(const struct xbar_engine *engine, uint64_t host,
     return any_area(engine, host, length, NULL);
 }
 
-static void mark_area(struct dirty_area *area, const struct pages *pages)
+static bool mark_area(struct dirty_area *area, const struct pages *pages)
 {
+    bool has_changed = false;
+
     for (struct dirty_log *log = dirty_log__first(area); log; log = log->next) {
         if (dirty_log__is_on(log)) {
-            set_bits(log, pages->first, pages->last);
+            has_changed |= set_bits(log, pages->first, pages->last);
         }
     }
+    return has_changed;
 }
 
 void xbar_dirty_wrote(struct xbar_engine *engine, uint64_t host,
                       uint64_t length)
 {
+    bool has_changed = false;
     struct pages pages;
 
     if (likely(!xbar_dirty_is_on(engine))) {
@@ -289,10 +298,18 @@ void xbar_dirty_wrote(struct xbar_engine *engine, uint64_t host,
     for (struct dirty_area *area = dirty_log__first_area(engine); area != NULL;
          area = dirty_log__next_area(area)) {
         if (cut(area, host, length, &pages)) {
-            mark_area(area, &pages);
+            has_changed |= mark_area(area, &pages);
         }
     }
     xbar_rcu_read_unlock();
+    if (has_changed) {
+        __atomic_fetch_add(&engine->dirty_logs.changes, 1, __ATOMIC_RELEASE);
+    }
+}
+
+const uint64_t *xbar_dirty_changes(const struct xbar_engine *engine)
+{
+    return &engine->dirty_logs.changes;
 }
 
 /* ---- Switching on and off ---------------------------------------------- */
@@ -313,7 +330,7 @@ int xbar_dirty_log_start(MemoryRegion *mr, unsigned client)
     if (log->users == 0) {
         /* Written or not, the client has not seen it. */
         pages = pages_of(dirty_log__find_area(mr));
-        set_bits(log, 0, pages - 1);
+        (void)set_bits(log, 0, pages - 1);
         xbar_ram_writes_watch(mr->engine, true);
     }
     __atomic_store_n(&log->users, log->users + 1, __ATOMIC_RELEASE);

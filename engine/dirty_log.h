@@ -103,6 +103,9 @@ bool xbar_dirty_is_logged_at(const struct xbar_engine *engine, uint64_t host,
 void xbar_dirty_wrote(struct xbar_engine *engine, uint64_t host,
                       uint64_t length);
 
+/* See flatview/dirty_bitmap.h. */
+XBAR_API const uint64_t *xbar_dirty_changes(const struct xbar_engine *engine);
+
 /*
  * Pages @first to @last of @mr. test: is any dirty? clear: the same, and none
  * is any more; bit i of @bits (NULL: not wanted), counted from @first, is set

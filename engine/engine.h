@@ -202,6 +202,18 @@ XBAR_API void xbar_engine_unlock(struct xbar_engine *engine);
  */
 XBAR_API int64_t xbar_engine_reclaim(struct xbar_engine *engine);
 
+/**
+ * xbar_engine_allocate() / xbar_engine_release() - the engine's allocator
+ *
+ * For what lives beside an engine and shall come from where its memory does.
+ * @ptr: what allocate returned, with the same @size; NULL is fine.
+ * Return: zeroed memory, aligned for any type; NULL if memory is short.
+ */
+XBAR_API void *xbar_engine_allocate(struct xbar_engine *engine, size_t size)
+    XBAR_MUST_CHECK;
+XBAR_API void xbar_engine_release(struct xbar_engine *engine, void *ptr,
+                                  size_t size);
+
 /* ---- The log ----------------------------------------------------------- */
 
 /** What a line is about; values are QEMU's. Row M-34. */

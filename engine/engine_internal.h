@@ -151,6 +151,7 @@ struct dirty_logs {
     unsigned all_client;
     pthread_mutex_t lock;
     struct xbar_dirty_party *parties; /* under lock */
+    uint64_t changes;                 /* a clean page became dirty; release */
 };
 
 /* ---- What commits take and give back ----------------------------------- */

@@ -104,6 +104,27 @@ static inline bool xbar_rcu_quick_begin(struct xbar_rcu_quick *section)
     return true;
 }
 
+/*
+ * The same for who asks once what does not change in its thread, and passes it
+ * each time: NULL, and there are no quick sections for it.
+ */
+static inline struct urcu_bp_reader *xbar_rcu_quick_reader(void)
+{
+    return urcu_bp_has_sys_membarrier ? URCU_TLS(urcu_bp_reader) : NULL;
+}
+
+static inline struct xbar_rcu_quick
+xbar_rcu_quick_begin_as(struct urcu_bp_reader *reader)
+{
+    struct xbar_rcu_quick section = { reader, CMM_LOAD_SHARED(reader->ctr) };
+
+    if (likely(!(section.before & URCU_BP_GP_CTR_NEST_MASK))) {
+        _CMM_STORE_SHARED(reader->ctr, _CMM_LOAD_SHARED(urcu_bp_gp.ctr));
+    }
+    cmm_barrier();
+    return section;
+}
+
 static inline void xbar_rcu_quick_end(const struct xbar_rcu_quick *section)
 {
     cmm_barrier();
@@ -117,6 +138,19 @@ static inline struct xbar_rcu_quick xbar_rcu_quick_of(unsigned long before)
     return (struct xbar_rcu_quick){ URCU_TLS(urcu_bp_reader), before };
 }
 #else
+static inline struct urcu_bp_reader *xbar_rcu_quick_reader(void)
+{
+    return NULL;
+}
+
+/* Not called. */
+static inline struct xbar_rcu_quick
+xbar_rcu_quick_begin_as(struct urcu_bp_reader *reader)
+{
+    (void)reader;
+    return (struct xbar_rcu_quick){ 0 };
+}
+
 /* Sanitizers look at the pair, so the quick section is one. */
 static inline bool xbar_rcu_quick_begin(struct xbar_rcu_quick *section)
 {

@@ -156,6 +156,16 @@ XBAR_API bool memory_region_snapshot_get_dirty(MemoryRegion *mr,
 /** xbar_dirty_snapshot_free() - QEMU's callers say g_free(); NULL is fine */
 XBAR_API void xbar_dirty_snapshot_free(DirtyBitmapSnapshot *snap);
 
+/**
+ * xbar_dirty_changes() - a number that moves when a clean page becomes dirty
+ *
+ * For any client of @engine, after the page's bit was set: who polls compares
+ * it with what it was, and looks for dirty pages only if it differs.
+ *
+ * Return: where it is, for as long as @engine; to be read with acquire.
+ */
+XBAR_API const uint64_t *xbar_dirty_changes(const struct xbar_engine *engine);
+
 /* ---- All memory -------------------------------------------------------- */
 
 /**

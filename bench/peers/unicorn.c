@@ -287,6 +287,9 @@ int main(int argc, char **argv)
     int status;
 
     gbench_register(bench_unicorn_run.rows, bench_unicorn_run.count);
+#ifdef XBAR_BENCH_PLUG
+    gbench_register(bench_unicorn_plug.rows, bench_unicorn_plug.count);
+#endif
     gbench_register(rows, sizeof(rows) / sizeof(rows[0]));
     status = gbench_main(argc, argv);
     shared_end();

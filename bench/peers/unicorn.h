@@ -8,5 +8,8 @@
 #include "../bench.h"
 
 extern const struct bench_table bench_unicorn_run; /* unicorn_run.c */
+#ifdef XBAR_BENCH_PLUG
+extern const struct bench_table bench_unicorn_plug; /* unicorn_plug.c */
+#endif
 
 #endif

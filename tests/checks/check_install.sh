@@ -68,12 +68,16 @@ with_pkg_config() {
         LD_LIBRARY_PATH=$prefix/lib says_root "$work/out"
 }
 
-# Every example, as its first comment says to build it; what it prints.
+# Every example, as its first comment says to build it; what it prints. Those
+# for adapters that were not built are left out.
 examples_run() {
-    local flags source name
-    read -ra flags < <(pkg-config --cflags --libs xbar)
+    local flags source name package
     for source in "$XBAR_SOURCE_DIR"/docs/examples/*.c; do
         name=$(basename "$source" .c)
+        package=$(sed -n 's/.*pkg-config --cflags --libs \([^)]*\)).*/\1/p' \
+            "$source")
+        [ -f "$XBAR_BUILD_DIR/$package.pc" ] || continue
+        read -ra flags < <(pkg-config --cflags --libs "$package")
         # Instructions of x86-64 are in some of them.
         [ "$(uname -m)" = x86_64 ] || ! grep -q 'XBAR_EMIT_R' "$source" ||
             continue

@@ -199,6 +199,37 @@ static void test_shared_buffer(void **state)
     close_ram(&f, &mr);
 }
 
+/* It moves when a clean page becomes dirty for somebody, and only then. */
+static void test_changes(void **state)
+{
+    struct fixture f;
+    MemoryRegion mr;
+    const uint64_t *changes;
+    uint64_t before;
+
+    (void)state;
+    open_ram(&f, &mr);
+    changes = xbar_dirty_changes(f.engine);
+    before = *changes;
+    xbar_ram_wrote(f.engine, memory, PAGE);
+    assert_int_equal(*changes, before); /* nobody logs */
+    start(&f, &mr, 7);
+    start(&f, &mr, 8);
+    xbar_ram_wrote(f.engine, memory, PAGE);
+    assert_int_equal(*changes, before); /* was dirty */
+    (void)xbar_dirty_clear(&mr, 8, 70, 70, NULL);
+    xbar_ram_wrote(f.engine, memory + 69 * PAGE, PAGE);
+    assert_int_equal(*changes, before);
+    xbar_ram_wrote(f.engine, memory + 60 * PAGE, 20 * PAGE);
+    assert_int_not_equal(*changes, before);
+    before = *changes;
+    xbar_ram_wrote(f.engine, memory + 70 * PAGE, 1);
+    assert_int_equal(*changes, before);
+    assert_int_equal(stop(&f, &mr, 7), 0);
+    assert_int_equal(stop(&f, &mr, 8), 0);
+    close_ram(&f, &mr);
+}
+
 static void test_refusals(void **state)
 {
     struct fixture f;
@@ -276,6 +307,7 @@ int main(void)
         cmocka_unit_test(test_clients_are_apart),
         cmocka_unit_test(test_on_and_off),
         cmocka_unit_test(test_shared_buffer),
+        cmocka_unit_test(test_changes),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_parties_look_again_if_bits_went),
     };

@@ -114,6 +114,26 @@ static void test_alignment_of_the_default_allocator(void **state)
     assert_int_equal(xbar_engine_free(engine), 0);
 }
 
+/* An adapter's memory comes from where the engine's does, and is counted. */
+static void test_memory_for_others(void **state)
+{
+    struct fixture *f = *state;
+    struct xbar_engine_stats before, with, after;
+    char *ptr;
+
+    xbar_engine_get_stats(f->engine, &before);
+    ptr = xbar_engine_allocate(f->engine, 1000);
+    assert_non_null(ptr);
+    assert_int_equal((uintptr_t)ptr % _Alignof(max_align_t), 0);
+    assert_int_equal(ptr[0] | ptr[999], 0);
+    xbar_engine_get_stats(f->engine, &with);
+    assert_int_equal(with.bytes_live, before.bytes_live + 1000);
+    xbar_engine_release(f->engine, ptr, 1000);
+    xbar_engine_release(f->engine, NULL, 1000);
+    xbar_engine_get_stats(f->engine, &after);
+    assert_int_equal(after.bytes_live, before.bytes_live);
+}
+
 static void test_stats(void **state)
 {
     struct fixture *f = *state;
@@ -143,6 +163,7 @@ int main(void)
         engine_test(test_free_while_in_use),
         cmocka_unit_test(test_new_without_memory),
         cmocka_unit_test(test_alignment_of_the_default_allocator),
+        engine_test(test_memory_for_others),
         engine_test(test_stats),
     };
 

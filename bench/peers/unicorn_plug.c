@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The loops of unicorn_run.c with their memory by xbar's adapter instead of
+ * uc_mem_map() and uc_mmio_map(): what the adapter adds.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unicorn/unicorn.h>
+#include <xbar/jit/plug/unicorn.h>
+#include <xbar/xbar.h>
+
+#include "../kernels.h"
+#include "unicorn.h"
+
+#define PAGE     4096u
+#define CODE     0x80000000u
+#define DATA     0x80800000u
+#define DEVICE   0x10000000u
+#define RAM_SIZE (16u << 20)
+#define STORED   0x1234u
+#define MANY     (UINT64_C(1) << 40) /* where further regions are */
+#define STRIDE   (UINT64_C(16) * PAGE)
+
+enum option {
+    OPTION_NONE,
+    OPTION_BLOCKS, /* every_block */
+    OPTION_DIRTY,  /* track_dirty */
+};
+
+struct machine {
+    struct xbar_engine *engine;
+    MemoryRegion root, ram, device;
+    MemoryRegion *many;
+    unsigned count;
+    AddressSpace as;
+    uc_engine *uc;
+    struct xbar_unicorn *plug;
+    enum kernel kernel;
+    uint64_t writes;
+    const char *wrong;
+    uint32_t code[KERNEL_WORDS];
+};
+
+#define ARG(kernel, option) ((int64_t)(option) << 8 | (kernel))
+
+static uint64_t mmio_read(void *opaque, hwaddr addr, unsigned size)
+{
+    (void)opaque, (void)size;
+    return addr;
+}
+
+static void mmio_write(void *opaque, hwaddr addr, uint64_t value, unsigned size)
+{
+    struct machine *m = opaque;
+
+    (void)addr, (void)size;
+    m->writes += value == STORED;
+}
+
+static const MemoryRegionOps ops = { .read = mmio_read, .write = mmio_write };
+
+/* @count: regions beside RAM and the device. */
+static struct machine *make_machine(unsigned count)
+{
+    struct machine *m = calloc(1, sizeof(*m));
+
+    if (m == NULL || (m->engine = xbar_engine_new(NULL)) == NULL ||
+        (m->many = calloc(count + 1, sizeof(*m->many))) == NULL ||
+        xbar_engine_enter(m->engine) ||
+        uc_open(UC_ARCH_RISCV, UC_MODE_RISCV64, &m->uc)) {
+        return NULL;
+    }
+    m->count = count;
+    memory_region_transaction_begin();
+    memory_region_init(&m->root, NULL, "root", UINT64_MAX);
+    memory_region_init_ram(&m->ram, NULL, "ram", RAM_SIZE, NULL);
+    memory_region_init_io(&m->device, NULL, &ops, m, "device", PAGE);
+    xbar_region_set_lock_policy(&m->device, XBAR_LOCK_NONE);
+    memory_region_add_subregion(&m->root, CODE, &m->ram);
+    memory_region_add_subregion(&m->root, DEVICE, &m->device);
+    for (unsigned i = 0; i < count; i++) {
+        memory_region_init_io(&m->many[i], NULL, &ops, m, "many", PAGE);
+        memory_region_add_subregion(&m->root, MANY + STRIDE * i, &m->many[i]);
+    }
+    if (memory_region_transaction_commit() ||
+        address_space_init(&m->as, &m->root, "memory")) {
+        return NULL;
+    }
+    xbar_engine_leave(m->engine);
+    return m;
+}
+
+static bool attach(struct machine *m, enum option option)
+{
+    struct xbar_unicorn_config config = {
+        .as = &m->as,
+        .uc = m->uc,
+        .every_block = option == OPTION_BLOCKS,
+        .track_dirty = option == OPTION_DIRTY,
+    };
+
+    m->plug = xbar_unicorn_new(&config, NULL);
+    return m->plug != NULL;
+}
+
+static bool set(struct machine *m, unsigned reg, uint64_t value)
+{
+    return uc_reg_write(m->uc, UC_RISCV_REG_X0 + (int)reg, &value) == UC_ERR_OK;
+}
+
+static uint64_t get(struct machine *m, unsigned reg)
+{
+    uint64_t value = 0;
+
+    uc_reg_read(m->uc, UC_RISCV_REG_X0 + (int)reg, &value);
+    return value;
+}
+
+static void *setup(int64_t arg)
+{
+    struct machine *m = make_machine(0);
+    char *ram = m ? memory_region_get_ram_ptr(&m->ram) : NULL;
+    const uint32_t last = 77;
+    bool mmio;
+
+    if (ram == NULL) {
+        return NULL;
+    }
+    m->kernel = (enum kernel)(arg & 255);
+    mmio = m->kernel == KERNEL_MMIO_LOAD || m->kernel == KERNEL_MMIO_STORE;
+    kernel_make(m->kernel, m->code);
+    memcpy(ram, m->code, KERNEL_WORDS * 4);
+    memcpy(ram + (DATA - CODE) + 4 * (KERNEL_UNROLL - 1), &last, 4);
+    if (!attach(m, (enum option)(arg >> 8)) || !set(m, RV_A2, STORED) ||
+        !set(m, RV_A0, mmio ? DEVICE : DATA)) {
+        return NULL;
+    }
+    return m;
+}
+
+static void *setup_many(int64_t count)
+{
+    return make_machine((unsigned)count);
+}
+
+static void teardown(void *context)
+{
+    struct machine *m = context;
+
+    xbar_unicorn_free(m->plug);
+    uc_close(m->uc);
+    address_space_destroy(&m->as);
+    for (unsigned i = 0; i < m->count; i++) {
+        xbar_region_destroy(&m->many[i], NULL, NULL);
+    }
+    xbar_region_destroy(&m->device, NULL, NULL);
+    xbar_region_destroy(&m->ram, NULL, NULL);
+    xbar_region_destroy(&m->root, NULL, NULL);
+    xbar_engine_free(m->engine);
+    free(m->many);
+    free(m);
+}
+
+static const char *check(void *context)
+{
+    return ((const struct machine *)context)->wrong;
+}
+
+static void expect(struct machine *m, bool ok)
+{
+    if (!ok) {
+        m->wrong = "the guest did not do what it should";
+    }
+}
+
+static void run_loop(void *context, uint64_t operations)
+{
+    struct machine *m = context;
+    const uint64_t writes = m->writes;
+    uint32_t stored;
+    bool ok = set(m, RV_A1, operations / KERNEL_UNROLL) && set(m, RV_A3, 0) &&
+              xbar_unicorn_run(m->plug, CODE, CODE + KERNEL_END, NULL) == 0;
+
+    ok &= get(m, RV_A1) == 0;
+    switch (m->kernel) {
+    case KERNEL_ALU:
+        ok &= get(m, RV_A3) == operations;
+        break;
+    case KERNEL_LOAD:
+        ok &= get(m, RV_A3) == 77;
+        break;
+    case KERNEL_MMIO_LOAD:
+        ok &= get(m, RV_A3) == 8;
+        break;
+    case KERNEL_MMIO_STORE:
+        ok &= m->writes - writes == operations;
+        break;
+    default:
+        stored =
+            address_space_ldl_le(&m->as, DATA, MEMTXATTRS_UNSPECIFIED, NULL);
+        ok &= stored == STORED;
+    }
+    expect(m, ok);
+}
+
+/* One operation attaches, and takes back. */
+static void run_attach(void *context, uint64_t operations)
+{
+    struct machine *m = context;
+
+    for (uint64_t i = 0; i < operations; i++) {
+        expect(m, attach(m, OPTION_NONE) && xbar_unicorn_free(m->plug) == 0);
+        m->plug = NULL;
+    }
+}
+
+#define ROW(label, kernel, option)                                 \
+    {                                                              \
+        .name = label, .arg = ARG(kernel, option), .setup = setup, \
+        .run = run_loop, .teardown = teardown, .check = check,     \
+        .batch = 1 << 16                                           \
+    }
+
+static const struct bench rows[] = {
+    ROW("unicorn/plug/alu", KERNEL_ALU, OPTION_NONE),
+    ROW("unicorn/plug/load", KERNEL_LOAD, OPTION_NONE),
+    ROW("unicorn/plug/store", KERNEL_STORE, OPTION_NONE),
+    ROW("unicorn/plug/mmio_load", KERNEL_MMIO_LOAD, OPTION_NONE),
+    ROW("unicorn/plug/mmio_store", KERNEL_MMIO_STORE, OPTION_NONE),
+    ROW("unicorn/plug/alu_every_block", KERNEL_ALU, OPTION_BLOCKS),
+    ROW("unicorn/plug/store_tracked", KERNEL_STORE, OPTION_DIRTY),
+    { .name = "unicorn/plug/attach/10000",
+      .arg = 10000,
+      .setup = setup_many,
+      .run = run_attach,
+      .teardown = teardown,
+      .check = check,
+      .batch = 1 },
+};
+
+const struct bench_table bench_unicorn_plug = BENCH_TABLE(rows);

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: MIT
+# Adapters (jit/plug): libxbar-NAME, which links libxbar and the engine that it
+# is for, with a header, a pkg-config file and Debian packages of its own. So
+# libxbar needs none of those engines, and no licence of theirs reaches it.
+
+# xbar_plug(NAME ENGINE SOURCES...): @ENGINE is what it links; "" for nothing.
+# PLUG_REQUIRES: the engine's pkg-config package; PLUG_LIBS: or how to link it.
+function(xbar_plug name engine)
+    set(target libxbar-${name})
+    add_library(${target} SHARED ${ARGN})
+    set_target_properties(${target} PROPERTIES OUTPUT_NAME xbar-${name}
+        VERSION ${PROJECT_VERSION} SOVERSION 0 EXPORT_NAME ${name}
+        LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
+    target_compile_definitions(${target} PRIVATE _GNU_SOURCE=1)
+    target_compile_options(${target} PRIVATE -ftls-model=initial-exec)
+    target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR})
+    target_link_libraries(${target} PUBLIC libxbar
+                          PRIVATE ${engine} xbar_deps)
+    if(NOT XBAR_SANITIZE)
+        target_link_options(${target} PRIVATE -Wl,--no-undefined)
+    endif()
+    xbar_public_headers(${name}.h)
+    set_property(GLOBAL APPEND PROPERTY XBAR_PLUG_HEADERS jit/plug/${name}.h)
+    set_property(GLOBAL APPEND PROPERTY XBAR_PLUGS ${name})
+    xbar_install_plug(${name} ${target})
+endfunction()
+
+function(xbar_install_plug name target)
+    install(TARGETS ${target}
+            LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+            COMPONENT ${name} NAMELINK_COMPONENT ${name}-dev)
+    install(FILES ${name}.h
+            DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/xbar/jit/plug
+            COMPONENT ${name}-dev)
+    if(NOT CMAKE_INSTALL_PREFIX STREQUAL "/usr")
+        set_target_properties(${target} PROPERTIES INSTALL_RPATH $ORIGIN)
+    endif()
+    file(RELATIVE_PATH pc_to_prefix
+         ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
+    string(REGEX REPLACE "/$" "" pc_to_prefix "${pc_to_prefix}")
+    set(plug ${name})
+    configure_file(${PROJECT_SOURCE_DIR}/cmake/xbar-plug.pc.in
+                   ${PROJECT_BINARY_DIR}/xbar-${name}.pc @ONLY)
+    install(FILES ${PROJECT_BINARY_DIR}/xbar-${name}.pc
+            DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
+            COMPONENT ${name}-dev)
+endfunction()

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What Unicorn calls, on the thread that runs the guest.
+ */
+#include <string.h>
+
+#include "engine/check.h"
+#include "engine/dispatch.h"
+#include "engine/leaf.h"
+#include "jit/plug/unicorn_internal.h"
+
+static XBAR_COLD void report(struct xbar_unicorn *plug, hwaddr addr,
+                             unsigned size, bool is_write, MemTxResult result)
+{
+    if (plug->config.bus_error != NULL) {
+        plug->config.bus_error(plug->config.opaque, addr, size, is_write,
+                               result);
+    }
+}
+
+/* ---- Devices ----------------------------------------------------------- */
+
+/*
+ * The quick way (engine/leaf.h) is for devices without a lock, in the host's
+ * byte order; this is for the others, for pages that sections share, and for
+ * regions that are not there any more.
+ */
+static bool is_region(const struct unicorn_mapping *m)
+{
+    return m->kind == UNICORN_DEVICE &&
+           !__atomic_load_n(&m->is_stale, __ATOMIC_RELAXED);
+}
+
+static MemOp memop_of(const struct xbar_unicorn *plug, unsigned size)
+{
+    return (MemOp)(__builtin_ctz(size) | plug->order);
+}
+
+/* The i-th byte of a value lies at this one of @size. */
+static unsigned place_of(const struct xbar_unicorn *plug, unsigned i,
+                         unsigned size)
+{
+    return plug->order == MO_BE ? size - 1 - i : i;
+}
+
+static __attribute__((noinline)) uint64_t
+read_slowly(struct unicorn_mapping *m, hwaddr addr, unsigned size)
+{
+    const MemTxAttrs attrs = MEMTXATTRS_UNSPECIFIED;
+    struct xbar_unicorn *plug = m->plug;
+    uint8_t bytes[8] = { 0 };
+    MemTxResult result;
+    uint64_t value = 0;
+
+    if (is_region(m)) {
+        xbar_read_begin();
+        result =
+            memory_region_dispatch_read(m->mr, addr - m->first + m->offset,
+                                        &value, memop_of(plug, size), attrs);
+        xbar_read_end();
+    } else {
+        result =
+            xbar_address_space_read_bytes(plug->as, addr, attrs, bytes, size);
+        for (unsigned i = 0; i < size; i++) {
+            value |= (uint64_t)bytes[place_of(plug, i, size)] << (8 * i);
+        }
+    }
+    if (result != MEMTX_OK) {
+        report(plug, addr, size, false, result);
+    }
+    return value;
+}
+
+static __attribute__((noinline)) void write_slowly(struct unicorn_mapping *m,
+                                                   hwaddr addr, unsigned size,
+                                                   uint64_t value)
+{
+    const MemTxAttrs attrs = MEMTXATTRS_UNSPECIFIED;
+    struct xbar_unicorn *plug = m->plug;
+    uint8_t bytes[8];
+    MemTxResult result;
+
+    if (is_region(m)) {
+        xbar_read_begin();
+        result =
+            memory_region_dispatch_write(m->mr, addr - m->first + m->offset,
+                                         value, memop_of(plug, size), attrs);
+        xbar_read_end();
+    } else {
+        for (unsigned i = 0; i < size; i++) {
+            bytes[place_of(plug, i, size)] = (uint8_t)(value >> (8 * i));
+        }
+        result =
+            xbar_address_space_write_bytes(plug->as, addr, attrs, bytes, size);
+    }
+    if (result != MEMTX_OK) {
+        report(plug, addr, size, true, result);
+    }
+}
+
+static bool is_slow(const struct unicorn_mapping *m)
+{
+    return __atomic_load_n(&m->is_slow, __ATOMIC_RELAXED);
+}
+
+uint64_t unicorn__read(uc_engine *uc, uint64_t offset, unsigned size,
+                       void *opaque)
+{
+    struct unicorn_mapping *m = opaque;
+    struct xbar_unicorn *plug = m->plug;
+    const struct unicorn_mapping *outer = plug->busy;
+    uint64_t value;
+
+    (void)uc;
+    plug->busy = m;
+    if (unlikely(is_slow(m)) ||
+        unlikely(!xbar_leaf_read(plug->reader, m->mr, m->offset + offset,
+                                 &value, (unsigned)__builtin_ctz(size)))) {
+        value = read_slowly(m, m->first + offset, size);
+    }
+    if (unlikely(unicorn__is_behind(plug)) && outer == NULL) {
+        unicorn__catch_up(plug);
+    }
+    plug->busy = outer;
+    return value;
+}
+
+void unicorn__write(uc_engine *uc, uint64_t offset, unsigned size,
+                    uint64_t value, void *opaque)
+{
+    struct unicorn_mapping *m = opaque;
+    struct xbar_unicorn *plug = m->plug;
+    const struct unicorn_mapping *outer = plug->busy;
+
+    (void)uc;
+    plug->busy = m;
+    if (unlikely(is_slow(m)) ||
+        unlikely(!xbar_leaf_write(plug->reader, m->mr, m->offset + offset,
+                                  value, (unsigned)__builtin_ctz(size)))) {
+        write_slowly(m, m->first + offset, size, value);
+    }
+    if (unlikely(unicorn__is_behind(plug)) && outer == NULL) {
+        unicorn__catch_up(plug);
+    }
+    plug->busy = outer;
+}
+
+/* ---- Faults ------------------------------------------------------------ */
+
+/*
+ * Something is not mapped, or is read-only. True: it is now, try again.
+ *
+ * A block whose first fetch faulted is in no list of Unicorn's: what it was
+ * made of may change, and it stays. So code is mapped, and the run stopped and
+ * started again: the block has not begun, and the pc is exact.
+ */
+static bool on_fault(uc_engine *uc, uc_mem_type type, uint64_t addr, int size,
+                     int64_t value, void *opaque)
+{
+    struct xbar_unicorn *plug = opaque;
+    bool is_code = type == UC_MEM_FETCH_UNMAPPED || type == UC_MEM_FETCH_PROT;
+    struct unicorn_mapping *m;
+    bool is_new;
+
+    (void)uc, (void)value;
+    if (plug->busy != NULL) {
+        return false; /* a callback that uses Unicorn by itself */
+    }
+    plug->refusal = 0;
+    unicorn__catch_up(plug);
+    m = unicorn__find(plug, addr);
+    is_new = m == NULL;
+    if (is_new) {
+        m = unicorn__map(plug, addr, is_code);
+    }
+    if (m == NULL) {
+        return false;
+    }
+    if (is_code) {
+        plug->is_refetch = is_new && plug->pc >= 0;
+        return is_new && plug->pc < 0;
+    }
+    if (type == UC_MEM_WRITE_PROT && m->kind == UNICORN_ROM) {
+        report(plug, addr, (unsigned)size, true, MEMTX_ERROR);
+        return false;
+    }
+    return true;
+}
+
+/* ---- What the configuration asks for ----------------------------------- */
+
+static void on_block(uc_engine *uc, uint64_t addr, uint32_t size, void *opaque)
+{
+    struct xbar_unicorn *plug = opaque;
+
+    (void)uc, (void)addr, (void)size;
+    if (unlikely(unicorn__is_behind(plug))) {
+        unicorn__catch_up(plug);
+    }
+}
+
+/* Before the store: told of when the next one is to another page. */
+static void on_store(uc_engine *uc, uc_mem_type type, uint64_t addr, int size,
+                     int64_t value, void *opaque)
+{
+    struct xbar_unicorn *plug = opaque;
+    uint64_t stored = (addr & -UNICORN_PAGE) | STORED_VALID;
+
+    (void)uc, (void)type, (void)value;
+    if (unlikely((addr & (UNICORN_PAGE - 1)) + (unsigned)size > UNICORN_PAGE)) {
+        stored |= STORED_NEXT;
+    }
+    if (unlikely(stored != __atomic_load_n(&plug->stored, __ATOMIC_RELAXED))) {
+        unicorn__report_stored(plug);
+        __atomic_store_n(&plug->stored, stored, __ATOMIC_RELEASE);
+    }
+}
+
+/* ISO C has no way from a function to an object pointer; POSIX does. */
+static void *hook_of(void (*function)(void))
+{
+    void *pointer;
+
+    memcpy(&pointer, &function, sizeof(pointer));
+    return pointer;
+}
+
+static uc_err add_hook(struct xbar_unicorn *plug, int type,
+                       void (*function)(void))
+{
+    uc_err err = uc_hook_add(plug->uc, &plug->hooks[plug->hook_count], type,
+                             hook_of(function), plug, (uint64_t)1, (uint64_t)0);
+
+    plug->hook_count += err == UC_ERR_OK;
+    return err;
+}
+
+uc_err unicorn__add_hooks(struct xbar_unicorn *plug)
+{
+    uc_err err = add_hook(plug, UC_HOOK_MEM_INVALID, (void (*)(void))on_fault);
+
+    if (err == UC_ERR_OK && plug->config.every_block) {
+        err = add_hook(plug, UC_HOOK_BLOCK, (void (*)(void))on_block);
+    }
+    if (err == UC_ERR_OK && plug->config.track_dirty) {
+        err = add_hook(plug, UC_HOOK_MEM_WRITE, (void (*)(void))on_store);
+    }
+    return err;
+}
+
+void unicorn__remove_hooks(struct xbar_unicorn *plug)
+{
+    while (plug->hook_count > 0) {
+        uc_hook_del(plug->uc, plug->hooks[--plug->hook_count]);
+    }
+}
