@@ -32,11 +32,15 @@
 #define CLOCK_SHIFT     54
 #define MAX_TIMEBASE_HZ ((uint64_t)1000 * NS_PER_SECOND)
 
-/* Instructions between two looks at host time, about 40 us of interpreter and
- * 20 us of translated code. The longer one is also what any slice is cut to, so
- * that grace periods pass. */
+/* Instructions between two looks at host time: 40 us of interpreter, 5 to 20 us
+ * of translated code. The second is also what slices of deterministic time are
+ * cut to, so that grace periods pass. A hart of which nobody wanted anything for
+ * a while is looked after less often: the end of a slice takes as long as some
+ * hundreds of instructions, and a hot loop is left for it. */
 #define INTERP_SLICE 4096
 #define MAX_SLICE    16384
+#define CALM_SLICE   65536
+#define CALM         16 /* slices without attention */
 
 __extension__ typedef unsigned __int128 riscv_u128;
 
@@ -218,7 +222,9 @@ uint64_t riscv__clock_slice(struct xbar_riscv_hart *hart)
     uint64_t ticks, insns;
 
     if (!is_deterministic(hart)) {
-        return hart->jit != NULL ? MAX_SLICE : INTERP_SLICE;
+        uint64_t slice = hart->calm < CALM ? MAX_SLICE : CALM_SLICE;
+
+        return hart->jit != NULL ? slice : INTERP_SLICE;
     }
     ticks = ticks_to_fire(hart);
     if (ticks > MAX_SLICE) {

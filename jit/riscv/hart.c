@@ -287,6 +287,7 @@ static uint32_t look_up(struct xbar_riscv_hart *hart)
         reset(hart);
     }
     riscv__clock_poll(hart);
+    hart->calm = attention == 0 ? hart->calm + 1 : 0;
     atomic_store_explicit(&hart->retired_seen, hart->stats.instructions,
                           memory_order_release);
     return attention;

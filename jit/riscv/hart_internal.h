@@ -291,6 +291,7 @@ struct xbar_riscv_hart {
     bool waiting;
     _Atomic uint32_t sleeping;
     unsigned slice_traps; /* taken in this slice */
+    unsigned calm;        /* slices since somebody wanted attention */
 
     /*
      * Who runs the hart (pthread_self(), 0: nobody), and stats.instructions

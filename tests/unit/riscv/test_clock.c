@@ -258,6 +258,33 @@ static void test_host_time_moves(void **state)
     assert_in_range(riscv__clock_slice(rig.hart), 1000, 100000);
 }
 
+/* Slices of translated code grow while nobody wants anything. */
+static void test_calm(void **state)
+{
+    const struct xbar_riscv_config config = { .hartid = 0 };
+    static const uint32_t loop = INSN_SELF;
+    uint64_t slice;
+
+    (void)state;
+    rig_open_with(&rig, &config);
+    rig_code(&rig, 0, &loop, 1);
+    if (!xbar_riscv_has_jit()) {
+        print_message("no translator for this host\n");
+        return;
+    }
+    assert_int_equal(xbar_riscv_set_engine(rig.hart, XBAR_RISCV_JIT), 0);
+    slice = riscv__clock_slice(rig.hart);
+    assert_int_equal(xbar_riscv_run(rig.hart, 8 * slice),
+                     XBAR_RISCV_EXIT_BUDGET);
+    assert_int_equal(riscv__clock_slice(rig.hart), slice);
+    assert_int_equal(xbar_riscv_run(rig.hart, 16 * slice),
+                     XBAR_RISCV_EXIT_BUDGET);
+    assert_int_equal(riscv__clock_slice(rig.hart), 4 * slice);
+    riscv__post(rig.hart, ATTN_IRQ);
+    assert_int_equal(xbar_riscv_run(rig.hart, 1), XBAR_RISCV_EXIT_BUDGET);
+    assert_int_equal(riscv__clock_slice(rig.hart), slice);
+}
+
 static void test_host_wait(void **state)
 {
     (void)state;
@@ -312,6 +339,7 @@ int main(void)
         cmocka_unit_test_teardown(test_other_thread, close_rig),
         cmocka_unit_test_teardown(test_host_rate, close_rig),
         cmocka_unit_test_teardown(test_host_time_moves, close_rig),
+        cmocka_unit_test_teardown(test_calm, close_rig),
         cmocka_unit_test_teardown(test_host_wait, close_rig),
         cmocka_unit_test_teardown(test_time_never_wraps, close_rig),
     };

@@ -433,7 +433,7 @@ static void loops_get_hot(void **state)
             rig[k].hart->x[STRAY] = RAM_ADDR + DATA;
         }
         for (unsigned k = 0; k < 6; k++) {
-            uint64_t insns = 50000 + draw(p, 1000);
+            uint64_t insns = 200000 + draw(p, 1000);
 
             (void)xbar_riscv_run(rig[0].hart, insns);
             (void)xbar_riscv_run(rig[1].hart, insns);
