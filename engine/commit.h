@@ -27,6 +27,21 @@ struct xbar_range {
     hwaddr last;
 };
 
+/*
+ * Addresses of a root to be looked at again, and where that may begin: nothing
+ * on the way from the root to @from shows anything else there.
+ *
+ *     root    |---------------------------------|
+ *     from       |------------------------|         base 3
+ *     range             |=====|
+ */
+struct xbar_window {
+    struct xbar_range range;
+    const MemoryRegion *from;
+    uint64_t base;  /* where byte 0 of @from lies */
+    uint32_t flags; /* READONLY and NONVOLATILE of what is above @from */
+};
+
 struct xbar_participant {
     /*
      * The region that it derives its state from, or NULL. Then, in prepare,
@@ -35,7 +50,7 @@ struct xbar_participant {
      * failed, has to look at everything. Sorted, disjoint, not touching.
      */
     MemoryRegion *root;
-    const struct xbar_range *dirty;
+    const struct xbar_window *dirty;
     size_t dirty_count;
 
     int (*prepare)(struct xbar_participant *p);

@@ -102,7 +102,7 @@ void dirty__mark(MemoryRegion *mr, hwaddr first, hwaddr last)
 }
 
 /* Cut to what @mr shows of itself now. Is anything left? */
-static bool clip(const MemoryRegion *mr, struct xbar_range *range)
+static inline bool clip(const MemoryRegion *mr, struct xbar_range *range)
 {
     if ((mr->flags & (XBAR_REGION_ENABLED | REGION_EMPTY)) !=
             XBAR_REGION_ENABLED ||
@@ -114,14 +114,15 @@ static bool clip(const MemoryRegion *mr, struct xbar_range *range)
 }
 
 /* @range of @mr, as its container sees it. False: nothing of it. */
-static bool lift_to_container(const MemoryRegion *mr, struct xbar_range *range)
+static inline bool lift_to_container(const MemoryRegion *mr,
+                                     struct xbar_range *range)
 {
-    if (range->first > UINT64_MAX - mr->addr) {
+    if (__builtin_add_overflow(range->first, mr->addr, &range->first)) {
         return false;
     }
-    range->first += mr->addr;
-    range->last = range->last > UINT64_MAX - mr->addr ? UINT64_MAX
-                                                      : range->last + mr->addr;
+    if (__builtin_add_overflow(range->last, mr->addr, &range->last)) {
+        range->last = UINT64_MAX;
+    }
     return clip(mr->container, range);
 }
 
@@ -146,7 +147,7 @@ void dirty__mark_place(const MemoryRegion *mr, hwaddr first, hwaddr last)
     }
 }
 
-/* ---- Sets of intervals ------------------------------------------------- */
+/* ---- Sets of windows --------------------------------------------------- */
 
 static struct dirty_node *take_node(struct xbar_engine *engine)
 {
@@ -172,13 +173,14 @@ static struct dirty_node *node_of(MemoryRegion *mr)
     }
     node->mr = mr;
     node->count = 0;
-    node->capacity = DIRTY_FEW_RANGES;
-    node->ranges = node->few;
+    node->capacity = DIRTY_FEW_WINDOWS;
+    node->windows = node->few;
     node->older = dirty->newest;
     dirty->newest = node;
     dirty->used++;
     node->next = dirty->by_height[mr->height];
     dirty->by_height[mr->height] = node;
+    dirty->is_way_up |= mr->container || mr->aliased_by;
     if (mr->height > dirty->highest) {
         dirty->highest = mr->height;
     }
@@ -189,33 +191,50 @@ static struct dirty_node *node_of(MemoryRegion *mr)
     return node;
 }
 
-static void free_ranges(struct xbar_engine *engine, struct dirty_node *node)
+static void free_windows(struct xbar_engine *engine, struct dirty_node *node)
 {
-    if (node->ranges != node->few) {
-        xbar_free(engine, node->ranges,
-                  node->capacity * sizeof(node->ranges[0]));
+    if (node->windows != node->few) {
+        xbar_free(engine, node->windows,
+                  node->capacity * sizeof(node->windows[0]));
     }
 }
 
-static int grow_ranges(struct xbar_engine *engine, struct dirty_node *node)
+static int grow_windows(struct xbar_engine *engine, struct dirty_node *node)
 {
-    size_t bytes = node->capacity * sizeof(node->ranges[0]);
-    struct xbar_range *ranges = xbar_alloc(engine, 4 * bytes);
+    size_t bytes = node->capacity * sizeof(node->windows[0]);
+    struct xbar_window *windows = xbar_alloc(engine, 4 * bytes);
 
-    if (!ranges) {
+    if (!windows) {
         return -ENOMEM;
     }
-    memcpy(ranges, node->ranges, bytes);
-    free_ranges(engine, node);
-    node->ranges = ranges;
+    memcpy(windows, node->windows, bytes);
+    free_windows(engine, node);
+    node->windows = windows;
     node->capacity *= 4;
     return 0;
 }
 
-static int add_range(MemoryRegion *mr, const struct xbar_range *range)
+/* To be looked at from @mr itself. */
+static struct xbar_window window_of(const MemoryRegion *mr,
+                                    struct xbar_range range)
+{
+    return (struct xbar_window){ .range = range, .from = mr };
+}
+
+/* @other, of @mr like @window, meets it. */
+static void unite_windows(const MemoryRegion *mr, struct xbar_window *window,
+                          const struct xbar_window *other)
+{
+    unite(&window->range, &other->range);
+    if (window->from != other->from) {
+        *window = window_of(mr, window->range);
+    }
+}
+
+static int add_window(MemoryRegion *mr, const struct xbar_window *window)
 {
     struct dirty_node *node;
-    struct xbar_range *newest;
+    struct xbar_window *newest;
 
     if (is_hidden(mr)) {
         return 0;
@@ -224,30 +243,37 @@ static int add_range(MemoryRegion *mr, const struct xbar_range *range)
     if (!node) {
         return -ENOMEM;
     }
-    newest = node->ranges + node->count;
-    if (node->count && meets(--newest, range)) {
-        unite(newest, range);
+    newest = node->windows + node->count;
+    if (node->count && meets(&(--newest)->range, &window->range)) {
+        unite_windows(mr, newest, window);
         return 0;
     }
-    if (node->count == node->capacity && grow_ranges(mr->engine, node)) {
+    if (node->count == node->capacity && grow_windows(mr->engine, node)) {
         return -ENOMEM;
     }
-    node->ranges[node->count++] = *range;
+    node->windows[node->count++] = *window;
     return 0;
 }
 
-static int compare_ranges(const void *a, const void *b)
+static int add_range(MemoryRegion *mr, const struct xbar_range *range)
 {
-    const struct xbar_range *x = a;
-    const struct xbar_range *y = b;
+    const struct xbar_window window = window_of(mr, *range);
 
-    return (x->first > y->first) - (x->first < y->first);
+    return add_window(mr, &window);
 }
 
-static bool are_sorted(const struct xbar_range *ranges, size_t count)
+static int compare_windows(const void *a, const void *b)
+{
+    hwaddr x = ((const struct xbar_window *)a)->range.first;
+    hwaddr y = ((const struct xbar_window *)b)->range.first;
+
+    return (x > y) - (x < y);
+}
+
+static bool are_sorted(const struct xbar_window *windows, size_t count)
 {
     for (size_t i = 1; i < count; i++) {
-        if (ranges[i].first < ranges[i - 1].first) {
+        if (windows[i].range.first < windows[i - 1].range.first) {
             return false;
         }
     }
@@ -255,16 +281,16 @@ static bool are_sorted(const struct xbar_range *ranges, size_t count)
 }
 
 /* By insertion: for a few. */
-static void sort_few(struct xbar_range *ranges, size_t count)
+static void sort_few(struct xbar_window *windows, size_t count)
 {
     for (size_t i = 1; i < count; i++) {
-        struct xbar_range range = ranges[i];
+        struct xbar_window window = windows[i];
         size_t k = i;
 
-        for (; k > 0 && ranges[k - 1].first > range.first; k--) {
-            ranges[k] = ranges[k - 1];
+        for (; k > 0 && windows[k - 1].range.first > window.range.first; k--) {
+            windows[k] = windows[k - 1];
         }
-        ranges[k] = range;
+        windows[k] = window;
     }
 }
 
@@ -276,17 +302,19 @@ static void normalise(struct dirty_node *node)
     if (node->count == 1) {
         return;
     }
-    if (node->count <= DIRTY_FEW_RANGES) {
-        sort_few(node->ranges, node->count);
-    } else if (!are_sorted(node->ranges, node->count)) {
-        qsort(node->ranges, node->count, sizeof(node->ranges[0]),
-              compare_ranges);
+    if (node->count <= DIRTY_FEW_WINDOWS) {
+        sort_few(node->windows, node->count);
+    } else if (!are_sorted(node->windows, node->count)) {
+        qsort(node->windows, node->count, sizeof(node->windows[0]),
+              compare_windows);
     }
     for (size_t i = 1; i < node->count; i++) {
-        if (meets(&node->ranges[kept], &node->ranges[i])) {
-            unite(&node->ranges[kept], &node->ranges[i]);
+        struct xbar_window *last = &node->windows[kept];
+
+        if (meets(&last->range, &node->windows[i].range)) {
+            unite_windows(node->mr, last, &node->windows[i]);
         } else {
-            node->ranges[++kept] = node->ranges[i];
+            node->windows[++kept] = node->windows[i];
         }
     }
     node->count = kept + 1;
@@ -299,7 +327,7 @@ static int pass_on(const struct dirty_node *node, MemoryRegion *to,
                    const MemoryRegion *by)
 {
     for (size_t i = 0; i < node->count; i++) {
-        struct xbar_range range = node->ranges[i];
+        struct xbar_range range = node->windows[i].range;
         int rc = lift(by, &range) ? add_range(to, &range) : 0;
 
         if (rc) {
@@ -327,6 +355,12 @@ static int pass_node_on(struct dirty_node *node)
 /* From the lowest up; what is passed on goes to what is higher. */
 static int pass_all_on(struct dirty *dirty)
 {
+    if (!dirty->is_way_up) {
+        for (struct dirty_node *n = dirty->newest; n; n = n->older) {
+            normalise(n);
+        }
+        return 0;
+    }
     for (unsigned height = dirty->lowest; height <= dirty->highest; height++) {
         struct dirty_node *node = dirty->by_height[height];
 
@@ -341,31 +375,118 @@ static int pass_all_on(struct dirty *dirty)
     return 0;
 }
 
-/* To the first region that is a root, or is shown in more than one place. */
-static int climb(MemoryRegion *mr, struct xbar_range range)
+/* Does the container of @mr show nothing else than it in @range? */
+static inline bool is_alone(const MemoryRegion *mr,
+                            const MemoryRegion *container,
+                            const struct xbar_range *range)
 {
+    MemoryRegion *few[XBAR_FEW_CHILDREN];
+
+    if (container->flags & XBAR_REGION_TERMINATES) {
+        return false;
+    }
+    return container->child_count == 1 ||
+           (interval__few(container, range->first, range->last, few,
+                          XBAR_FEW_CHILDREN) == 1 &&
+            few[0] == mr);
+}
+
+/* Cut to @hull, and @by higher. Is anything left? */
+static inline bool shift(struct xbar_range *range,
+                         const struct xbar_range *hull, uint64_t by)
+{
+    const hwaddr first = hull->first - by;
+    const hwaddr last = hull->last - by;
+
+    range->first = range->first > first ? range->first : first;
+    range->last = range->last < last ? range->last : last;
+    if (range->first > range->last) {
+        return false;
+    }
+    range->first += by;
+    range->last += by;
+    return true;
+}
+
+/*
+ * Marks of one region, as one range, to the first that is a root or is shown in
+ * more than one place. What is met on the way need not be met again on the way
+ * down, as long as the region that was marked is alone there.
+ */
+static int climb(const struct dirty_mark *marks, size_t count)
+{
+    MemoryRegion *mr = marks[0].mr;
+    struct xbar_range hull = marks[0].range;
+    struct xbar_window window = { .from = mr };
+    uint64_t by = 0;
+    int rc = 0;
+
+    for (size_t i = 1; i < count; i++) {
+        unite(&hull, &marks[i].range);
+    }
     while (!mr->roots && !mr->aliased_by) {
-        if (!mr->container || !lift_to_container(mr, &range)) {
+        MemoryRegion *container = mr->container;
+
+        if (!container || !lift_to_container(mr, &hull)) {
             return 0;
         }
-        mr = mr->container;
+        by += mr->addr;
+        window.base += mr->addr;
+        window.flags |= container->flags;
+        if (!is_alone(mr, container, &hull)) {
+            window.from = container;
+            window.base = 0;
+            window.flags = 0;
+        }
+        mr = container;
     }
-    return add_range(mr, &range);
+    window.flags &= XBAR_REGION_READONLY | XBAR_REGION_NONVOLATILE;
+    for (size_t i = 0; i < count && !rc; i++) {
+        window.range = marks[i].range;
+        if (shift(&window.range, &hull, by)) {
+            rc = add_window(mr, &window);
+        }
+    }
+    return rc;
+}
+
+/* Those of one region, one after the other, go together. */
+static int carry_few(const struct dirty_mark *marks, size_t count)
+{
+    int rc = 0;
+
+    while (count && !rc) {
+        size_t run = 1;
+
+        while (run < count && marks[run].mr == marks[0].mr) {
+            run++;
+        }
+        rc = climb(marks, run);
+        marks += run;
+        count -= run;
+    }
+    return rc;
+}
+
+static int carry_many(const struct dirty_mark *marks, size_t count)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < count && !rc; i++) {
+        rc = add_range(marks[i].mr, &marks[i].range);
+    }
+    return rc;
 }
 
 int dirty__carry(struct xbar_engine *engine)
 {
     struct dirty *dirty = &engine->dirty;
-    bool are_few = dirty->count <= DIRTY_FEW_RANGES;
-    int rc = 0;
+    int rc;
 
     xbar_assert(!dirty->newest);
-    for (size_t i = 0; i < dirty->count && !rc; i++) {
-        const struct dirty_mark *mark = &dirty->marks[i];
-
-        rc = are_few ? climb(mark->mr, mark->range)
-                     : add_range(mark->mr, &mark->range);
-    }
+    rc = dirty->count <= DIRTY_FEW_WINDOWS
+             ? carry_few(dirty->marks, dirty->count)
+             : carry_many(dirty->marks, dirty->count);
     if (!rc) {
         rc = pass_all_on(dirty);
     }
@@ -375,11 +496,11 @@ int dirty__carry(struct xbar_engine *engine)
     return rc;
 }
 
-size_t dirty__of(const MemoryRegion *root, const struct xbar_range **ranges)
+size_t dirty__of(const MemoryRegion *root, const struct xbar_window **windows)
 {
     const struct dirty_node *node = root->work;
 
-    *ranges = node ? node->ranges : NULL;
+    *windows = node ? node->windows : NULL;
     return node ? node->count : 0;
 }
 
@@ -393,13 +514,14 @@ void dirty__drop(struct xbar_engine *engine)
         dirty->newest = node->older;
         dirty->by_height[node->mr->height] = NULL;
         node->mr->work = NULL;
-        free_ranges(engine, node);
+        free_windows(engine, node);
         if (dirty->used-- > DIRTY_FIRST_NODES) {
             xbar_free(engine, node, sizeof(*node));
         }
     }
     dirty->lowest = XBAR_TREE_MAX_DEPTH;
     dirty->highest = 0;
+    dirty->is_way_up = false;
 }
 
 /* ---- Both -------------------------------------------------------------- */

@@ -109,7 +109,7 @@ struct code_pages {
 /* A commit of a few changes, four levels deep, allocates nothing. */
 #define DIRTY_FIRST_MARKS (4 * UNDO_CHUNK_ENTRIES)
 #define DIRTY_FIRST_NODES 16
-#define DIRTY_FEW_RANGES  4
+#define DIRTY_FEW_WINDOWS 4
 
 struct dirty_mark {
     MemoryRegion *mr;
@@ -123,8 +123,8 @@ struct dirty_node {
     MemoryRegion *mr;
     size_t count;
     size_t capacity;
-    struct xbar_range *ranges;
-    struct xbar_range few[DIRTY_FEW_RANGES];
+    struct xbar_window *windows;
+    struct xbar_window few[DIRTY_FEW_WINDOWS];
 };
 
 /* See dirty.c. Under the writer lock. */
@@ -136,6 +136,7 @@ struct dirty {
     size_t used;     /* nodes */
     unsigned lowest; /* height with a node */
     unsigned highest;
+    bool is_way_up; /* a node has something to pass its marks on to */
     struct dirty_node *by_height[XBAR_TREE_MAX_DEPTH + 1];
     struct dirty_node first_nodes[DIRTY_FIRST_NODES];
     struct dirty_mark first_marks[DIRTY_FIRST_MARKS];
@@ -318,7 +319,7 @@ void dirty__mark_place(const MemoryRegion *mr, hwaddr first, hwaddr last);
  * cleared. Return: 0; -ENOMEM, with nothing to drop.
  */
 int dirty__carry(struct xbar_engine *engine) XBAR_MUST_CHECK;
-size_t dirty__of(const MemoryRegion *root, const struct xbar_range **ranges);
+size_t dirty__of(const MemoryRegion *root, const struct xbar_window **windows);
 void dirty__drop(struct xbar_engine *engine);
 void dirty__clear(struct xbar_engine *engine);
 

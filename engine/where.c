@@ -33,9 +33,10 @@ int xbar_where_carry(struct xbar_engine *engine)
     return dirty__carry(engine);
 }
 
-size_t xbar_where_of(const MemoryRegion *root, const struct xbar_range **ranges)
+size_t xbar_where_of(const MemoryRegion *root,
+                     const struct xbar_window **windows)
 {
-    return dirty__of(root, ranges);
+    return dirty__of(root, windows);
 }
 
 void xbar_where_end(struct xbar_engine *engine)

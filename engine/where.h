@@ -6,7 +6,7 @@
  *     if (xbar_where_begin(engine)) {
  *         err = xbar_where_add(mr, 0, UINT64_MAX) ...;
  *         err = xbar_where_carry(engine);
- *         ... xbar_where_of(root, &ranges) ...
+ *         ... xbar_where_of(root, &windows) ...
  *         xbar_where_end(engine);
  *     }
  *
@@ -30,7 +30,7 @@ int xbar_where_carry(struct xbar_engine *engine) XBAR_MUST_CHECK;
  * disjoint, not touching; good until the end. Return: how many.
  */
 size_t xbar_where_of(const MemoryRegion *root,
-                     const struct xbar_range **ranges);
+                     const struct xbar_window **windows);
 
 void xbar_where_end(struct xbar_engine *engine);
 

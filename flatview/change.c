@@ -184,28 +184,48 @@ static int apply_diff(struct flatview_change *change,
  * between them are rendered as one.
  */
 struct windows {
-    const struct xbar_range *next;
-    const struct xbar_range *end;
+    const struct xbar_window *next;
+    const struct xbar_window *end;
     bool is_bulk;
 };
 
 /* Was nothing there before @next, and after @addr, which is not the last? */
 static bool is_gap_empty(const struct flatview_change *change, hwaddr addr,
-                         const struct xbar_range *next)
+                         const struct xbar_window *next)
 {
     const FlatRange *range = flatview_next_range(change->old_view, addr + 1);
 
-    return range == NULL || range->first >= next->first;
+    return range == NULL || range->first >= next->range.first;
 }
 
-static struct xbar_range take_window(const struct flatview_change *change,
-                                     struct windows *windows)
+/*
+ * @window and @next, with nothing between them, as one. If both may be looked at
+ * from the same region on, that shows nothing between them either.
+ */
+static struct xbar_window joined(const struct flatview_change *change,
+                                 const struct xbar_window *window,
+                                 const struct xbar_window *next)
 {
-    struct xbar_range window = *windows->next++;
+    struct xbar_window both = *window;
+
+    if (window->from != next->from) {
+        both = (struct xbar_window){
+            .range = window->range,
+            .from = root_of(change)->participant.root,
+        };
+    }
+    both.range.last = next->range.last;
+    return both;
+}
+
+static struct xbar_window take_window(const struct flatview_change *change,
+                                      struct windows *windows)
+{
+    struct xbar_window window = *windows->next++;
 
     while (windows->is_bulk && windows->next != windows->end &&
-           is_gap_empty(change, window.last, windows->next)) {
-        window.last = (windows->next++)->last;
+           is_gap_empty(change, window.range.last, windows->next)) {
+        window = joined(change, &window, windows->next++);
     }
     return window;
 }
@@ -262,8 +282,8 @@ static int append_right(const struct flatview_change *change,
     }
     *last = range->last;
     if (windows->next != windows->end &&
-        range->last >= windows->next->first - 1) {
-        *last = windows->next->first - 1;
+        range->last >= windows->next->range.first - 1) {
+        *last = windows->next->range.first - 1;
     }
     return append_old(change, pieces, range, addr + 1, *last);
 }
@@ -310,15 +330,16 @@ static bool reaches_next(const struct windows *windows, hwaddr window_last,
                          hwaddr last)
 {
     return last != window_last && windows->next != windows->end &&
-           last == windows->next->first - 1;
+           last == windows->next->range.first - 1;
 }
 
 /* Is nothing there between @addr and @next, as far as is known on the right? */
 static bool is_free_until(struct right *right, hwaddr addr,
-                          const struct xbar_range *next)
+                          const struct xbar_window *next)
 {
     return find_right(right, addr + 1) == NULL &&
-           (right->next.leaf == NULL || right->next.leaf->bits >= next->first);
+           (right->next.leaf == NULL ||
+            right->next.leaf->bits >= next->range.first);
 }
 
 /*
@@ -329,15 +350,15 @@ static bool is_free_until(struct right *right, hwaddr addr,
 static int render_window(struct flatview_change *change,
                          struct windows *windows, struct right *right,
                          struct flatview_pieces *pieces,
-                         struct xbar_range *window)
+                         struct xbar_window *window)
 {
-    const MemoryRegion *root = root_of(change)->participant.root;
-    const struct xbar_range *next = windows->next;
+    const struct xbar_window *next = windows->next;
 
     change->windows++;
-    if (next != windows->end && is_free_until(right, window->last, next)) {
-        const struct xbar_range both = { window->first, next->last };
-        int err = flatview__render_few(root, both, pieces);
+    if (next != windows->end &&
+        is_free_until(right, window->range.last, next)) {
+        const struct xbar_window both = joined(change, window, next);
+        int err = flatview__render_few(&both, pieces);
 
         if (err != -E2BIG) {
             windows->next++;
@@ -345,7 +366,7 @@ static int render_window(struct flatview_change *change,
             return err;
         }
     }
-    return flatview__render_more(root, *window, pieces);
+    return flatview__render_more(window, pieces);
 }
 
 /* The pieces of one stretch, and where it begins and ends. */
@@ -354,21 +375,22 @@ static int render_stretch(struct flatview_change *change,
                           struct flatview_pieces *pieces,
                           struct stretch *stretch)
 {
-    struct xbar_range window = take_window(change, windows);
+    struct xbar_window window = take_window(change, windows);
     struct right right;
     int err;
 
     pieces->count = 0;
-    err = append_left(change, pieces, window.first, stretch);
+    err = append_left(change, pieces, window.range.first, stretch);
     flatview__trie_cursor_copy(&right.next, &stretch->old);
     right.range = NULL;
     while (err == 0) {
         err = render_window(change, windows, &right, pieces, &window);
         if (err == 0) {
-            err = append_right(change, windows, &right, pieces, window.last,
-                               &stretch->last);
+            err = append_right(change, windows, &right, pieces,
+                               window.range.last, &stretch->last);
         }
-        if (err != 0 || !reaches_next(windows, window.last, stretch->last)) {
+        if (err != 0 ||
+            !reaches_next(windows, window.range.last, stretch->last)) {
             break;
         }
         window = take_window(change, windows);
@@ -395,13 +417,15 @@ static int apply_windows(struct flatview_change *change,
     return err;
 }
 
-static struct windows windows_of(const struct flatview_root *root)
+/* @all: the whole space, if nothing is known of it yet. */
+static struct windows windows_of(const struct flatview_root *root,
+                                 struct xbar_window *all)
 {
-    static const struct xbar_range whole_space = { 0, UINT64_MAX };
     const struct xbar_participant *p = &root->participant;
 
     if (root->is_stale) {
-        return (struct windows){ &whole_space, &whole_space + 1, false };
+        *all = (struct xbar_window){ { 0, UINT64_MAX }, p->root, 0, 0 };
+        return (struct windows){ all, all + 1, false };
     }
     return (struct windows){
         .next = p->dirty,
@@ -528,7 +552,8 @@ static uint64_t new_generation(void)
 int flatview__change_begin(struct flatview_root *root)
 {
     struct flatview_change *change = &root->change;
-    struct windows windows = windows_of(root);
+    struct xbar_window all;
+    struct windows windows = windows_of(root, &all);
     int err;
 
     if (windows.next == windows.end) {

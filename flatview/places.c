@@ -14,16 +14,16 @@ static void set_everywhere(struct flatview_places *places)
 
 static void set_ranges(struct flatview_places *places, const MemoryRegion *root)
 {
-    const struct xbar_range *ranges;
-    size_t count = root != NULL ? xbar_where_of(root, &ranges) : 0;
+    const struct xbar_window *windows;
+    size_t count = root != NULL ? xbar_where_of(root, &windows) : 0;
     const size_t room = FLATVIEW_PLACES_RANGES;
 
     places->count = count < room ? count : room;
     for (size_t i = 0; i < places->count; i++) {
-        places->ranges[i] = ranges[i];
+        places->ranges[i] = windows[i].range;
     }
     if (count > room) {
-        places->ranges[room - 1].last = ranges[count - 1].last;
+        places->ranges[room - 1].last = windows[count - 1].range.last;
     }
 }
 

@@ -240,13 +240,13 @@ static int sweep_leaves(struct xbar_engine *engine,
     return err;
 }
 
-static int render_upto(const MemoryRegion *root, struct xbar_range window,
-                       uint32_t most, struct flatview_pieces *out)
+static int render_upto(const struct xbar_window *window, uint32_t most,
+                       struct flatview_pieces *out)
 {
-    struct xbar_engine *engine = xbar_region_engine(root);
+    struct xbar_engine *engine = xbar_region_engine(window->from);
     struct flatview_piece few[FLATVIEW_FEW_PIECES];
     struct flatview_pieces leaves = flatview__pieces_in(few);
-    int err = flatview__walk(root, window, most, &leaves);
+    int err = flatview__walk(window, most, &leaves);
 
     if (err == 0 && leaves.count == 1) {
         err = flatview__pieces_append(engine, out, few, few[0].first,
@@ -258,34 +258,35 @@ static int render_upto(const MemoryRegion *root, struct xbar_range window,
     return err;
 }
 
-static uint32_t most_visits(const MemoryRegion *root)
+static uint32_t most_visits(const MemoryRegion *mr)
 {
     uint64_t most =
         RENDER_MAX_VISITS +
-        RENDER_VISITS_A_REGION * xbar_engine_regions(xbar_region_engine(root));
+        RENDER_VISITS_A_REGION * xbar_engine_regions(xbar_region_engine(mr));
 
     return most < UINT32_MAX ? (uint32_t)most : UINT32_MAX;
 }
 
-int flatview__render_more(const MemoryRegion *root, struct xbar_range window,
+int flatview__render_more(const struct xbar_window *window,
                           struct flatview_pieces *out)
 {
-    return render_upto(root, window, most_visits(root), out);
+    return render_upto(window, most_visits(window->from), out);
 }
 
-int flatview__render_few(const MemoryRegion *root, struct xbar_range window,
+int flatview__render_few(const struct xbar_window *window,
                          struct flatview_pieces *out)
 {
-    return render_upto(root, window, RENDER_FEW_VISITS, out);
+    return render_upto(window, RENDER_FEW_VISITS, out);
 }
 
-int flatview__render(const MemoryRegion *root, struct xbar_range window,
+int flatview__render(const MemoryRegion *root, struct xbar_range range,
                      struct flatview_pieces *out)
 {
+    const struct xbar_window window = { .range = range, .from = root };
     int err;
 
     out->count = 0;
-    err = flatview__render_more(root, window, out);
+    err = flatview__render_more(&window, out);
     if (err != 0) {
         out->count = 0;
     }

@@ -48,7 +48,7 @@ flatview__pieces_in(struct flatview_piece few[FLATVIEW_FEW_PIECES])
 #define RENDER_VISITS_A_REGION 16
 
 /*
- * flatview__render() - what decodes in @window of @root
+ * flatview__render() - what decodes in @range of @root
  * @out: zeroed or rendered before; replaced by disjoint pieces in ascending
  * order, neighbours that say the same merged. Ended by flatview__pieces_free.
  *
@@ -56,14 +56,14 @@ flatview__pieces_in(struct flatview_piece few[FLATVIEW_FEW_PIECES])
  * Return: 0; -ENOMEM; -E2BIG past RENDER_MAX_VISITS and what regions add to it.
  * @out is then empty.
  */
-int flatview__render(const MemoryRegion *root, struct xbar_range window,
+int flatview__render(const MemoryRegion *root, struct xbar_range range,
                      struct flatview_pieces *out) XBAR_MUST_CHECK;
 
 /*
  * The same behind what @out has, which lies before @window and is merged with
  * it where they meet. On failure what is behind is unspecified.
  */
-int flatview__render_more(const MemoryRegion *root, struct xbar_range window,
+int flatview__render_more(const struct xbar_window *window,
                           struct flatview_pieces *out) XBAR_MUST_CHECK;
 
 /*
@@ -72,7 +72,7 @@ int flatview__render_more(const MemoryRegion *root, struct xbar_range window,
  */
 #define RENDER_FEW_VISITS 16
 
-int flatview__render_few(const MemoryRegion *root, struct xbar_range window,
+int flatview__render_few(const struct xbar_window *window,
                          struct flatview_pieces *out) XBAR_MUST_CHECK;
 
 /* Append one piece, from @first to @last, in the same way. */
@@ -99,11 +99,10 @@ flatview__pieces_add(struct xbar_engine *engine, struct flatview_pieces *pieces)
 }
 
 /*
- * What walk.c does: the leaves of @root in @window, clipped, in decode order,
- * overlapping one another, numbered by it. -E2BIG past @most visits.
+ * What walk.c does: the leaves in @window, clipped, in decode order, overlapping
+ * one another, numbered by it. -E2BIG past @most visits.
  */
-int flatview__walk(const MemoryRegion *root, struct xbar_range window,
-                   uint32_t most, struct flatview_pieces *leaves)
-    XBAR_MUST_CHECK;
+int flatview__walk(const struct xbar_window *window, uint32_t most,
+                   struct flatview_pieces *leaves) XBAR_MUST_CHECK;
 
 #endif

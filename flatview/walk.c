@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * First half of rendering: the tree, depth first, in decode order.
+ * First half of rendering: the tree, depth first, in decode order. It begins
+ * where the commit found the window's regions by themselves, or at the root.
  *
  *     node       its window: the visible part of it, in its own addresses
  *     container  its sub-regions, best first; it answers nothing itself
@@ -151,16 +152,14 @@ static int emit_leaf(struct walk *walk, const struct visit *visit)
 
 /* ---- Nodes ------------------------------------------------------------- */
 
-/* Most ways say nothing. */
-static inline uint32_t inherit(const struct xbar_shown *shown)
+/* Of enum xbar_region_flags. Most ways say nothing. */
+static inline uint32_t inherit(uint32_t flags)
 {
-    if (likely(!(shown->flags &
-                 (XBAR_REGION_READONLY | XBAR_REGION_NONVOLATILE)))) {
+    if (likely(!(flags & (XBAR_REGION_READONLY | XBAR_REGION_NONVOLATILE)))) {
         return 0;
     }
-    return (shown->flags & XBAR_REGION_READONLY ? FLAT_RANGE_READONLY : 0) |
-           (shown->flags & XBAR_REGION_NONVOLATILE ? FLAT_RANGE_NONVOLATILE
-                                                   : 0);
+    return (flags & XBAR_REGION_READONLY ? FLAT_RANGE_READONLY : 0) |
+           (flags & XBAR_REGION_NONVOLATILE ? FLAT_RANGE_NONVOLATILE : 0);
 }
 
 /* Cut to what a region of this size has. Is anything left? */
@@ -202,7 +201,7 @@ static int make_target(struct walk *walk, struct visit *visit,
         if (++walk->visits > walk->most) {
             return -E2BIG;
         }
-        visit->inherited |= inherit(shown);
+        visit->inherited |= inherit(shown->flags);
     } while (shown->alias != NULL);
     visit->flags = shown->flags;
     return 1;
@@ -218,7 +217,7 @@ static inline int make_shown(struct walk *walk, struct visit *visit,
     if (++walk->visits > walk->most) {
         return -E2BIG;
     }
-    visit->inherited |= inherit(shown);
+    visit->inherited |= inherit(shown->flags);
     if (shown->alias != NULL) {
         return make_target(walk, visit, shown);
     }
@@ -367,35 +366,41 @@ static int visit_top(struct walk *walk)
     return rc;
 }
 
-static int push_root(struct walk *walk, const MemoryRegion *root,
-                     struct xbar_range window)
+static int push_first(struct walk *walk, const struct xbar_window *window)
 {
     struct visit *top = top_of(walk);
     struct xbar_shown shown;
     int made = 0;
 
-    *top = (struct visit){ .window = window, .mr = root, .sibling = root };
-    if (xbar_region_peek(root, &shown)) {
+    *top = (struct visit){
+        .window = { window->range.first - window->base,
+                    window->range.last - window->base },
+        .base = window->base,
+        .mr = window->from,
+        .sibling = window->from,
+        .inherited = inherit(window->flags),
+    };
+    if (xbar_region_peek(window->from, &shown)) {
         made = make_shown(walk, top, &shown);
     }
     walk->depth = made > 0;
     return made < 0 ? made : 0;
 }
 
-int flatview__walk(const MemoryRegion *root, struct xbar_range window,
-                   uint32_t most, struct flatview_pieces *leaves)
+int flatview__walk(const struct xbar_window *window, uint32_t most,
+                   struct flatview_pieces *leaves)
 {
     struct walk walk;
     int err;
 
-    walk.engine = xbar_region_engine(root);
+    walk.engine = xbar_region_engine(window->from);
     walk.leaves = leaves;
     walk.stack = walk.few;
     walk.depth = 0;
     walk.capacity = FEW_VISITS;
     walk.visits = 0;
     walk.most = most;
-    err = push_root(&walk, root, window);
+    err = push_first(&walk, window);
     while (err == 0 && walk.depth != 0) {
         err = visit_top(&walk);
     }

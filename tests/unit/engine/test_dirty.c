@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a participant is handed as dirty: the intervals of its root that an
- * edit may show in, and no more. That it is enough: tests/model.
+ * edit may show in, and no more; and from where to look at them. That it is
+ * enough: tests/model.
  */
 #include "engine/engine_internal.h"
 #include "tests/unit/engine/fixture.h"
@@ -12,6 +13,7 @@
 struct watcher {
     struct xbar_participant participant;
     struct xbar_range ranges[8];
+    struct xbar_window windows[8];
     size_t count;
 };
 
@@ -21,7 +23,8 @@ static int prepare(struct xbar_participant *p)
 
     w->count = p->dirty_count;
     for (size_t i = 0; i < p->dirty_count && i < 8; i++) {
-        w->ranges[i] = p->dirty[i];
+        w->ranges[i] = p->dirty[i].range;
+        w->windows[i] = p->dirty[i];
     }
     return 0;
 }
@@ -112,6 +115,96 @@ static void test_each_kind_of_edit(void **state)
     unwatch(&w);
     end_region(&chip);
     end_region(&bus);
+    end_region(&root);
+}
+
+/* All windows, and then none until the next edit. */
+static void expect_from(struct watcher *w, size_t count,
+                        const MemoryRegion *from, uint64_t base)
+{
+    assert_int_equal(w->count, count);
+    for (size_t i = 0; i < count; i++) {
+        assert_ptr_equal(w->windows[i].from, from);
+        assert_int_equal(w->windows[i].base, base);
+    }
+    w->count = 0;
+}
+
+static void set_enabled(MemoryRegion *mr, bool enabled)
+{
+    assert_int_equal(memory_region_set_enabled(mr, enabled), 0);
+}
+
+/* From the lowest region that is alone on all of its way up. */
+static void test_from_where(void **state)
+{
+    MemoryRegion root, bus, chip, other;
+    struct watcher w;
+
+    (void)state;
+    open_container(&root, UINT64_MAX);
+    open_container(&bus, 0x10000);
+    open_container(&chip, SIZE);
+    open_container(&other, SIZE);
+    watch(&w, &root);
+    place(&root, 0x100000, &bus);
+    place(&bus, 0x4000, &chip);
+    expect_from(&w, 1, &bus, 0x100000); /* its place there was marked */
+    set_enabled(&chip, false);
+    expect_from(&w, 1, &chip, 0x104000);
+    assert_int_equal(memory_region_set_readonly(&bus, true), 0);
+    expect_from(&w, 1, &bus, 0x100000);
+    assert_int_equal(w.windows[0].flags, 0); /* it says that itself */
+    set_enabled(&chip, true);
+    expect_from(&w, 1, &chip, 0x104000);
+    assert_int_equal(w.windows[0].flags, XBAR_REGION_READONLY);
+
+    place(&bus, 0x6000, &other); /* not where the chip is */
+    expect_from(&w, 1, &bus, 0x100000);
+    set_enabled(&chip, false);
+    expect_from(&w, 1, &chip, 0x104000);
+    assert_int_equal(memory_region_set_address(&chip, 0x8000), 0);
+    expect_from(&w, 2, &bus, 0x100000);
+    assert_int_equal(memory_region_set_address(&other, 0x8fff), 0);
+    w.count = 0;
+    set_enabled(&chip, true);
+    expect_from(&w, 1, &bus, 0x100000);
+    assert_int_equal(memory_region_del_subregion(&bus, &other), 0);
+    place(&root, 0x108fff, &other);
+    w.count = 0;
+    set_enabled(&chip, false);
+    expect_from(&w, 1, &root, 0);
+    unwatch(&w);
+    end_region(&other);
+    end_region(&chip);
+    end_region(&bus);
+    end_region(&root);
+}
+
+/* From no lower than what answers itself, or is seen in two places. */
+static void test_from_no_lower(void **state)
+{
+    MemoryRegion root, device, chip, alias;
+    struct watcher w;
+
+    (void)state;
+    open_container(&root, UINT64_MAX);
+    open_container(&chip, SIZE);
+    assert_int_equal(
+        memory_region_init_io(&device, NULL, NULL, NULL, NULL, 0x10000), 0);
+    watch(&w, &root);
+    place(&root, 0x200000, &device);
+    place(&device, 0x4000, &chip);
+    w.count = 0;
+    set_enabled(&chip, false);
+    expect_from(&w, 1, &device, 0x200000);
+    show(&alias, &device, 0, SIZE);
+    set_enabled(&chip, true);
+    expect_from(&w, 1, &root, 0);
+    unwatch(&w);
+    end_region(&alias);
+    end_region(&chip);
+    end_region(&device);
     end_region(&root);
 }
 
@@ -298,6 +391,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         engine_test(test_each_kind_of_edit),
+        engine_test(test_from_where),
+        engine_test(test_from_no_lower),
         engine_test(test_cut_to_what_is_shown),
         engine_test(test_hidden_edits),
         engine_test(test_two_edits_of_one_edge),

@@ -32,16 +32,16 @@ static void close_tree(struct xbar_engine *engine)
 static void expect(struct xbar_engine *engine, hwaddr first, hwaddr last,
                    size_t count, const struct xbar_range *expected)
 {
-    const struct xbar_range *ranges;
+    const struct xbar_window *windows;
 
     xbar_tree_hold(engine);
     assert_true(xbar_where_begin(engine));
     assert_int_equal(xbar_where_add(&mr, first, last), 0);
     assert_int_equal(xbar_where_carry(engine), 0);
-    assert_int_equal(xbar_where_of(&root, &ranges), count);
+    assert_int_equal(xbar_where_of(&root, &windows), count);
     for (size_t i = 0; i < count; i++) {
-        assert_int_equal(ranges[i].first, expected[i].first);
-        assert_int_equal(ranges[i].last, expected[i].last);
+        assert_int_equal(windows[i].range.first, expected[i].first);
+        assert_int_equal(windows[i].range.last, expected[i].last);
     }
     xbar_where_end(engine);
     xbar_tree_release(engine);

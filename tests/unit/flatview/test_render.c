@@ -207,10 +207,10 @@ static void test_alias_fan(void **state)
 static void test_few_visits(void **state)
 {
     static MemoryRegion crowd[CROWD];
-    const struct xbar_range all = { 0, CROWD * 16 - 1 };
-    const struct xbar_range three = { 16, 63 };
-    struct flatview_pieces pieces = { NULL, 0, 0 };
     MemoryRegion root;
+    const struct xbar_window all = { { 0, CROWD * 16 - 1 }, &root, 0, 0 };
+    const struct xbar_window three = { { 16, 63 }, &root, 0, 0 };
+    struct flatview_pieces pieces = { NULL, 0, 0 };
 
     (void)state;
     assert_int_equal(memory_region_init(&root, NULL, "root", 0x10000), 0);
@@ -221,11 +221,11 @@ static void test_few_visits(void **state)
         assert_int_equal(memory_region_add_subregion(&root, i * 16, &crowd[i]),
                          0);
     }
-    assert_int_equal(flatview__render_few(&root, three, &pieces), 0);
+    assert_int_equal(flatview__render_few(&three, &pieces), 0);
     assert_int_equal(pieces.count, 3);
     assert_ptr_equal(pieces.items[2].mr, &crowd[3]);
     for (int round = 0; round < 2; round++) {
-        assert_int_equal(flatview__render_few(&root, all, &pieces), -E2BIG);
+        assert_int_equal(flatview__render_few(&all, &pieces), -E2BIG);
         assert_int_equal(pieces.count, 3);
         for (int i = 0; i < CROWD; i++) {
             assert_int_equal(memory_region_set_enabled(&crowd[i], false), 0);
