@@ -93,9 +93,7 @@ struct deferred *deferred__make(MemoryRegion *mr)
 
 int deferred__mark(struct xbar_engine *engine)
 {
-    struct deferred *d = engine->has_hidden_plans ? engine->deferred : NULL;
-
-    for (; d != NULL; d = d->next) {
+    for (struct deferred *d = engine->deferred; d != NULL; d = d->next) {
         if (d->is_hidden && dirty__reserve(engine, 1) != 0) {
             return -ENOMEM;
         }
@@ -108,9 +106,7 @@ int deferred__mark(struct xbar_engine *engine)
 
 void deferred__settle(struct xbar_engine *engine)
 {
-    struct deferred *d = engine->has_hidden_plans ? engine->deferred : NULL;
-
-    for (; d != NULL; d = d->next) {
+    for (struct deferred *d = engine->deferred; d != NULL; d = d->next) {
         d->is_hidden = false;
     }
     engine->has_hidden_plans = false;

@@ -538,10 +538,10 @@ void dirty__clear(struct xbar_engine *engine)
     struct dirty *dirty = &engine->dirty;
 
     xbar_assert(!dirty->newest);
-    if (dirty->marks != dirty->first_marks) {
+    dirty->count = 0;
+    if (unlikely(dirty->marks != dirty->first_marks)) {
         xbar_free(engine, dirty->marks,
                   dirty->capacity * sizeof(dirty->marks[0]));
+        dirty__init(engine);
     }
-    dirty->count = 0;
-    dirty__init(engine);
 }

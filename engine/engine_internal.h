@@ -288,10 +288,29 @@ static inline void engine__stat_sub(uint64_t *counter, uint64_t n)
  * transaction.c: room for @n entries, so that the next @n logs succeed, and
  * for two marks (dirty.c) beside each.
  */
-int transaction__reserve(struct xbar_engine *engine, size_t n) XBAR_MUST_CHECK;
-void transaction__log(struct xbar_engine *engine,
-                      void (*undo)(void *opaque, uintptr_t old), void *opaque,
-                      uintptr_t old);
+int transaction__grow(struct xbar_engine *engine, size_t n) XBAR_MUST_CHECK;
+
+static inline XBAR_MUST_CHECK int
+transaction__reserve(struct xbar_engine *engine, size_t n)
+{
+    const struct dirty *dirty = &engine->dirty;
+
+    return likely(dirty->capacity - dirty->count >= 2 * n &&
+                  UNDO_CHUNK_ENTRIES - engine->log->used >= n)
+               ? 0
+               : transaction__grow(engine, n);
+}
+
+static inline void transaction__log(struct xbar_engine *engine,
+                                    void (*undo)(void *opaque, uintptr_t old),
+                                    void *opaque, uintptr_t old)
+{
+    struct undo_chunk *chunk = engine->log;
+
+    xbar_assert(chunk->used < UNDO_CHUNK_ENTRIES);
+    chunk->entries[chunk->used++] = (struct undo_entry){ undo, opaque, old };
+}
+
 bool transaction__is_open(void);
 /* Make it void because of @error; returns @error. */
 int transaction__void(int error);
@@ -361,7 +380,7 @@ int tree__set_state(MemoryRegion *mr, const struct tree_state *state)
  */
 int snapshot__note(MemoryRegion *mr) XBAR_MUST_CHECK;
 void snapshot__undo(struct xbar_engine *engine);
-void snapshot__settle(struct xbar_engine *engine);
+void snapshot__settle(struct xbar_engine *engine); /* if there are any */
 void snapshot__ended(MemoryRegion *mr);
 
 /* Before @mr changes. Return: 0; -ENOMEM, the transaction is then void. */
@@ -423,7 +442,8 @@ void dirty_log__forget(const MemoryRegion *mr);
 void deferred__unlink(MemoryRegion *mr);
 void deferred__relink(MemoryRegion *mr);
 void deferred__finish(MemoryRegion *mr);
-/* What a commit shows of plans: marks before it, and what it has done. */
+/* If has_hidden_plans, a commit shows plans: marks before it, and what it has
+ * done. */
 int deferred__mark(struct xbar_engine *engine);
 void deferred__settle(struct xbar_engine *engine);
 

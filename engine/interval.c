@@ -438,21 +438,6 @@ static void lower_root(MemoryRegion *container)
     }
 }
 
-static void sweep_listed(struct xbar_engine *engine)
-{
-    while (engine->empty_intervals) {
-        struct xbar_interval_node *leaf = engine->empty_intervals;
-        MemoryRegion *container = leaf->container;
-
-        engine->empty_intervals = leaf->next_empty;
-        leaf->is_listed = false;
-        if (!leaf->count) {
-            drop_empty(leaf);
-            lower_root(container);
-        }
-    }
-}
-
 /* ---- The interface ----------------------------------------------------- */
 
 int interval__insert(MemoryRegion *container, MemoryRegion *node)
@@ -492,7 +477,15 @@ void interval__refresh(MemoryRegion *container, const MemoryRegion *node)
 
 void interval__sweep(struct xbar_engine *engine)
 {
-    if (unlikely(engine->empty_intervals != NULL)) {
-        sweep_listed(engine);
+    while (engine->empty_intervals) {
+        struct xbar_interval_node *leaf = engine->empty_intervals;
+        MemoryRegion *container = leaf->container;
+
+        engine->empty_intervals = leaf->next_empty;
+        leaf->is_listed = false;
+        if (!leaf->count) {
+            drop_empty(leaf);
+            lower_root(container);
+        }
     }
 }

@@ -74,15 +74,12 @@ void *xbar_alloc_lines(struct xbar_engine *engine, size_t bytes)
     return line;
 }
 
-/* Onto @pool's list; false if it has enough. */
-static bool keep(struct line_pool *pool, void *ptr, size_t bytes)
+/* Onto @pool's list. */
+static inline void keep(struct line_pool *pool, void *ptr, size_t bytes)
 {
     const size_t lines = lines_of(bytes);
     struct line *line = ptr;
 
-    if (unlikely(!has_list(bytes) || pool->kept + bytes > pool->most)) {
-        return false;
-    }
 #ifdef XBAR_CHECKED
     memset(ptr, LINES_POISON, bytes);
 #endif
@@ -92,21 +89,27 @@ static bool keep(struct line_pool *pool, void *ptr, size_t bytes)
     }
     pool->first[lines] = line;
     set_kept(pool, pool->kept + bytes);
-    return true;
+}
+
+/* The one that this thread may add to, or NULL. */
+static inline struct line_pool *pool_of_mine(struct xbar_engine *engine)
+{
+    if (engine__is_releasing(engine)) {
+        return &engine->lines_back;
+    }
+    return engine__writer_is_mine(engine) ? &engine->lines : NULL;
 }
 
 void xbar_free_lines(struct xbar_engine *engine, void *ptr, size_t bytes)
 {
-    bool is_kept = false;
+    struct line_pool *pool = pool_of_mine(engine);
 
-    if (engine__writer_is_mine(engine)) {
-        is_kept = keep(&engine->lines, ptr, bytes);
-    } else if (engine__is_releasing(engine)) {
-        is_kept = keep(&engine->lines_back, ptr, bytes);
-    }
-    if (!is_kept) {
+    if (unlikely(!has_list(bytes) || pool == NULL ||
+                 pool->kept + bytes > pool->most)) {
         xbar_free(engine, ptr, bytes);
+        return;
     }
+    keep(pool, ptr, bytes);
 }
 
 void lines__make_room(struct xbar_engine *engine)

@@ -85,9 +85,15 @@ static int update(MemoryRegion *mr, bool stops)
     return rc;
 }
 
+/* Most edges change no height. */
+static inline bool is_right(const MemoryRegion *mr)
+{
+    return compute_height(mr) == mr->height;
+}
+
 int nesting__rise(MemoryRegion *mr)
 {
-    return update(mr, true);
+    return likely(is_right(mr)) ? 0 : update(mr, true);
 }
 
 /*
@@ -97,5 +103,7 @@ int nesting__rise(MemoryRegion *mr)
  */
 void nesting__fall(MemoryRegion *mr)
 {
-    (void)update(mr, false);
+    if (unlikely(!is_right(mr))) {
+        (void)update(mr, false);
+    }
 }

@@ -198,10 +198,10 @@ void snapshot__settle(struct xbar_engine *engine)
 {
     struct xbar_snapshot *s = engine->newest_snapshot;
 
-    for (struct note *n = s ? s->newest : NULL; n && n->is_open; n = n->next) {
+    for (struct note *n = s->newest; n && n->is_open; n = n->next) {
         n->is_open = false;
     }
-    if (s && s->was_restored) {
+    if (s->was_restored) {
         s->was_restored = false;
         forget_what_is(s);
     }

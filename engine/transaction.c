@@ -49,7 +49,7 @@ static _Thread_local struct {
 
 /* ---- The undo log ------------------------------------------------------ */
 
-int transaction__reserve(struct xbar_engine *engine, size_t n)
+int transaction__grow(struct xbar_engine *engine, size_t n)
 {
     struct undo_chunk *chunk = engine->log;
 
@@ -67,16 +67,6 @@ int transaction__reserve(struct xbar_engine *engine, size_t n)
     chunk->older = engine->log;
     engine->log = chunk;
     return 0;
-}
-
-void transaction__log(struct xbar_engine *engine,
-                      void (*undo)(void *opaque, uintptr_t old), void *opaque,
-                      uintptr_t old)
-{
-    struct undo_chunk *chunk = engine->log;
-
-    xbar_assert(chunk->used < UNDO_CHUNK_ENTRIES);
-    chunk->entries[chunk->used++] = (struct undo_entry){ undo, opaque, old };
 }
 
 static bool has_changed(const struct xbar_engine *engine)
@@ -103,7 +93,7 @@ static void replay_log(struct xbar_engine *engine)
 
 static void clear_log(struct xbar_engine *engine)
 {
-    while (engine->log != &engine->first_chunk) {
+    while (unlikely(engine->log != &engine->first_chunk)) {
         struct undo_chunk *chunk = engine->log;
 
         engine->log = chunk->older;
@@ -246,7 +236,7 @@ static int prepare_participants(struct xbar_engine *engine)
 
 static int prepare_engine(struct xbar_engine *engine)
 {
-    int rc = deferred__mark(engine);
+    int rc = unlikely(engine->has_hidden_plans) ? deferred__mark(engine) : 0;
 
     if (!rc) {
         rc = dirty__carry(engine);
@@ -319,13 +309,15 @@ static bool anything_to_do(void)
 static int prepare_all(void)
 {
     for (struct xbar_engine *e = tx.engines; e; e = e->enlisted_next) {
-        int rc = has_changed(e) ? prepare_engine(e) : 0;
+        int rc;
 
-        if (!rc) {
+        e->has_news = has_changed(e);
+        rc = e->has_news ? prepare_engine(e) : 0;
+        if (likely(!rc)) {
             continue;
         }
         for (struct xbar_engine *d = tx.engines; d != e; d = d->enlisted_next) {
-            if (has_changed(d)) {
+            if (d->has_news) {
                 cancel_engine(d);
             }
         }
@@ -338,6 +330,7 @@ static void undo_all(void)
 {
     for (struct xbar_engine *e = tx.engines; e; e = e->enlisted_next) {
         e->is_behind = false;
+        e->has_news = false;
         replay_log(e);
         clear_log(e);
         dirty__clear(e);
@@ -351,7 +344,7 @@ static void undo_all(void)
 static void publish_all(void)
 {
     for (struct xbar_engine *e = tx.engines; e; e = e->enlisted_next) {
-        if (has_changed(e)) {
+        if (e->has_news) {
             publish_engine(e);
         }
     }
@@ -364,19 +357,24 @@ static void publish_all(void)
 static void settle_all(void)
 {
     for (struct xbar_engine *e = tx.engines; e; e = e->enlisted_next) {
-        e->has_news = has_changed(e);
         if (e->has_news || e->open_endings) {
             engine__stat_count(&e->stats.commits, 1);
         }
-        if (e->has_news) {
+        if (e->has_hidden_plans && e->has_news) {
             deferred__settle(e);
         }
         clear_log(e);
         dirty__clear(e);
-        interval__sweep(e);
+        if (unlikely(e->empty_intervals != NULL)) {
+            interval__sweep(e);
+        }
         e->is_behind = false;
-        snapshot__settle(e);
-        destroy__start(e);
+        if (unlikely(e->newest_snapshot != NULL)) {
+            snapshot__settle(e);
+        }
+        if (unlikely(e->open_endings != NULL)) {
+            destroy__start(e);
+        }
     }
 }
 

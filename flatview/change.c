@@ -209,25 +209,23 @@ static struct xbar_window joined(const struct flatview_change *change,
     struct xbar_window both = *window;
 
     if (window->from != next->from) {
-        both = (struct xbar_window){
-            .range = window->range,
-            .from = root_of(change)->participant.root,
-        };
+        both.from = root_of(change)->participant.root;
+        both.base = 0;
+        both.flags = 0;
     }
     both.range.last = next->range.last;
     return both;
 }
 
-static struct xbar_window take_window(const struct flatview_change *change,
-                                      struct windows *windows)
+static inline void take_window(const struct flatview_change *change,
+                               struct windows *windows,
+                               struct xbar_window *window)
 {
-    struct xbar_window window = *windows->next++;
-
-    while (windows->is_bulk && windows->next != windows->end &&
-           is_gap_empty(change, window.range.last, windows->next)) {
-        window = joined(change, &window, windows->next++);
+    *window = *windows->next++;
+    while (unlikely(windows->is_bulk) && windows->next != windows->end &&
+           is_gap_empty(change, window->range.last, windows->next)) {
+        *window = joined(change, window, windows->next++);
     }
-    return window;
 }
 
 /* What @range says from @first to @last. */
@@ -375,11 +373,12 @@ static int render_stretch(struct flatview_change *change,
                           struct flatview_pieces *pieces,
                           struct stretch *stretch)
 {
-    struct xbar_window window = take_window(change, windows);
+    struct xbar_window window;
     struct right right;
     int err;
 
     pieces->count = 0;
+    take_window(change, windows, &window);
     err = append_left(change, pieces, window.range.first, stretch);
     flatview__trie_cursor_copy(&right.next, &stretch->old);
     right.range = NULL;
@@ -393,7 +392,7 @@ static int render_stretch(struct flatview_change *change,
             !reaches_next(windows, window.range.last, stretch->last)) {
             break;
         }
-        window = take_window(change, windows);
+        take_window(change, windows, &window);
     }
     return err;
 }
@@ -488,14 +487,21 @@ static int check_change(const struct flatview_change *change)
 static void start_change(struct flatview_change *change, FlatView *old_view)
 {
     change->old_view = old_view;
+    change->old_ranges = NULL;
+    change->new_ranges = NULL;
+    change->old_bytes = 0;
     change->affected = change->few;
+    change->affected_count = 0;
     change->affected_capacity = FLATVIEW_FEW_AFFECTED;
+    change->windows = 0;
 }
 
+/* What is left says that no change is under way. */
 static void forget_change(struct flatview_change *change)
 {
     free_affected(change);
-    memset(change, 0, offsetof(struct flatview_change, few));
+    change->old_view = NULL;
+    change->new_view = NULL;
 }
 
 /* Sum up, once nothing can fail any more. */
