@@ -542,13 +542,21 @@ static int build_view(struct flatview_change *change, struct windows *windows)
 /*
  * Generations are unique in the process, so that one names a view for good:
  * what a thread remembers of it cannot be taken for another's that came to
- * lie at the same address. They only grow, as the trie wants it.
+ * lie at the same address. They only grow, as the trie wants it; a root takes
+ * so many at a time.
  */
+#define GENERATIONS ((uint64_t)1 << 16)
+
 static uint64_t last_generation;
 
-static uint64_t new_generation(void)
+static uint64_t new_generation(struct flatview_root *root)
 {
-    return __atomic_add_fetch(&last_generation, 1, __ATOMIC_RELAXED);
+    if (unlikely(root->next_generation == root->end_generation)) {
+        root->end_generation =
+            __atomic_add_fetch(&last_generation, GENERATIONS, __ATOMIC_RELAXED);
+        root->next_generation = root->end_generation - GENERATIONS;
+    }
+    return ++root->next_generation;
 }
 
 /*
@@ -567,7 +575,7 @@ int flatview__change_begin(struct flatview_root *root)
     }
     start_change(change, root->current);
     flatview__trie_begin(&change->edit, root->engine, &change->old_view->trie);
-    change->edit.trie.generation = new_generation();
+    change->edit.trie.generation = new_generation(root);
     err = build_view(change, &windows);
     xbar_engine_count_views(root->engine, change->new_view != NULL,
                             change->windows, change->edit.made);
@@ -588,6 +596,8 @@ void flatview__change_cancel(struct flatview_root *root)
     flatview__ranges_free(root->engine, change->new_ranges);
     if (change->new_view != NULL && !flatview__is_empty(change->new_view)) {
         flatview__view_free(change->new_view);
+        __atomic_store_n(&root->views_made, root->views_made - 1,
+                         __ATOMIC_RELAXED);
     }
     forget_change(change);
 }

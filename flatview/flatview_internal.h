@@ -114,7 +114,13 @@ struct flatview_root {
     struct xbar_retire_queue queue; /* of FlatView */
     struct flatview_kept *newest_kept; /* see kept.c */
     uint32_t kept_ever;
-    uint64_t holders; /* address spaces and views that are not freed; atomic */
+    uint64_t next_generation; /* of views; see change.c */
+    uint64_t end_generation;
+    /* Of address spaces and views those that are not freed: atomic; what is
+     * made under the writer lock, and what of it was freed by reclaims. */
+    uint64_t spaces;
+    uint64_t views_made;
+    uint64_t views_freed;
 };
 
 /* The part of an AddressSpace that only this folder sees. */
@@ -301,7 +307,7 @@ FlatView *flatview__view_new(struct flatview_root *root) XBAR_MUST_CHECK;
 /* Retire @view with all that it has. */
 void flatview__view_retire(FlatView *view);
 
-/* After the grace period. @root may end with it. */
+/* After the grace period; or at once what was not published. */
 void flatview__view_free(FlatView *view);
 
 /* ---- change.c ---------------------------------------------------------- */
@@ -335,8 +341,12 @@ int flatview__root_join(struct xbar_flatview_space *space, MemoryRegion *mr)
  * until it has ended, and drops it then. */
 void flatview__root_leave(struct xbar_flatview_space *space);
 
-/* A holder less, with or without the lock. */
+/*
+ * An address space less, or a view: in a reclaim, or while nobody else knows
+ * @root. With the last of both @root ends.
+ */
 void flatview__root_drop(struct flatview_root *root);
+void flatview__root_drop_view(struct flatview_root *root);
 
 /* ---- address_space.c --------------------------------------------------- */
 

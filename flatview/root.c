@@ -192,9 +192,12 @@ static void release_view(struct xbar_engine *engine,
 {
     FlatView *view = xbar_container_of(object, FlatView, retired);
 
+    struct flatview_root *root = view->root;
+
     (void)engine;
     if (!flatview__kept_takes(view)) {
         flatview__view_free(view);
+        flatview__root_drop_view(root);
     }
 }
 
@@ -215,18 +218,33 @@ static struct flatview_root *new_root(struct xbar_engine *engine,
     return root;
 }
 
-void flatview__root_drop(struct flatview_root *root)
+/* Without address spaces it gets no new views, so there is one end. */
+static void end_if_unused(struct flatview_root *root)
 {
-    if (__atomic_sub_fetch(&root->holders, 1, __ATOMIC_ACQ_REL) == 0) {
+    if (__atomic_load_n(&root->spaces, __ATOMIC_ACQUIRE) == 0 &&
+        __atomic_load_n(&root->views_made, __ATOMIC_RELAXED) ==
+            root->views_freed) {
         xbar_retire_queue_remove(root->engine, &root->queue);
         xbar_free(root->engine, root, sizeof(*root));
     }
 }
 
+void flatview__root_drop(struct flatview_root *root)
+{
+    __atomic_fetch_sub(&root->spaces, 1, __ATOMIC_ACQ_REL);
+    end_if_unused(root);
+}
+
+void flatview__root_drop_view(struct flatview_root *root)
+{
+    root->views_freed++;
+    end_if_unused(root);
+}
+
 static void link_space(struct flatview_root *root,
                        struct xbar_flatview_space *space)
 {
-    __atomic_fetch_add(&root->holders, 1, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&root->spaces, 1, __ATOMIC_RELAXED);
     space->root = root;
     space->prev = root->last_space;
     *(space->prev != NULL ? &space->prev->next : &root->first_space) = space;

@@ -50,7 +50,8 @@ FlatView *flatview__view_new(struct flatview_root *root)
         view->root = root;
         view->nodes = NULL;
         view->ranges = NULL;
-        __atomic_fetch_add(&root->holders, 1, __ATOMIC_RELAXED);
+        __atomic_store_n(&root->views_made, root->views_made + 1,
+                         __ATOMIC_RELAXED);
     }
     return view;
 }
@@ -81,5 +82,4 @@ void flatview__view_free(FlatView *view)
     }
     flatview__ranges_free(root->engine, view->ranges);
     xbar_free_lines(root->engine, view, sizeof(*view));
-    flatview__root_drop(root);
 }

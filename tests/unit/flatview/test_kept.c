@@ -159,7 +159,9 @@ static void test_all_is_given_back(void **state)
     assert_int_equal(yard->as.current_map->trie.count, 0);
     assert_true(atomic_load(&yard->alloc.live_bytes) < bytes);
     /* Nothing is shown: that is nobody's view, and only the space is left. */
-    assert_int_equal(yard->as.space->root->holders, 1);
+    assert_int_equal(yard->as.space->root->spaces, 1);
+    assert_int_equal(yard->as.space->root->views_made,
+                     yard->as.space->root->views_freed);
 }
 
 /* Sections that came and went after the keeping do not wait for anybody. */
