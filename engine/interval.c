@@ -31,6 +31,7 @@ static struct xbar_interval_node *new_node(MemoryRegion *container,
 
     if (node) {
         node->level = (uint8_t)level;
+        node->ends_ascend = true;
         node->container = container;
         memset(node->addr, 0xff, sizeof(node->addr));
     }
@@ -206,9 +207,9 @@ static void move_tail(struct xbar_interval_node *node, unsigned from,
     to->count = (uint16_t)n;
     node->count = (uint16_t)from;
     to->height = greatest_height(to);
-    to->ends_ascend = to->level && do_ends_ascend(to);
+    to->ends_ascend = do_ends_ascend(to);
     node->height = greatest_height(node);
-    node->ends_ascend = node->level && do_ends_ascend(node);
+    node->ends_ascend = do_ends_ascend(node);
 }
 
 /* What a split of all that is full on @path takes: new nodes by level, and a
@@ -333,6 +334,18 @@ static int make_room(MemoryRegion *container, struct place *path, hwaddr addr,
     return 0;
 }
 
+/* Where the region at @index of @leaf lies. */
+static inline void set_place(struct xbar_interval_node *leaf, unsigned index,
+                             hwaddr addr, hwaddr end)
+{
+    leaf->addr[index] = addr;
+    leaf->last[index] = end;
+    if ((index > 0 && leaf->last[index - 1] > end) ||
+        (index + 1u < leaf->count && leaf->last[index + 1] < end)) {
+        leaf->ends_ascend = false;
+    }
+}
+
 static int insert_at(MemoryRegion *container, MemoryRegion *mr, hwaddr addr)
 {
     struct place path[MAX_LEVELS + 1];
@@ -351,10 +364,9 @@ static int insert_at(MemoryRegion *container, MemoryRegion *mr, hwaddr addr)
     }
     leaf = path[0].node;
     open_gap(leaf, path[0].index);
-    leaf->addr[path[0].index] = addr;
-    leaf->last[path[0].index] = end_at(mr, addr);
     leaf->mr[path[0].index] = mr;
     leaf->heights[path[0].index] = mr->height;
+    set_place(leaf, path[0].index, addr, end_at(mr, addr));
     raise(path, mr, addr, end_at(mr, addr));
     container->child_count++;
     return 0;
@@ -393,6 +405,7 @@ static void remove_at(MemoryRegion *container, const MemoryRegion *mr,
     find(container, mr, addr, path);
     leaf = path[0].node;
     close_gap(leaf, path[0].index);
+    leaf->ends_ascend = leaf->ends_ascend || do_ends_ascend(leaf);
     container->child_count--;
     if ((mr->height && mr->height == leaf->height) ||
         (leaf->parent &&
@@ -450,12 +463,54 @@ void interval__remove(MemoryRegion *container, MemoryRegion *node)
     remove_at(container, node, node->addr);
 }
 
+/*
+ * Does the key at @place still lie between its neighbours if its address becomes
+ * @addr? Where it has none in its leaf, the node above says from and up to where
+ * keys go there: not below where this one is, and not above.
+ */
+static bool stays(const struct place *place, hwaddr addr, uint64_t sequence)
+{
+    const struct xbar_interval_node *leaf = place->node;
+    const unsigned i = place->index;
+    const hwaddr old = leaf->addr[i];
+
+    return (i > 0 ? !is_before(addr, sequence, leaf, i - 1)
+                  : !leaf->parent || addr > old) &&
+           (i + 1u < leaf->count ? is_before(addr, sequence, leaf, i + 1)
+                                 : !leaf->parent || addr < old);
+}
+
+/* @mr, which is at @path, comes to lie at @addr, where it stays. */
+static void move_within(struct place *path, const MemoryRegion *mr, hwaddr addr)
+{
+    struct xbar_interval_node *leaf = path[0].node;
+    const hwaddr old_end = leaf->last[path[0].index];
+    const hwaddr end = end_at(mr, addr);
+    hwaddr greatest;
+
+    set_place(leaf, path[0].index, addr, end);
+    if (leaf->parent) {
+        greatest = path[1].node->last[path[1].index];
+        if (old_end == greatest || end > greatest) {
+            sum_up(path);
+        }
+    }
+}
+
 /* In this order: what may fail is first, and an undo, which does it the other
  * way round, finds the room that the old place leaves last. */
 int interval__move(MemoryRegion *container, MemoryRegion *node, hwaddr addr)
 {
-    int rc = insert_at(container, node, addr);
+    struct place path[MAX_LEVELS + 1];
+    int rc;
 
+    find(container, node, node->addr, path);
+    if (stays(&path[0], addr, node->sequence)) {
+        move_within(path, node, addr);
+        node->addr = addr;
+        return 0;
+    }
+    rc = insert_at(container, node, addr);
     if (!rc) {
         remove_at(container, node, node->addr);
         node->addr = addr;
@@ -472,6 +527,7 @@ void interval__refresh(MemoryRegion *container, const MemoryRegion *node)
     leaf = path[0].node;
     leaf->last[path[0].index] = interval__end(node);
     leaf->heights[path[0].index] = node->height;
+    leaf->ends_ascend = do_ends_ascend(leaf);
     sum_up(path);
 }
 

@@ -16,7 +16,7 @@ struct xbar_interval_node {
     uint16_t height;  /* the greatest below */
     uint8_t level;    /* 0: a leaf */
     bool is_listed;   /* among the empty ones */
-    bool ends_ascend; /* not in leaves: no end is less than one before it */
+    bool ends_ascend; /* if set, no end is less than one before it */
     struct xbar_interval_node *parent; /* NULL: @container has it */
     MemoryRegion *container;
     struct xbar_interval_node *next_empty;

@@ -59,6 +59,18 @@ static size_t few_in_leaf(const struct xbar_interval_node *leaf, hwaddr first,
 {
     const size_t n = leaf->count;
 
+    if (likely(leaf->ends_ascend)) {
+        const size_t upto = count_upto(leaf, last);
+        size_t i = upto;
+
+        while (i > 0 && leaf->last[i - 1] >= first) {
+            i--;
+        }
+        for (; i < upto; i++) {
+            few[count++] = leaf->mr[i];
+        }
+        return count;
+    }
     for (size_t i = 0; i < n; i++) {
         few[count] = leaf->mr[i];
         count += (size_t)(leaf->addr[i] <= last) & (leaf->last[i] >= first);
