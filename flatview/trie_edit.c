@@ -71,6 +71,7 @@ void flatview__trie_node_free(struct xbar_engine *engine,
     xbar_free_lines(engine, node_of(node), flatview__trie_node_bytes(node));
 }
 
+/* What is made for @slots slots, but for the slots. */
 static struct flatview_trie_node *new_node(struct flatview_trie_edit *edit,
                                            uint64_t prefix, uint64_t slots)
 {
@@ -78,13 +79,32 @@ static struct flatview_trie_node *new_node(struct flatview_trie_edit *edit,
     struct flatview_trie_node *node =
         xbar_alloc_lines(edit->engine, node_size(capacity));
 
-    if (node != NULL) {
+    if (likely(node != NULL)) {
         node->prefix = prefix;
         node->generation = edit->trie.generation;
         node->capacity = capacity;
         edit->made++;
     }
     return node;
+}
+
+/*
+ * @used slots of @from to @to. Nodes are whole lines, and so are copied, slots
+ * behind the last one included: a few moves a line, where to copy any length
+ * takes a call or a count. The first line has the node's own fields.
+ */
+static inline void copy_slots(struct flatview_trie_node *to,
+                              const struct flatview_trie_node *from,
+                              unsigned used)
+{
+    const size_t bytes = node_size(used);
+    const char *source = (const char *)from;
+    char *target = (char *)to;
+
+    memcpy(to->slots, from->slots, TRIE_NODE_ALIGN - node_size(0));
+    for (size_t at = TRIE_NODE_ALIGN; at < bytes; at += TRIE_NODE_ALIGN) {
+        memcpy(target + at, source + at, TRIE_NODE_ALIGN);
+    }
 }
 
 static bool is_own(const struct flatview_trie_edit *edit,
@@ -142,8 +162,8 @@ static struct flatview_trie_node *own_node(struct flatview_trie_edit *edit,
     }
     copy =
         new_node(edit, node->prefix, grown_capacity(edit, node, used + extra));
-    if (copy != NULL) {
-        memcpy(copy->slots, node->slots, used * SLOT_BYTES);
+    if (likely(copy != NULL)) {
+        copy_slots(copy, node, used);
         slot->link = link_to(copy, trie_shift(slot));
         supersede(edit, node);
     }
