@@ -70,6 +70,7 @@ void *xbar_alloc_lines(struct xbar_engine *engine, size_t bytes)
     }
     line = pool->first[lines];
     pool->first[lines] = line->next;
+    __builtin_prefetch(line->next, 1); /* the next commit's */
     set_kept(pool, pool->kept - bytes);
     return line;
 }

@@ -128,6 +128,7 @@ static int64_t release_queue(struct xbar_engine *engine,
         struct xbar_retired *object = queue->taken;
 
         queue->taken = object->next;
+        __builtin_prefetch(object->next);
         is_last = !queue->taken;
         queue->release(engine, object);
         freed++;

@@ -353,38 +353,45 @@ static int visit_leaf(struct walk *walk, struct visit *visit)
     return visit_container(walk, visit);
 }
 
-static int visit_top(struct walk *walk)
+/* @visit, which was popped, and what takes its place. */
+static inline int visit_all_of(struct walk *walk, struct visit *visit)
 {
-    struct visit visit = walk->stack[--walk->depth];
     int rc;
 
     do {
-        rc = visit.flags & XBAR_REGION_TERMINATES
-                 ? visit_leaf(walk, &visit)
-                 : visit_container(walk, &visit);
+        rc = visit->flags & XBAR_REGION_TERMINATES
+                 ? visit_leaf(walk, visit)
+                 : visit_container(walk, visit);
     } while (rc > 0);
     return rc;
 }
 
-static int push_first(struct walk *walk, const struct xbar_window *window)
+static int visit_top(struct walk *walk)
 {
-    struct visit *top = top_of(walk);
-    struct xbar_shown shown;
-    int made = 0;
+    struct visit visit = walk->stack[--walk->depth];
 
-    *top = (struct visit){
-        .window = { window->range.first - window->base,
-                    window->range.last - window->base },
-        .base = window->base,
-        .mr = window->from,
-        .sibling = window->from,
-        .inherited = inherit(window->flags),
-    };
-    if (xbar_region_peek(window->from, &shown)) {
-        made = make_shown(walk, top, &shown);
+    return visit_all_of(walk, &visit);
+}
+
+/* It is on no stack: most walks end with it. */
+static int visit_first(struct walk *walk, const struct xbar_window *window)
+{
+    struct visit visit;
+    struct xbar_shown shown;
+    int made;
+
+    if (!xbar_region_peek(window->from, &shown)) {
+        return 0;
     }
-    walk->depth = made > 0;
-    return made < 0 ? made : 0;
+    visit.window.first = window->range.first - window->base;
+    visit.window.last = window->range.last - window->base;
+    visit.base = window->base;
+    visit.mr = window->from;
+    visit.sibling = window->from;
+    visit.inherited = inherit(window->flags);
+    visit.is_self = false;
+    made = make_shown(walk, &visit, &shown);
+    return made > 0 ? visit_all_of(walk, &visit) : made;
 }
 
 int flatview__walk(const struct xbar_window *window, uint32_t most,
@@ -400,7 +407,7 @@ int flatview__walk(const struct xbar_window *window, uint32_t most,
     walk.capacity = FEW_VISITS;
     walk.visits = 0;
     walk.most = most;
-    err = push_first(&walk, window);
+    err = visit_first(&walk, window);
     while (err == 0 && walk.depth != 0) {
         err = visit_top(&walk);
     }
