@@ -180,7 +180,6 @@ static struct dirty_node *node_of(MemoryRegion *mr)
     dirty->used++;
     node->next = dirty->by_height[mr->height];
     dirty->by_height[mr->height] = node;
-    dirty->is_way_up |= mr->container || mr->aliased_by;
     if (mr->height > dirty->highest) {
         dirty->highest = mr->height;
     }
@@ -294,30 +293,30 @@ static void sort_few(struct xbar_window *windows, size_t count)
     }
 }
 
-/* Ascending, disjoint, not touching. */
-static void normalise(struct dirty_node *node)
+/* Of @mr: ascending, disjoint, not touching. Return: how many are left. */
+static size_t normalise(const MemoryRegion *mr, struct xbar_window *windows,
+                        size_t count)
 {
     size_t kept = 0;
 
-    if (node->count == 1) {
-        return;
+    if (count <= 1) {
+        return count;
     }
-    if (node->count <= DIRTY_FEW_WINDOWS) {
-        sort_few(node->windows, node->count);
-    } else if (!are_sorted(node->windows, node->count)) {
-        qsort(node->windows, node->count, sizeof(node->windows[0]),
-              compare_windows);
+    if (count <= DIRTY_FEW_WINDOWS) {
+        sort_few(windows, count);
+    } else if (!are_sorted(windows, count)) {
+        qsort(windows, count, sizeof(windows[0]), compare_windows);
     }
-    for (size_t i = 1; i < node->count; i++) {
-        struct xbar_window *last = &node->windows[kept];
+    for (size_t i = 1; i < count; i++) {
+        struct xbar_window *last = &windows[kept];
 
-        if (meets(&last->range, &node->windows[i].range)) {
-            unite_windows(node->mr, last, &node->windows[i]);
+        if (meets(&last->range, &windows[i].range)) {
+            unite_windows(mr, last, &windows[i]);
         } else {
-            node->windows[++kept] = node->windows[i];
+            windows[++kept] = windows[i];
         }
     }
-    node->count = kept + 1;
+    return kept + 1;
 }
 
 /* ---- The way up -------------------------------------------------------- */
@@ -342,7 +341,7 @@ static int pass_node_on(struct dirty_node *node)
     MemoryRegion *mr = node->mr;
     int rc = 0;
 
-    normalise(node);
+    node->count = normalise(mr, node->windows, node->count);
     if (mr->container) {
         rc = pass_on(node, mr->container, lift_to_container, mr);
     }
@@ -355,12 +354,6 @@ static int pass_node_on(struct dirty_node *node)
 /* From the lowest up; what is passed on goes to what is higher. */
 static int pass_all_on(struct dirty *dirty)
 {
-    if (!dirty->is_way_up) {
-        for (struct dirty_node *n = dirty->newest; n; n = n->older) {
-            normalise(n);
-        }
-        return 0;
-    }
     for (unsigned height = dirty->lowest; height <= dirty->highest; height++) {
         struct dirty_node *node = dirty->by_height[height];
 
@@ -409,6 +402,33 @@ static inline bool shift(struct xbar_range *range,
 }
 
 /*
+ * @window came to where marks are carried from, or end: with all that end at
+ * one root, and go no further, there is nothing to carry.
+ */
+static inline int arrive(MemoryRegion *mr, const struct xbar_window *window)
+{
+    struct dirty_few *few = &mr->engine->dirty.few;
+
+    if (mr->container || mr->aliased_by || (few->count && few->root != mr)) {
+        return add_window(mr, window);
+    }
+    few->root = mr;
+    few->windows[few->count++] = *window;
+    return 0;
+}
+
+/* There are others. */
+static int join_others(struct dirty_few *few)
+{
+    int rc = 0;
+
+    while (few->count && !rc) {
+        rc = add_window(few->root, &few->windows[--few->count]);
+    }
+    return rc;
+}
+
+/*
  * Marks of one region, as one range, to the first that is a root or is shown in
  * more than one place. What is met on the way need not be met again on the way
  * down, as long as the region that was marked is alone there.
@@ -444,7 +464,7 @@ static int climb(const struct dirty_mark *marks, size_t count)
     for (size_t i = 0; i < count && !rc; i++) {
         window.range = marks[i].range;
         if (shift(&window.range, &hull, by)) {
-            rc = add_window(mr, &window);
+            rc = arrive(mr, &window);
         }
     }
     return rc;
@@ -481,25 +501,36 @@ static int carry_many(const struct dirty_mark *marks, size_t count)
 int dirty__carry(struct xbar_engine *engine)
 {
     struct dirty *dirty = &engine->dirty;
+    struct dirty_few *few = &dirty->few;
     int rc;
 
-    xbar_assert(!dirty->newest);
+    xbar_assert(!dirty->newest && !few->count);
     rc = dirty->count <= DIRTY_FEW_WINDOWS
              ? carry_few(dirty->marks, dirty->count)
              : carry_many(dirty->marks, dirty->count);
-    if (!rc) {
+    if (!rc && dirty->newest) {
+        rc = join_others(&dirty->few);
+    }
+    if (!rc && dirty->newest) {
         rc = pass_all_on(dirty);
     }
     if (rc) {
         dirty__drop(engine);
+        return rc;
     }
-    return rc;
+    few->count = normalise(few->root, few->windows, few->count);
+    return 0;
 }
 
 size_t dirty__of(const MemoryRegion *root, const struct xbar_window **windows)
 {
+    const struct dirty_few *few = &root->engine->dirty.few;
     const struct dirty_node *node = root->work;
 
+    if (few->count && few->root == root) {
+        *windows = few->windows;
+        return few->count;
+    }
     *windows = node ? node->windows : NULL;
     return node ? node->count : 0;
 }
@@ -508,6 +539,10 @@ void dirty__drop(struct xbar_engine *engine)
 {
     struct dirty *dirty = &engine->dirty;
 
+    dirty->few.count = 0;
+    if (likely(!dirty->newest)) {
+        return;
+    }
     while (dirty->newest) {
         struct dirty_node *node = dirty->newest;
 
@@ -521,7 +556,6 @@ void dirty__drop(struct xbar_engine *engine)
     }
     dirty->lowest = XBAR_TREE_MAX_DEPTH;
     dirty->highest = 0;
-    dirty->is_way_up = false;
 }
 
 /* ---- Both -------------------------------------------------------------- */

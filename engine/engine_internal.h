@@ -127,16 +127,23 @@ struct dirty_node {
     struct xbar_window few[DIRTY_FEW_WINDOWS];
 };
 
+/* What is dirty of one root, to which all marks came by themselves. */
+struct dirty_few {
+    MemoryRegion *root; /* if there are any */
+    size_t count;
+    struct xbar_window windows[DIRTY_FEW_WINDOWS];
+};
+
 /* See dirty.c. Under the writer lock. */
 struct dirty {
     struct dirty_mark *marks;
     size_t count;
     size_t capacity;
+    struct dirty_few few; /* or nodes: */
     struct dirty_node *newest;
     size_t used;     /* nodes */
     unsigned lowest; /* height with a node */
     unsigned highest;
-    bool is_way_up; /* a node has something to pass its marks on to */
     struct dirty_node *by_height[XBAR_TREE_MAX_DEPTH + 1];
     struct dirty_node first_nodes[DIRTY_FIRST_NODES];
     struct dirty_mark first_marks[DIRTY_FIRST_MARKS];
