@@ -131,13 +131,20 @@ static int add_piece(struct flatview_change *change,
     return err;
 }
 
+#define FEW_PASSED 4
+
 /*
- * What is done at a time: from the old section where @old is, or from the first
- * piece, up to @last, where both have an edge.
+ * What is done at a time: from the first old section that is passed, or from
+ * the first piece, up to @last, where both have an edge.
  */
 struct stretch {
-    struct flatview_trie_cursor old;
     hwaddr last;
+    struct flatview_trie_cursor next; /* old sections that are not passed */
+    const FlatRange *newest;          /* that was, or NULL */
+    size_t passed;
+    FlatRange
+        *few[FEW_PASSED]; /* the first of those; if it has all, they are not */
+    size_t applied;       /* looked for again */
 };
 
 static FlatRange *old_range(const struct flatview_trie_cursor *cursor)
@@ -145,32 +152,76 @@ static FlatRange *old_range(const struct flatview_trie_cursor *cursor)
     return trie_value(cursor->leaf);
 }
 
+static void pass(struct stretch *stretch)
+{
+    FlatRange *range = old_range(&stretch->next);
+
+    if (stretch->passed < FEW_PASSED) {
+        stretch->few[stretch->passed] = range;
+    }
+    stretch->passed++;
+    stretch->newest = range;
+    flatview__trie_step(&stretch->next);
+}
+
+/* To the first old section, if more were passed than are known. */
+static void begin_diff(const struct flatview_change *change,
+                       struct stretch *stretch)
+{
+    stretch->applied = 0;
+    if (unlikely(stretch->passed > FEW_PASSED)) {
+        flatview__trie_seek(&stretch->next, &change->old_view->trie,
+                            stretch->few[0]->first);
+        stretch->passed = 0;
+    }
+}
+
+/* The old section that comes next in @stretch; NULL if there is none. */
+static inline FlatRange *next_old(const struct stretch *stretch)
+{
+    const struct flatview_trie_slot *leaf = stretch->next.leaf;
+
+    if (stretch->applied < stretch->passed) {
+        return stretch->few[stretch->applied];
+    }
+    return leaf != NULL && leaf->bits <= stretch->last ? trie_value(leaf)
+                                                       : NULL;
+}
+
+static inline void step_old(struct stretch *stretch)
+{
+    if (stretch->applied < stretch->passed) {
+        stretch->applied++;
+    } else {
+        flatview__trie_step(&stretch->next);
+    }
+}
+
 static int apply_diff(struct flatview_change *change,
                       const struct flatview_pieces *pieces,
                       struct stretch *stretch)
 {
-    struct flatview_trie_cursor *old = &stretch->old;
     const struct flatview_piece *piece = pieces->items;
     const struct flatview_piece *end = piece + pieces->count;
     int err = 0;
 
+    begin_diff(change, stretch);
     while (err == 0) {
-        bool is_past = old->leaf == NULL || old->leaf->bits > stretch->last;
+        FlatRange *old = next_old(stretch);
 
-        if (is_past && piece == end) {
+        if (old == NULL && piece == end) {
             break;
         }
-        if (is_past || (piece != end && piece->first < old->leaf->bits)) {
+        if (old == NULL || (piece != end && piece->first < old->first)) {
             err = add_piece(change, piece++);
-        } else if (piece != end && is_same(old_range(old), piece)) {
-            flatview__trie_step(old);
+            continue;
+        }
+        step_old(stretch);
+        if (piece != end && is_same(old, piece)) {
             piece++;
         } else {
-            FlatRange *dropped = old_range(old);
-
-            flatview__trie_step(old);
-            err = drop_range(change, dropped,
-                             piece != end && piece->first == dropped->first);
+            err = drop_range(change, old,
+                             piece != end && piece->first == old->first);
         }
     }
     return err;
@@ -245,45 +296,38 @@ static int append_old(const struct flatview_change *change,
                                    last);
 }
 
-/* What lies on the right of a window, and how far that is known. */
-struct right {
-    struct flatview_trie_cursor next; /* after @range */
-    const FlatRange *range;           /* the last that was passed, or NULL */
-};
-
 /* The old section that has @addr, which only grows from call to call. */
-static const FlatRange *find_right(struct right *right, hwaddr addr)
+static const FlatRange *find_right(struct stretch *stretch, hwaddr addr)
 {
-    while (right->next.leaf != NULL && right->next.leaf->bits <= addr) {
-        right->range = old_range(&right->next);
-        flatview__trie_step(&right->next);
+    while (stretch->next.leaf != NULL && stretch->next.leaf->bits <= addr) {
+        pass(stretch);
     }
-    return right->range != NULL && addr <= right->range->last ? right->range
-                                                              : NULL;
+    return stretch->newest != NULL && addr <= stretch->newest->last
+               ? stretch->newest
+               : NULL;
 }
 
 /*
  * What stands behind a window that ends at @addr, up to the next window or to
- * its own end, which becomes @last. Does it reach the next window?
+ * its own end, which becomes that of @stretch.
  */
 static int append_right(const struct flatview_change *change,
-                        const struct windows *windows, struct right *right,
-                        struct flatview_pieces *pieces, hwaddr addr,
-                        hwaddr *last)
+                        const struct windows *windows, struct stretch *stretch,
+                        struct flatview_pieces *pieces, hwaddr addr)
 {
     const FlatRange *range =
-        addr != UINT64_MAX ? find_right(right, addr + 1) : NULL;
+        addr != UINT64_MAX ? find_right(stretch, addr + 1) : NULL;
 
-    *last = addr;
+    stretch->last = addr;
     if (range == NULL) {
         return 0;
     }
-    *last = range->last;
+    stretch->last = range->last;
     if (windows->next != windows->end &&
         range->last >= windows->next->range.first - 1) {
-        *last = windows->next->range.first - 1;
+        stretch->last = windows->next->range.first - 1;
     }
-    return append_old(change, pieces, range, addr + 1, *last);
+    return append_old(change, pieces, range, addr + 1, stretch->last);
 }
 
 /*
@@ -308,7 +352,7 @@ static int append_left(const struct flatview_change *change,
                        struct flatview_pieces *pieces, hwaddr addr,
                        struct stretch *stretch)
 {
-    struct flatview_trie_cursor *old = &stretch->old;
+    struct flatview_trie_cursor *old = &stretch->next;
     const FlatRange *left;
 
     flatview__trie_seek(old, &change->old_view->trie, addr != 0 ? addr - 1 : 0);
@@ -332,12 +376,12 @@ static bool reaches_next(const struct windows *windows, hwaddr window_last,
 }
 
 /* Is nothing there between @addr and @next, as far as is known on the right? */
-static bool is_free_until(struct right *right, hwaddr addr,
+static bool is_free_until(struct stretch *stretch, hwaddr addr,
                           const struct xbar_window *next)
 {
-    return find_right(right, addr + 1) == NULL &&
-           (right->next.leaf == NULL ||
-            right->next.leaf->bits >= next->range.first);
+    return find_right(stretch, addr + 1) == NULL &&
+           (stretch->next.leaf == NULL ||
+            stretch->next.leaf->bits >= next->range.first);
 }
 
 /*
@@ -346,7 +390,7 @@ static bool is_free_until(struct right *right, hwaddr addr,
  * visits: what is there, but disabled, is not known before.
  */
 static int render_window(struct flatview_change *change,
-                         struct windows *windows, struct right *right,
+                         struct windows *windows, struct stretch *stretch,
                          struct flatview_pieces *pieces,
                          struct xbar_window *window)
 {
@@ -354,7 +398,7 @@ static int render_window(struct flatview_change *change,
 
     change->windows++;
     if (next != windows->end &&
-        is_free_until(right, window->range.last, next)) {
+        is_free_until(stretch, window->range.last, next)) {
         const struct xbar_window both = joined(change, window, next);
         int err = flatview__render_few(&both, pieces);
 
@@ -374,19 +418,18 @@ static int render_stretch(struct flatview_change *change,
                           struct stretch *stretch)
 {
     struct xbar_window window;
-    struct right right;
     int err;
 
     pieces->count = 0;
+    stretch->newest = NULL;
+    stretch->passed = 0;
     take_window(change, windows, &window);
     err = append_left(change, pieces, window.range.first, stretch);
-    flatview__trie_cursor_copy(&right.next, &stretch->old);
-    right.range = NULL;
     while (err == 0) {
-        err = render_window(change, windows, &right, pieces, &window);
+        err = render_window(change, windows, stretch, pieces, &window);
         if (err == 0) {
-            err = append_right(change, windows, &right, pieces,
-                               window.range.last, &stretch->last);
+            err = append_right(change, windows, stretch, pieces,
+                               window.range.last);
         }
         if (err != 0 ||
             !reaches_next(windows, window.range.last, stretch->last)) {

@@ -101,7 +101,6 @@ void *flatview__trie_next(const struct flatview_trie *trie, uint64_t key);
 /*
  * A place in a trie that stays published meanwhile. From there a step to the
  * next key costs a few instructions, where flatview__trie_next() searches.
- * Most of @path is not in use: copy it with flatview__trie_cursor_copy().
  */
 struct flatview_trie_cursor {
     const struct flatview_trie_slot *leaf; /* NULL: past the last key */
@@ -115,17 +114,6 @@ struct flatview_trie_cursor {
 /* To the largest key <= @key; if there is none, to the first of all. */
 void flatview__trie_seek(struct flatview_trie_cursor *cursor,
                          const struct flatview_trie *trie, uint64_t key);
-
-static inline void
-flatview__trie_cursor_copy(struct flatview_trie_cursor *to,
-                           const struct flatview_trie_cursor *from)
-{
-    to->leaf = from->leaf;
-    to->depth = from->depth;
-    for (unsigned i = 0; i < from->depth; i++) {
-        to->path[i] = from->path[i];
-    }
-}
 
 /* To the next key; @cursor is not past the last one. */
 void flatview__trie_step(struct flatview_trie_cursor *cursor);
