@@ -555,11 +555,8 @@ static void complete_change(struct flatview_change *change)
     change->old_nodes = flatview__trie_commit(
         &change->edit,
         flatview__is_empty(change->new_view) ? &none : &change->new_view->trie);
-    change->old_bytes += sizeof(*change->old_view);
-    for (const struct xbar_retired *node = change->old_nodes; node != NULL;
-         node = node->next) {
-        change->old_bytes += flatview__trie_node_bytes(node);
-    }
+    change->old_bytes +=
+        sizeof(*change->old_view) + change->edit.superseded_bytes;
 }
 
 static int build_view(struct flatview_change *change, struct windows *windows)

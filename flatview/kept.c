@@ -114,9 +114,6 @@ bool flatview__kept_takes(FlatView *view)
     struct flatview_kept *keeper;
     bool is_kept = false;
 
-    if (__atomic_load_n(&root->newest_kept, __ATOMIC_ACQUIRE) == NULL) {
-        return false;
-    }
     xbar_tree_hold(root->engine);
     keeper = find_keeper(view);
     if (keeper != NULL && keeper->view == view) {

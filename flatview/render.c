@@ -52,7 +52,7 @@ XBAR_COLD int flatview__pieces_grow(struct xbar_engine *engine,
     return 0;
 }
 
-void flatview__pieces_free(struct xbar_engine *engine,
+void flatview__pieces_drop(struct xbar_engine *engine,
                            struct flatview_pieces *pieces)
 {
     free_items(engine, pieces);

@@ -81,8 +81,17 @@ int flatview__pieces_append(struct xbar_engine *engine,
                             const struct flatview_piece *piece, hwaddr first,
                             hwaddr last) XBAR_MUST_CHECK;
 
-void flatview__pieces_free(struct xbar_engine *engine,
+void flatview__pieces_drop(struct xbar_engine *engine,
                            struct flatview_pieces *pieces);
+
+/* Nothing, if @pieces lie where they were lent. */
+static inline void flatview__pieces_free(struct xbar_engine *engine,
+                                         struct flatview_pieces *pieces)
+{
+    if (unlikely(!pieces->is_lent)) {
+        flatview__pieces_drop(engine, pieces);
+    }
+}
 
 int flatview__pieces_grow(struct xbar_engine *engine,
                           struct flatview_pieces *pieces) XBAR_MUST_CHECK;

@@ -195,7 +195,8 @@ static void release_view(struct xbar_engine *engine,
     struct flatview_root *root = view->root;
 
     (void)engine;
-    if (!flatview__kept_takes(view)) {
+    if (likely(__atomic_load_n(&root->newest_kept, __ATOMIC_ACQUIRE) == NULL) ||
+        !flatview__kept_takes(view)) {
         flatview__view_free(view);
         flatview__root_drop_view(root);
     }

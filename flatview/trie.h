@@ -146,6 +146,7 @@ struct flatview_trie_edit {
     struct xbar_engine *engine;
     struct flatview_trie trie;
     struct xbar_retired *superseded;
+    uint64_t superseded_bytes;
     uint64_t made; /* nodes, those given back since included */
 };
 

@@ -122,6 +122,7 @@ static void supersede(struct flatview_trie_edit *edit,
     } else {
         node->retired.next = edit->superseded;
         edit->superseded = &node->retired;
+        edit->superseded_bytes += node_size(node->capacity);
     }
 }
 
@@ -433,6 +434,7 @@ void flatview__trie_begin(struct flatview_trie_edit *edit,
     edit->trie = *base;
     edit->trie.generation++;
     edit->superseded = NULL;
+    edit->superseded_bytes = 0;
     edit->made = 0;
 }
 
