@@ -402,18 +402,29 @@ static inline bool shift(struct xbar_range *range,
 }
 
 /*
- * @window came to where marks are carried from, or end: with all that end at
- * one root, and go no further, there is nothing to carry.
+ * @range of @mr, to be looked at from @from on, is where marks are carried from,
+ * or end: if all end at one root, and go no further, nothing is carried. (Field by
+ * field: what was stored in parts is slow to load as a whole.)
  */
-static inline int arrive(MemoryRegion *mr, const struct xbar_window *window)
+static inline int arrive(MemoryRegion *mr, const struct xbar_range *range,
+                         const MemoryRegion *from, uint64_t base,
+                         uint32_t flags)
 {
     struct dirty_few *few = &mr->engine->dirty.few;
+    struct xbar_window *window;
 
     if (mr->container || mr->aliased_by || (few->count && few->root != mr)) {
-        return add_window(mr, window);
+        const struct xbar_window other = { *range, from, base, flags };
+
+        return add_window(mr, &other);
     }
     few->root = mr;
-    few->windows[few->count++] = *window;
+    window = &few->windows[few->count++];
+    window->range.first = range->first;
+    window->range.last = range->last;
+    window->from = from;
+    window->base = base;
+    window->flags = flags;
     return 0;
 }
 
@@ -436,8 +447,10 @@ static int join_others(struct dirty_few *few)
 static int climb(const struct dirty_mark *marks, size_t count)
 {
     MemoryRegion *mr = marks[0].mr;
+    const MemoryRegion *from = mr;
     struct xbar_range hull = marks[0].range;
-    struct xbar_window window = { .from = mr };
+    uint64_t base = 0; /* of @from */
+    uint32_t flags = 0;
     uint64_t by = 0;
     int rc = 0;
 
@@ -451,20 +464,21 @@ static int climb(const struct dirty_mark *marks, size_t count)
             return 0;
         }
         by += mr->addr;
-        window.base += mr->addr;
-        window.flags |= container->flags;
+        base += mr->addr;
+        flags |= container->flags;
         if (!is_alone(mr, container, &hull)) {
-            window.from = container;
-            window.base = 0;
-            window.flags = 0;
+            from = container;
+            base = 0;
+            flags = 0;
         }
         mr = container;
     }
-    window.flags &= XBAR_REGION_READONLY | XBAR_REGION_NONVOLATILE;
+    flags &= XBAR_REGION_READONLY | XBAR_REGION_NONVOLATILE;
     for (size_t i = 0; i < count && !rc; i++) {
-        window.range = marks[i].range;
-        if (shift(&window.range, &hull, by)) {
-            rc = arrive(mr, &window);
+        struct xbar_range range = marks[i].range;
+
+        if (shift(&range, &hull, by)) {
+            rc = arrive(mr, &range, from, base, flags);
         }
     }
     return rc;
