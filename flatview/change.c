@@ -580,26 +580,6 @@ static int build_view(struct flatview_change *change, struct windows *windows)
 }
 
 /*
- * Generations are unique in the process, so that one names a view for good:
- * what a thread remembers of it cannot be taken for another's that came to
- * lie at the same address. They only grow, as the trie wants it; a root takes
- * so many at a time.
- */
-#define GENERATIONS ((uint64_t)1 << 16)
-
-static uint64_t last_generation;
-
-static uint64_t new_generation(struct flatview_root *root)
-{
-    if (unlikely(root->next_generation == root->end_generation)) {
-        root->end_generation =
-            __atomic_add_fetch(&last_generation, GENERATIONS, __ATOMIC_RELAXED);
-        root->next_generation = root->end_generation - GENERATIONS;
-    }
-    return ++root->next_generation;
-}
-
-/*
  * A view that could not be made is made up for by the next commit: if this
  * one is void, nothing changed and the marks are gone, so "stale" may stay.
  */
@@ -615,7 +595,7 @@ int flatview__change_begin(struct flatview_root *root)
     }
     start_change(change, root->current);
     flatview__trie_begin(&change->edit, root->engine, &change->old_view->trie);
-    change->edit.trie.generation = new_generation(root);
+    change->edit.trie.generation = flatview__new_generation(root);
     err = build_view(change, &windows);
     xbar_engine_count_views(root->engine, change->new_view != NULL,
                             change->windows, change->edit.made);

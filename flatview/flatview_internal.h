@@ -114,7 +114,7 @@ struct flatview_root {
     struct xbar_retire_queue queue; /* of FlatView */
     struct flatview_kept *newest_kept; /* see kept.c */
     uint32_t kept_ever;
-    uint64_t next_generation; /* of views; see change.c */
+    uint64_t next_generation; /* of views; see view.c */
     uint64_t end_generation;
     /* Of address spaces and views those that are not freed: atomic; what is
      * made under the writer lock, and what of it was freed by reclaims. */
@@ -300,6 +300,9 @@ static inline bool flatview__is_empty(const FlatView *view)
 {
     return view == &flatview__empty;
 }
+
+/* For the next view of @root: greater than all that it had. */
+uint64_t flatview__new_generation(struct flatview_root *root);
 
 /* A view without sections; counts in @root. */
 FlatView *flatview__view_new(struct flatview_root *root) XBAR_MUST_CHECK;

@@ -42,6 +42,26 @@ void flatview__ranges_free(struct xbar_engine *engine,
 
 /* ---- Views ------------------------------------------------------------- */
 
+/*
+ * Generations are unique in the process, so that one names a view for good:
+ * what a thread remembers of it cannot be taken for another's that came to
+ * lie at the same address. They only grow, as the trie wants it; a root takes
+ * so many at a time.
+ */
+#define GENERATIONS ((uint64_t)1 << 16)
+
+static uint64_t last_generation;
+
+uint64_t flatview__new_generation(struct flatview_root *root)
+{
+    if (unlikely(root->next_generation == root->end_generation)) {
+        root->end_generation =
+            __atomic_add_fetch(&last_generation, GENERATIONS, __ATOMIC_RELAXED);
+        root->next_generation = root->end_generation - GENERATIONS;
+    }
+    return ++root->next_generation;
+}
+
 FlatView *flatview__view_new(struct flatview_root *root)
 {
     FlatView *view = xbar_alloc_lines(root->engine, sizeof(*view));
