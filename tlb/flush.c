@@ -89,9 +89,41 @@ void tlb__clear_contexts(SoftTLB *tlb, unsigned contexts)
     }
 }
 
+static bool is_global(const SoftTLB *tlb, unsigned context, unsigned index)
+{
+    const uint8_t both = TLB_INFO_VALID | TLB_INFO_GLOBAL;
+
+    return (tlb->info[context][index].flags & both) == both;
+}
+
+/* Clear what holds in one address space only; the list names the rest. */
+static void keep_global(SoftTLB *tlb, unsigned context)
+{
+    bool listed = tlb->filled[context] <= TLB_FILL_LIST_SIZE;
+    unsigned count = listed ? tlb->filled[context] : TLB_L1_SIZE;
+    unsigned kept = 0;
+
+    tlb__drop_spans(tlb, context);
+    for (unsigned i = 0; i < count; i++) {
+        unsigned index = listed ? tlb->fill_list[context][i] : i;
+
+        if (!is_global(tlb, context, index)) {
+            clear_slot(tlb, context, index);
+        } else if (kept++ < TLB_FILL_LIST_SIZE) {
+            tlb->fill_list[context][kept - 1] = (uint16_t)index;
+        }
+    }
+    tlb->filled[context] =
+        (uint16_t)(kept <= TLB_FILL_LIST_SIZE ? kept : TLB_FILL_LIST_SIZE + 1);
+}
+
 void tlb_switch_asid(SoftTLB *tlb, unsigned contexts, uint16_t asid)
 {
-    tlb__clear_contexts(tlb, contexts);
+    for (unsigned context = 0; context < TLB_CONTEXTS; context++) {
+        if (contexts & (1u << context)) {
+            keep_global(tlb, context);
+        }
+    }
     tlb->asid = asid;
     tlb->stats.switches++;
 }

@@ -306,9 +306,10 @@ XBAR_API void tlb_protect_code(SoftTLB *tlb, uint64_t host);
  * tlb_switch_asid() - go on with another address-space id
  * @contexts: those in which it matters
  *
- * Their entries leave the first level, which does not tell ids apart. What is
- * known of other ids and of this one stays in the second, so a caller that
- * gives an id to another address space flushes it with tlb_flush_asid().
+ * Their entries leave the first level, which does not tell ids apart, unless
+ * they are global. What is known of other ids and of this one stays in the
+ * second, so a caller that gives an id to another address space flushes it with
+ * tlb_flush_asid().
  */
 XBAR_API void tlb_switch_asid(SoftTLB *tlb, unsigned contexts, uint16_t asid);
 

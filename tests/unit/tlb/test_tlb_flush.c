@@ -111,6 +111,53 @@ static void flush_page_takes_device_pages(void **state)
     world_free(world);
 }
 
+/* Fill @count slots of @context, every fourth with a global page. */
+static void fill_some_global(struct world *world, unsigned context,
+                             unsigned count)
+{
+    uint64_t value;
+
+    for (unsigned i = 0; i < count; i++) {
+        world->mappings = 0;
+        world_map(world, (uint64_t)i * PAGE, 0x80000000 + i % 16 * PAGE,
+                  PROT_RWX);
+        world->map[0].walk.global = i % 4 == 0;
+        assert_int_equal(
+            world_load(world, context, (uint64_t)i * PAGE, 0, &value), 0);
+    }
+}
+
+/* With few entries, which are listed, and with many, whose list ran over. */
+static void switch_keeps_what_is_global(void **state)
+{
+    static const unsigned counts[] = { 0,   1,   255,  256,
+                                       257, 800, 1023, TLB_L1_SIZE };
+    struct world *world = world_new();
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+        unsigned kept = (counts[i] + 3) / 4;
+
+        fill_some_global(world, 3, counts[i]);
+        fill_some_global(world, 5, 10);
+        tlb_switch_asid(&world->tlb, 1u << 3, (uint16_t)(i + 1));
+        assert_int_equal(count_hits(world, 3), kept);
+        for (unsigned slot = 0; slot < counts[i]; slot++) {
+            assert_int_equal(
+                world_hits(world, 3, (uint64_t)slot * PAGE, TLB_READ),
+                slot % 4 == 0);
+        }
+        assert_int_equal(count_hits(world, 5), 10);
+        /* Whatever was kept is found again by who drops all. */
+        tlb_switch_asid(&world->tlb, 1u << 3, 0);
+        assert_int_equal(count_hits(world, 3), kept);
+        tlb_flush(&world->tlb, 1u << 3 | 1u << 5);
+        assert_int_equal(count_hits(world, 3), 0);
+        assert_int_equal(world->tlb.filled[3], 0);
+    }
+    world_free(world);
+}
+
 /* Global entries and those of other ids stay. */
 static void flush_asid_takes_its_own(void **state)
 {
@@ -191,6 +238,7 @@ int main(void)
         cmocka_unit_test(refilling_does_not_lose_slots),
         cmocka_unit_test(flush_page_takes_that_page_only),
         cmocka_unit_test(flush_page_takes_device_pages),
+        cmocka_unit_test(switch_keeps_what_is_global),
         cmocka_unit_test(flush_asid_takes_its_own),
         cmocka_unit_test(set_asid_flushes_nothing),
         cmocka_unit_test(ranges_drop_the_pages_they_touch),
