@@ -83,6 +83,9 @@ void riscv__forget_block(void *opaque, const struct jit_block *block)
     if (slot->pc == block->key.pc) {
         slot->pc = 1;
     }
+    if (hart->jit->found == block) {
+        hart->jit->found = NULL;
+    }
     jit_host__forget_returns(&hart->jit_state);
     riscv__block_gone(hart, block);
 }
@@ -366,6 +369,13 @@ static void leave_shown(struct xbar_riscv_hart *hart,
     }
 }
 
+/* The same outside of emitted code: run_once() goes on with it. */
+static struct jit_block *find_next(struct xbar_riscv_hart *hart)
+{
+    hart->jit->found = block_at_pc(hart);
+    return hart->jit->found;
+}
+
 /* An unlinked exit: find where it leads, and chain it if that is lawful. */
 static void follow_link(struct xbar_riscv_hart *hart, uint32_t data)
 {
@@ -378,7 +388,7 @@ static void follow_link(struct xbar_riscv_hart *hart, uint32_t data)
     settle(hart, 0);
     hart->pc = link->target_pc;
     compare(hart, false);
-    to = block_at_pc(hart);
+    to = find_next(hart);
     if (to == NULL || !may_chain(hart) ||
         dropped != jit_cache__dropped(cache) ||
         to->key.mode != from->key.mode || link->to != NULL) {
@@ -433,7 +443,7 @@ static enum riscv_stop leave(struct xbar_riscv_hart *hart, struct jit_exit exit)
         hart->pc = hart->jit_state.pc;
         hart->jit->stats.jump_misses++;
         compare(hart, false);
-        block = block_at_pc(hart);
+        block = find_next(hart);
         if (block != NULL) {
             remember_jump(hart, block);
         }
@@ -483,8 +493,12 @@ static struct jit_exit enter(struct xbar_riscv_hart *hart,
 /* The block at hart->pc. */
 static struct jit_block *next_block(struct xbar_riscv_hart *hart)
 {
-    struct jit_block *block = riscv__block(hart);
+    struct jit_block *block = hart->jit->found;
 
+    hart->jit->found = NULL;
+    if (block == NULL) {
+        block = riscv__block(hart);
+    }
     if (unlikely(hart->config.stress & XBAR_RISCV_STRESS_REGION) &&
         block != NULL) {
         riscv__region_heat(hart, block);
@@ -530,6 +544,7 @@ enum riscv_stop riscv__jit_run(struct xbar_riscv_hart *hart, uint64_t budget)
 
     jit->slice = budget < slice_max(hart) ? budget : slice_max(hart);
     jit->base = hart->stats.instructions;
+    jit->found = NULL;
     hart->jit_state.budget = (int64_t)jit->slice;
     while (hart->jit_state.budget > 0) {
         enum riscv_stop stop;

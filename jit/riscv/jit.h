@@ -27,7 +27,9 @@ struct riscv_jit {
     uint32_t fp_contexts; /* where FP is live: the contexts of a mode */
     bool asks_inexact;    /* jit_host__fp_asks_inexact() */
     unsigned fault_cause; /* of the access that failed; 0: was raised */
-    bool is_cold; /* there is no block for hart->pc: that was just asked */
+    /* What was just asked for hart->pc: there is no block, or this one. */
+    bool is_cold;
+    struct jit_block *found; /* NULL: ask */
 
     /* See heat.c. */
     uint8_t translate_after;
