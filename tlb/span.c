@@ -32,7 +32,7 @@
 #include "tlb/tlb_internal.h"
 
 #define PERIOD_MIN 8
-#define PERIOD_MAX 256
+#define PERIOD_MAX 1024
 
 /* What may lie behind an address that a span's count admits. */
 #define REACH (sizeof(uint64_t) - 1)
