@@ -53,6 +53,16 @@ def need_firmware():
         need(os.path.exists(path), path + " is not installed")
 
 
+def has_libslirp():
+    libraries = subprocess.run(["ldd", XBAR], capture_output=True, check=True)
+    return b"libslirp" in libraries.stdout
+
+
+def need_network():
+    """Skip the case if the program was built without libslirp."""
+    need(has_libslirp(), "built without libslirp")
+
+
 def check(condition, message):
     if not condition:
         raise Failed(message)

@@ -11,7 +11,8 @@ import subprocess
 import zlib
 
 from guestio import (ENGINE, OPENSBI, UBOOT, XBAR, Terminal, check,
-                     check_equal, in_folder, main, need, need_firmware, run)
+                     check_equal, in_folder, main, need, need_firmware,
+                     need_network, run)
 
 SECTOR = 512
 BUFFER = 0x84000000
@@ -144,6 +145,7 @@ def test_ext4(folder):
 def test_network(folder):
     """DHCP, ping, and a file by TFTP"""
     need_firmware()
+    need_network()
     content = noise(200 * 1024, 4)
     put(folder, "file", content)
     with UBoot("--netdev", f"user,id=net0,tftp={folder},bootfile=file") as uboot:

@@ -20,7 +20,7 @@ import urllib.request
 import zlib
 
 from guestio import (ENGINE, SOURCE_DIR, TERMINAL_SIZE, XBAR, Failed, Terminal,
-                     check, check_equal, in_folder, main, need)
+                     check, check_equal, in_folder, main, need, need_network)
 
 sys.path.insert(0, os.path.join(SOURCE_DIR, "tests", "linux"))
 import cpio  # noqa: E402
@@ -35,8 +35,10 @@ def guest(name):
     return path
 
 
-def linux(folder, job, *arguments, words="t=quick quiet", **kwargs):
-    """Debian's kernel with virtio modules, on a terminal, to do @job."""
+def linux(folder, job, *arguments, words="t=quick quiet", before=(), **kwargs):
+    """Debian's kernel with virtio modules, on a terminal, to do @job.
+
+    @before: a command that runs the one behind it."""
     archive = cpio.Archive()
     archive.file("job", job.encode())
     initrd = os.path.join(folder, "initrd")
@@ -45,18 +47,20 @@ def linux(folder, job, *arguments, words="t=quick quiet", **kwargs):
     with open(initrd, "wb") as file:
         file.write(whole)
     return Terminal([
-        XBAR, "run", "-m", "256", "--bios", guest("fw_jump.bin"),
+        *before, XBAR, "run", "-m", "256", "--bios", guest("fw_jump.bin"),
         "--kernel", guest("Image"), "--initrd", initrd,
         "--append", f"console=ttyS0 {words}", *ENGINE, *arguments], **kwargs)
 
 
 def check_content(terminal, steps):
-    """The job's steps were all right, and the guest powered itself off."""
-    text = terminal.wait_for("T GUEST-", 240)
+    """The job's steps are all right, and the guest powers itself off."""
+    seen = terminal.wait_for("T GUEST-BEGIN", 240)
+    seen += terminal.wait_for("T GUEST-", 240)
     check_equal(terminal.wait_exit(60), 0, "status")
-    check("T FAIL" not in text, re.findall("T FAIL.*", text))
-    check_equal(re.findall(r"T ok (\S+)", text), ["shell"] + steps, "steps")
-    return text + terminal.rest()
+    seen += terminal.rest()
+    check_equal(re.findall(r"T ok (\S+)", seen), ["shell"] + steps,
+                f"steps: {re.findall('T FAIL.*', seen)}")
+    return seen
 
 
 def put(folder, name, content):
@@ -181,6 +185,7 @@ def noise(size, salt):
 @in_folder
 def test_all(folder):
     """A file system, a fetched file, a forward, entropy and hvc0"""
+    need_network()
     given, page, whole = (noise(MIB, n) for n in range(3))
     made = "".join(f"{n}\n" for n in range(1, 100001)).encode()
     tree = os.path.join(folder, "tree")
@@ -285,6 +290,42 @@ done
 """
 
 
+NO_SPACE_JOB = """
+dd if=/dev/zero bs=64k count=64 of=/dev/vda oflag=direct 2>/dev/null
+check fits 0 $?
+dd if=/dev/zero bs=64k count=128 seek=64 of=/dev/vda oflag=direct 2>/dev/null
+check full 1 $?
+dd if=/dev/vda bs=64k count=64 of=/dev/null iflag=direct 2>/dev/null
+check reads 0 $?
+dd if=/dev/zero bs=64k count=64 of=/dev/vda oflag=direct 2>/dev/null
+check rewrites 0 $?
+blkdiscard -o 0 -l 4194304 /dev/vda
+check discards 0 $?
+dd if=/dev/zero bs=64k count=64 seek=256 of=/dev/vda oflag=direct 2>/dev/null
+check fits-again 0 $?
+"""
+
+# In a user's own name space, so that nobody has to be root.
+ON_TMPFS = ["unshare", "--map-root-user", "--mount", "sh", "-ec",
+            "mount -t tmpfs -o size=8m none $0; truncate -s 32M $0/disk; "
+            "exec \"$@\""]
+
+
+@in_folder
+def test_no_space(folder):
+    """A file system that fills up is I/O errors until there is space again"""
+    room = os.path.join(folder, "room")
+    os.mkdir(room)
+    need(subprocess.run([*ON_TMPFS, room, "true"], capture_output=True,
+                        check=False).returncode == 0, "no mount name spaces")
+    with linux(folder, NO_SPACE_JOB, "--drive",
+               f"file={room}/disk,format=raw",
+               before=[*ON_TMPFS, room]) as terminal:
+        seen = check_content(terminal, ["fits", "full", "reads", "rewrites",
+                                        "discards", "fits-again"])
+    check("No space left on device; the guest gets an error" in seen, seen)
+
+
 def check_synced(disk, newest, attempt):
     """What the guest was told is on the disk is there."""
     for i in range(max(newest - 5, 1), newest + 1):
@@ -336,5 +377,5 @@ def test_kill(folder):
 if __name__ == "__main__":
     cases = [test_all]
     if os.environ.get("XBAR_LONG"):
-        cases += [test_host_is_full, test_kill]
+        cases += [test_host_is_full, test_no_space, test_kill]
     main(cases)
