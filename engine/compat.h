@@ -53,6 +53,7 @@ XBAR_API void xbar_object_init(Object *obj, void (*finalize)(Object *obj));
 XBAR_API Object *object_ref(void *obj);
 XBAR_API void object_unref(void *obj);
 
+/* For an engine's configuration, as said above. Row M-93. */
 static inline void xbar_owner_ref(Object *obj)
 {
     (void)object_ref(obj);
@@ -91,6 +92,7 @@ XBAR_API qemu_irq xbar_irq_new(qemu_irq_handler handler, void *opaque, int n)
     XBAR_MUST_CHECK;
 XBAR_API void xbar_irq_free(qemu_irq irq);
 
+/* The same by QEMU's names. */
 static inline qemu_irq qemu_allocate_irq(qemu_irq_handler handler, void *opaque,
                                          int n)
 {
@@ -121,6 +123,7 @@ static inline void qemu_set_irq(qemu_irq irq, int level)
     }
 }
 
+/* To 1; to 0; to 1 and then 0. */
 static inline void qemu_irq_raise(qemu_irq irq)
 {
     qemu_set_irq(irq, 1);
@@ -142,6 +145,7 @@ static inline void qemu_irq_pulse(qemu_irq irq)
 #define LOG_UNIMP       XBAR_LOG_UNIMP
 #define LOG_GUEST_ERROR XBAR_LOG_GUEST_ERROR
 
+/** qemu_loglevel_mask() - does anybody want such lines? */
 static inline bool qemu_loglevel_mask(int mask)
 {
     return xbar_log_is_wanted((unsigned)mask);
@@ -164,6 +168,7 @@ static inline bool qemu_loglevel_mask(int mask)
 
 /* ---- 128-bit sizes ----------------------------------------------------- */
 
+/* QEMU's names for the operators; sums wrap at 2^128, shifts keep the sign. */
 static inline Int128 int128_make64(uint64_t a)
 {
     return (Int128)a;
@@ -191,7 +196,7 @@ static inline int64_t int128_gethi(Int128 a)
     return (int64_t)(a >> 64);
 }
 
-/** int128_get64() - where QEMU asserts: UINT64_MAX for more, 0 for less */
+/* Where QEMU asserts: UINT64_MAX for more, 0 for less. */
 static inline uint64_t int128_get64(Int128 a)
 {
     if (a < 0) {

@@ -181,7 +181,8 @@ XBAR_API bool xbar_engine_is_big_endian(const struct xbar_engine *engine);
  * thread that touches device state from outside a callback (an I/O thread, a
  * timer) takes it too. Recursive.
  *
- * Context: any thread. Taken before the writer lock of a commit, never after.
+ * Row M-96. Context: any thread. Taken before the writer lock of a commit,
+ * never after.
  */
 XBAR_API void xbar_engine_lock(struct xbar_engine *engine);
 XBAR_API void xbar_engine_unlock(struct xbar_engine *engine);
@@ -259,6 +260,7 @@ struct xbar_engine_stats {
     uint64_t nodes_copied;
 };
 
+/** xbar_engine_get_stats() - all of them, as of now. Context: any thread. */
 XBAR_API void xbar_engine_get_stats(struct xbar_engine *engine,
                                     struct xbar_engine_stats *stats);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * Event notifiers: an eventfd, with the names that device models use.
+ * Event notifiers: an eventfd, with the names that device models use. Row
+ * M-66. The structure is the caller's. Context of everything here: any thread.
  */
 #ifndef XBAR_ENGINE_EVENT_NOTIFIER_H
 #define XBAR_ENGINE_EVENT_NOTIFIER_H
@@ -12,7 +13,7 @@ extern "C" {
 #endif
 
 /** Signalled by a write to wfd, waited for at rfd; both are one eventfd, or a
- * pipe's ends. Row M-66. */
+ * pipe's ends. */
 typedef struct EventNotifier {
     int rfd;
     int wfd;
@@ -63,11 +64,13 @@ static inline void event_notifier_init_fd(EventNotifier *e, int fd)
     e->initialized = true;
 }
 
+/** event_notifier_get_fd() - what to wait at; the notifier's still */
 static inline int event_notifier_get_fd(const EventNotifier *e)
 {
     return e->rfd;
 }
 
+/** event_notifier_get_wfd() - what to signal by; the notifier's still */
 static inline int event_notifier_get_wfd(const EventNotifier *e)
 {
     return e->wfd;

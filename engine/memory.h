@@ -329,7 +329,8 @@ XBAR_API int memory_region_transaction_commit(void);
  * xbar_transaction_abort() - make the open outermost transaction void
  *
  * Every begin still needs its commit; the outermost one undoes all changes
- * and returns -ECANCELED. Return: 0; -EINVAL without an open transaction.
+ * and returns -ECANCELED. Row M-69. Return: 0; -EINVAL without an open
+ * transaction.
  */
 XBAR_API int xbar_transaction_abort(void);
 
@@ -346,7 +347,7 @@ XBAR_API int memory_region_add_subregion(MemoryRegion *mr, hwaddr offset,
                                          MemoryRegion *subregion);
 
 /** memory_region_add_subregion_overlap() - the same, with a @priority;
- * row M-02 */
+ * rows M-02, M-04 */
 XBAR_API int memory_region_add_subregion_overlap(MemoryRegion *mr,
                                                  hwaddr offset,
                                                  MemoryRegion *subregion,
@@ -383,7 +384,7 @@ XBAR_API int memory_region_set_alias_offset(MemoryRegion *mr, hwaddr offset);
  *
  * On a container or alias it holds for that path only.
  *
- * Row M-29.
+ * Rows M-13, M-29.
  */
 XBAR_API int memory_region_set_readonly(MemoryRegion *mr, bool readonly);
 
@@ -393,6 +394,8 @@ XBAR_API int memory_region_set_readonly(MemoryRegion *mr, bool readonly);
 XBAR_API uint64_t memory_region_size(MemoryRegion *mr);
 /** memory_region_name() - lives as long as @mr is initialised; row M-105 */
 XBAR_API const char *memory_region_name(const MemoryRegion *mr);
+/** memory_region_owner() - as it was given at init; NULL if none was; row M-93.
+ * The caller's reference is not raised. */
 XBAR_API Object *memory_region_owner(MemoryRegion *mr);
 /** memory_region_is_ram() - RAM or ROM, from the allocator or a pointer;
  * row M-105 */

@@ -222,7 +222,7 @@ XBAR_API int memory_region_flush_rom_device(MemoryRegion *mr, hwaddr addr,
  * memory_region_set_nonvolatile() - does memory survive power loss?
  *
  * On a container or alias it holds for that path only; sections say so. Part
- * of a transaction. Row M-30. Return: as the mutators.
+ * of a transaction. Rows M-13, M-30. Return: as the mutators.
  */
 XBAR_API int memory_region_set_nonvolatile(MemoryRegion *mr, bool nonvolatile);
 
@@ -259,7 +259,7 @@ XBAR_API uint64_t memory_region_get_alignment(const MemoryRegion *mr);
 /**
  * memory_region_get_ram_addr() - where the memory of @mr is numbered
  *
- * Row M-105. Return: RAM_ADDR_INVALID if there is none; aliases have none.
+ * Rows M-83, M-105. Return: RAM_ADDR_INVALID if there is none; aliases have none.
  */
 XBAR_API ram_addr_t memory_region_get_ram_addr(MemoryRegion *mr);
 

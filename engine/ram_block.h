@@ -72,7 +72,7 @@ typedef int(RAMBlockIterFunc)(RAMBlock *block, void *opaque);
  * xbar_ram_block_foreach() - call @func for each block, the newest first
  *
  * The writer lock is held meanwhile: no block comes or goes but those that
- * @func makes, which are not walked. Row M-84. Return: 0, or what @func did.
+ * @func makes, which are not walked. Rows M-84, M-103. Return: 0, or what @func did.
  */
 XBAR_API int xbar_ram_block_foreach(RAMBlockIterFunc *func, void *opaque);
 
@@ -164,7 +164,7 @@ XBAR_API int ram_block_discard_disable(bool state);
 XBAR_API int ram_block_uncoordinated_discard_disable(bool state);
 XBAR_API int ram_block_discard_require(bool state);
 XBAR_API int ram_block_coordinated_discard_require(bool state);
-/** Of either kind. */
+/** Does somebody hold one, of either kind? Row M-87. */
 XBAR_API bool ram_block_discard_is_disabled(void);
 XBAR_API bool ram_block_discard_is_required(void);
 
@@ -236,6 +236,7 @@ XBAR_API int xbar_ram_block_place(RAMBlock *block,
 
 /* ---- QEMU's names ------------------------------------------------------ */
 
+/* Rows M-84, M-85, M-91: what the functions above do or tell, one by one. */
 static inline struct xbar_ram_block_info
 xbar_ram_block_info_of(const RAMBlock *block)
 {
@@ -250,13 +251,12 @@ static inline RAMBlock *qemu_ram_block_by_name(const char *name)
     return xbar_ram_block_by_name(name);
 }
 
-/** @round_offset: the offset of its host page. */
 static inline RAMBlock *qemu_ram_block_from_host(void *ptr, bool round_offset,
                                                  ram_addr_t *offset)
 {
     RAMBlock *block = xbar_ram_block_from_host(ptr, offset);
 
-    if (block && round_offset) {
+    if (block && round_offset) { /* the offset of its host page */
         *offset -= *offset % xbar_ram_block_info_of(block).page_size;
     }
     return block;
@@ -302,7 +302,7 @@ static inline bool qemu_ram_is_shared(RAMBlock *block)
     return (xbar_ram_block_info_of(block).flags & RAM_SHARED) != 0;
 }
 
-/** The number of the byte at @ptr; RAM_ADDR_INVALID: nobody's. */
+/** The number of the byte at @ptr; RAM_ADDR_INVALID: nobody's. Row M-85. */
 static inline ram_addr_t qemu_ram_addr_from_host(void *ptr)
 {
     ram_addr_t offset = 0;
@@ -312,6 +312,7 @@ static inline ram_addr_t qemu_ram_addr_from_host(void *ptr)
     return addr == RAM_ADDR_INVALID ? addr : addr + offset;
 }
 
+/** As xbar_ram_remap(). Row M-91. */
 static inline int qemu_ram_remap(ram_addr_t addr, ram_addr_t length)
 {
     return xbar_ram_remap(addr, length);

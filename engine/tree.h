@@ -66,6 +66,7 @@ XBAR_API int xbar_region_children(const MemoryRegion *mr, hwaddr first,
                                   hwaddr last, struct xbar_region_list *list)
     XBAR_MUST_CHECK;
 
+/** xbar_region_list_free() - with any region of the engine; it is empty then */
 XBAR_API void xbar_region_list_free(const MemoryRegion *mr,
                                     struct xbar_region_list *list);
 

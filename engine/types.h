@@ -67,6 +67,7 @@ typedef struct MemTxAttrs {
 } MemTxAttrs;
 
 #ifdef __cplusplus
+/* C++ has no compound literals. */
 static inline MemTxAttrs xbar_attrs_unspecified(void)
 {
     MemTxAttrs attrs = MemTxAttrs();

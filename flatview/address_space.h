@@ -41,7 +41,7 @@ struct AddressSpace {
  * the tree as restored (from the next commit on, if memory is too short). @root
  * is referenced until @as has ended.
  *
- * Return: 0; or, with @as unusable, -EINVAL if @root is not initialised or was
+ * Rows M-14, M-74. Return: 0; or, with @as unusable, -EINVAL if @root is not initialised or was
  * destroyed, -ENOMEM, or -E2BIG as for a commit.
  */
 XBAR_API int address_space_init(AddressSpace *as, MemoryRegion *root,
@@ -55,7 +55,7 @@ XBAR_API int address_space_init(AddressSpace *as, MemoryRegion *root,
  *
  * From now on everything is unassigned. No transaction undoes it. Subscribers
  * (TLBs), listeners, maps and caches must have left: -EBUSY. Views of it that
- * are kept may stay.
+ * are kept may stay. Row M-74.
  */
 XBAR_API int xbar_address_space_destroy(AddressSpace *as,
                                         void (*done)(AddressSpace *as,
@@ -72,10 +72,11 @@ XBAR_API int xbar_address_space_destroy(AddressSpace *as,
  * tell wants xbar_address_space_destroy() and its @done.
  *
  * With subscribers or listeners left nothing happens, and nobody is told: it is the
- * caller's mistake, and @as must live on.
+ * caller's mistake, and @as must live on. Row M-74.
  */
 XBAR_API void address_space_destroy(AddressSpace *as);
 
+/* What it was made of: good for as long as @as is. Any thread. */
 XBAR_API const char *xbar_address_space_name(const AddressSpace *as);
 XBAR_API MemoryRegion *xbar_address_space_root(const AddressSpace *as);
 XBAR_API struct xbar_engine *xbar_address_space_engine(const AddressSpace *as);
@@ -226,7 +227,7 @@ XBAR_API void *address_space_map(AddressSpace *as, hwaddr addr, hwaddr *plen,
                                  bool is_write, MemTxAttrs attrs);
 
 /**
- * xbar_address_space_map() - the same, with the result of bouncing
+ * xbar_address_space_map() - the same, with the result of bouncing. M-55, M-56.
  * @result: gets that of reading into the buffer (bytes that could not be read
  * are 0); MEMTX_OK if nothing was. May be NULL: the unmap tells, too.
  */
@@ -250,7 +251,8 @@ XBAR_API void *xbar_address_space_map(AddressSpace *as, hwaddr addr,
 XBAR_API int address_space_unmap(AddressSpace *as, void *buffer, hwaddr len,
                                  bool is_write, hwaddr access_len);
 
-/** xbar_address_space_set_bounce_budget() - instead of XBAR_BOUNCE_BUDGET */
+/** xbar_address_space_set_bounce_budget() - instead of XBAR_BOUNCE_BUDGET;
+ * what is mapped stays. Row M-56. Any thread. */
 XBAR_API void xbar_address_space_set_bounce_budget(AddressSpace *as,
                                                    hwaddr bytes);
 
@@ -285,7 +287,7 @@ XBAR_API int address_space_register_map_client(AddressSpace *as,
 /**
  * address_space_unregister_map_client() - do not call @client any more
  *
- * Nothing if it does not wait. A call on another thread is waited for.
+ * Nothing if it does not wait. A call on another thread is waited for. M-56.
  */
 XBAR_API void
 address_space_unregister_map_client(AddressSpace *as,
@@ -294,7 +296,7 @@ address_space_unregister_map_client(AddressSpace *as,
 /* ---- Fixed width ------------------------------------------------------- */
 
 /*
- * Row M-47. @result may be NULL. The value is in host order; _le and _be say the order
+ * Rows M-47, M-97. @result may be NULL. The value is in host order; _le and _be say the order
  * in guest memory, without a suffix it is the engine's guest order. RAM is
  * accessed once and without tearing if @addr is aligned. A width that crosses
  * sections is split.

@@ -13,7 +13,7 @@
  * alive by the caller. Errors: -EINVAL if @mr has no callbacks; -ENOMEM; or why
  * the open transaction is void. Nothing changed then.
  *
- * Rows M-66 to M-68.
+ * Rows M-43, M-66 to M-68.
  */
 #ifndef XBAR_FLATVIEW_DEFERRED_WRITES_H
 #define XBAR_FLATVIEW_DEFERRED_WRITES_H

@@ -49,6 +49,7 @@ struct RamDiscardListener {
     RamDiscardListener *next;     /* private */
 };
 
+/** ram_discard_listener_init() - fill @rdl; not registered yet */
 static inline void ram_discard_listener_init(RamDiscardListener *rdl,
                                              NotifyRamPopulate populate_fn,
                                              NotifyRamDiscard discard_fn,

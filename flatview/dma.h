@@ -6,7 +6,8 @@
  *
  * The barrier orders a device's access against everything that its thread did
  * before: descriptors that it read, registers that it was told through. The
- * forms named _relaxed leave it out.
+ * forms named _relaxed leave it out. Contexts and results are those of
+ * address_space.h.
  */
 #ifndef XBAR_FLATVIEW_DMA_H
 #define XBAR_FLATVIEW_DMA_H
@@ -46,6 +47,7 @@ static inline bool dma_memory_valid(AddressSpace *as, dma_addr_t addr,
                                       dir == DMA_DIRECTION_FROM_DEVICE, attrs);
 }
 
+/* Without the barrier. */
 static inline MemTxResult
 dma_memory_rw_relaxed(AddressSpace *as, dma_addr_t addr, void *buf,
                       dma_addr_t len, DMADirection dir, MemTxAttrs attrs)
@@ -78,6 +80,7 @@ static inline MemTxResult dma_memory_rw(AddressSpace *as, dma_addr_t addr,
     return dma_memory_rw_relaxed(as, addr, buf, len, dir, attrs);
 }
 
+/** dma_memory_read() - barrier, then address_space_read() */
 static inline MemTxResult dma_memory_read(AddressSpace *as, dma_addr_t addr,
                                           void *buf, dma_addr_t len,
                                           MemTxAttrs attrs)
@@ -85,6 +88,7 @@ static inline MemTxResult dma_memory_read(AddressSpace *as, dma_addr_t addr,
     return dma_memory_rw(as, addr, buf, len, DMA_DIRECTION_TO_DEVICE, attrs);
 }
 
+/** dma_memory_write() - barrier, then address_space_write() */
 static inline MemTxResult dma_memory_write(AddressSpace *as, dma_addr_t addr,
                                            const void *buf, dma_addr_t len,
                                            MemTxAttrs attrs)
@@ -113,6 +117,7 @@ static inline void *dma_memory_map(AddressSpace *as, dma_addr_t addr,
                              attrs);
 }
 
+/** dma_memory_unmap() - as address_space_unmap() */
 static inline int dma_memory_unmap(AddressSpace *as, void *buffer,
                                    dma_addr_t len, DMADirection dir,
                                    dma_addr_t access_len)
@@ -303,6 +308,7 @@ XBAR_API int dma_sglist_add(QEMUSGList *qsg, dma_addr_t base, dma_addr_t len);
 /** dma_sglist_destroy() - free what the list has; it is empty then */
 XBAR_API void dma_sglist_destroy(QEMUSGList *qsg);
 
+/* QEMU's names for the three above. */
 static inline void qemu_sglist_init(QEMUSGList *qsg, void *dev, int alloc_hint,
                                     AddressSpace *as)
 {

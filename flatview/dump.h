@@ -17,11 +17,12 @@ extern "C" {
  * xbar_mtree_print() - the region tree of @as, in the form of `info mtree`
  *
  * Two blanks a level; children by address, then by priority; each aliased
- * region once, below. Return: 0; -ENOMEM; -EIO if @out failed.
+ * region once, below. What ends beyond 2^64 says so. Rows M-15, M-100. Return:
+ * 0; -ENOMEM; -EIO if @out failed.
  */
 XBAR_API int xbar_mtree_print(AddressSpace *as, FILE *out);
 
-/** xbar_flatview_print() - the view of @as: one line a section */
+/** xbar_flatview_print() - the view of @as: one line a section; row M-101 */
 XBAR_API int xbar_flatview_print(AddressSpace *as, FILE *out);
 
 /** What xbar_mtree_info() shows; the letters are those of `info mtree`. */

@@ -7,6 +7,8 @@
  * sections that only it has, live until a grace period after the next one was
  * published. A section keeps its identity across commits that do not touch
  * it, so a pointer to one may be cached until the cache is told otherwise.
+ *
+ * Rows M-12, M-95.
  */
 #ifndef XBAR_FLATVIEW_FLATVIEW_H
 #define XBAR_FLATVIEW_FLATVIEW_H
@@ -127,6 +129,10 @@ XBAR_API uint64_t flatview_num_ranges(const FlatView *view);
 XBAR_API FlatView *xbar_view_keep(AddressSpace *as) XBAR_MUST_CHECK;
 XBAR_API void xbar_view_release(FlatView *view);
 
+/** A section of either view; true stops. */
+typedef bool (*xbar_view_diff_cb)(const FlatRange *from, const FlatRange *to,
+                                  void *opaque);
+
 /**
  * xbar_view_diff() - what differs between two views
  * @cb: called in ascending order: @from and @to are the sections that start at
@@ -139,9 +145,6 @@ XBAR_API void xbar_view_release(FlatView *view);
  * Context: both views are kept, or found in the read section that is open.
  * Return: was it stopped?
  */
-typedef bool (*xbar_view_diff_cb)(const FlatRange *from, const FlatRange *to,
-                                  void *opaque);
-
 XBAR_API bool xbar_view_diff(const FlatView *from, const FlatView *to,
                              xbar_view_diff_cb cb, void *opaque);
 

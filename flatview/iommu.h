@@ -186,6 +186,8 @@ XBAR_API IOMMUMemoryRegion *memory_region_get_iommu(MemoryRegion *mr);
 
 /* ---- Asking. Rows M-62, M-65 ------------------------------------------- */
 
+/* What the class says: which table answers @attrs, of how many; 0 of 1 if it
+ * says nothing. Any thread. */
 XBAR_API int memory_region_iommu_attrs_to_index(IOMMUMemoryRegion *iommu,
                                                 MemTxAttrs attrs);
 XBAR_API int memory_region_iommu_num_indexes(IOMMUMemoryRegion *iommu);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * QEMU's short forms of the accesses in address_space.h: without attributes
- * and result. Row M-47.
+ * and result. Row M-47. Context: any thread.
  */
 #ifndef XBAR_FLATVIEW_PHYS_H
 #define XBAR_FLATVIEW_PHYS_H
@@ -12,6 +12,7 @@
 extern "C" {
 #endif
 
+/* What fails reads as 0 where nothing was read, and is not told. */
 static inline uint8_t ldub_phys(AddressSpace *as, hwaddr addr)
 {
     return address_space_ldub(as, addr, MEMTXATTRS_UNSPECIFIED, NULL);

@@ -14,6 +14,8 @@
  *
  * Threads: accesses through one cache from any, at the same time; init and
  * destroy while nobody accesses.
+ *
+ * Row M-58.
  */
 #ifndef XBAR_FLATVIEW_REGION_CACHE_H
 #define XBAR_FLATVIEW_REGION_CACHE_H
@@ -24,7 +26,7 @@
 extern "C" {
 #endif
 
-/** Caller's storage; must not move while initialised. Row M-58. */
+/** Caller's storage; must not move while initialised. */
 typedef struct MemoryRegionCache MemoryRegionCache;
 
 struct MemoryRegionCache {

@@ -50,14 +50,15 @@ memory_region_section_new_copy(const MemoryRegionSection *section)
 /** memory_region_section_free_copy() - end it; NULL is allowed. Row M-18. */
 XBAR_API void memory_region_section_free_copy(MemoryRegionSection *copy);
 
-/** memory_region_section_unref() - the reference of memory_region_find() */
+/** memory_region_section_unref() - the reference of memory_region_find().
+ * Row M-16. */
 XBAR_API void memory_region_section_unref(MemoryRegionSection *section);
 
 /**
  * memory_region_section_intersect_range() - cut @section to a range
  * @offset, @size: in the section's region
  *
- * Return: false, with @section as it was, if they have no byte in common.
+ * Row M-18. Return: false, with @section as it was, if they have no byte in common.
  */
 XBAR_API bool
 memory_region_section_intersect_range(MemoryRegionSection *section,
