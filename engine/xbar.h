@@ -23,6 +23,7 @@
 #include "flatview/iommu.h"
 #include "flatview/listener.h"
 #include "flatview/phys.h"
+#include "flatview/qtest.h"
 #include "flatview/read_observer.h"
 #include "flatview/region_cache.h"
 #include "flatview/section.h"
