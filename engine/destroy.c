@@ -14,6 +14,7 @@
 
 #include "engine/engine_internal.h"
 #include "engine/interval.h"
+#include "engine/log.h"
 #include "engine/memory_ram.h"
 
 struct region_ending {
@@ -222,6 +223,10 @@ static int destroy_later(MemoryRegion *mr, void (*done)(MemoryRegion *, void *),
         return rc;
     }
     rc = destroy_in_transaction(mr, done, opaque);
+    if (rc == -EBUSY) {
+        log__refuse(engine, mr->name, rc, "xbar_region_destroy",
+                    "it is the root of an address space");
+    }
     end = xbar_mutation_end(engine);
     return rc ? rc : end;
 }
@@ -247,14 +252,16 @@ int xbar_region_destroy(MemoryRegion *mr,
     int rc;
 
     if (!region__is_usable(mr)) {
-        return -EINVAL;
+        return log__refuse(NULL, "no region", -EINVAL, __func__,
+                           "it is none, or was destroyed");
     }
     if (done) {
         return destroy_later(mr, done, opaque);
     }
     engine = mr->engine;
     if (!engine__may_wait()) {
-        return -EDEADLK;
+        return log__refuse(engine, mr->name, -EDEADLK, __func__,
+                           "this thread would wait for itself");
     }
     rc = destroy_later(mr, set_flag, &flag);
     if (!rc) {

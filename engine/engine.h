@@ -220,6 +220,9 @@ XBAR_API void xbar_engine_release(struct xbar_engine *engine, void *ptr,
 /** What a line is about; values are QEMU's. Row M-34. */
 #define XBAR_LOG_UNIMP       (1u << 10) /* a device does not do that (yet) */
 #define XBAR_LOG_GUEST_ERROR (1u << 11) /* a guest does what it should not */
+/* xbar's own: a call was refused, as its caller made a mistake: which, of what,
+ * why. Maybe under the writer lock, so the hook must not change the tree. */
+#define XBAR_LOG_MISUSE (1u << 30)
 
 /**
  * xbar_log() - a line for the log of an engine

@@ -39,6 +39,18 @@ void log__say(struct xbar_engine *engine, unsigned mask, const char *fmt, ...)
     va_end(args);
 }
 
+int log__refuse(struct xbar_engine *engine, const char *name, int err,
+                const char *call, const char *why)
+{
+    struct xbar_engine *told = engine ? engine : xbar_engine_current();
+
+    if (log__is_wanted(told, XBAR_LOG_MISUSE)) {
+        log__say(told, XBAR_LOG_MISUSE, "%s(%s): %s", call,
+                 name ? name : "anonymous", why);
+    }
+    return err;
+}
+
 /* Whose device speaks? A vCPU's thread may have entered no engine. */
 static struct xbar_engine *speaking(void)
 {

@@ -16,8 +16,9 @@
  * Errors. Each call that changes the tree returns 0 or -errno and changes
  * nothing when it fails; QEMU's void-style callers may ignore that. A caller's
  * mistake (double add, cycle, bad size, wrong engine) is -EINVAL, -EEXIST,
- * -ELOOP or -EBUSY, never an abort. If memory is short the whole outermost
- * transaction is void: the tree and the view stay what they were.
+ * -ELOOP or -EBUSY, and a line for the log (XBAR_LOG_MISUSE), never an abort.
+ * If memory is short the whole outermost transaction is void: the tree and the
+ * view stay what they were.
  *
  * Threads. Changes may come from any thread; one engine's transactions
  * exclude one another. Accesses never wait for them.

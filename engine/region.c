@@ -11,6 +11,7 @@
 
 #include "engine/engine_internal.h"
 #include "engine/guard.h"
+#include "engine/log.h"
 #include "engine/ops.h"
 #include "engine/ram.h"
 
@@ -115,7 +116,8 @@ int memory_region_init_io(MemoryRegion *mr, Object *owner,
     int rc;
 
     if (!mr || (ops && !ops__is_consistent(ops))) {
-        return -EINVAL;
+        return log__refuse(NULL, name, -EINVAL, __func__,
+                           "the callbacks contradict themselves");
     }
     rc = region__init(mr, owner, name, size);
     if (!rc) {
@@ -132,10 +134,12 @@ int memory_region_init_alias(MemoryRegion *mr, Object *owner, const char *name,
     int rc;
 
     if (!mr || mr == orig) {
-        return mr ? -ELOOP : -EINVAL;
+        return log__refuse(engine, name, mr ? -ELOOP : -EINVAL, __func__,
+                           "it would show itself");
     }
     if (!region__is_usable(orig) || orig->engine != engine) {
-        return -EINVAL;
+        return log__refuse(engine, name, -EINVAL, __func__,
+                           "what it shows is none, or of another engine");
     }
     rc = region__init(mr, owner, name, size);
     if (rc) {

@@ -30,6 +30,7 @@
 
 #include "engine/engine_internal.h"
 #include "engine/interval.h"
+#include "engine/log.h"
 
 /* Rounds that notified subscribers may add to a commit by editing. */
 #define MAX_ROUNDS 64
@@ -523,7 +524,8 @@ static int commit_outermost(void)
 int memory_region_transaction_commit(void)
 {
     if (!tx.depth || (tx.depth == 1 && tx.phase != PHASE_OPEN)) {
-        return -EINVAL;
+        return log__refuse(NULL, "no transaction", -EINVAL, __func__,
+                           "it has no begin");
     }
     if (tx.depth == 1) {
         return commit_outermost();

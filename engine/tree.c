@@ -19,6 +19,7 @@
 
 #include "engine/engine_internal.h"
 #include "engine/interval.h"
+#include "engine/log.h"
 #include "engine/ram.h"
 
 /* ---- Edges ------------------------------------------------------------- */
@@ -467,6 +468,31 @@ static int begin(MemoryRegion *mr)
     return rc;
 }
 
+/* What is not the caller's mistake is told by other means. */
+static int refuse(const MemoryRegion *mr, int rc, const char *call,
+                  const char *why)
+{
+    bool is_region = region__is_usable(mr);
+
+    if (rc != -EINVAL && rc != -EBUSY && rc != -ELOOP) {
+        return rc;
+    }
+    return log__refuse(is_region ? mr->engine : NULL,
+                       is_region ? mr->name : "no region", rc, call, why);
+}
+
+static int refuse_add(const MemoryRegion *subregion, int rc)
+{
+    const char *why = "not of one engine, or the container is none";
+
+    if (rc == -EBUSY) {
+        why = "it is in a container already";
+    } else if (rc == -ELOOP) {
+        why = "it would be inside of itself, or too deep";
+    }
+    return refuse(subregion, rc, "memory_region_add_subregion", why);
+}
+
 /* The mutator's own error goes first: the commit's follows from it. */
 static int end(MemoryRegion *mr, int rc)
 {
@@ -482,10 +508,13 @@ int memory_region_add_subregion_overlap(MemoryRegion *mr, hwaddr offset,
 
     if (!region__is_usable(subregion) || !mr ||
         mr->engine != subregion->engine) {
-        return -EINVAL;
+        return refuse_add(subregion, -EINVAL);
     }
     rc = begin(mr);
-    return rc ? rc : end(mr, attach_checked(mr, offset, subregion, priority));
+    if (!rc) {
+        rc = end(mr, attach_checked(mr, offset, subregion, priority));
+    }
+    return unlikely(rc) ? refuse_add(subregion, rc) : 0;
 }
 
 int memory_region_add_subregion(MemoryRegion *mr, hwaddr offset,
@@ -496,17 +525,15 @@ int memory_region_add_subregion(MemoryRegion *mr, hwaddr offset,
 
 int memory_region_del_subregion(MemoryRegion *mr, MemoryRegion *subregion)
 {
-    int rc;
+    int rc = region__is_usable(subregion) ? begin(mr) : -EINVAL;
 
-    if (!region__is_usable(subregion)) {
-        return -EINVAL;
+    if (!rc) {
+        rc = end(mr, subregion->container == mr ? tree__detach(subregion)
+                                                : -EINVAL);
     }
-    rc = begin(mr);
-    if (rc) {
-        return rc;
-    }
-    return end(mr,
-               subregion->container == mr ? tree__detach(subregion) : -EINVAL);
+    return unlikely(rc) ? refuse(subregion, rc, "memory_region_del_subregion",
+                                 "it is not in that container")
+                        : 0;
 }
 
 int memory_region_set_enabled(MemoryRegion *mr, bool enabled)
@@ -534,12 +561,14 @@ int memory_region_set_size(MemoryRegion *mr, uint64_t size)
 {
     int rc = begin(mr);
 
-    return rc ? rc : end(mr, change_size(mr, size));
+    rc = rc ? rc : end(mr, change_size(mr, size));
+    return rc ? refuse(mr, rc, __func__, "its memory has no such size") : 0;
 }
 
 int memory_region_set_alias_offset(MemoryRegion *mr, hwaddr offset)
 {
     int rc = begin(mr);
 
-    return rc ? rc : end(mr, change_alias_offset(mr, offset));
+    rc = rc ? rc : end(mr, change_alias_offset(mr, offset));
+    return rc ? refuse(mr, rc, __func__, "it is no alias") : 0;
 }

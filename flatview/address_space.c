@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "engine/log.h"
 #include "engine/ram_writes.h"
 #include "engine/tree.h"
 #include "flatview/listener_internal.h"
@@ -215,7 +216,9 @@ static int leave_engine(AddressSpace *as,
         err = 0;
     }
     xbar_tree_release(engine);
-    return err;
+    return err ? log__refuse(engine, as->name, err, "address_space_destroy",
+                             "somebody listens to it, or has a map or cache")
+               : 0;
 }
 
 static void set_flag(AddressSpace *as, void *opaque)

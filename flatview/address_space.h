@@ -71,8 +71,9 @@ XBAR_API int xbar_address_space_destroy(AddressSpace *as,
  * begins after this section, transaction and callback returns. Whoever cannot
  * tell wants xbar_address_space_destroy() and its @done.
  *
- * With subscribers or listeners left nothing happens, and nobody is told: it is the
- * caller's mistake, and @as must live on. Row M-74.
+ * With subscribers, listeners, maps or caches left nothing happens: it is the
+ * caller's mistake, which only the log is told (XBAR_LOG_MISUSE), and @as must
+ * live on. Row M-74.
  */
 XBAR_API void address_space_destroy(AddressSpace *as);
 

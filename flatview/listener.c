@@ -11,6 +11,7 @@
 
 #include <errno.h>
 
+#include "engine/log.h"
 #include "engine/tree.h"
 #include "flatview/listener_internal.h"
 
@@ -277,6 +278,9 @@ int memory_listener_register(MemoryListener *listener, AddressSpace *as)
         listener->address_space = as;
         link_listener(as->space, listener);
         replay(as->space, listener);
+    } else {
+        log__refuse(engine, as->name, err, __func__,
+                    "the listener is registered, or the space is ending");
     }
     end_registry(engine);
     return err;
@@ -299,7 +303,8 @@ int memory_listener_unregister(MemoryListener *listener)
     int err = -EINVAL;
 
     if (as == NULL) {
-        return -EINVAL;
+        return log__refuse(NULL, "no listener", -EINVAL, __func__,
+                           "it is not registered");
     }
     engine = as->space->engine;
     begin_registry(as->space);

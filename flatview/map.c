@@ -24,6 +24,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "engine/log.h"
 #include "engine/ram_writes.h"
 #include "flatview/flatview_internal.h"
 #include "flatview/iommu.h"
@@ -391,6 +392,13 @@ static hwaddr at_most(hwaddr length, hwaddr limit)
     return length < limit ? length : limit;
 }
 
+static __attribute__((noinline)) int refuse_unmap(const AddressSpace *as)
+{
+    return log__refuse(as->space->engine, as->name, -EINVAL,
+                       "address_space_unmap",
+                       "no such map, or it was for the other direction");
+}
+
 int address_space_unmap(AddressSpace *as, void *buffer, hwaddr len,
                         bool is_write, hwaddr access_len)
 {
@@ -402,7 +410,7 @@ int address_space_unmap(AddressSpace *as, void *buffer, hwaddr len,
 
     (void)len;
     if (unlikely(key <= BUSY)) {
-        return -EINVAL;
+        return refuse_unmap(as);
     }
     mr = take_slot(&space->maps, key, is_write, &length);
     if (likely(mr != NULL)) {
@@ -411,7 +419,7 @@ int address_space_unmap(AddressSpace *as, void *buffer, hwaddr len,
     }
     m = take_list(&space->maps, key, is_write);
     if (m == NULL) {
-        return -EINVAL;
+        return refuse_unmap(as);
     }
     access_len = at_most(access_len, m->length);
     if (m->mr == NULL) {
