@@ -24,7 +24,10 @@ extern const struct bench_table bench_beside;   /* beside.c */
 extern const struct bench_table bench_latency;  /* latency.c */
 extern const struct bench_table bench_hart;     /* hart.c */
 extern const struct bench_table bench_code;     /* code.c */
-extern const struct bench_table bench_threads;  /* threads.c */
+#ifdef XBAR_BENCH_PLUG
+extern const struct bench_table bench_plug; /* plug.c */
+#endif
+extern const struct bench_table bench_threads; /* threads.c */
 
 /* Whose rows are made of a list of shapes or sizes. */
 void bench_dispatch_register(void); /* dispatch.c */

@@ -31,6 +31,9 @@ int main(int argc, char **argv)
     add(&bench_hart);
     add(&bench_code);
     add(&bench_threads);
+#ifdef XBAR_BENCH_PLUG
+    add(&bench_plug);
+#endif
     status = gbench_main(argc, argv);
     world_shared_end();
     return status;

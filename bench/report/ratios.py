@@ -57,6 +57,8 @@ RULES = [(re.compile(pattern + "$"), floor, peers) for pattern, floor, peers in 
     (r"flatview/lookup/hot/.*", LOAD, []),
     (r"flatview/lookup/random/.*", "flatview/floor/64MiB", []),
 
+    (r"plug/kvm_exit_.*", CALL, []),
+
     (r"latency/.*mmio.*", CALL, []),
     (r"latency/(nothing|commit.*)", None, []),
     (r"latency/.*", LOAD, []),
