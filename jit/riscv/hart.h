@@ -64,6 +64,9 @@ struct xbar_riscv_config {
     void *observe_opaque;
     struct xbar_tlb_counts *counts;
 
+    /* Have xbar_riscv_access_pc() know the instruction. */
+    bool tells_pc;
+
     /* Bytes of translated code at most; 0: XBAR_RISCV_CODE_LIMIT. */
     size_t code_limit;
 
@@ -233,6 +236,13 @@ XBAR_API void xbar_riscv_set_f(struct xbar_riscv_hart *hart, unsigned reg,
                                uint64_t value);
 XBAR_API uint64_t xbar_riscv_get_pc(const struct xbar_riscv_hart *hart);
 XBAR_API void xbar_riscv_set_pc(struct xbar_riscv_hart *hart, uint64_t pc);
+/**
+ * xbar_riscv_access_pc() - of the instruction whose access is being made
+ *
+ * With tells_pc. Context: the hart's thread, in a callback of a device or of
+ * the engine's observer. Elsewhere on it: where the hart left translated code.
+ */
+XBAR_API uint64_t xbar_riscv_access_pc(const struct xbar_riscv_hart *hart);
 /** xbar_riscv_get_csr() - -EINVAL if there is no such CSR */
 XBAR_API int xbar_riscv_get_csr(struct xbar_riscv_hart *hart, unsigned csr,
                                 uint64_t *value);

@@ -23,10 +23,11 @@ struct riscv_jit {
     uint64_t slice;
 
     const struct jit_block *running; /* entered last */
-    uint32_t mode;                   /* of what the return stack holds */
-    uint32_t fp_contexts; /* where FP is live: the contexts of a mode */
-    bool asks_inexact;    /* jit_host__fp_asks_inexact() */
-    unsigned fault_cause; /* of the access that failed; 0: was raised */
+    const void *accessing; /* where an access returns to; see jit_access.c */
+    uint32_t mode;         /* of what the return stack holds */
+    uint32_t fp_contexts;  /* where FP is live: the contexts of a mode */
+    bool asks_inexact;     /* jit_host__fp_asks_inexact() */
+    unsigned fault_cause;  /* of the access that failed; 0: was raised */
     /* What was just asked for hart->pc: there is no block, or this one. */
     bool is_cold;
     struct jit_block *found; /* NULL: ask */
@@ -105,6 +106,9 @@ struct jit_block *riscv__block(struct xbar_riscv_hart *hart);
 /* What device callbacks, the clock and observers see in the middle of a block:
  * the instruction at @return_address is in progress. */
 void riscv__settle_at(struct xbar_riscv_hart *hart, const void *return_address);
+
+/* The instruction at hart->jit->accessing, which is not NULL. */
+uint64_t riscv__accessing_pc(const struct xbar_riscv_hart *hart);
 
 /* Who answers loads and stores that miss: helpers.load and helpers.store. */
 void riscv__choose_access_helpers(struct xbar_riscv_hart *hart);

@@ -36,6 +36,20 @@ void riscv__settle_at(struct xbar_riscv_hart *hart, const void *return_address)
     (void)settle_site(hart, return_address, &site);
 }
 
+/*
+ * Callbacks may ask for the pc, which few do, often: so what is kept is where to
+ * look for it.
+ */
+uint64_t riscv__accessing_pc(const struct xbar_riscv_hart *hart)
+{
+    const struct jit_site *site;
+    const struct jit_block *block =
+        jit_cache__recover(hart->jit->cache, hart->jit->accessing, &site);
+
+    xbar_assert(block != NULL);
+    return block->key.pc + site->pc_offset;
+}
+
 /* Only the deterministic clock counts instructions. */
 static inline void settle_for_clock(struct xbar_riscv_hart *hart,
                                     const void *return_address)
@@ -119,19 +133,29 @@ HELP_SIZE(1)
 HELP_SIZE(2)
 HELP_SIZE(3)
 
-/* The TLB tells who observes. */
+/* The TLB tells who observes, or the engine does. */
 static uint32_t help_load_observed(void *vcpu, uint64_t va, unsigned size_log2,
                                    const void *return_address)
 {
-    (void)return_address;
-    return load_other(vcpu, va, size_log2);
+    struct xbar_riscv_hart *hart = vcpu;
+    uint32_t failed;
+
+    hart->jit->accessing = return_address;
+    failed = load_other(hart, va, size_log2);
+    hart->jit->accessing = NULL;
+    return failed;
 }
 
 static uint32_t help_store_observed(void *vcpu, uint64_t va, unsigned size_log2,
                                     const void *return_address, uint64_t value)
 {
-    (void)return_address;
-    return store_other(vcpu, va, size_log2, value);
+    struct xbar_riscv_hart *hart = vcpu;
+    uint32_t failed;
+
+    hart->jit->accessing = return_address;
+    failed = store_other(hart, va, size_log2, value);
+    hart->jit->accessing = NULL;
+    return failed;
 }
 
 static uint32_t help_load_watched(void *vcpu, uint64_t va, unsigned size_log2,
@@ -142,8 +166,10 @@ static uint32_t help_load_watched(void *vcpu, uint64_t va, unsigned size_log2,
 
     settle_for_clock(hart, return_address);
     hart->jit->fault_cause = CAUSE_LOAD_ACCESS;
+    hart->jit->accessing = return_address;
     failed = tlb_load_slow(&hart->tlb, hart->data_context, va, size_log2,
                            &hart->jit_state.value) != 0;
+    hart->jit->accessing = NULL;
     if (unlikely(hart->lockstep != NULL)) {
         riscv__lockstep_log(hart, va, TLB_READ, size_log2,
                             hart->jit_state.value, failed);
@@ -159,8 +185,10 @@ static uint32_t help_store_watched(void *vcpu, uint64_t va, unsigned size_log2,
 
     settle_for_clock(hart, return_address);
     hart->jit->fault_cause = CAUSE_STORE_ACCESS;
+    hart->jit->accessing = return_address;
     failed = tlb_store_slow(&hart->tlb, hart->data_context, va, size_log2,
                             value) != 0;
+    hart->jit->accessing = NULL;
     if (unlikely(hart->lockstep != NULL)) {
         riscv__lockstep_log(hart, va, TLB_WRITE, size_log2, value, failed);
     }
@@ -223,7 +251,8 @@ void riscv__choose_access_helpers(struct xbar_riscv_hart *hart)
         } else if (is_watched) {
             helpers->load[i] = help_load_watched;
             helpers->store[i] = help_store_watched;
-        } else if (hart->tlb.config.observe != NULL) { /* or it counts */
+        } else if (hart->tlb.config.observe != NULL || /* or it counts */
+                   hart->config.tells_pc) {
             helpers->load[i] = help_load_observed;
             helpers->store[i] = help_store_observed;
         } else {

@@ -8,6 +8,8 @@
 
 #include <errno.h>
 
+#include "jit/riscv/jit.h"
+
 #define REGISTERS 32
 
 uint64_t xbar_riscv_get_x(const struct xbar_riscv_hart *hart, unsigned reg)
@@ -39,6 +41,13 @@ void xbar_riscv_set_f(struct xbar_riscv_hart *hart, unsigned reg,
 uint64_t xbar_riscv_get_pc(const struct xbar_riscv_hart *hart)
 {
     return hart->pc;
+}
+
+uint64_t xbar_riscv_access_pc(const struct xbar_riscv_hart *hart)
+{
+    return hart->jit != NULL && hart->jit->accessing != NULL
+               ? riscv__accessing_pc(hart)
+               : hart->pc;
 }
 
 /* Bit 0 does not exist. A hart that is sent elsewhere waits no longer. */

@@ -29,6 +29,7 @@ struct logged {
     hwaddr addr;
     uint64_t value;
     unsigned size;
+    uint64_t pc; /* 0 if it is not told */
 };
 
 /* A device: what it was asked for goes to the log of all. */
@@ -50,7 +51,11 @@ static void note(struct device *device, hwaddr addr, unsigned size,
     struct world *w = device->world;
 
     assert_true(w->count < LOG_MAX);
-    w->log[w->count++] = (struct logged){ &device->mr, addr, value, size };
+    w->log[w->count] = (struct logged){ &device->mr, addr, value, size, 0 };
+    if (w->rig.hart->config.tells_pc) {
+        w->log[w->count].pc = xbar_riscv_access_pc(w->rig.hart);
+    }
+    w->count++;
 }
 
 static uint64_t device_read(void *opaque, hwaddr addr, unsigned size)
@@ -186,6 +191,7 @@ static void compare(const struct world *a, const struct world *b)
         assert_int_equal(a->log[i].addr, b->log[i].addr);
         assert_int_equal(a->log[i].size, b->log[i].size);
         assert_int_equal(a->log[i].value, b->log[i].value);
+        assert_int_equal(a->log[i].pc, b->log[i].pc);
     }
     assert_int_equal(a->rig.io_writes, b->rig.io_writes);
     assert_int_equal(a->rig.io_value, b->rig.io_value);
@@ -245,6 +251,19 @@ static void test_deterministic(void **state)
 
     (void)state;
     in_both(&config);
+}
+
+/* A device that asks is told the instruction, whoever executes it. */
+static void test_pc(void **state)
+{
+    const struct xbar_riscv_config configs[] = {
+        { .tells_pc = true },
+        { .tells_pc = true, .insns_per_tick = 3 },
+    };
+
+    (void)state;
+    in_both(&configs[0]);
+    in_both(&configs[1]);
 }
 
 /* Who observes is told of each access to a device. */
@@ -405,13 +424,10 @@ static void test_replaced(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plain),
-        cmocka_unit_test(test_one_entry),
-        cmocka_unit_test(test_deterministic),
-        cmocka_unit_test(test_observed),
-        cmocka_unit_test(test_pages),
-        cmocka_unit_test(test_part_of_a_page),
-        cmocka_unit_test(test_replaced),
+        cmocka_unit_test(test_plain),          cmocka_unit_test(test_one_entry),
+        cmocka_unit_test(test_deterministic),  cmocka_unit_test(test_pc),
+        cmocka_unit_test(test_observed),       cmocka_unit_test(test_pages),
+        cmocka_unit_test(test_part_of_a_page), cmocka_unit_test(test_replaced),
     };
 
     if (!xbar_riscv_has_jit()) {
