@@ -38,6 +38,11 @@ static uint64_t write_part(uint64_t whole, hwaddr addr, uint64_t data,
     return (whole & ~(mask << shift)) | (data & mask) << shift;
 }
 
+static uint64_t now(const struct aclint *aclint)
+{
+    return tap_clock(aclint->tap, TRACE_MTIME, xbar_riscv_time(aclint->hart));
+}
+
 static uint64_t written_timecmp(const struct aclint *aclint)
 {
     return WORD_READ(aclint->timecmp);
@@ -49,7 +54,7 @@ static uint64_t aclint_read(void *opaque, hwaddr addr, unsigned size)
 
     switch (addr & ~UINT64_C(7)) {
     case ACLINT_MTIME:
-        return read_part(xbar_riscv_time(aclint->hart), addr, size);
+        return read_part(now(aclint), addr, size);
     case ACLINT_MTIMECMP:
         return read_part(written_timecmp(aclint), addr, size);
     case ACLINT_MSIP:
@@ -76,8 +81,6 @@ static void set_timecmp(struct aclint *aclint, uint64_t ticks)
 static void write_register(struct aclint *aclint, hwaddr addr, uint64_t data,
                            unsigned size)
 {
-    uint64_t now;
-
     if (addr == ACLINT_MSIP) {
         set_msip(aclint, data & 1);
         return;
@@ -88,8 +91,8 @@ static void write_register(struct aclint *aclint, hwaddr addr, uint64_t data,
                     write_part(written_timecmp(aclint), addr, data, size));
         break;
     case ACLINT_MTIME:
-        now = xbar_riscv_time(aclint->hart);
-        xbar_riscv_set_time(aclint->hart, write_part(now, addr, data, size));
+        xbar_riscv_set_time(aclint->hart,
+                            write_part(now(aclint), addr, data, size));
         break;
     default:
         break;

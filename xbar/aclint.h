@@ -10,10 +10,12 @@
 #include <xbar/xbar.h>
 
 #include "leaf_lock.h"
+#include "trace/tap.h"
 
 struct aclint {
     MemoryRegion region;
     struct xbar_riscv_hart *hart; /* keeps the time; set after init */
+    const struct tap *tap;        /* the same; NULL: none */
     struct leaf_lock lock;        /* of who writes */
     _Atomic uint64_t timecmp;     /* as last written: the hart has a copy */
     atomic_bool msip;

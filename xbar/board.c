@@ -43,6 +43,7 @@ static void set_hart_line(void *opaque, unsigned number, bool level)
 {
     struct board *board = opaque;
 
+    tap_note(board->config.tap, TRACE_LINE, number, level, NULL, 0);
     xbar_riscv_set_irq(board->hart, (enum xbar_riscv_irq)number, level);
 }
 
@@ -54,14 +55,19 @@ static uint64_t host_now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-static uint64_t board_now_ns(void *opaque)
+static uint64_t real_now_ns(struct board *board)
 {
-    struct board *board = opaque;
-
     if (!board->config.execution.deterministic) {
         return host_now_ns();
     }
     return DETERMINISTIC_EPOCH_NS + xbar_riscv_time(board->hart) * NS_PER_TICK;
+}
+
+static uint64_t board_now_ns(void *opaque)
+{
+    struct board *board = opaque;
+
+    return tap_clock(board->config.tap, TRACE_RTC, real_now_ns(board));
 }
 
 static void alarm_moved(void *opaque)
@@ -146,6 +152,10 @@ static int make_virtio(struct board *board, Error **errp)
         .as = &board->memory,
         .console = board->config.virtio_console,
         .deterministic = board->config.execution.deterministic,
+        .tap = board->config.tap,
+        .posted = board->config.input_waits,
+        .posted_opaque = board->config.input_opaque,
+        .replicas = board->config.virtio_replicas,
     };
 
     for (unsigned i = 0; i < VIRTIO_SLOTS; i++) {
@@ -200,6 +210,7 @@ static int make_hart(struct board *board, Error **errp)
         .observe = config->observer.memory,
         .observe_opaque = config->observer.opaque,
         .counts = config->observer.counts,
+        .tells_pc = config->observer.asks_pc,
         .count_blocks = config->observer.count_blocks,
         .block_gone = config->observer.block_gone,
         .block_gone_opaque = config->observer.opaque,
@@ -234,6 +245,7 @@ static void connect_hart(struct board *board)
     struct plic_context *contexts = board->plic.contexts;
 
     board->aclint.hart = board->hart;
+    board->aclint.tap = board->config.tap;
     contexts[PLIC_MACHINE].irq =
         (struct irq_line){ set_hart_line, board, XBAR_RISCV_IRQ_M_EXT };
     contexts[PLIC_SUPERVISOR].irq =
@@ -328,6 +340,35 @@ void board_set_boot(struct board *board, hwaddr entry, hwaddr dtb)
     memcpy(image.code, boot_code, sizeof(boot_code));
     address_space_write_rom(&board->memory, BOOT_ROM_BASE,
                             MEMTXATTRS_UNSPECIFIED, &image, sizeof(image));
+}
+
+void board_deliver(struct board *board)
+{
+    virtio_slots_deliver(board->virtio);
+}
+
+uint64_t board_rtc_due(struct board *board)
+{
+    uint64_t ns;
+
+    xbar_engine_lock(board->engine);
+    ns = goldfish_rtc_due(&board->rtc, real_now_ns(board));
+    xbar_engine_unlock(board->engine);
+    return ns;
+}
+
+/* Nothing is read, or noted, of an alarm that is not set. */
+uint64_t board_poll_rtc(struct board *board)
+{
+    uint64_t ns = UINT64_MAX;
+
+    xbar_engine_lock(board->engine);
+    if (board->rtc.alarm_armed) {
+        ns = goldfish_rtc_poll(&board->rtc);
+        tap_note(board->config.tap, TRACE_RTC_POLL, 0, 0, NULL, 0);
+    }
+    xbar_engine_unlock(board->engine);
+    return ns;
 }
 
 void board_reset(struct board *board)

@@ -23,6 +23,7 @@
 #include "goldfish_rtc.h"
 #include "plic.h"
 #include "plugins.h"
+#include "trace/tap.h"
 #include "uart16550.h"
 #include "virtio/slots.h"
 
@@ -46,6 +47,7 @@ struct board_observer {
     void *opaque;
     uint64_t (*ticks)(void);
     struct xbar_tlb_counts *counts; /* the board says which RAM */
+    bool asks_pc;                   /* xbar_riscv_access_pc() */
     bool count_blocks;
 };
 
@@ -61,6 +63,14 @@ struct board_config {
     void *rtc_opaque;
 
     struct board_observer observer; /* zero: nobody */
+
+    /* See trace/tap.h; NULL: none. */
+    const struct tap *tap;
+    /* With it: have board_deliver() called soon. Any thread, any lock. */
+    void (*input_waits)(void *opaque);
+    void *input_opaque;
+    /* By slot, instead of `virtio`; NULL: as that says. */
+    const struct virtio_replica *virtio_replicas;
 };
 
 struct board {
@@ -97,6 +107,18 @@ void board_free(struct board *board);
  * Writes the boot ROM. While the hart does not run.
  */
 void board_set_boot(struct board *board, hwaddr entry, hwaddr dtb);
+
+/* board_deliver() - raise the interrupts that wait for the hart's thread, which
+ * this is; without the machine lock */
+void board_deliver(struct board *board);
+
+/* board_rtc_due() - nanoseconds until the alarm is due; UINT64_MAX if none is
+ * set. Any thread; takes the machine lock. */
+uint64_t board_rtc_due(struct board *board);
+
+/* board_poll_rtc() - the same, and raise it if it is due; with a tap on the
+ * hart's thread only */
+uint64_t board_poll_rtc(struct board *board);
 
 /* board_reset() - as at power-on, but for RAM; while the hart does not run, and
  * without the machine lock */

@@ -38,6 +38,16 @@ static void update_irq(struct goldfish_rtc *rtc)
     irq_line_set(&rtc->irq, rtc->irq_pending && rtc->irq_enabled);
 }
 
+uint64_t goldfish_rtc_due(const struct goldfish_rtc *rtc, uint64_t host_ns)
+{
+    uint64_t now = host_ns + rtc->offset;
+
+    if (!rtc->alarm_armed) {
+        return UINT64_MAX;
+    }
+    return now < rtc->alarm ? rtc->alarm - now : 0;
+}
+
 uint64_t goldfish_rtc_poll(struct goldfish_rtc *rtc)
 {
     uint64_t now;

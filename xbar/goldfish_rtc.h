@@ -45,4 +45,8 @@ void goldfish_rtc_reset(struct goldfish_rtc *rtc);
  */
 uint64_t goldfish_rtc_poll(struct goldfish_rtc *rtc);
 
+/* goldfish_rtc_due() - the same, at @host_ns of the host's time, and raise
+ * nothing: 0 if it is due */
+uint64_t goldfish_rtc_due(const struct goldfish_rtc *rtc, uint64_t host_ns);
+
 #endif

@@ -28,6 +28,12 @@ static inline void leaf_lock(struct leaf_lock *lock)
     }
 }
 
+static inline bool leaf_trylock(struct leaf_lock *lock)
+{
+    return !atomic_exchange_explicit(&lock->is_taken, true,
+                                     memory_order_acquire);
+}
+
 static inline void leaf_unlock(struct leaf_lock *lock)
 {
     atomic_store_explicit(&lock->is_taken, false, memory_order_release);

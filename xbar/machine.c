@@ -2,7 +2,6 @@
 #include "machine.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -11,16 +10,25 @@
 #include <time.h>
 
 #include "console.h"
+#include "info.h"
 #include "monitor.h"
 #include "power.h"
 #include "progress.h"
 #include "sampler.h"
-#include "size.h"
 
 /* With --deterministic, a tenth of a guest second between looks at the RTC. */
 #define DETERMINISTIC_SLICE (10 * 1000 * 1000)
 
 #define STATUS_NONE (-1)
+
+/* What waits for the hart's thread, if there is a tap. */
+enum waiting {
+    WAITING_KEYS = 1 << 0,
+    WAITING_BREAK = 1 << 1,
+    WAITING_SIZE = 1 << 2,
+    WAITING_ALARM = 1 << 3,
+    WAITING_DEVICE = 1 << 4,
+};
 
 struct machine {
     struct board *board;
@@ -32,6 +40,10 @@ struct machine {
     bool is_cut_short;  /* console thread */
     struct power power; /* the same */
     bool reset_asked;   /* hart thread */
+    const struct tap *tap;
+    atomic_uint waiting; /* enum waiting; the words are what they wait with */
+    _Atomic uint8_t break_key;
+    _Atomic uint32_t console_size;
     struct machine_config config;
     struct progress progress;   /* hart thread */
     struct sampler *sampler;    /* NULL: nobody looks on */
@@ -45,6 +57,25 @@ static double now_seconds(clockid_t clock)
 
     clock_gettime(clock, &now);
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+/* ---- Inputs in order --------------------------------------------------- */
+
+/* With a tap, inputs are the hart's thread's, between two of its accesses. Any
+ * thread. Return: is it to wait? */
+static bool leave_to_hart(struct machine *machine, enum waiting what)
+{
+    if (!machine->tap) {
+        return false;
+    }
+    atomic_fetch_or(&machine->waiting, what);
+    xbar_riscv_request_exit(machine->board->hart);
+    return true;
+}
+
+static void note_device_waits(void *opaque)
+{
+    (void)leave_to_hart(opaque, WAITING_DEVICE);
 }
 
 /* ---- What the devices say ---------------------------------------------- */
@@ -92,6 +123,9 @@ static void feed_uart(struct machine *machine, struct console *console)
     xbar_engine_lock(machine->board->engine);
     if (!virtio_slots_wants_input(machine->board->virtio)) {
         count = console_take(console, bytes, uart16550_room(uart));
+        if (count) {
+            tap_note(machine->tap, TRACE_UART, 0, 0, bytes, count);
+        }
         uart16550_receive(uart, bytes, (unsigned)count);
     }
     xbar_engine_unlock(machine->board->engine);
@@ -101,7 +135,9 @@ static void note_uart_room(void *opaque)
 {
     struct machine *machine = opaque;
 
-    feed_uart(machine, machine->console);
+    if (!leave_to_hart(machine, WAITING_KEYS)) {
+        feed_uart(machine, machine->console);
+    }
 }
 
 /* Under the virtio console's lock. Without an I/O thread this is the hart's,
@@ -125,8 +161,12 @@ static size_t print_virtio(void *opaque, const uint8_t *bytes, size_t count)
 static size_t read_virtio(void *opaque, uint8_t *bytes, size_t room)
 {
     struct machine *machine = opaque;
+    size_t count = console_take(machine->console, bytes, room);
 
-    return console_take(machine->console, bytes, room);
+    if (count) {
+        tap_note(machine->tap, TRACE_CONSOLE, 0, 0, bytes, count);
+    }
+    return count;
 }
 
 static void note_alarm(void *opaque)
@@ -145,7 +185,9 @@ static void feed_input(void *opaque, struct console *console)
     struct machine *machine = opaque;
 
     virtio_slots_wake_console(machine->board->virtio);
-    feed_uart(machine, console);
+    if (!leave_to_hart(machine, WAITING_KEYS)) {
+        feed_uart(machine, console);
+    }
 }
 
 static void note_console_room(void *opaque)
@@ -155,13 +197,14 @@ static void note_console_room(void *opaque)
     virtio_slots_wake_console(machine->board->virtio);
 }
 
-static uint64_t poll_rtc(struct machine *machine)
+/* The alarm is the hart's thread's to raise, if there is a tap. */
+static uint64_t look_at_rtc(struct machine *machine)
 {
-    uint64_t ns;
+    uint64_t ns = board_rtc_due(machine->board);
 
-    xbar_engine_lock(machine->board->engine);
-    ns = goldfish_rtc_poll(&machine->board->rtc);
-    xbar_engine_unlock(machine->board->engine);
+    if (ns == 0 && !leave_to_hart(machine, WAITING_ALARM)) {
+        ns = board_poll_rtc(machine->board);
+    }
     return ns;
 }
 
@@ -174,7 +217,7 @@ static int poll_alarm(struct machine *machine)
     if (machine->deterministic) {
         return -1;
     }
-    ms = poll_rtc(machine);
+    ms = look_at_rtc(machine);
     if (ms == UINT64_MAX) {
         return -1;
     }
@@ -212,13 +255,22 @@ static bool is_line_heard(void *opaque)
 }
 
 /* Filling the UART is one thread's at a time. */
+static void break_line(struct machine *machine, uint8_t key)
+{
+    xbar_engine_lock(machine->board->engine);
+    tap_note(machine->tap, TRACE_BREAK, key, 0, NULL, 0);
+    (void)uart16550_receive_break(&machine->board->uart, key);
+    xbar_engine_unlock(machine->board->engine);
+}
+
 static void send_break(void *opaque, uint8_t key)
 {
     struct machine *machine = opaque;
 
-    xbar_engine_lock(machine->board->engine);
-    (void)uart16550_receive_break(&machine->board->uart, key);
-    xbar_engine_unlock(machine->board->engine);
+    atomic_store(&machine->break_key, key);
+    if (!leave_to_hart(machine, WAITING_BREAK)) {
+        break_line(machine, key);
+    }
 }
 
 static void power_down(void *opaque, struct console *console)
@@ -250,7 +302,10 @@ static void resize_console(void *opaque, uint16_t columns, uint16_t rows)
 {
     struct machine *machine = opaque;
 
-    virtio_slots_resize_console(machine->board->virtio, columns, rows);
+    atomic_store(&machine->console_size, (uint32_t)columns << 16 | rows);
+    if (!leave_to_hart(machine, WAITING_SIZE)) {
+        virtio_slots_resize_console(machine->board->virtio, columns, rows);
+    }
 }
 
 static void pause_hart(void *opaque)
@@ -269,6 +324,7 @@ static void reset_machine(struct machine *machine)
     Error *err = NULL;
 
     machine->reset_asked = false;
+    tap_note(machine->tap, TRACE_RESET, 0, 0, NULL, 0);
     if (guest_write(machine->guest, machine->board, &err)) {
         fprintf(stderr, "xbar: %s\n", error_get_pretty(err));
         error_free(err);
@@ -277,6 +333,29 @@ static void reset_machine(struct machine *machine)
     }
     board_reset(machine->board);
     feed_input(machine, machine->console); /* the UART is empty now */
+}
+
+static void take_waiting(struct machine *machine)
+{
+    unsigned what = atomic_exchange(&machine->waiting, 0);
+    uint32_t size = atomic_load(&machine->console_size);
+
+    if (what & WAITING_KEYS) {
+        feed_uart(machine, machine->console);
+    }
+    if (what & WAITING_BREAK) {
+        break_line(machine, atomic_load(&machine->break_key));
+    }
+    if (what & WAITING_SIZE) {
+        virtio_slots_resize_console(machine->board->virtio,
+                                    (uint16_t)(size >> 16), (uint16_t)size);
+    }
+    if (what & WAITING_ALARM) {
+        (void)board_poll_rtc(machine->board);
+    }
+    if (what & WAITING_DEVICE) {
+        board_deliver(machine->board);
+    }
 }
 
 /* libxbar starts no thread: what commits retired is freed here, if any. */
@@ -293,38 +372,11 @@ static void reclaim_retired(struct machine *machine)
 
 /* ---- What the monitor asks --------------------------------------------- */
 
-static void print_info(struct machine *machine, FILE *out)
-{
-    struct xbar_riscv_stats stats;
-    char ram[32];
-
-    xbar_riscv_get_stats(machine->board->hart, &stats);
-    size_print(ram, sizeof(ram), machine->guest->ram_size);
-    fprintf(out,
-            "state         %s\n"
-            "guest         %s, %s of RAM\n"
-            "instructions  %" PRIu64 ", in translated code %" PRIu64 "\n"
-            "translated    %" PRIu64 " blocks, %" PRIu64 " there; %" PRIu64
-            " changed, %" PRIu64 " evicted\n"
-            "TLB           %" PRIu64 " walks, %" PRIu64
-            " from the second level\n"
-            "flushes       %" PRIu64 " pages, %" PRIu64 " contexts\n"
-            "fences        %" PRIu64 " fence.i, %" PRIu64 " sfence.vma\n"
-            "traps         %" PRIu64 " exceptions, %" PRIu64 " interrupts\n"
-            "MMIO          %" PRIu64 " reads, %" PRIu64 " writes\n",
-            console_is_held(machine->console) ? "stopped" : "running",
-            machine->guest->title, ram, stats.instructions,
-            stats.jit.instructions, stats.jit.blocks, stats.jit.blocks_live,
-            stats.jit.invalidated, stats.jit.evicted, stats.tlb.walks,
-            stats.tlb.l2_hits, stats.tlb.flush_pages, stats.tlb.flush_contexts,
-            stats.fence_i, stats.sfence_vma, stats.exceptions, stats.interrupts,
-            stats.tlb.mmio_reads, stats.tlb.mmio_writes);
-}
-
 static void answer(struct machine *machine, enum console_question question)
 {
     if (question == CONSOLE_INFO) {
-        print_info(machine, stderr);
+        info_print(machine->board, machine->guest,
+                   console_is_held(machine->console), stderr);
     } else if (xbar_mtree_print(&machine->board->memory, stderr)) {
         fputs("no memory for that\n", stderr);
     }
@@ -416,8 +468,9 @@ static int run_to_end(struct machine *machine)
             reset_machine(machine);
         }
         if (machine->deterministic) {
-            poll_rtc(machine);
+            (void)board_poll_rtc(machine->board);
         }
+        take_waiting(machine);
         rest(machine);
         reclaim_retired(machine);
     }
@@ -524,6 +577,9 @@ struct machine *machine_new(const struct guest *guest,
         .rtc_alarm_moved = note_alarm,
         .rtc_opaque = machine,
         .observer = config->observer,
+        .tap = config->tap,
+        .input_waits = note_device_waits,
+        .input_opaque = machine,
     };
 
     if (!machine) {
@@ -534,6 +590,7 @@ struct machine *machine_new(const struct guest *guest,
     machine->deterministic = config->execution.deterministic;
     machine->is_muted = config->is_muted;
     machine->config = *config;
+    machine->tap = config->tap;
     machine->power.host = (struct power_host){
         press_power,
         is_line_heard,
@@ -556,6 +613,11 @@ struct machine *machine_new(const struct guest *guest,
 AddressSpace *machine_memory(struct machine *machine)
 {
     return &machine->board->memory;
+}
+
+struct board *machine_board(struct machine *machine)
+{
+    return machine->board;
 }
 
 struct xbar_engine *machine_engine(struct machine *machine)

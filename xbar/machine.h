@@ -12,6 +12,8 @@
  *                 machine or asks something of it
  *   budget        --deterministic only: the clock's alarm is looked at
  *   tick          somebody looks on: the sampler's thread
+ *   input         there is a tap (trace/tap.h), so that what comes from other
+ *                 threads is for the hart's to hand over
  */
 #ifndef XBAR_MACHINE_H
 #define XBAR_MACHINE_H
@@ -28,6 +30,7 @@ struct machine_config {
     const struct virtio_config *virtio;
     bool is_muted; /* no console: what the guest prints is dropped */
     struct board_observer observer;
+    const struct tap *tap; /* NULL: none */
     /* Called about each period_us, on the hart's thread, while the hart stands
      * at a safe point; with observer.opaque, and nanoseconds since the run
      * began. NULL: never. */
@@ -66,6 +69,9 @@ void machine_free(struct machine *machine);
 
 /* machine_memory() - what the hart sees */
 AddressSpace *machine_memory(struct machine *machine);
+
+/* machine_board() - the same */
+struct board *machine_board(struct machine *machine);
 
 /* machine_engine() - what its regions belong to */
 struct xbar_engine *machine_engine(struct machine *machine);

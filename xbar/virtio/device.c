@@ -108,10 +108,39 @@ static void set_interrupts(struct virtio_device *device, uint32_t interrupts)
     irq_line_set(&device->irq, interrupts != 0);
 }
 
+static void raise_interrupts(struct virtio_device *device, uint32_t reasons)
+{
+    reasons &= ~device->interrupts;
+    if (reasons) {
+        tap_note(device->tap, TRACE_INTERRUPT, device->slot, reasons, NULL, 0);
+        set_interrupts(device, device->interrupts | reasons);
+    }
+}
+
+/* For who looks on, it comes at a known place between the hart's accesses. */
 void virtio_device_interrupt(struct virtio_device *device,
                              enum virtio_interrupt reason)
 {
-    set_interrupts(device, device->interrupts | reason);
+    if (device->tap && !device->tap->is_ordered(device->tap->opaque)) {
+        device->waiting |= reason;
+        device->posted(device->posted_opaque);
+    } else {
+        raise_interrupts(device, reason);
+    }
+}
+
+void virtio_device_deliver(struct virtio_device *device)
+{
+    virtio_device_lock(device);
+    raise_interrupts(device, device->waiting);
+    device->waiting = 0;
+    virtio_device_unlock(device);
+}
+
+static void note_config(const struct virtio_device *device)
+{
+    tap_note(device->tap, TRACE_CONFIG, device->slot, device->config_generation,
+             device->config, device->class->config_size);
 }
 
 void virtio_device_set_config(struct virtio_device *device, const void *bytes,
@@ -122,6 +151,7 @@ void virtio_device_set_config(struct virtio_device *device, const void *bytes,
     }
     memcpy(device->config, bytes, count);
     device->config_generation++;
+    note_config(device);
     if (virtio_device_runs(device)) {
         virtio_device_interrupt(device, VIRTIO_INTERRUPT_CONFIG);
     }
@@ -141,6 +171,7 @@ void virtio_device_fail(struct virtio_device *device)
     if (device->status & VIRTIO_STATUS_NEEDS_RESET) {
         return;
     }
+    tap_note(device->tap, TRACE_FAIL, device->slot, 0, NULL, 0);
     device->status |= VIRTIO_STATUS_NEEDS_RESET;
     if (device->status & VIRTIO_STATUS_DRIVER_OK) {
         virtio_device_interrupt(device, VIRTIO_INTERRUPT_CONFIG);
@@ -241,12 +272,14 @@ static void reset(struct virtio_device *device)
     }
     if (device->class->reset) {
         device->class->reset(device);
+        note_config(device);
     }
     device->status = 0;
     device->driver_features = 0;
     device->device_features_word = 0;
     device->driver_features_word = 0;
     device->queue_index = 0;
+    device->waiting = 0;
     set_interrupts(device, 0);
 }
 
@@ -397,7 +430,7 @@ static void write_register(struct virtio_device *device, hwaddr addr,
     case REG_QUEUE_SEL:
         device->queue_index = value;
         break;
-    case REG_QUEUE_NOTIFY: /* with an I/O thread it does not come to this */
+    case REG_QUEUE_NOTIFY: /* with an I/O thread only if there is a tap */
         note_kick(device);
         break;
     case REG_INTERRUPT_ACK:
@@ -494,6 +527,9 @@ static void write_config(struct virtio_device *device, hwaddr offset,
         device->class->write_config(device, offset + i,
                                     (uint8_t)(data >> 8 * i));
     }
+    if (device->class->write_config) {
+        note_config(device);
+    }
 }
 
 static void device_write(void *opaque, hwaddr addr, uint64_t data,
@@ -523,12 +559,16 @@ static const MemoryRegionOps device_ops = {
 
 /* ---- Life -------------------------------------------------------------- */
 
-/* Kicks go past the device's callback, to the I/O thread. */
+/* Kicks go past the device's callback, to the I/O thread; but not past who
+ * wants to see them. */
 static int connect_loop(struct virtio_device *device, struct io_loop *loop)
 {
-    int ret = memory_region_add_eventfd(&device->region, REG_QUEUE_NOTIFY, 4,
-                                        false, 0, &device->notifier);
+    int ret = 0;
 
+    if (!device->tap) {
+        ret = memory_region_add_eventfd(&device->region, REG_QUEUE_NOTIFY, 4,
+                                        false, 0, &device->notifier);
+    }
     if (ret == 0) {
         ret = io_loop_add(loop, event_notifier_get_fd(&device->notifier),
                           take_kick, device);
@@ -546,6 +586,10 @@ int virtio_device_init(struct virtio_device *device,
     device->as = place->as;
     device->irq = place->irq;
     device->is_sync = !place->loop;
+    device->tap = place->tap;
+    device->slot = place->slot;
+    device->posted = place->posted;
+    device->posted_opaque = place->posted_opaque;
     device->features = features | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX |
                        VIRTIO_F_VERSION_1;
     ret = make_lock(device);

@@ -14,6 +14,7 @@
 #include <xbar/xbar.h>
 
 #include "irq.h"
+#include "trace/tap.h"
 #include "virtio/io_loop.h"
 #include "virtio/queue.h"
 
@@ -69,6 +70,10 @@ struct virtio_device {
     AddressSpace *as;
     struct irq_line irq;
     bool is_sync; /* no I/O thread: a kick is done when it returns */
+    const struct tap *tap;
+    unsigned slot;
+    void (*posted)(void *opaque);
+    void *posted_opaque;
     EventNotifier notifier;
 
     pthread_mutex_t lock;
@@ -82,6 +87,7 @@ struct virtio_device {
     uint32_t driver_features_word;
     uint32_t queue_index;
     uint32_t interrupts; /* the line is high while it is not 0 */
+    uint32_t waiting;    /* interrupts for virtio_device_deliver() */
     uint8_t status;
     unsigned waiters; /* for it to be idle: it begins nothing new */
     struct virtio_queue queues[VIRTIO_QUEUES_MAX];
@@ -92,6 +98,12 @@ struct virtio_place {
     AddressSpace *as; /* that its descriptors are addresses of */
     struct irq_line irq;
     struct io_loop *loop; /* NULL: without an I/O thread */
+    /* NULL: none. Else interrupts of other threads wait, and posted() asks for
+     * virtio_device_deliver() soon. */
+    const struct tap *tap;
+    unsigned slot;
+    void (*posted)(void *opaque); /* any thread, any lock */
+    void *posted_opaque;
 };
 
 /*
@@ -114,6 +126,10 @@ void virtio_device_destroy(struct virtio_device *device);
  * Context: no machine lock; waits for what is in flight.
  */
 void virtio_device_reset(struct virtio_device *device);
+
+/* virtio_device_deliver() - raise the interrupts that wait; the hart's thread,
+ * no machine lock */
+void virtio_device_deliver(struct virtio_device *device);
 
 /* virtio_device_drain() - wait until nothing is in flight; no machine lock */
 void virtio_device_drain(struct virtio_device *device);

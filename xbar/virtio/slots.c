@@ -46,10 +46,16 @@ static struct virtio_device *make_empty(const struct virtio_place *place)
 
 static struct virtio_place next_place(const struct virtio_slots *slots)
 {
+    unsigned slot = VIRTIO_SLOTS - 1 - slots->used;
+
     return (struct virtio_place){
-        slots->config.as,
-        slots->config.irq[VIRTIO_SLOTS - 1 - slots->used],
-        slots->loop,
+        .as = slots->config.as,
+        .irq = slots->config.irq[slot],
+        .loop = slots->loop,
+        .tap = slots->config.tap,
+        .slot = slot,
+        .posted = slots->config.posted,
+        .posted_opaque = slots->config.posted_opaque,
     };
 }
 
@@ -105,6 +111,23 @@ static int plug_all(struct virtio_slots *slots, Error **cause)
     return ret;
 }
 
+static int plug_replicas(struct virtio_slots *slots, Error **cause)
+{
+    int ret = 0;
+
+    while (ret == 0 && slots->used < VIRTIO_SLOTS) {
+        struct virtio_place place = next_place(slots);
+        const struct virtio_replica *wanted =
+            &slots->config.replicas[place.slot];
+
+        ret = plug(slots,
+                   wanted->is_there ? virtio_replica_new(&place, wanted)
+                                    : make_empty(&place),
+                   cause);
+    }
+    return ret;
+}
+
 static unsigned count_devices(const struct virtio_config *wanted)
 {
     return wanted ? wanted->num_drives + wanted->num_netdevs + wanted->has_rng +
@@ -128,6 +151,9 @@ static int make_slots(struct virtio_slots *slots, Error **cause)
         error_setg(cause, "--netdev: not with --deterministic: what comes "
                           "from a network, and when, is never the same");
         return -EINVAL;
+    }
+    if (slots->config.replicas) {
+        return plug_replicas(slots, cause);
     }
     if (count && !slots->config.deterministic) {
         slots->loop = io_loop_new();
@@ -183,6 +209,19 @@ void virtio_slots_reset(struct virtio_slots *slots)
 {
     for (unsigned i = 0; i < VIRTIO_SLOTS; i++) {
         virtio_device_reset(slots->devices[i]);
+    }
+}
+
+struct virtio_device *virtio_slots_device(struct virtio_slots *slots,
+                                          unsigned n)
+{
+    return slots->devices[n];
+}
+
+void virtio_slots_deliver(struct virtio_slots *slots)
+{
+    for (unsigned i = 0; i < VIRTIO_SLOTS; i++) {
+        virtio_device_deliver(slots->devices[i]);
     }
 }
 

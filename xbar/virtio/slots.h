@@ -16,6 +16,7 @@
 #include "irq.h"
 #include "virtio/config.h"
 #include "virtio/console.h"
+#include "virtio/replica.h"
 
 struct virtio_slots;
 
@@ -25,6 +26,12 @@ struct virtio_slots_config {
     struct irq_line irq[VIRTIO_SLOTS];
     struct virtio_console_host console;
     bool deterministic; /* no I/O thread; what cannot be is an error */
+    /* For struct virtio_place. */
+    const struct tap *tap;
+    void (*posted)(void *opaque);
+    void *posted_opaque;
+    /* By slot, instead of `devices`; NULL: as those say. */
+    const struct virtio_replica *replicas;
 };
 
 /*
@@ -40,6 +47,14 @@ void virtio_slots_free(struct virtio_slots *slots);
 
 /* virtio_slots_region() - what lies in slot @n, 0 being the lowest address */
 MemoryRegion *virtio_slots_region(struct virtio_slots *slots, unsigned n);
+
+/* virtio_slots_device() - the same */
+struct virtio_device *virtio_slots_device(struct virtio_slots *slots,
+                                          unsigned n);
+
+/* virtio_slots_deliver() - with a tap: the interrupts that wait; the hart's
+ * thread, no machine lock */
+void virtio_slots_deliver(struct virtio_slots *slots);
 
 /* virtio_slots_reset() - all devices. No machine lock; no hart runs. */
 void virtio_slots_reset(struct virtio_slots *slots);
