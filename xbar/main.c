@@ -5,8 +5,8 @@
  *   options --> guest --> machine --> exit status
  *   (argv)      (files)   (board, console, hart)
  *
- * run plays the guest; profile does, too, and counts; mtree needs the board
- * alone. Everything that can be wrong with the input is found before the
+ * run plays the guest; profile does, too, and counts, trace records; mtree and
+ * replay need the board alone. Everything that can be wrong with the input is found before the
  * guest starts and before anything is written.
  */
 #include <ctype.h>
@@ -22,6 +22,8 @@
 #include "mtree.h"
 #include "options.h"
 #include "profile/profile.h"
+#include "trace/replay.h"
+#include "trace/trace.h"
 
 /* One line, whatever bytes a file's name has. */
 static int report_error(Error *err)
@@ -67,6 +69,8 @@ static int run_command(const struct options *options, Error **errp)
         ret = file_write(options->dump_dtb, guest.dtb, guest.dtb_size, errp);
     } else if (options->command == COMMAND_PROFILE) {
         ret = profile_command(&guest, options, errp);
+    } else if (options->command == COMMAND_TRACE) {
+        ret = trace_command(&guest, options, errp);
     } else {
         ret = run_guest(&guest, options, errp);
     }
@@ -129,6 +133,9 @@ int main(int argc, char **argv)
         break;
     case COMMAND_MTREE:
         status = mtree_command(&options, &err);
+        break;
+    case COMMAND_REPLAY:
+        status = replay_command(&options, &err);
         break;
     default:
         status = run_command(&options, &err);

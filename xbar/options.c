@@ -12,9 +12,11 @@
 enum option_scope {
     FOR_PROFILE = 1 << COMMAND_PROFILE,
     FOR_MTREE = 1 << COMMAND_MTREE,
-    FOR_GUEST = 1 << COMMAND_RUN | FOR_PROFILE,
+    FOR_OUTPUT = FOR_PROFILE | 1 << COMMAND_TRACE,
+    FOR_GUEST = 1 << COMMAND_RUN | FOR_OUTPUT,
     FOR_BOARD = FOR_GUEST | FOR_MTREE,
-    FOR_ALL = FOR_BOARD,
+    FOR_JSON = FOR_MTREE | 1 << COMMAND_REPLAY,
+    FOR_ALL = FOR_BOARD | FOR_JSON,
 };
 
 /* Beyond any character, so that getopt's '?' and ':' cannot be meant. */
@@ -45,9 +47,9 @@ static const struct option_row {
 };
 
 static const char *const command_names[] = {
-    [COMMAND_RUN] = "run",
-    [COMMAND_PROFILE] = "profile",
-    [COMMAND_MTREE] = "mtree",
+    [COMMAND_RUN] = "run",       [COMMAND_PROFILE] = "profile",
+    [COMMAND_TRACE] = "trace",   [COMMAND_MTREE] = "mtree",
+    [COMMAND_REPLAY] = "replay",
 };
 
 static const struct option_row *row_of(int id)
@@ -372,6 +374,9 @@ static int parse_options(struct options *options, int argc, char **argv,
         }
         ret = take_option(options, found, errp);
     }
+    if (ret == 0 && command == COMMAND_REPLAY && optind < argc) {
+        options->trace = argv[optind++];
+    }
     if (ret == 0 && optind < argc) {
         error_setg(errp, "%s: not expected here (see xbar --help)",
                    argv[optind]);
@@ -392,17 +397,13 @@ static int parse_command(struct options *options, const char *word,
         options->command = COMMAND_VERSION;
         return 0;
     }
-    for (unsigned i = 0; i <= COMMAND_MTREE; i++) {
+    for (unsigned i = 0; i <= COMMAND_REPLAY; i++) {
         if (strcmp(word, command_names[i]) == 0) {
             options->command = (enum command)i;
             return 0;
         }
     }
-    if (strcmp(word, "trace") == 0 || strcmp(word, "replay") == 0) {
-        error_setg(errp, "%s: not supported yet", word);
-    } else {
-        error_setg(errp, "%s: no such command (see xbar --help)", word);
-    }
+    error_setg(errp, "%s: no such command (see xbar --help)", word);
     return -EINVAL;
 }
 
@@ -417,6 +418,10 @@ static int check_together(const struct options *options, Error **errp)
         error_setg(errp, "--plugin: not with --engine lockstep");
         return -EINVAL;
     }
+    if (options->command == COMMAND_REPLAY && !options->trace) {
+        error_setg(errp, "replay: the trace is missing");
+        return -EINVAL;
+    }
     if (options->json && options->dot) {
         error_setg(errp, "--json and --dot: choose one");
         return -EINVAL;
@@ -427,7 +432,7 @@ static int check_together(const struct options *options, Error **errp)
         return -EINVAL;
     }
     if (options->bios || options->dump_dtb ||
-        options->command > COMMAND_PROFILE) {
+        options->command > COMMAND_TRACE) {
         return 0;
     }
     if (options->command == COMMAND_RUN || guest_given) {
@@ -452,11 +457,11 @@ int options_parse(struct options *options, int argc, char **argv, Error **errp)
         return -EINVAL;
     }
     ret = parse_command(options, argv[1], errp);
-    if (ret || options->command > COMMAND_MTREE) {
+    if (ret || options->command > COMMAND_REPLAY) {
         return ret;
     }
     ret = parse_options(options, argc - 1, argv + 1, errp);
-    if (ret || options->command > COMMAND_MTREE) {
+    if (ret || options->command > COMMAND_REPLAY) {
         return ret;
     }
     return check_together(options, errp);
@@ -489,11 +494,15 @@ void options_print_help(FILE *out)
           "commands:\n"
           "  run      run a guest; the console is on stdin and stdout\n"
           "  profile  run a guest (none named: the built-in demo) and count\n"
-          "  mtree    print a board's region tree and flat view\n",
+          "  trace    run a guest and record what it accesses\n"
+          "  mtree    print a board's region tree and flat view\n"
+          "  replay   FILE of trace, as a benchmark (-: standard input)\n",
           out);
-    print_rows(out, FOR_GUEST, "run, profile");
-    print_rows(out, FOR_BOARD, "run, profile, mtree");
+    print_rows(out, FOR_GUEST, "run, profile, trace");
+    print_rows(out, FOR_BOARD, "run, profile, trace, mtree");
+    print_rows(out, FOR_OUTPUT, "profile, trace");
     print_rows(out, FOR_PROFILE, "profile");
+    print_rows(out, FOR_JSON, "mtree, replay");
     print_rows(out, FOR_MTREE, "mtree");
     fputs("\n"
           "--drive takes KEY=VALUE,... with ,, for a comma:\n"

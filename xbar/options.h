@@ -11,7 +11,9 @@
 enum command {
     COMMAND_RUN,
     COMMAND_PROFILE,
+    COMMAND_TRACE, /* the last that has a guest */
     COMMAND_MTREE,
+    COMMAND_REPLAY, /* the last with options */
     COMMAND_HELP,
     COMMAND_VERSION,
 };
@@ -36,7 +38,8 @@ struct options {
     const char *append;
     const char *dtb;
     const char *dump_dtb;
-    const char *output; /* NULL: the default folder */
+    const char *output; /* NULL: the default folder or file */
+    const char *trace;  /* to replay */
     unsigned measure;   /* enum measure */
     const char *symbols[OPTIONS_SYMBOLS];
     unsigned num_symbols;

@@ -76,27 +76,23 @@ static void give_up(struct trace_sink *sink, int error)
             sink->path, strerror(-error));
 }
 
-static void write_bytes(struct trace_sink *sink, const uint8_t *bytes,
-                        size_t size)
-{
-    int ret = sink->error ? 0 : write_all(sink->fd, bytes, size);
-
-    if (ret) {
-        give_up(sink, ret);
-    } else if (!sink->error) {
-        sink->written += size;
-    }
-}
-
 static void write_block(struct trace_sink *sink, const uint8_t *block,
                         size_t size)
 {
-    size_t packed = packer_pack(sink->packer, sink->packed, block, size);
+    size_t packed = 0;
+    int ret = -ENOMEM;
 
+    if (sink->error) {
+        return;
+    }
+    packed = packer_pack(sink->packer, sink->packed, block, size);
     if (packed) {
-        write_bytes(sink, sink->packed, packed);
-    } else if (!sink->error) {
-        give_up(sink, -ENOMEM);
+        ret = write_all(sink->fd, sink->packed, packed);
+    }
+    if (ret) {
+        give_up(sink, ret);
+    } else {
+        sink->written += packed;
     }
 }
 

@@ -15,9 +15,9 @@
 #include "trace/record.h"
 
 struct tap {
-    /* An input, or a line of the hart, just before it takes effect; numbers and
-     * bytes as its kind has them. LINE and CONSOLE on any thread, all others
-     * on the hart's. */
+    /* An input, or a line of the hart, just before it takes effect (RTC_POLL:
+     * after it); numbers and bytes as its kind has them. LINE, CONSOLE and FAIL
+     * on any thread, all others on the hart's. */
     void (*note)(void *opaque, enum trace_kind kind, const uint64_t *numbers,
                  const void *bytes, size_t count);
     /* MTIME or RTC is read and is @value. Return: what to take. Any thread that
