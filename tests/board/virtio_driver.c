@@ -99,14 +99,22 @@ static void place_regions(struct virtio_world *w)
 void world_make(struct virtio_world *w, const struct virtio_config *config,
                 bool deterministic)
 {
-    struct virtio_slots_config slots = {
+    const struct virtio_slots_config slots = {
         .devices = config,
-        .as = &w->as,
-        .console = { take_printed, give_typed, w },
         .deterministic = deterministic,
     };
+
+    world_make_with(w, &slots);
+}
+
+void world_make_with(struct virtio_world *w,
+                     const struct virtio_slots_config *config)
+{
+    struct virtio_slots_config slots = *config;
     Error *err = NULL;
 
+    slots.as = &w->as;
+    slots.console = (struct virtio_console_host){ take_printed, give_typed, w };
     memset(w, 0, sizeof(*w));
     pthread_mutex_init(&w->lock, NULL);
     w->room = SIZE_MAX;

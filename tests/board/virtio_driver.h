@@ -72,6 +72,9 @@ extern const MemoryRegionOps counter_ops;
 /* world_make() - @config's devices on a board of nothing else; it runs */
 void world_make(struct virtio_world *w, const struct virtio_config *config,
                 bool deterministic);
+/* world_make_with() - the same, but for what the world knows */
+void world_make_with(struct virtio_world *w,
+                     const struct virtio_slots_config *config);
 void world_free(struct virtio_world *w);
 
 /* Registers of the first device, and RAM. */
