@@ -27,6 +27,7 @@
 #include "flatview/read_observer.h"
 #include "flatview/region_cache.h"
 #include "flatview/section.h"
+#include "jit/cache.h"
 #include "jit/emit.h"
 #include "jit/instrument.h"
 #include "jit/riscv/debug.h"

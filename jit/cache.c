@@ -6,53 +6,70 @@
 #include <errno.h>
 
 #include "engine/alloc.h"
+#include "jit/host.h"
 
 /* ---- Life -------------------------------------------------------------- */
 
-int jit_cache__new(const struct jit_cache_config *config,
-                   struct jit_cache **out)
+static int open_memory(struct xbar_jit_cache *cache)
 {
-    struct jit_cache *cache = xbar_alloc(config->engine, sizeof(*cache));
-    int err = -ENOMEM;
+    const struct xbar_jit_config *config = &cache->config;
+    const struct code_memory_config memory = {
+        .engine = config->engine,
+        .limit = config->limit,
+        .fixed_size = config->fixed_size,
+        .segment_size = config->segment_size,
+        .evict = jit_cache__evict,
+        .evict_opaque = cache,
+    };
+    int err = code_memory__new(&memory, &cache->memory);
 
-    if (cache == NULL) {
-        return err;
-    }
-    cache->config = *config;
-    err = code_memory__new(
-        &(struct code_memory_config){ .engine = config->engine,
-                                      .limit = config->limit,
-                                      .fixed_size = config->fixed_size,
-                                      .segment_size = config->segment_size,
-                                      .evict = jit_cache__evict,
-                                      .evict_opaque = cache },
-        &cache->memory);
     if (err) {
-        goto no_memory;
+        return err;
     }
     cache->segment_count = code_memory__segments(cache->memory);
     cache->segments = xbar_alloc(config->engine, cache->segment_count *
                                                      sizeof(*cache->segments));
     if (cache->segments == NULL) {
-        err = -ENOMEM;
-        goto no_segments;
+        code_memory__free(cache->memory);
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+int xbar_jit_new(const struct xbar_jit_config *config,
+                 struct xbar_jit_cache **out)
+{
+    struct xbar_engine *engine =
+        config->engine ? config->engine : xbar_engine_current();
+    struct xbar_jit_cache *cache;
+    int err;
+
+    if (!jit_host__supported()) {
+        return -ENOTSUP;
+    }
+    cache = xbar_alloc(engine, sizeof(*cache));
+    if (cache == NULL) {
+        return -ENOMEM;
+    }
+    cache->config = *config;
+    cache->config.engine = engine;
+    err = open_memory(cache);
+    if (err) {
+        xbar_free(engine, cache, sizeof(*cache));
+        return err;
     }
     *out = cache;
     return 0;
-no_segments:
-    code_memory__free(cache->memory);
-no_memory:
-    xbar_free(config->engine, cache, sizeof(*cache));
-    return err;
 }
 
 static size_t profile_size(unsigned insns_max)
 {
-    return sizeof(struct jit_profile) + insns_max * sizeof(uint64_t) +
+    return sizeof(struct xbar_jit_profile) + insns_max * sizeof(uint64_t) +
            (insns_max + 1) * sizeof(uint16_t);
 }
 
-void jit_cache__free_block(struct jit_cache *cache, struct jit_block *block)
+void jit_cache__free_block(struct xbar_jit_cache *cache,
+                           struct xbar_jit_block *block)
 {
     if (block->profile != NULL) {
         xbar_free(cache->config.engine, block->profile,
@@ -68,8 +85,8 @@ void jit_cache__free_block(struct jit_cache *cache, struct jit_block *block)
     xbar_free(cache->config.engine, block, sizeof(*block));
 }
 
-static void free_table(struct jit_cache *cache, struct jit_block **blocks,
-                       uint32_t *free_ids)
+static void free_table(struct xbar_jit_cache *cache,
+                       struct xbar_jit_block **blocks, uint32_t *free_ids)
 {
     size_t n = cache->block_capacity;
 
@@ -77,7 +94,7 @@ static void free_table(struct jit_cache *cache, struct jit_block **blocks,
     xbar_free(cache->config.engine, free_ids, n * sizeof(*free_ids));
 }
 
-void jit_cache__free(struct jit_cache *cache)
+void xbar_jit_free(struct xbar_jit_cache *cache)
 {
     if (cache == NULL) {
         return;
@@ -93,24 +110,53 @@ void jit_cache__free(struct jit_cache *cache)
     xbar_free(cache->config.engine, cache, sizeof(*cache));
 }
 
-struct code_memory *jit_cache__memory(const struct jit_cache *cache)
+struct code_memory *jit_cache__memory(const struct xbar_jit_cache *cache)
 {
     return cache->memory;
 }
 
-void jit_cache__get_stats(const struct jit_cache *cache,
-                          struct jit_cache_stats *stats)
+void xbar_jit_get_stats(const struct xbar_jit_cache *cache,
+                        struct xbar_jit_stats *stats)
 {
+    struct code_memory_stats code;
+
+    code_memory__get_stats(cache->memory, &code);
     *stats = cache->stats;
-    code_memory__get_stats(cache->memory, &stats->code);
+    stats->code.bytes_committed = code.bytes_committed;
+    stats->code.bytes_live = code.bytes_live;
+    stats->code.evictions = code.evictions;
 }
 
-uint64_t jit_cache__dropped(const struct jit_cache *cache)
+/* ---- Code -------------------------------------------------------------- */
+
+const void *xbar_jit_code(const struct xbar_jit_cache *cache, uint32_t offset)
+{
+    return code_memory__rx(cache->memory, offset);
+}
+
+const void *xbar_jit_to_code(const struct xbar_jit_cache *cache,
+                             const uint8_t *rw)
+{
+    return code_memory__to_rx(cache->memory, rw);
+}
+
+const void *xbar_jit_fixed(struct xbar_jit_cache *cache,
+                           struct xbar_emit_buffer *buffer)
+{
+    struct code_buf b;
+
+    code_memory__fixed(cache->memory, &b);
+    *buffer = (struct xbar_emit_buffer){ .code = b.start,
+                                         .size = (size_t)(b.end - b.start) };
+    return code_memory__to_rx(cache->memory, b.start);
+}
+
+uint64_t xbar_jit_dropped(const struct xbar_jit_cache *cache)
 {
     return cache->stats.translated - cache->stats.live;
 }
 
-size_t jit_cache__lease_size(const struct jit_cache *cache, size_t size)
+size_t xbar_jit_lease_size(const struct xbar_jit_cache *cache, size_t size)
 {
     size_t segment = code_memory__segment_size(cache->memory);
 
@@ -119,16 +165,17 @@ size_t jit_cache__lease_size(const struct jit_cache *cache, size_t size)
 
 /* ---- Finding ----------------------------------------------------------- */
 
-static bool keys_equal(const struct jit_key *a, const struct jit_key *b)
+static bool keys_equal(const struct xbar_jit_key *a,
+                       const struct xbar_jit_key *b)
 {
     return a->pc == b->pc && a->page == b->page && a->page2 == b->page2 &&
            a->mode == b->mode;
 }
 
-struct jit_block *jit_cache__find(const struct jit_cache *cache,
-                                  const struct jit_key *key)
+struct xbar_jit_block *xbar_jit_find(const struct xbar_jit_cache *cache,
+                                     const struct xbar_jit_key *key)
 {
-    struct jit_block *block = cache->hash[jit_cache__hash_key(key)];
+    struct xbar_jit_block *block = cache->hash[jit_cache__hash_key(key)];
 
     while (block != NULL && !keys_equal(&block->key, key)) {
         block = block->hash_next;
@@ -136,14 +183,14 @@ struct jit_block *jit_cache__find(const struct jit_cache *cache,
     return block;
 }
 
-struct jit_block *jit_cache__by_id(const struct jit_cache *cache, uint32_t id)
+struct xbar_jit_block *xbar_jit_by_id(const struct xbar_jit_cache *cache,
+                                      uint32_t id)
 {
-    xbar_assert(id < cache->block_count && cache->blocks[id] != NULL);
-    return cache->blocks[id];
+    return id < cache->block_count ? cache->blocks[id] : NULL;
 }
 
-static const struct jit_site *find_site(const struct jit_block *block,
-                                        uint32_t return_offset)
+static const struct xbar_jit_site *find_site(const struct xbar_jit_block *block,
+                                             uint32_t return_offset)
 {
     for (unsigned i = 0; i < block->site_count; i++) {
         if (block->sites[i].return_offset == return_offset) {
@@ -153,13 +200,19 @@ static const struct jit_site *find_site(const struct jit_block *block,
     return NULL;
 }
 
-struct jit_block *jit_cache__recover(const struct jit_cache *cache,
-                                     const void *rx,
-                                     const struct jit_site **site)
+struct xbar_jit_block *xbar_jit_at(const struct xbar_jit_cache *cache,
+                                   const void *rx)
+{
+    return jit_cache__block_at(cache, code_memory__offset(cache->memory, rx));
+}
+
+struct xbar_jit_block *xbar_jit_recover(const struct xbar_jit_cache *cache,
+                                        const void *rx,
+                                        const struct xbar_jit_site **site)
 {
     uint32_t offset = code_memory__offset(cache->memory, rx);
     /* Where the call was: behind it another block, or segment, may begin. */
-    struct jit_block *block = jit_cache__block_at(cache, offset - 1);
+    struct xbar_jit_block *block = jit_cache__block_at(cache, offset - 1);
 
     if (block == NULL) {
         return NULL;
@@ -168,10 +221,10 @@ struct jit_block *jit_cache__recover(const struct jit_cache *cache,
     return *site != NULL ? block : NULL;
 }
 
-void jit_cache__for_each(const struct jit_cache *cache,
-                         bool (*cb)(void *opaque,
-                                    const struct jit_block *block),
-                         void *opaque)
+void xbar_jit_for_each(const struct xbar_jit_cache *cache,
+                       bool (*cb)(void *opaque,
+                                  const struct xbar_jit_block *block),
+                       void *opaque)
 {
     for (uint32_t id = 0; id < cache->block_count; id++) {
         if (cache->blocks[id] != NULL && !cb(opaque, cache->blocks[id])) {
@@ -182,11 +235,11 @@ void jit_cache__for_each(const struct jit_cache *cache,
 
 /* ---- Making a block ---------------------------------------------------- */
 
-static bool grow_table(struct jit_cache *cache)
+static bool grow_table(struct xbar_jit_cache *cache)
 {
     struct xbar_engine *engine = cache->config.engine;
     uint32_t n = cache->block_capacity ? cache->block_capacity * 2 : 1024;
-    struct jit_block **blocks = xbar_alloc(engine, n * sizeof(*blocks));
+    struct xbar_jit_block **blocks = xbar_alloc(engine, n * sizeof(*blocks));
     uint32_t *free_ids = xbar_alloc(engine, n * sizeof(*free_ids));
 
     if (blocks == NULL || free_ids == NULL) {
@@ -205,7 +258,7 @@ static bool grow_table(struct jit_cache *cache)
 }
 
 /* The free stack is empty whenever the table grows, so it is not copied. */
-static bool take_id(struct jit_cache *cache, struct jit_block *block)
+static bool take_id(struct xbar_jit_cache *cache, struct xbar_jit_block *block)
 {
     if (cache->free_count) {
         block->id = cache->free_ids[--cache->free_count];
@@ -219,20 +272,21 @@ static bool take_id(struct jit_cache *cache, struct jit_block *block)
     return true;
 }
 
-void jit_cache__give_id(struct jit_cache *cache, struct jit_block *block)
+void jit_cache__give_id(struct xbar_jit_cache *cache,
+                        struct xbar_jit_block *block)
 {
     cache->blocks[block->id] = NULL;
     cache->free_ids[cache->free_count++] = block->id;
 }
 
-struct jit_block *jit_cache__begin(struct jit_cache *cache,
-                                   const struct jit_key *key, size_t size,
-                                   struct code_buf *b)
+struct xbar_jit_block *xbar_jit_begin(struct xbar_jit_cache *cache,
+                                      const struct xbar_jit_key *key,
+                                      size_t size,
+                                      struct xbar_emit_buffer *buffer)
 {
-    struct jit_block *block;
+    struct xbar_jit_block *block =
+        cache->making ? NULL : xbar_alloc(cache->config.engine, sizeof(*block));
 
-    xbar_assert(!cache->making);
-    block = xbar_alloc(cache->config.engine, sizeof(*block));
     if (block == NULL) {
         return NULL;
     }
@@ -244,19 +298,23 @@ struct jit_block *jit_cache__begin(struct jit_cache *cache,
     if (!take_id(cache, block)) {
         goto fail;
     }
-    if (!code_memory__lease(cache->memory, size, b)) {
+    if (!code_memory__lease(cache->memory, size, &cache->lease)) {
         jit_cache__give_id(cache, block);
         goto fail;
     }
     cache->site_count = 0;
     cache->making = true;
+    *buffer = (struct xbar_emit_buffer){ .code = cache->lease.start,
+                                         .size = (size_t)(cache->lease.end -
+                                                          cache->lease.start) };
     return block;
 fail:
     xbar_free(cache->config.engine, block, sizeof(*block));
     return NULL;
 }
 
-bool jit_cache__add_site(struct jit_cache *cache, const struct jit_site *site)
+bool xbar_jit_add_site(struct xbar_jit_cache *cache,
+                       const struct xbar_jit_site *site)
 {
     if (cache->site_count == SITES_MAX) {
         return false;
@@ -265,24 +323,26 @@ bool jit_cache__add_site(struct jit_cache *cache, const struct jit_site *site)
     return true;
 }
 
-bool jit_cache__add_profile(struct jit_cache *cache, struct jit_block *block,
-                            unsigned insns_max)
+bool xbar_jit_add_profile(struct xbar_jit_cache *cache,
+                          struct xbar_jit_block *block, unsigned insns_max)
 {
     block->profile = xbar_alloc(cache->config.engine, profile_size(insns_max));
     if (block->profile != NULL) {
         block->profile->insns_max = (uint16_t)insns_max;
+        block->profile->left = (uint64_t *)(block->profile + 1);
         block->profile->starts = (uint16_t *)&block->profile->left[insns_max];
     }
     return block->profile != NULL;
 }
 
-bool jit_cache__add_links(struct jit_cache *cache, struct jit_block *block,
-                          unsigned count)
+bool xbar_jit_add_links(struct xbar_jit_cache *cache,
+                        struct xbar_jit_block *block, unsigned count)
 {
-    struct jit_link *links =
-        xbar_alloc(cache->config.engine, count * sizeof(*links));
+    struct xbar_jit_link *links = NULL;
 
-    xbar_assert(count <= JIT_LINKS && block->links == block->both);
+    if (count > 0 && count <= XBAR_JIT_LINKS && block->links == block->both) {
+        links = xbar_alloc(cache->config.engine, count * sizeof(*links));
+    }
     if (links != NULL) {
         block->links = links;
         block->link_count = (uint8_t)count;
@@ -290,7 +350,7 @@ bool jit_cache__add_links(struct jit_cache *cache, struct jit_block *block,
     return links != NULL;
 }
 
-void jit_cache__abort(struct jit_cache *cache, struct jit_block *block)
+void xbar_jit_abort(struct xbar_jit_cache *cache, struct xbar_jit_block *block)
 {
     code_memory__abort(cache->memory);
     cache->making = false;
@@ -298,33 +358,36 @@ void jit_cache__abort(struct jit_cache *cache, struct jit_block *block)
     jit_cache__free_block(cache, block);
 }
 
-static void add_to_lists(struct jit_cache *cache, struct jit_block *block)
+static void add_to_lists(struct xbar_jit_cache *cache,
+                         struct xbar_jit_block *block)
 {
-    struct jit_block **bucket = &cache->hash[jit_cache__hash_key(&block->key)];
+    struct xbar_jit_block **bucket =
+        &cache->hash[jit_cache__hash_key(&block->key)];
 
     block->hash_next = *bucket;
     *bucket = block;
-    jit_cache__add_page(cache, block, 0, jit_home_page(block->home[0]));
-    jit_cache__add_page(cache, block, 1, jit_home_page(block->home[1]));
+    jit_cache__add_page(cache, block, 0, xbar_jit_home_page(block->home[0]));
+    jit_cache__add_page(cache, block, 1, xbar_jit_home_page(block->home[1]));
     jit_cache__add_to_segment(cache, block);
 }
 
 /* Room in the lists for a block that is being written at @code. */
-static bool reserve_lists(struct jit_cache *cache,
-                          const struct jit_block *block, const uint8_t *code)
+static bool reserve_lists(struct xbar_jit_cache *cache,
+                          const struct xbar_jit_block *block,
+                          const uint8_t *code)
 {
     const uint8_t *start = code_memory__rw(cache->memory, 0);
     uint32_t segment =
         code_memory__segment_of(cache->memory, (uint32_t)(code - start));
 
-    return jit_cache__reserve_page(cache, jit_home_page(block->home[0])) &&
-           jit_cache__reserve_page(cache, jit_home_page(block->home[1])) &&
+    return jit_cache__reserve_page(cache, xbar_jit_home_page(block->home[0])) &&
+           jit_cache__reserve_page(cache, xbar_jit_home_page(block->home[1])) &&
            jit_cache__reserve_segment(cache, segment);
 }
 
 /* What outlives the making: the sites, and the guest's bytes. */
-static bool keep_copies(struct jit_cache *cache, struct jit_block *block,
-                        const uint8_t *bytes)
+static bool keep_copies(struct xbar_jit_cache *cache,
+                        struct xbar_jit_block *block, const uint8_t *bytes)
 {
     size_t size = cache->site_count * sizeof(*block->sites);
 
@@ -344,27 +407,64 @@ static bool keep_copies(struct jit_cache *cache, struct jit_block *block,
     return true;
 }
 
-bool jit_cache__finish(struct jit_cache *cache, struct jit_block *block,
-                       const struct code_buf *b, const uint8_t *bytes)
+/* Patching needs aligned operands inside of the code. */
+static bool is_operand(uint32_t at, uint32_t size, size_t used)
 {
-    if (!keep_copies(cache, block, bytes) ||
-        !reserve_lists(cache, block, b->start)) {
-        jit_cache__abort(cache, block);
-        return false;
-    }
-    block->code_size = code_buf__offset(b);
-    block->code = code_memory__commit(cache->memory, b);
-    cache->making = false;
+    return at % size == 0 && used >= size && at <= used - size;
+}
+
+static bool links_are_valid(const struct xbar_jit_block *block, size_t used)
+{
     for (unsigned i = 0; i < block->link_count; i++) {
-        struct jit_link *link = &block->links[i];
+        const struct xbar_jit_link *link = &block->links[i];
+
+        if (link->jump_at &&
+            (!is_operand(link->jump_at, 4, used) || link->stub == 0 ||
+             link->stub >= used ||
+             (link->addend_at && !is_operand(link->addend_at, 8, used)))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void place_links(struct xbar_jit_block *block)
+{
+    for (unsigned i = 0; i < block->link_count; i++) {
+        struct xbar_jit_link *link = &block->links[i];
 
         link->jump_at += link->jump_at ? block->code : 0;
         link->addend_at += link->addend_at ? block->code : 0;
         link->stub += link->stub ? block->code : 0;
     }
+}
+
+int xbar_jit_finish(struct xbar_jit_cache *cache, struct xbar_jit_block *block,
+                    const struct xbar_emit_buffer *buffer, const uint8_t *bytes)
+{
+    struct code_buf *lease = &cache->lease;
+    int err = 0;
+
+    if (buffer->used == 0 || block->guest_size == 0 ||
+        buffer->used > (size_t)(lease->end - lease->start) ||
+        !links_are_valid(block, buffer->used)) {
+        err = -EINVAL;
+    } else if (!keep_copies(cache, block, bytes) ||
+               !reserve_lists(cache, block, lease->start)) {
+        err = -ENOMEM;
+    }
+    if (err) {
+        xbar_jit_abort(cache, block);
+        return err;
+    }
+    lease->cur = lease->start + buffer->used;
+    block->code_size = (uint32_t)buffer->used;
+    block->code = code_memory__commit(cache->memory, lease);
+    cache->making = false;
+    place_links(block);
     add_to_lists(cache, block);
     cache->stats.translated++;
     cache->stats.live++;
     cache->stats.guest_insns += block->insns;
-    return true;
+    return 0;
 }

@@ -15,7 +15,8 @@
 
 /* ---- Pages ------------------------------------------------------------- */
 
-static struct jit_page *find_page(const struct jit_cache *cache, uint64_t page)
+static struct jit_page *find_page(const struct xbar_jit_cache *cache,
+                                  uint64_t page)
 {
     struct jit_page *p = cache->pages[jit_cache__hash_page(page)];
 
@@ -25,12 +26,12 @@ static struct jit_page *find_page(const struct jit_cache *cache, uint64_t page)
     return p;
 }
 
-bool jit_cache__reserve_page(struct jit_cache *cache, uint64_t page)
+bool jit_cache__reserve_page(struct xbar_jit_cache *cache, uint64_t page)
 {
     struct jit_page **bucket = &cache->pages[jit_cache__hash_page(page)];
     struct jit_page *p;
 
-    if (page == JIT_NO_PAGE || find_page(cache, page) != NULL) {
+    if (page == XBAR_JIT_NO_PAGE || find_page(cache, page) != NULL) {
         return true;
     }
     p = xbar_alloc(cache->config.engine, sizeof(*p));
@@ -42,14 +43,15 @@ bool jit_cache__reserve_page(struct jit_cache *cache, uint64_t page)
     return true;
 }
 
-void jit_cache__add_page(struct jit_cache *cache, struct jit_block *block,
-                         unsigned slot, uint64_t page)
+void jit_cache__add_page(struct xbar_jit_cache *cache,
+                         struct xbar_jit_block *block, unsigned slot,
+                         uint64_t page)
 {
-    struct jit_page_node *node = &block->pages[slot];
+    struct xbar_jit_page_node *node = &block->pages[slot];
     struct jit_page *p;
 
-    *node = (struct jit_page_node){ .block = block, .page = page };
-    if (page == JIT_NO_PAGE) {
+    *node = (struct xbar_jit_page_node){ .block = block, .page = page };
+    if (page == XBAR_JIT_NO_PAGE) {
         return;
     }
     p = find_page(cache, page);
@@ -61,9 +63,9 @@ void jit_cache__add_page(struct jit_cache *cache, struct jit_block *block,
     p->blocks = node;
 }
 
-void jit_cache__remove_page(struct jit_page_node *node)
+void jit_cache__remove_page(struct xbar_jit_page_node *node)
 {
-    if (node->page == JIT_NO_PAGE) {
+    if (node->page == XBAR_JIT_NO_PAGE) {
         return;
     }
     *node->pprev = node->next;
@@ -72,22 +74,22 @@ void jit_cache__remove_page(struct jit_page_node *node)
     }
 }
 
-struct jit_page_node *jit_cache__page_blocks(const struct jit_cache *cache,
-                                             uint64_t page)
+struct xbar_jit_page_node *
+jit_cache__page_blocks(const struct xbar_jit_cache *cache, uint64_t page)
 {
     const struct jit_page *p = find_page(cache, page);
 
     return p != NULL ? p->blocks : NULL;
 }
 
-bool jit_cache__has_page(const struct jit_cache *cache, uint64_t page)
+bool xbar_jit_has_page(const struct xbar_jit_cache *cache, uint64_t page)
 {
     return jit_cache__page_blocks(cache, page) != NULL;
 }
 
 /* ---- Segments ---------------------------------------------------------- */
 
-bool jit_cache__reserve_segment(struct jit_cache *cache, uint32_t segment)
+bool jit_cache__reserve_segment(struct xbar_jit_cache *cache, uint32_t segment)
 {
     struct block_list *list = &cache->segments[segment];
     struct xbar_engine *engine = cache->config.engine;
@@ -110,14 +112,15 @@ bool jit_cache__reserve_segment(struct jit_cache *cache, uint32_t segment)
     return true;
 }
 
-static struct block_list *list_of(const struct jit_cache *cache,
-                                  const struct jit_block *block)
+static struct block_list *list_of(const struct xbar_jit_cache *cache,
+                                  const struct xbar_jit_block *block)
 {
     return &cache
                 ->segments[code_memory__segment_of(cache->memory, block->code)];
 }
 
-void jit_cache__add_to_segment(struct jit_cache *cache, struct jit_block *block)
+void jit_cache__add_to_segment(struct xbar_jit_cache *cache,
+                               struct xbar_jit_block *block)
 {
     struct block_list *list = list_of(cache, block);
 
@@ -142,8 +145,8 @@ static uint32_t count_up_to(const struct block_list *list, uint32_t offset)
     return low;
 }
 
-void jit_cache__remove_from_segment(struct jit_cache *cache,
-                                    struct jit_block *block)
+void jit_cache__remove_from_segment(struct xbar_jit_cache *cache,
+                                    struct xbar_jit_block *block)
 {
     struct block_list *list = list_of(cache, block);
     uint32_t index = count_up_to(list, block->code) - 1;
@@ -152,12 +155,12 @@ void jit_cache__remove_from_segment(struct jit_cache *cache,
     list->items[index].block = NULL;
 }
 
-struct jit_block *jit_cache__block_at(const struct jit_cache *cache,
-                                      uint32_t offset)
+struct xbar_jit_block *jit_cache__block_at(const struct xbar_jit_cache *cache,
+                                           uint32_t offset)
 {
     uint32_t segment = code_memory__segment_of(cache->memory, offset);
     const struct block_list *list;
-    struct jit_block *block;
+    struct xbar_jit_block *block;
     uint32_t count;
 
     if (segment == UINT32_MAX) {
@@ -175,7 +178,7 @@ struct jit_block *jit_cache__block_at(const struct jit_cache *cache,
 
 /* ---- The end ----------------------------------------------------------- */
 
-void jit_cache__free_index(struct jit_cache *cache)
+void jit_cache__free_index(struct xbar_jit_cache *cache)
 {
     struct xbar_engine *engine = cache->config.engine;
 

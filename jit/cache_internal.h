@@ -5,6 +5,7 @@
 #define XBAR_JIT_CACHE_INTERNAL_H
 
 #include "jit/cache.h"
+#include "jit/code_memory.h"
 
 /* Blocks are found by hash; chains stay short up to about 100 000 blocks. */
 #define HASH_BITS 16
@@ -13,7 +14,7 @@
 
 /* A block of a segment; NULL: dropped, and its code is nobody's. */
 struct block_place {
-    struct jit_block *block;
+    struct xbar_jit_block *block;
     uint32_t code;
 };
 
@@ -28,19 +29,19 @@ struct block_list {
 /* A physical page that there is, or was, code of. */
 struct jit_page {
     uint64_t page;
-    struct jit_page_node *blocks; /* NULL: none any more */
-    struct jit_page *next;        /* in the bucket */
+    struct xbar_jit_page_node *blocks; /* NULL: none any more */
+    struct jit_page *next;             /* in the bucket */
 };
 
-struct jit_cache {
-    struct jit_cache_config config;
+struct xbar_jit_cache {
+    struct xbar_jit_config config;
     struct code_memory *memory;
-    struct jit_block *hash[1 << HASH_BITS];
+    struct xbar_jit_block *hash[1 << HASH_BITS];
     struct jit_page *pages[1 << PAGE_BITS];
 
     /* Blocks by id. free_ids is a stack with room for every id, so giving
      * one back cannot fail. */
-    struct jit_block **blocks;
+    struct xbar_jit_block **blocks;
     uint32_t *free_ids;
     uint32_t free_count;
     uint32_t block_count;
@@ -49,10 +50,11 @@ struct jit_cache {
     struct block_list *segments; /* one for each segment */
     uint32_t segment_count;
 
-    struct jit_site sites[SITES_MAX]; /* of the block being made */
+    struct xbar_jit_site sites[SITES_MAX]; /* of the block being made */
     uint32_t site_count;
     bool making;
-    struct jit_cache_stats stats;
+    struct code_buf lease; /* of it */
+    struct xbar_jit_stats stats;
 };
 
 static inline uint64_t jit_cache__mix(uint64_t x)
@@ -61,7 +63,7 @@ static inline uint64_t jit_cache__mix(uint64_t x)
     return x ^ x >> 32;
 }
 
-static inline unsigned jit_cache__hash_key(const struct jit_key *key)
+static inline unsigned jit_cache__hash_key(const struct xbar_jit_key *key)
 {
     uint64_t x = jit_cache__mix(key->pc ^ key->mode) ^ key->page >> 12;
 
@@ -74,30 +76,34 @@ static inline unsigned jit_cache__hash_page(uint64_t page)
 }
 
 /* cache.c */
-void jit_cache__free_block(struct jit_cache *cache, struct jit_block *block);
-void jit_cache__give_id(struct jit_cache *cache, struct jit_block *block);
+struct code_memory *jit_cache__memory(const struct xbar_jit_cache *cache);
+void jit_cache__free_block(struct xbar_jit_cache *cache,
+                           struct xbar_jit_block *block);
+void jit_cache__give_id(struct xbar_jit_cache *cache,
+                        struct xbar_jit_block *block);
 
 /*
  * cache_index.c: which blocks lie in a page, and in a segment. Reserving may
  * fail; adding to what was reserved cannot.
  */
-bool jit_cache__reserve_page(struct jit_cache *cache, uint64_t page)
+bool jit_cache__reserve_page(struct xbar_jit_cache *cache, uint64_t page)
     XBAR_MUST_CHECK;
-void jit_cache__add_page(struct jit_cache *cache, struct jit_block *block,
-                         unsigned slot, uint64_t page);
-void jit_cache__remove_page(struct jit_page_node *node);
-struct jit_page_node *jit_cache__page_blocks(const struct jit_cache *cache,
-                                             uint64_t page);
-bool jit_cache__reserve_segment(struct jit_cache *cache, uint32_t segment)
+void jit_cache__add_page(struct xbar_jit_cache *cache,
+                         struct xbar_jit_block *block, unsigned slot,
+                         uint64_t page);
+void jit_cache__remove_page(struct xbar_jit_page_node *node);
+struct xbar_jit_page_node *
+jit_cache__page_blocks(const struct xbar_jit_cache *cache, uint64_t page);
+bool jit_cache__reserve_segment(struct xbar_jit_cache *cache, uint32_t segment)
     XBAR_MUST_CHECK;
-void jit_cache__add_to_segment(struct jit_cache *cache,
-                               struct jit_block *block);
-void jit_cache__remove_from_segment(struct jit_cache *cache,
-                                    struct jit_block *block);
+void jit_cache__add_to_segment(struct xbar_jit_cache *cache,
+                               struct xbar_jit_block *block);
+void jit_cache__remove_from_segment(struct xbar_jit_cache *cache,
+                                    struct xbar_jit_block *block);
 /* The block whose code holds @offset, or NULL. */
-struct jit_block *jit_cache__block_at(const struct jit_cache *cache,
-                                      uint32_t offset);
-void jit_cache__free_index(struct jit_cache *cache);
+struct xbar_jit_block *jit_cache__block_at(const struct xbar_jit_cache *cache,
+                                           uint32_t offset);
+void jit_cache__free_index(struct xbar_jit_cache *cache);
 
 /* cache_link.c */
 void jit_cache__evict(void *opaque, uint32_t segment);

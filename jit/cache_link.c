@@ -1,26 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 #include "jit/cache_internal.h"
 
+#include <errno.h>
+
 #include "jit/host.h"
+
+#define PAGE UINT64_C(4096)
 
 /* ---- Links ------------------------------------------------------------- */
 
-static void patch_jump(struct jit_cache *cache, const struct jit_link *link,
-                       uint32_t target)
+static void patch_jump(struct xbar_jit_cache *cache,
+                       const struct xbar_jit_link *link, uint32_t target)
 {
     jit_host__patch_jump(code_memory__rw(cache->memory, link->jump_at),
                          link->jump_at, target);
 }
 
-void jit_cache__link(struct jit_cache *cache, struct jit_block *from,
-                     unsigned which, struct jit_block *to)
+int xbar_jit_chain(struct xbar_jit_cache *cache, struct xbar_jit_block *from,
+                   unsigned which, struct xbar_jit_block *to)
 {
-    struct jit_link *link = &from->links[which];
+    struct xbar_jit_link *link = &from->links[which];
 
-    xbar_assert(link->jump_at != 0 && link->to == NULL);
+    if (which >= from->link_count || link->jump_at == 0) {
+        return -EINVAL;
+    }
+    if (link->to != NULL) {
+        return -EALREADY;
+    }
     if (link->addend_at) {
         jit_host__patch_value(code_memory__rw(cache->memory, link->addend_at),
-                              jit_block_addend(to));
+                              xbar_jit_addend(to));
     }
     patch_jump(cache, link, to->code);
     link->to = to;
@@ -31,9 +40,11 @@ void jit_cache__link(struct jit_cache *cache, struct jit_block *from,
     }
     to->incoming = link;
     cache->stats.links++;
+    return 0;
 }
 
-static void unlink_exit(struct jit_cache *cache, struct jit_link *link)
+static void unlink_exit(struct xbar_jit_cache *cache,
+                        struct xbar_jit_link *link)
 {
     if (link->to == NULL) {
         return;
@@ -46,11 +57,20 @@ static void unlink_exit(struct jit_cache *cache, struct jit_link *link)
     link->to = NULL;
 }
 
+void xbar_jit_unchain(struct xbar_jit_cache *cache, struct xbar_jit_block *from,
+                      unsigned which)
+{
+    if (which < from->link_count) {
+        unlink_exit(cache, &from->links[which]);
+    }
+}
+
 /* ---- Dropping ---------------------------------------------------------- */
 
-static void remove_from_hash(struct jit_cache *cache, struct jit_block *block)
+static void remove_from_hash(struct xbar_jit_cache *cache,
+                             struct xbar_jit_block *block)
 {
-    struct jit_block **p = &cache->hash[jit_cache__hash_key(&block->key)];
+    struct xbar_jit_block **p = &cache->hash[jit_cache__hash_key(&block->key)];
 
     while (*p != block) {
         p = &(*p)->hash_next;
@@ -59,9 +79,11 @@ static void remove_from_hash(struct jit_cache *cache, struct jit_block *block)
 }
 
 /* All but its place in the list of its segment. */
-static void detach(struct jit_cache *cache, struct jit_block *block)
+static void detach(struct xbar_jit_cache *cache, struct xbar_jit_block *block)
 {
-    cache->config.dropped(cache->config.opaque, block);
+    if (cache->config.dropped != NULL) {
+        cache->config.dropped(cache->config.opaque, block);
+    }
     while (block->incoming != NULL) {
         unlink_exit(cache, block->incoming);
     }
@@ -76,7 +98,7 @@ static void detach(struct jit_cache *cache, struct jit_block *block)
 
 /* The code of a dropped block stays where it is until its segment's turn
  * comes; nothing leads to it any more. */
-void jit_cache__drop(struct jit_cache *cache, struct jit_block *block)
+void xbar_jit_drop(struct xbar_jit_cache *cache, struct xbar_jit_block *block)
 {
     detach(cache, block);
     jit_cache__remove_from_segment(cache, block);
@@ -87,11 +109,11 @@ void jit_cache__drop(struct jit_cache *cache, struct jit_block *block)
 /* code_memory's turn has come back to @segment. */
 void jit_cache__evict(void *opaque, uint32_t segment)
 {
-    struct jit_cache *cache = opaque;
+    struct xbar_jit_cache *cache = opaque;
     struct block_list *list = &cache->segments[segment];
 
     for (uint32_t i = 0; i < list->count; i++) {
-        struct jit_block *block = list->items[i].block;
+        struct xbar_jit_block *block = list->items[i].block;
 
         if (block != NULL) {
             detach(cache, block);
@@ -105,39 +127,77 @@ void jit_cache__evict(void *opaque, uint32_t segment)
 
 /* ---- Pages ------------------------------------------------------------- */
 
-void jit_cache__check_page(struct jit_cache *cache, uint64_t page,
-                           bool (*changed)(void *opaque,
-                                           const struct jit_block *block),
-                           void *opaque)
+void xbar_jit_check_page(struct xbar_jit_cache *cache, uint64_t page,
+                         xbar_jit_changed_fn *changed, void *opaque)
 {
-    struct jit_page_node *node = jit_cache__page_blocks(cache, page);
+    struct xbar_jit_page_node *node = jit_cache__page_blocks(cache, page);
 
     while (node != NULL) {
-        struct jit_page_node *next = node->next;
+        struct xbar_jit_page_node *next = node->next;
 
         if (changed == NULL || changed(opaque, node->block)) {
             /* Both its pages may be this one: then its nodes are neighbours. */
             if (next != NULL && next->block == node->block) {
                 next = next->next;
             }
-            jit_cache__drop(cache, node->block);
+            xbar_jit_drop(cache, node->block);
             cache->stats.invalidated++;
         }
         node = next;
     }
 }
 
-void jit_cache__check_all(struct jit_cache *cache,
-                          bool (*changed)(void *opaque,
-                                          const struct jit_block *block),
-                          void *opaque)
+void xbar_jit_check_all(struct xbar_jit_cache *cache,
+                        xbar_jit_changed_fn *changed, void *opaque)
 {
     for (uint32_t id = 0; id < cache->block_count; id++) {
-        struct jit_block *block = cache->blocks[id];
+        struct xbar_jit_block *block = cache->blocks[id];
 
         if (block != NULL && (changed == NULL || changed(opaque, block))) {
-            jit_cache__drop(cache, block);
+            xbar_jit_drop(cache, block);
             cache->stats.invalidated++;
         }
     }
+}
+
+/* ---- Ranges ------------------------------------------------------------ */
+
+struct bytes {
+    uint64_t first;
+    uint64_t last;
+};
+
+/* How much of a block is in which of its pages depends on the size of the
+ * guest's pages; each part counts as all of it. */
+static bool is_hit(const struct bytes *bytes, uint64_t home, unsigned size)
+{
+    return home != XBAR_JIT_NO_PAGE && home <= bytes->last &&
+           bytes->first <= home + (size - 1);
+}
+
+static bool has_bytes(void *opaque, const struct xbar_jit_block *block)
+{
+    return is_hit(opaque, block->home[0], block->guest_size) ||
+           is_hit(opaque, block->home[1], block->guest_size);
+}
+
+uint64_t xbar_jit_invalidate(struct xbar_jit_cache *cache, uint64_t first,
+                             uint64_t last)
+{
+    struct bytes bytes = { first, last };
+    uint64_t before = cache->stats.invalidated;
+    /* Of blocks that begin there, or in the page below and reach it. */
+    uint64_t page = xbar_jit_home_page(first) - (first >= PAGE ? PAGE : 0);
+
+    if ((last - page) / PAGE > cache->stats.live) {
+        xbar_jit_check_all(cache, has_bytes, &bytes);
+        return cache->stats.invalidated - before;
+    }
+    for (; page <= last; page += PAGE) {
+        xbar_jit_check_page(cache, page, has_bytes, &bytes);
+        if (page > UINT64_MAX - PAGE) {
+            break;
+        }
+    }
+    return cache->stats.invalidated - before;
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "engine/check.h"
+#include "jit/emit.h"
 
 /* The longest host instruction that one emit call may write. */
 #define CODE_BUF_SLACK 32
@@ -26,9 +27,23 @@ static inline void code_buf__init(struct code_buf *b, uint8_t *start,
     *b = (struct code_buf){ .start = start, .cur = start, .end = start + size };
 }
 
+/* For what the translation cache lent. */
+static inline void code_buf__open(struct code_buf *b,
+                                  const struct xbar_emit_buffer *buffer)
+{
+    code_buf__init(b, buffer->code, buffer->size);
+}
+
 static inline uint32_t code_buf__offset(const struct code_buf *b)
 {
     return (uint32_t)(b->cur - b->start);
+}
+
+/* How much was written goes back with it. */
+static inline void code_buf__close(const struct code_buf *b,
+                                   struct xbar_emit_buffer *buffer)
+{
+    buffer->used = code_buf__offset(b);
 }
 
 /* Room for one more instruction? Fails for good if not. */

@@ -32,22 +32,7 @@
 
 /* ---- The vCPU as emitted code sees it ---------------------------------- */
 
-#define JIT_JUMP_BITS 13
-#define JIT_RAS_SIZE  16 /* deeper calls return through the jump cache */
-
-/* One slot of the indirect-jump cache: where the block of @pc begins. */
-struct jit_jump {
-    uint64_t pc; /* 1: empty, no guest pc is odd */
-    const uint8_t *code;
-    uint64_t addend; /* of the block: compared with the exec entry's */
-    uint64_t mode;   /* of the block */
-};
-
-static inline unsigned jit_jump_index(uint64_t pc)
-{
-    return (unsigned)((pc ^ pc >> JIT_JUMP_BITS) >> 1) &
-           ((1u << JIT_JUMP_BITS) - 1);
-}
+#define JIT_RAS_SIZE 16 /* deeper calls return through the jump cache */
 
 /* A call that has not returned: where it returns to, and the code there. */
 struct jit_return {
@@ -87,7 +72,7 @@ struct jit_state {
     uint64_t pages[2]; /* counter of the page at host address 0: see emit */
     uint64_t ras_top;  /* byte offset of the newest entry in ras */
     struct jit_return ras[JIT_RAS_SIZE]; /* a ring */
-    struct jit_jump jumps[1 << JIT_JUMP_BITS];
+    struct xbar_jit_jumps jumps;
     /* The host's: see jit/host_fp.h. */
     uint32_t fp_control; /* while FP is live, with the flags so far */
     uint32_t fp_outside; /* the embedder's */
@@ -118,7 +103,7 @@ enum jit_fp_rounding {
 /* ---- Entering and leaving ---------------------------------------------- */
 
 enum jit_exit_kind {
-    JIT_EXIT_LINK,      /* data = block id * JIT_LINKS + link */
+    JIT_EXIT_LINK,      /* data = block id * XBAR_JIT_LINKS + link */
     JIT_EXIT_BUDGET,    /* data = block id: nothing of it was executed */
     JIT_EXIT_INDIRECT,  /* state.pc: not in the jump cache */
     JIT_EXIT_FAULT,     /* state.site: a load, store or helper failed there */
@@ -142,7 +127,7 @@ struct jit_stubs; /* where the shared stubs are; the host's own */
 /* Write the shared stubs. @baseline: emit nothing that some hosts of the kind
  * lack, for tests. NULL if memory is short. Free with jit_host__free_stubs. */
 struct jit_stubs *jit_host__make_stubs(struct xbar_engine *engine,
-                                       struct code_memory *cm,
+                                       struct xbar_jit_cache *cache,
                                        const struct jit_guest *guest,
                                        bool baseline);
 void jit_host__free_stubs(struct xbar_engine *engine, struct jit_stubs *stubs);
@@ -272,8 +257,8 @@ struct jit_region;
 /* A block being emitted. The caller sets the first part. */
 struct jit_emit {
     struct code_buf *b;
-    struct jit_cache *cache;
-    struct jit_block *block;
+    struct xbar_jit_cache *cache;
+    struct xbar_jit_block *block;
     const struct jit_guest *guest;
     const struct jit_stubs *stubs;
     unsigned data_context; /* of the TLB, for loads and stores */

@@ -114,7 +114,7 @@ size_t jit_host__stubs_size(void)
 }
 
 struct jit_stubs *jit_host__make_stubs(struct xbar_engine *engine,
-                                       struct code_memory *cm,
+                                       struct xbar_jit_cache *cache,
                                        const struct jit_guest *guest,
                                        bool baseline)
 {

@@ -2,6 +2,7 @@
 /*
  * Prologue, ends of blocks, and the cold paths behind them.
  */
+#include "jit/cache_internal.h"
 #include "jit/host_x86_64_internal.h"
 
 /* ---- Cold paths and sites ---------------------------------------------- */
@@ -34,7 +35,7 @@ void x86__site(struct jit_emit *e, const struct jit_cold *at, bool after)
 {
     uint32_t offset = code_buf__offset(e->b);
     unsigned insn = at->insn + (after ? 1u : 0);
-    struct jit_site site = {
+    struct xbar_jit_site site = {
         .return_offset = (uint16_t)offset,
         /* The budget of a region is exact where it is left. */
         .insn = (uint16_t)(e->region == NULL ? insn : 0),
@@ -42,7 +43,7 @@ void x86__site(struct jit_emit *e, const struct jit_cold *at, bool after)
         .length = at->length,
     };
 
-    if (offset > UINT16_MAX || !jit_cache__add_site(e->cache, &site)) {
+    if (offset > UINT16_MAX || !xbar_jit_add_site(e->cache, &site)) {
         e->failed = true;
     }
 }
@@ -181,7 +182,7 @@ static void far_jump(struct jit_emit *e, struct jit_cold *cold, uint64_t pc)
         e->guest->tlb + offsetof(SoftTLB, l1) + slot * sizeof(TLBEntry);
     size_t tag = entry + TLB_EXEC * sizeof(uint64_t);
     size_t addend = entry + offsetof(TLBEntry, addend);
-    struct jit_link *link = &e->block->links[cold->link];
+    struct xbar_jit_link *link = &e->block->links[cold->link];
 
     x86_load_imm(e->b, RAX, pc & TLB_PAGE_MASK);
     x86_rm(e->b, X86_CMP_RM, 8, RAX, x86__field(e->stubs, tag));
@@ -199,18 +200,18 @@ static void far_jump(struct jit_emit *e, struct jit_cold *cold, uint64_t pc)
 /* The stub of link @which: names it and leaves. */
 static void cold_link(struct jit_emit *e, const struct jit_cold *cold)
 {
-    struct jit_link *link = &e->block->links[cold->link];
+    struct xbar_jit_link *link = &e->block->links[cold->link];
 
     link->stub = code_buf__offset(e->b);
     x86_patch_here(e->b, link->jump_at);
-    x86_load_imm(e->b, RCX, e->block->id * JIT_LINKS + cold->link);
+    x86_load_imm(e->b, RCX, e->block->id * XBAR_JIT_LINKS + cold->link);
     x86__jump_stub(e, e->stubs->set[e->fp].exit_link);
 }
 
 void jit_host__goto(struct jit_emit *e, unsigned which, uint64_t pc,
                     bool same_page)
 {
-    struct jit_link *link = &e->block->links[which];
+    struct xbar_jit_link *link = &e->block->links[which];
     struct jit_cold *cold = x86__cold(e, COLD_LINK);
 
     if (cold == NULL) {
@@ -230,7 +231,7 @@ void jit_host__goto(struct jit_emit *e, unsigned which, uint64_t pc,
 void x86__leave(struct jit_emit *e, struct jit_cold *cold, uint64_t pc,
                 bool same_page)
 {
-    struct jit_link *link = &e->block->links[cold->link];
+    struct xbar_jit_link *link = &e->block->links[cold->link];
 
     link->target_pc = pc;
     if (same_page) {
@@ -264,7 +265,7 @@ const enum x86_condition x86__conditions[] = {
 void jit_host__branch(struct jit_emit *e, enum jit_condition cc, unsigned rs1,
                       unsigned rs2, uint64_t pc, bool same_page)
 {
-    struct jit_link *link = &e->block->links[1];
+    struct xbar_jit_link *link = &e->block->links[1];
     struct jit_cold *cold = x86__cold(e, same_page ? COLD_LINK : COLD_FAR_LINK);
 
     if (cold == NULL) {
@@ -366,8 +367,7 @@ static void try_return(struct jit_emit *e)
 
 static void cold_landing(struct jit_emit *e, struct jit_cold *cold)
 {
-    struct code_memory *cm = jit_cache__memory(e->cache);
-    const uint8_t *rx = code_memory__to_rx(cm, e->b->cur);
+    const uint8_t *rx = xbar_jit_to_code(e->cache, e->b->cur);
 
     if (!e->b->full) {
         memcpy(e->b->start + cold->resume, &rx, sizeof(rx));
@@ -391,7 +391,7 @@ void jit_host__forget_returns(struct jit_state *state)
  * rax = target. The jump cache names a block for it; the exec entry of its
  * page must say that the page shows the memory that it did then.
  *
- *     slot   = jumps[jit_jump_index(target)]
+ *     slot   = jumps[xbar_jit_jump_index(target)]
  *     hit if   slot.pc == target && slot.mode == mode
  *           && exec tag of target's page == its page
  *           && addend of that entry == slot.addend
@@ -407,18 +407,18 @@ static void jump_through_cache(struct jit_emit *e)
     uint32_t miss[4];
 
     x86_rr(e->b, X86_MOV_MR, 4, RCX, RAX);
-    x86_mi(e->b, X86_SHR_MI8, 4, x86_r(RCX), JIT_JUMP_BITS);
+    x86_mi(e->b, X86_SHR_MI8, 4, x86_r(RCX), XBAR_JIT_JUMP_BITS);
     x86_rr(e->b, X86_XOR_MR, 4, RCX, RAX);
     x86_mi(e->b, X86_SHL_MI8, 4, x86_r(RCX), 4);
     x86_alu_imm(e->b, X86_ALU_AND, 4, x86_r(RCX),
-                ((1 << JIT_JUMP_BITS) - 1) << 5);
+                ((1 << XBAR_JIT_JUMP_BITS) - 1) << 5);
     x86_rm(e->b, X86_LEA, 8, RCX,
            x86_mem_index(RBP, RCX, 0, x86__disp(stubs, jumps)));
     x86_rm(e->b, X86_CMP_RM, 8, RAX,
-           x86_mem(RCX, offsetof(struct jit_jump, pc)));
+           x86_mem(RCX, offsetof(struct xbar_jit_jump, pc)));
     miss[0] = x86_jcc(e->b, CC_NE, NULL);
     x86_alu_imm(e->b, X86_ALU_CMP, 4,
-                x86_mem(RCX, offsetof(struct jit_jump, mode)),
+                x86_mem(RCX, offsetof(struct xbar_jit_jump, mode)),
                 (int32_t)e->block->key.mode);
     miss[1] = x86_jcc(e->b, CC_NE, NULL);
     x86_rr(e->b, X86_MOV_MR, 4, RDX, RAX);
@@ -431,9 +431,10 @@ static void jump_through_cache(struct jit_emit *e)
     x86_rm(e->b, X86_MOV_RM, 8, RDX,
            x86_mem_index(RBP, RDX, 0, x86__disp(stubs, addend)));
     x86_rm(e->b, X86_CMP_RM, 8, RDX,
-           x86_mem(RCX, offsetof(struct jit_jump, addend)));
+           x86_mem(RCX, offsetof(struct xbar_jit_jump, addend)));
     miss[3] = x86_jcc(e->b, CC_NE, NULL);
-    x86_m(e->b, X86_JMP_M, 8, x86_mem(RCX, offsetof(struct jit_jump, code)));
+    x86_m(e->b, X86_JMP_M, 8,
+          x86_mem(RCX, offsetof(struct xbar_jit_jump, code)));
     for (unsigned i = 0; i < 4; i++) {
         x86_patch_here(e->b, miss[i]);
     }

@@ -366,12 +366,13 @@ static unsigned host_features(void)
 }
 
 struct jit_stubs *jit_host__make_stubs(struct xbar_engine *engine,
-                                       struct code_memory *cm,
+                                       struct xbar_jit_cache *cache,
                                        const struct jit_guest *guest,
                                        bool baseline)
 {
     struct jit_stubs *stubs = xbar_alloc(engine, sizeof(*stubs));
     struct stub_writer w = { .guest = guest, .stubs = stubs };
+    struct xbar_emit_buffer fixed;
 
     if (stubs == NULL) {
         return NULL;
@@ -386,19 +387,20 @@ struct jit_stubs *jit_host__make_stubs(struct xbar_engine *engine,
     for (unsigned i = 0; i < XHOME_COUNT; i++) {
         stubs->xhome[guest->hot_fp[i]] = (uint8_t)(FIRST_XHOME + i);
     }
-    code_memory__fixed(cm, &w.b);
+    xbar_jit_fixed(cache, &fixed);
+    code_buf__open(&w.b, &fixed);
     write_fp_switches(&w);
     x86__write_fused(&w.b, guest, stubs);
     for (unsigned set = 0; set < 4; set++) {
         write_set(&w, set);
     }
     for (unsigned fp = 0; fp < 2; fp++) {
-        const uint8_t *enter = code_memory__rx(cm, stubs->set[fp].enter);
+        const void *enter = xbar_jit_code(cache, stubs->set[fp].enter);
 
         memcpy(&stubs->run[fp], &enter, sizeof(enter));
     }
     xbar_assert(!w.b.full);
-    stubs->leave = code_memory__rx(cm, w.leave);
+    stubs->leave = xbar_jit_code(cache, w.leave);
     return stubs;
 }
 

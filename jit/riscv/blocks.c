@@ -12,7 +12,7 @@
  */
 #include "jit/riscv/jit.h"
 
-static uint64_t instructions_in(const struct jit_block *block)
+static uint64_t instructions_in(const struct xbar_jit_block *block)
 {
     uint64_t count = block->profile->executions * block->insns;
 
@@ -23,8 +23,8 @@ static uint64_t instructions_in(const struct jit_block *block)
 }
 
 /* @block as the embedder sees it. */
-static struct xbar_riscv_block describe(const struct code_memory *memory,
-                                        const struct jit_block *block)
+static struct xbar_riscv_block describe(const struct xbar_jit_cache *cache,
+                                        const struct xbar_jit_block *block)
 {
     struct xbar_riscv_block shown = {
         .pc = block->key.pc,
@@ -33,7 +33,7 @@ static struct xbar_riscv_block describe(const struct code_memory *memory,
         .insns = block->insns,
         .guest = block->bytes,
         .guest_size = block->guest_size,
-        .code = code_memory__rx(memory, block->code),
+        .code = xbar_jit_code(cache, block->code),
         .code_size = block->code_size,
         .hot_size = block->hot_size,
     };
@@ -48,7 +48,7 @@ static struct xbar_riscv_block describe(const struct code_memory *memory,
 }
 
 void riscv__block_gone(struct xbar_riscv_hart *hart,
-                       const struct jit_block *block)
+                       const struct xbar_jit_block *block)
 {
     struct riscv_jit *jit = hart->jit;
 
@@ -59,8 +59,7 @@ void riscv__block_gone(struct xbar_riscv_hart *hart,
     jit->stats.gone_instructions += instructions_in(block);
     riscv__add_accesses(&jit->gone, block);
     if (hart->config.block_gone != NULL) {
-        struct xbar_riscv_block shown =
-            describe(jit_cache__memory(jit->cache), block);
+        struct xbar_riscv_block shown = describe(jit->cache, block);
 
         hart->config.block_gone(hart->config.block_gone_opaque, &shown);
     }
@@ -87,15 +86,15 @@ unsigned xbar_riscv_get_returns(const struct xbar_riscv_hart *hart,
 }
 
 struct visit {
-    const struct code_memory *memory;
+    const struct xbar_jit_cache *cache;
     xbar_riscv_block_fn *cb;
     void *opaque;
 };
 
-static bool visit_block(void *opaque, const struct jit_block *block)
+static bool visit_block(void *opaque, const struct xbar_jit_block *block)
 {
     const struct visit *visit = opaque;
-    struct xbar_riscv_block shown = describe(visit->memory, block);
+    struct xbar_riscv_block shown = describe(visit->cache, block);
 
     return visit->cb(visit->opaque, &shown);
 }
@@ -105,25 +104,25 @@ void xbar_riscv_for_each_block(const struct xbar_riscv_hart *hart,
 {
     if (hart->jit != NULL) {
         struct visit visit = {
-            .memory = jit_cache__memory(hart->jit->cache),
+            .cache = hart->jit->cache,
             .cb = cb,
             .opaque = opaque,
         };
 
-        jit_cache__for_each(hart->jit->cache, visit_block, &visit);
+        xbar_jit_for_each(hart->jit->cache, visit_block, &visit);
     }
 }
 
 void riscv__jit_get_stats(const struct xbar_riscv_hart *hart,
                           struct xbar_riscv_jit_stats *stats)
 {
-    struct jit_cache_stats cache;
+    struct xbar_jit_stats cache;
 
     if (hart->jit == NULL) {
         *stats = (struct xbar_riscv_jit_stats){ 0 };
         return;
     }
-    jit_cache__get_stats(hart->jit->cache, &cache);
+    xbar_jit_get_stats(hart->jit->cache, &cache);
     *stats = hart->jit->stats;
     stats->blocks = cache.translated;
     stats->blocks_live = cache.live;

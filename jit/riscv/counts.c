@@ -9,7 +9,7 @@
 
 /* ---- Blocks ------------------------------------------------------------ */
 
-static uint32_t bits_at(const struct jit_block *block, unsigned offset)
+static uint32_t bits_at(const struct xbar_jit_block *block, unsigned offset)
 {
     uint32_t bits = 0;
 
@@ -62,7 +62,7 @@ static void add_insn(uint64_t of[2][TLB_SIZES], const struct riscv_insn *insn,
 }
 
 void riscv__add_accesses(struct riscv_accesses *accesses,
-                         const struct jit_block *block)
+                         const struct xbar_jit_block *block)
 {
     unsigned context = block->key.mode >> MODE_DATA_SHIFT & 15;
     uint64_t count = block->profile->executions;
@@ -78,7 +78,7 @@ void riscv__add_accesses(struct riscv_accesses *accesses,
     }
 }
 
-static bool add_block(void *opaque, const struct jit_block *block)
+static bool add_block(void *opaque, const struct xbar_jit_block *block)
 {
     if (block->profile != NULL) {
         riscv__add_accesses(opaque, block);
@@ -145,7 +145,7 @@ void xbar_riscv_get_counts(const struct xbar_riscv_hart *hart,
     *counts = (struct xbar_riscv_counts){ 0 };
     if (hart->jit != NULL) {
         add_all(&accesses, &hart->jit->gone);
-        jit_cache__for_each(hart->jit->cache, add_block, &accesses);
+        xbar_jit_for_each(hart->jit->cache, add_block, &accesses);
     }
     for (unsigned context = 0; context < CTX_COUNT; context++) {
         add_context(counts, context, accesses.of[context],

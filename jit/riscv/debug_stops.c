@@ -107,7 +107,7 @@ static void make_filter(struct riscv_debug *debug)
     }
 }
 
-static bool holds_pc(void *opaque, const struct jit_block *block)
+static bool holds_pc(void *opaque, const struct xbar_jit_block *block)
 {
     return *(const uint64_t *)opaque - block->key.pc < block->guest_size;
 }
@@ -130,7 +130,7 @@ int xbar_riscv_add_breakpoint(struct xbar_riscv_hart *hart, uint64_t pc)
     debug->breaks[debug->break_count++] = pc;
     make_filter(debug);
     if (hart->jit != NULL) {
-        jit_cache__check_all(hart->jit->cache, holds_pc, &pc);
+        xbar_jit_check_all(hart->jit->cache, holds_pc, &pc);
         hart->jit->is_cold = false;
     }
     return 0;

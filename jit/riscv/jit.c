@@ -56,36 +56,22 @@ static bool may_resume(const struct xbar_riscv_hart *hart)
     return may_chain(hart) && !(hart->config.stress & XBAR_RISCV_STRESS_EVICT);
 }
 
-static struct jit_jump *jump_slot(struct xbar_riscv_hart *hart, uint64_t pc)
-{
-    return &hart->jit_state.jumps[jit_jump_index(pc)];
-}
-
 static void remember_jump(struct xbar_riscv_hart *hart,
-                          const struct jit_block *block)
+                          const struct xbar_jit_block *block)
 {
     if (may_chain(hart)) {
-        *jump_slot(hart, block->key.pc) = (struct jit_jump){
-            .pc = block->key.pc,
-            .code = code_memory__rx(jit_cache__memory(hart->jit->cache),
-                                    block->code),
-            .addend = jit_block_addend(block),
-            .mode = block->key.mode,
-        };
+        xbar_jit_jumps_put(&hart->jit_state.jumps, hart->jit->cache, block);
     }
 }
 
-void riscv__forget_block(void *opaque, const struct jit_block *block)
+void riscv__forget_block(void *opaque, const struct xbar_jit_block *block)
 {
     struct xbar_riscv_hart *hart = opaque;
-    struct jit_jump *slot = jump_slot(hart, block->key.pc);
 
-    if (slot->pc == block->key.pc) {
-        slot->pc = 1;
-    }
     if (hart->jit->found == block) {
         hart->jit->found = NULL;
     }
+    xbar_jit_jumps_forget(&hart->jit_state.jumps, block);
     jit_host__forget_returns(&hart->jit_state);
     riscv__block_gone(hart, block);
 }
@@ -171,21 +157,18 @@ static const uint8_t *remembered_code(struct xbar_riscv_hart *hart,
                                       uint32_t mode)
 {
     uint64_t pc = hart->pc;
-    const struct jit_jump *jump = jump_slot(hart, pc);
     const TLBEntry *entry = &hart->tlb.l1[hart->fetch_context][tlb_index(pc)];
 
-    if (jump->pc == pc && jump->mode == mode &&
-        (pc ^ entry->tag[TLB_EXEC]) < TLB_PAGE_SIZE &&
-        jump->addend == entry->addend) {
-        return jump->code;
+    if ((pc ^ entry->tag[TLB_EXEC]) >= TLB_PAGE_SIZE) {
+        return NULL;
     }
-    return NULL;
+    return xbar_jit_jumps_find(&hart->jit_state.jumps, pc, mode, entry->addend);
 }
 
 /* The block at hart->pc; if there is none, run_once() need not ask again. */
-static struct jit_block *block_at_pc(struct xbar_riscv_hart *hart)
+static struct xbar_jit_block *block_at_pc(struct xbar_riscv_hart *hart)
 {
-    struct jit_block *block = riscv__block(hart);
+    struct xbar_jit_block *block = riscv__block(hart);
 
     hart->jit->is_cold = block == NULL;
     return block;
@@ -220,7 +203,7 @@ static const uint8_t *code_at_pc(struct xbar_riscv_hart *hart)
 {
     uint32_t mode = riscv__jit_mode(hart);
     const uint8_t *code = remembered_code(hart, mode);
-    const struct jit_block *block;
+    const struct xbar_jit_block *block;
 
     if (code == NULL) {
         block = block_at_pc(hart);
@@ -229,8 +212,7 @@ static const uint8_t *code_at_pc(struct xbar_riscv_hart *hart)
         }
         mode = block->key.mode; /* FP may just have become live */
         remember_jump(hart, block);
-        code =
-            code_memory__rx(jit_cache__memory(hart->jit->cache), block->code);
+        code = xbar_jit_code(hart->jit->cache, block->code);
     }
     begin_mode(hart, mode);
     return code;
@@ -255,9 +237,9 @@ static inline void synchronize_since(struct xbar_riscv_hart *hart,
 static const struct instrument_insn *
 shown_at(const struct xbar_riscv_hart *hart, const void *return_address)
 {
-    const struct jit_site *site;
-    const struct jit_block *block =
-        jit_cache__recover(hart->jit->cache, return_address, &site);
+    const struct xbar_jit_site *site;
+    const struct xbar_jit_block *block =
+        xbar_jit_recover(hart->jit->cache, return_address, &site);
     const struct instrument_block *shown = block->shown;
 
     return &shown->insns[site->insn];
@@ -285,10 +267,10 @@ static const uint8_t *help_resume(void *vcpu, uint32_t bits, uint64_t pc,
     result = riscv__execute(hart, bits);
     if (result == EXEC_TRAP) {
         if (unlikely(hart->config.count_blocks)) {
-            const struct jit_site *site;
+            const struct xbar_jit_site *site;
 
             riscv__block_left(
-                jit_cache__recover(hart->jit->cache, return_address, &site), 1);
+                xbar_jit_recover(hart->jit->cache, return_address, &site), 1);
         }
     } else {
         hart->pc +=
@@ -347,11 +329,11 @@ static void compare(struct xbar_riscv_hart *hart, bool trapped)
     }
 }
 
-static struct jit_block *leave_site(struct xbar_riscv_hart *hart,
-                                    const struct jit_site **site)
+static struct xbar_jit_block *leave_site(struct xbar_riscv_hart *hart,
+                                         const struct xbar_jit_site **site)
 {
-    struct jit_block *block =
-        jit_cache__recover(hart->jit->cache, hart->jit_state.site, site);
+    struct xbar_jit_block *block =
+        xbar_jit_recover(hart->jit->cache, hart->jit_state.site, site);
 
     xbar_assert(block != NULL);
     settle(hart, riscv__unexecuted(block, *site));
@@ -361,8 +343,8 @@ static struct jit_block *leave_site(struct xbar_riscv_hart *hart,
 
 /* A block was left in the middle: hart->pc is where to go on. */
 static void leave_shown(struct xbar_riscv_hart *hart,
-                        const struct jit_block *block,
-                        const struct jit_site *site, bool counts)
+                        const struct xbar_jit_block *block,
+                        const struct xbar_jit_site *site, bool counts)
 {
     if (unlikely(hart->shown != NULL)) {
         riscv__observe_left(hart, block->shown, site->insn, counts);
@@ -370,34 +352,42 @@ static void leave_shown(struct xbar_riscv_hart *hart,
 }
 
 /* The same outside of emitted code: run_once() goes on with it. */
-static struct jit_block *find_next(struct xbar_riscv_hart *hart)
+static struct xbar_jit_block *find_next(struct xbar_riscv_hart *hart)
 {
     hart->jit->found = block_at_pc(hart);
     return hart->jit->found;
 }
 
+/* A stub named it, so it is there. */
+static struct xbar_jit_block *named_block(const struct xbar_riscv_hart *hart,
+                                          uint32_t id)
+{
+    struct xbar_jit_block *block = xbar_jit_by_id(hart->jit->cache, id);
+
+    xbar_assert(block != NULL);
+    return block;
+}
+
 /* An unlinked exit: find where it leads, and chain it if that is lawful. */
 static void follow_link(struct xbar_riscv_hart *hart, uint32_t data)
 {
-    struct jit_cache *cache = hart->jit->cache;
-    struct jit_block *from = jit_cache__by_id(cache, data / JIT_LINKS);
-    struct jit_link *link = &from->links[data % JIT_LINKS];
-    uint64_t dropped = jit_cache__dropped(cache);
-    struct jit_block *to;
+    struct xbar_jit_cache *cache = hart->jit->cache;
+    struct xbar_jit_block *from = named_block(hart, data / XBAR_JIT_LINKS);
+    struct xbar_jit_link *link = &from->links[data % XBAR_JIT_LINKS];
+    uint64_t dropped = xbar_jit_dropped(cache);
+    struct xbar_jit_block *to;
 
     settle(hart, 0);
     hart->pc = link->target_pc;
     compare(hart, false);
     to = find_next(hart);
-    if (to == NULL || !may_chain(hart) ||
-        dropped != jit_cache__dropped(cache) ||
+    if (to == NULL || !may_chain(hart) || dropped != xbar_jit_dropped(cache) ||
         to->key.mode != from->key.mode || link->to != NULL) {
         return;
     }
     /* Within a page nothing is checked: both must be of the same memory. */
-    if (link->addend_at != 0 ||
-        jit_block_addend(to) == jit_block_addend(from)) {
-        jit_cache__link(cache, from, data % JIT_LINKS, to);
+    if (link->addend_at != 0 || xbar_jit_addend(to) == xbar_jit_addend(from)) {
+        xbar_jit_chain(cache, from, data % XBAR_JIT_LINKS, to);
     }
 }
 
@@ -408,7 +398,7 @@ static void follow_link(struct xbar_riscv_hart *hart, uint32_t data)
  * all there is.
  */
 static enum riscv_stop stop_before(struct xbar_riscv_hart *hart,
-                                   struct jit_block *block)
+                                   struct xbar_jit_block *block)
 {
     struct riscv_jit *jit = hart->jit;
     uint64_t left;
@@ -431,8 +421,8 @@ static enum riscv_stop stop_before(struct xbar_riscv_hart *hart,
 /* hart->pc is where to go on. False: a trap or the attention loop is next. */
 static enum riscv_stop leave(struct xbar_riscv_hart *hart, struct jit_exit exit)
 {
-    const struct jit_site *site;
-    struct jit_block *block;
+    const struct xbar_jit_site *site;
+    struct xbar_jit_block *block;
 
     switch ((enum jit_exit_kind)exit.kind) {
     case JIT_EXIT_LINK:
@@ -449,7 +439,7 @@ static enum riscv_stop leave(struct xbar_riscv_hart *hart, struct jit_exit exit)
         }
         return RISCV_STOP_BUDGET;
     case JIT_EXIT_BUDGET:
-        return stop_before(hart, jit_cache__by_id(hart->jit->cache, exit.data));
+        return stop_before(hart, named_block(hart, exit.data));
     case JIT_EXIT_FAULT:
         block = leave_site(hart, &site);
         if (hart->jit->fault_cause != 0) {
@@ -478,12 +468,11 @@ static enum riscv_stop leave(struct xbar_riscv_hart *hart, struct jit_exit exit)
 }
 
 static struct jit_exit enter(struct xbar_riscv_hart *hart,
-                             const struct jit_block *block)
+                             const struct xbar_jit_block *block)
 {
     struct riscv_jit *jit = hart->jit;
     struct jit_exit exit = jit_host__enter(
-        jit->stubs, hart,
-        code_memory__rx(jit_cache__memory(jit->cache), block->code),
+        jit->stubs, hart, xbar_jit_code(jit->cache, block->code),
         (block->key.mode & MODE_FP) != 0);
 
     take_fp_flags(hart);
@@ -491,9 +480,9 @@ static struct jit_exit enter(struct xbar_riscv_hart *hart,
 }
 
 /* The block at hart->pc. */
-static struct jit_block *next_block(struct xbar_riscv_hart *hart)
+static struct xbar_jit_block *next_block(struct xbar_riscv_hart *hart)
 {
-    struct jit_block *block = hart->jit->found;
+    struct xbar_jit_block *block = hart->jit->found;
 
     hart->jit->found = NULL;
     if (block == NULL) {
@@ -509,11 +498,11 @@ static struct jit_block *next_block(struct xbar_riscv_hart *hart)
 
 static enum riscv_stop run_once(struct xbar_riscv_hart *hart)
 {
-    struct jit_block *block = NULL;
+    struct xbar_jit_block *block = NULL;
     struct jit_exit exit;
 
     if (unlikely(hart->config.stress & XBAR_RISCV_STRESS_EVICT)) {
-        jit_cache__check_all(hart->jit->cache, NULL, NULL);
+        xbar_jit_check_all(hart->jit->cache, NULL, NULL);
     }
     if (!hart->jit->is_cold) {
         block = next_block(hart);

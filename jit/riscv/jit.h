@@ -14,7 +14,7 @@
 #define RISCV_HEAT_BITS 14
 
 struct riscv_jit {
-    struct jit_cache *cache;
+    struct xbar_jit_cache *cache;
     struct jit_stubs *stubs;
     struct jit_cold *cold;
 
@@ -22,7 +22,7 @@ struct riscv_jit {
     uint64_t base;
     uint64_t slice;
 
-    const struct jit_block *running; /* entered last */
+    const struct xbar_jit_block *running; /* entered last */
     const void *accessing; /* where an access returns to; see jit_access.c */
     uint32_t mode;         /* of what the return stack holds */
     uint32_t fp_contexts;  /* where FP is live: the contexts of a mode */
@@ -30,7 +30,7 @@ struct riscv_jit {
     unsigned fault_cause;  /* of the access that failed; 0: was raised */
     /* What was just asked for hart->pc: there is no block, or this one. */
     bool is_cold;
-    struct jit_block *found; /* NULL: ask */
+    struct xbar_jit_block *found; /* NULL: ask */
 
     /* See heat.c. */
     uint8_t translate_after;
@@ -90,7 +90,7 @@ static inline bool riscv__counts_pages(const struct xbar_riscv_hart *hart)
 extern const struct jit_guest riscv__jit_guest;
 
 /* For the cache (jit.c): @block is about to go from the hart at @opaque. */
-void riscv__forget_block(void *opaque, const struct jit_block *block);
+void riscv__forget_block(void *opaque, const struct xbar_jit_block *block);
 
 uint32_t riscv__jit_mode(const struct xbar_riscv_hart *hart);
 
@@ -99,7 +99,7 @@ uint32_t riscv__jit_mode(const struct xbar_riscv_hart *hart);
  * enough, is not for emitted code, or cannot be fetched, or memory is short:
  * interpret it.
  */
-struct jit_block *riscv__block(struct xbar_riscv_hart *hart);
+struct xbar_jit_block *riscv__block(struct xbar_riscv_hart *hart);
 
 /* ---- jit_access.c ------------------------------------------------------ */
 
@@ -134,7 +134,7 @@ bool riscv__heat_had(struct xbar_riscv_hart *hart, uint64_t home,
 /* The hart starts or stops to keep code. */
 void riscv__code_keep(struct xbar_riscv_hart *hart, bool on);
 
-/* Code is about to be made of what is at @home (as in struct jit_block),
+/* Code is about to be made of what is at @home (as in struct xbar_jit_block),
  * which is @pc for the guest: stores to its pages are told. */
 void riscv__code_watch(struct xbar_riscv_hart *hart, uint64_t pc,
                        const uint64_t home[2]);
@@ -144,14 +144,14 @@ void riscv__code_synchronize(struct xbar_riscv_hart *hart);
 
 /* What @block took off the budget at its entry: a region gives back what it
  * does not use. */
-static inline unsigned riscv__counted(const struct jit_block *block)
+static inline unsigned riscv__counted(const struct xbar_jit_block *block)
 {
     return block->is_region ? 0 : block->insns;
 }
 
 /* Of that, what is not executed when @block is left at @site. */
-static inline unsigned riscv__unexecuted(const struct jit_block *block,
-                                         const struct jit_site *site)
+static inline unsigned riscv__unexecuted(const struct xbar_jit_block *block,
+                                         const struct xbar_jit_site *site)
 {
     return riscv__counted(block) - site->insn;
 }
@@ -159,7 +159,7 @@ static inline unsigned riscv__unexecuted(const struct jit_block *block,
 /* ---- blocks.c ---------------------------------------------------------- */
 
 /* Of @block, the last @count instructions were not executed. */
-static inline void riscv__block_left(const struct jit_block *block,
+static inline void riscv__block_left(const struct xbar_jit_block *block,
                                      unsigned count)
 {
     if (unlikely(block->profile != NULL) && count != 0) {
@@ -169,13 +169,13 @@ static inline void riscv__block_left(const struct jit_block *block,
 
 /* @block is going: what it counted is kept in the totals. */
 void riscv__block_gone(struct xbar_riscv_hart *hart,
-                       const struct jit_block *block);
+                       const struct xbar_jit_block *block);
 
 /* ---- counts.c ---------------------------------------------------------- */
 
 /* Add the accesses that @block, which is profiled, made. */
 void riscv__add_accesses(struct riscv_accesses *accesses,
-                         const struct jit_block *block);
+                         const struct xbar_jit_block *block);
 
 /* ---- lockstep.c -------------------------------------------------------- */
 
@@ -193,7 +193,7 @@ void riscv__lockstep_log(struct xbar_riscv_hart *hart, uint64_t va,
  * interpreter do the same and compare.
  */
 void riscv__lockstep_check(struct xbar_riscv_hart *hart,
-                           const struct jit_block *block, bool trapped);
+                           const struct xbar_jit_block *block, bool trapped);
 
 /* As many instructions may be executed until that, and no more. */
 #define RISCV_LOCKSTEP_INSNS 1024
@@ -209,7 +209,7 @@ struct riscv_comparison {
 };
 
 /* Is @block no longer what memory holds, in a struct riscv_comparison? For
- * jit_cache__check_page(). */
-bool riscv__block_changed(void *comparison, const struct jit_block *block);
+ * xbar_jit_check_page(). */
+bool riscv__block_changed(void *comparison, const struct xbar_jit_block *block);
 
 #endif

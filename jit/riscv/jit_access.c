@@ -13,13 +13,13 @@
 #include "jit/riscv/jit.h"
 #include "jit/riscv/observe.h"
 
-static const struct jit_block *settle_site(struct xbar_riscv_hart *hart,
-                                           const void *return_address,
-                                           const struct jit_site **site)
+static const struct xbar_jit_block *
+settle_site(struct xbar_riscv_hart *hart, const void *return_address,
+            const struct xbar_jit_site **site)
 {
     uint64_t counted = hart->stats.instructions;
-    const struct jit_block *block =
-        jit_cache__recover(hart->jit->cache, return_address, site);
+    const struct xbar_jit_block *block =
+        xbar_jit_recover(hart->jit->cache, return_address, site);
 
     xbar_assert(block != NULL);
     hart->stats.instructions = hart->jit->base + hart->jit->slice -
@@ -31,7 +31,7 @@ static const struct jit_block *settle_site(struct xbar_riscv_hart *hart,
 
 void riscv__settle_at(struct xbar_riscv_hart *hart, const void *return_address)
 {
-    const struct jit_site *site;
+    const struct xbar_jit_site *site;
 
     (void)settle_site(hart, return_address, &site);
 }
@@ -198,8 +198,9 @@ static uint32_t help_store_watched(void *vcpu, uint64_t va, unsigned size_log2,
 /* The instruction at @return_address is in progress, for who is told. */
 static void show_site(struct xbar_riscv_hart *hart, const void *return_address)
 {
-    const struct jit_site *site;
-    const struct jit_block *block = settle_site(hart, return_address, &site);
+    const struct xbar_jit_site *site;
+    const struct xbar_jit_block *block =
+        settle_site(hart, return_address, &site);
     const struct instrument_block *shown = block->shown;
 
     hart->pc = block->key.pc + site->pc_offset;

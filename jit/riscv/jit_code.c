@@ -113,12 +113,12 @@ void riscv__code_watch(struct xbar_riscv_hart *hart, uint64_t pc,
                        const uint64_t home[2])
 {
     watch(hart, home[0] - (pc & ~TLB_PAGE_MASK));
-    if (home[1] != JIT_NO_PAGE) {
+    if (home[1] != XBAR_JIT_NO_PAGE) {
         watch(hart, home[1]);
     }
 }
 
-static bool watch_block(void *opaque, const struct jit_block *block)
+static bool watch_block(void *opaque, const struct xbar_jit_block *block)
 {
     riscv__code_watch(opaque, block->key.pc, block->home);
     return true;
@@ -146,14 +146,13 @@ static bool must_check_all(struct xbar_riscv_hart *hart)
 static void check_frame(struct xbar_riscv_hart *hart, uint64_t frame,
                         struct riscv_comparison *comparison)
 {
-    struct jit_cache *cache = hart->jit->cache;
+    struct xbar_jit_cache *cache = hart->jit->cache;
     uint64_t below = frame - XBAR_CODE_FRAME_SIZE;
 
-    if (jit_cache__has_page(cache, frame) ||
-        jit_cache__has_page(cache, below)) {
+    if (xbar_jit_has_page(cache, frame) || xbar_jit_has_page(cache, below)) {
         watch(hart, frame);
-        jit_cache__check_page(cache, frame, riscv__block_changed, comparison);
-        jit_cache__check_page(cache, below, riscv__block_changed, comparison);
+        xbar_jit_check_page(cache, frame, riscv__block_changed, comparison);
+        xbar_jit_check_page(cache, below, riscv__block_changed, comparison);
     }
 }
 
@@ -175,21 +174,20 @@ void riscv__code_synchronize(struct xbar_riscv_hart *hart)
         frames.count = 0;
     }
     if (frames.all) {
-        jit_cache__for_each(hart->jit->cache, watch_block, hart);
+        xbar_jit_for_each(hart->jit->cache, watch_block, hart);
         all = true;
     }
     for (unsigned i = 0; i < frames.count; i++) {
         check_frame(hart, frames.frame[i], &comparison);
     }
     if (all) {
-        jit_cache__check_all(hart->jit->cache, riscv__block_changed,
-                             &comparison);
+        xbar_jit_check_all(hart->jit->cache, riscv__block_changed, &comparison);
     }
 }
 
 void riscv__jit_flush(struct xbar_riscv_hart *hart)
 {
     if (hart->jit != NULL) {
-        jit_cache__check_all(hart->jit->cache, NULL, NULL);
+        xbar_jit_check_all(hart->jit->cache, NULL, NULL);
     }
 }

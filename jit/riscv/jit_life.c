@@ -15,7 +15,7 @@ static struct xbar_engine *engine_of(const struct xbar_riscv_hart *hart)
 static int make_parts(struct xbar_riscv_hart *hart, struct riscv_jit *jit,
                       struct xbar_engine *engine)
 {
-    const struct jit_cache_config config = {
+    const struct xbar_jit_config config = {
         .engine = engine,
         .limit = hart->config.code_limit ? hart->config.code_limit
                                          : XBAR_RISCV_CODE_LIMIT,
@@ -23,14 +23,14 @@ static int make_parts(struct xbar_riscv_hart *hart, struct riscv_jit *jit,
         .dropped = riscv__forget_block,
         .opaque = hart,
     };
-    int err = jit_cache__new(&config, &jit->cache);
+    int err = xbar_jit_new(&config, &jit->cache);
 
     if (err) {
         return err;
     }
     jit->cold = xbar_alloc(engine, jit_host__cold_size());
     jit->stubs = jit_host__make_stubs(
-        engine, jit_cache__memory(jit->cache), &riscv__jit_guest,
+        engine, jit->cache, &riscv__jit_guest,
         (hart->config.stress & XBAR_RISCV_STRESS_BASELINE) != 0);
     return jit->cold != NULL && jit->stubs != NULL ? 0 : -ENOMEM;
 }
@@ -39,7 +39,7 @@ static void free_parts(struct riscv_jit *jit, struct xbar_engine *engine)
 {
     jit_host__free_stubs(engine, jit->stubs);
     xbar_free(engine, jit->cold, jit_host__cold_size());
-    jit_cache__free(jit->cache);
+    xbar_jit_free(jit->cache);
     xbar_free(engine, jit, sizeof(*jit));
 }
 
@@ -75,9 +75,7 @@ int riscv__jit_new(struct xbar_riscv_hart *hart)
     }
     riscv__code_keep(hart, true);
     set_page_counters(hart);
-    for (unsigned i = 0; i < 1u << JIT_JUMP_BITS; i++) {
-        hart->jit_state.jumps[i].pc = 1;
-    }
+    xbar_jit_jumps_clear(&hart->jit_state.jumps);
     jit_host__forget_returns(&hart->jit_state);
     jit_host__fp_init(&hart->jit_state);
     hart->jit->fp_contexts = MODE_NO_CONTEXTS;

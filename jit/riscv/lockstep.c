@@ -234,7 +234,7 @@ static void report_state(struct riscv_lockstep *ls,
     }
 }
 
-static uint32_t bits_at(const struct jit_block *block, unsigned offset)
+static uint32_t bits_at(const struct xbar_jit_block *block, unsigned offset)
 {
     uint32_t bits = 0;
 
@@ -244,7 +244,7 @@ static uint32_t bits_at(const struct jit_block *block, unsigned offset)
 }
 
 static void report_block(struct riscv_lockstep *ls,
-                         const struct jit_block *block, unsigned executed)
+                         const struct xbar_jit_block *block, unsigned executed)
 {
     unsigned offset = 0;
     char text[80];
@@ -266,7 +266,7 @@ static void report_block(struct riscv_lockstep *ls,
 
 /* The shadow executes what lies at its pc, from the block's bytes. */
 static enum riscv_exec shadow_step(struct xbar_riscv_hart *shadow,
-                                   const struct jit_block *block)
+                                   const struct xbar_jit_block *block)
 {
     uint64_t offset = shadow->pc - block->key.pc;
     enum riscv_exec result;
@@ -284,7 +284,7 @@ static enum riscv_exec shadow_step(struct xbar_riscv_hart *shadow,
 }
 
 void riscv__lockstep_check(struct xbar_riscv_hart *hart,
-                           const struct jit_block *block, bool trapped)
+                           const struct xbar_jit_block *block, bool trapped)
 {
     struct riscv_lockstep *ls = hart->lockstep;
     unsigned executed = (unsigned)(hart->stats.instructions - ls->begun);

@@ -214,6 +214,7 @@ bool riscv__shows(const struct riscv_insn *insn);
  * happened often enough, the loop that it is in is translated as a whole: @block
  * may be gone then. Memory being short, or no loop, leaves it as it was.
  */
-void riscv__region_heat(struct xbar_riscv_hart *hart, struct jit_block *block);
+void riscv__region_heat(struct xbar_riscv_hart *hart,
+                        struct xbar_jit_block *block);
 
 #endif

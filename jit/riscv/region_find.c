@@ -405,5 +405,5 @@ bool riscv__find_region(struct riscv_region *region, uint64_t pc,
     }
     riscv__find_joins(region);
     /* A jump to itself waits for something: it is fast enough. */
-    return region->leaving < JIT_LINKS && region->insn_count > 1;
+    return region->leaving < XBAR_JIT_LINKS && region->insn_count > 1;
 }

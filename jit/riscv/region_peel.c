@@ -107,7 +107,8 @@ void riscv__peel_loops(struct riscv_region *region)
 
         if (is_innermost(region, head, last) &&
             region->part_count + last + 1 - head <= JIT_PARTS &&
-            region->leaving + count_leaving(region, head, last) < JIT_LINKS) {
+            region->leaving + count_leaving(region, head, last) <
+                XBAR_JIT_LINKS) {
             peel(region, head, last);
         }
     }

@@ -314,7 +314,7 @@ static void plan(struct region_work *w)
     }
 }
 
-static void begin(struct region_work *w, struct jit_block *block,
+static void begin(struct region_work *w, struct xbar_jit_block *block,
                   struct code_buf *b)
 {
     struct riscv_jit *jit = w->hart->jit;
@@ -346,18 +346,20 @@ static void begin(struct region_work *w, struct jit_block *block,
 /* False: there was no room for it, or no memory. */
 static bool translate(struct region_work *w)
 {
-    struct jit_cache *cache = w->hart->jit->cache;
-    size_t lease = jit_cache__lease_size(cache, JIT_REGION_CODE);
+    struct xbar_jit_cache *cache = w->hart->jit->cache;
+    size_t lease = xbar_jit_lease_size(cache, JIT_REGION_CODE);
+    struct xbar_emit_buffer buffer;
     struct code_buf b;
-    struct jit_block *block =
-        jit_cache__begin(cache, &w->source.key, lease, &b);
+    struct xbar_jit_block *block =
+        xbar_jit_begin(cache, &w->source.key, lease, &buffer);
 
     if (block == NULL) {
         return false;
     }
+    code_buf__open(&b, &buffer);
     begin(w, block, &b);
-    if (!jit_cache__add_links(cache, block, w->region.leaving + 1)) {
-        jit_cache__abort(cache, block);
+    if (!xbar_jit_add_links(cache, block, w->region.leaving + 1)) {
+        xbar_jit_abort(cache, block);
         return false;
     }
     jit_host__region_prologue(&w->e, w->region.parts[0].count);
@@ -367,11 +369,13 @@ static bool translate(struct region_work *w)
     block->hot_size = code_buf__offset(&b);
     jit_host__epilogue(&w->e);
     if (b.full || w->e.failed) {
-        jit_cache__abort(cache, block);
+        xbar_jit_abort(cache, block);
         return false;
     }
-    return jit_cache__finish(cache, block, &b,
-                             w->region.page + (w->region.pc & ~TLB_PAGE_MASK));
+    code_buf__close(&b, &buffer);
+    return xbar_jit_finish(cache, block, &buffer,
+                           w->region.page + (w->region.pc & ~TLB_PAGE_MASK)) ==
+           0;
 }
 
 /* Peeled, if there is room for that much code. Without any, the plain block is
@@ -390,7 +394,7 @@ static void translate_peeled(struct region_work *w)
 
 struct wanted {
     const struct xbar_riscv_hart *hart;
-    struct jit_key key;
+    struct xbar_jit_key key;
 };
 
 /* What was never executed has no block. */
@@ -402,7 +406,7 @@ static bool was_executed(void *opaque, uint64_t pc)
         return true;
     }
     wanted->key.pc = pc;
-    return jit_cache__find(wanted->hart->jit->cache, &wanted->key) != NULL;
+    return xbar_jit_find(wanted->hart->jit->cache, &wanted->key) != NULL;
 }
 
 /* The loop that hart->pc is in: w->source and w->region. */
@@ -438,12 +442,12 @@ static void make_region(struct xbar_riscv_hart *hart, bool innermost)
     memset(w, 0, sizeof(*w));
     w->hart = hart;
     if (find(w, innermost)) {
-        struct jit_cache *cache = hart->jit->cache;
-        struct jit_block *plain = jit_cache__find(cache, &w->source.key);
+        struct xbar_jit_cache *cache = hart->jit->cache;
+        struct xbar_jit_block *plain = xbar_jit_find(cache, &w->source.key);
 
         if (plain == NULL || !plain->is_region) {
             if (plain != NULL) {
-                jit_cache__drop(cache, plain);
+                xbar_jit_drop(cache, plain);
             }
             translate_peeled(w);
         }
@@ -453,7 +457,8 @@ static void make_region(struct xbar_riscv_hart *hart, bool innermost)
 
 /* Once for each hot loop, and once more for a part of it that is still executed
  * outside: the smallest loop around that, then. */
-void riscv__region_heat(struct xbar_riscv_hart *hart, struct jit_block *block)
+void riscv__region_heat(struct xbar_riscv_hart *hart,
+                        struct xbar_jit_block *block)
 {
     unsigned hot = hart->config.stress & XBAR_RISCV_STRESS_REGION ? 1 : HOT;
 

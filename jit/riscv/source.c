@@ -51,9 +51,10 @@ bool riscv__find_source(struct xbar_riscv_hart *hart, struct riscv_source *s)
     if (info == NULL) {
         return false;
     }
-    s->key = (struct jit_key){ .pc = s->pc,
+    s->key =
+        (struct xbar_jit_key){ .pc = s->pc,
                                .page = info->phys,
-                               .page2 = JIT_NO_PAGE,
+                               .page2 = XBAR_JIT_NO_PAGE,
                                .mode = hart->jit ? riscv__jit_mode(hart) : 0 };
     if ((s->pc & ~TLB_PAGE_MASK) == TLB_PAGE_SIZE - 2 &&
         !riscv__is_compressed(parcel(s->host))) {
@@ -64,7 +65,7 @@ bool riscv__find_source(struct xbar_riscv_hart *hart, struct riscv_source *s)
         s->key.page2 = info->phys;
     }
     s->home[0] = (uintptr_t)s->host;
-    s->home[1] = s->host2 ? (uintptr_t)s->host2 : JIT_NO_PAGE;
+    s->home[1] = s->host2 ? (uintptr_t)s->host2 : XBAR_JIT_NO_PAGE;
     return true;
 }
 
@@ -161,7 +162,7 @@ static const uint8_t *page_host(const struct xbar_riscv_hart *hart, hwaddr page)
     return (const uint8_t *)(uintptr_t)(page + range->host_delta);
 }
 
-bool riscv__source_moved(const struct jit_block *block,
+bool riscv__source_moved(const struct xbar_jit_block *block,
                          const struct riscv_source *s)
 {
     return block->home[0] != (uintptr_t)s->host ||
@@ -214,7 +215,7 @@ static const uint8_t *compared_page(struct riscv_comparison *c, hwaddr page)
     return c->host;
 }
 
-bool riscv__block_changed(void *opaque, const struct jit_block *block)
+bool riscv__block_changed(void *opaque, const struct xbar_jit_block *block)
 {
     struct riscv_comparison *c = opaque;
     uint64_t in_page = block->key.pc & ~TLB_PAGE_MASK;
@@ -224,7 +225,7 @@ bool riscv__block_changed(void *opaque, const struct jit_block *block)
     if (host == NULL || block->home[0] != (uintptr_t)host + in_page) {
         return true;
     }
-    if (block->key.page2 == JIT_NO_PAGE) {
+    if (block->key.page2 == XBAR_JIT_NO_PAGE) {
         return !parcels_equal(host + in_page, size, block->bytes);
     }
     if (!parcels_equal(host + in_page, 2, block->bytes)) {

@@ -24,8 +24,8 @@ struct riscv_source {
     uint64_t pc;
     const uint8_t *host;  /* of pc */
     const uint8_t *host2; /* of the second page, or NULL */
-    struct jit_key key;
-    uint64_t home[2];               /* as in struct jit_block */
+    struct xbar_jit_key key;
+    uint64_t home[2];               /* as in struct xbar_jit_block */
     struct instrument_block *shown; /* what it is a part of; NULL: nothing */
     unsigned size;                  /* bytes that were copied */
     uint8_t bytes[RISCV_BLOCK_BYTES];
@@ -46,7 +46,7 @@ bool riscv__read_insn(const struct riscv_source *s, unsigned offset,
 
 /* Is it other memory by now? That counts as changed, even if the bytes are
  * the same: it is not the memory that is watched. */
-bool riscv__source_moved(const struct jit_block *block,
+bool riscv__source_moved(const struct xbar_jit_block *block,
                          const struct riscv_source *s);
 
 #endif

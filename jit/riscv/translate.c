@@ -146,7 +146,7 @@ static bool field_is_fp(const struct riscv_insn *insn, unsigned field)
 
 static bool in_page(const struct riscv_translation *t, uint64_t target)
 {
-    return t->source->key.page2 == JIT_NO_PAGE &&
+    return t->source->key.page2 == XBAR_JIT_NO_PAGE &&
            ((target ^ t->source->pc) & TLB_PAGE_MASK) == 0;
 }
 
@@ -356,7 +356,7 @@ static bool translate_insn(struct riscv_translation *t,
 /* Where the code of the next instruction begins, and that of this one ends. */
 static void note_start(const struct riscv_translation *t)
 {
-    const struct jit_block *block = t->e.block;
+    const struct xbar_jit_block *block = t->e.block;
 
     if (block->profile != NULL) {
         block->profile->starts[block->insns] =
@@ -367,12 +367,12 @@ static void note_start(const struct riscv_translation *t)
 /* False: memory is short. */
 static bool start_counting(struct riscv_translation *t)
 {
-    struct jit_block *block = t->e.block;
+    struct xbar_jit_block *block = t->e.block;
 
     if (!t->hart->config.count_blocks) {
         return true;
     }
-    if (!jit_cache__add_profile(t->e.cache, block, t->max_insns)) {
+    if (!xbar_jit_add_profile(t->e.cache, block, t->max_insns)) {
         return false;
     }
     jit_host__count(&t->e, &block->profile->executions, 1);
@@ -382,7 +382,7 @@ static bool start_counting(struct riscv_translation *t)
 /* Emit the body. The count of instructions in the block is final then. */
 static void translate_body(struct riscv_translation *t)
 {
-    struct jit_block *block = t->e.block;
+    struct xbar_jit_block *block = t->e.block;
     unsigned offset = 0;
     struct riscv_insn insn;
     struct riscv_ahead ahead;
@@ -439,11 +439,12 @@ static void guard_second_page(struct riscv_translation *t)
     }
 }
 
-static struct jit_block *try_translate(struct xbar_riscv_hart *hart,
-                                       const struct riscv_source *source,
-                                       unsigned max_insns, size_t lease)
+static struct xbar_jit_block *try_translate(struct xbar_riscv_hart *hart,
+                                            const struct riscv_source *source,
+                                            unsigned max_insns, size_t lease)
 {
     struct riscv_jit *jit = hart->jit;
+    struct xbar_emit_buffer buffer;
     struct code_buf b;
     struct riscv_translation t = {
         .hart = hart,
@@ -462,12 +463,13 @@ static struct jit_block *try_translate(struct xbar_riscv_hart *hart,
                .return_hits =
                    hart->config.count_blocks ? &jit->stats.return_hits : NULL },
     };
-    struct jit_block *block =
-        jit_cache__begin(jit->cache, &source->key, lease, &b);
+    struct xbar_jit_block *block =
+        xbar_jit_begin(jit->cache, &source->key, lease, &buffer);
 
     if (block == NULL) {
         return NULL;
     }
+    code_buf__open(&b, &buffer);
     t.e.block = block;
     block->home[0] = source->home[0];
     block->home[1] = source->home[1];
@@ -481,19 +483,21 @@ static struct jit_block *try_translate(struct xbar_riscv_hart *hart,
     jit_host__epilogue(&t.e);
     if (b.full || t.e.failed ||
         (source->shown != NULL && block->insns != source->shown->count)) {
-        jit_cache__abort(jit->cache, block);
+        xbar_jit_abort(jit->cache, block);
         return NULL;
     }
-    return jit_cache__finish(jit->cache, block, &b, source->bytes) ? block
-                                                                   : NULL;
+    code_buf__close(&b, &buffer);
+    return xbar_jit_finish(jit->cache, block, &buffer, source->bytes) == 0
+               ? block
+               : NULL;
 }
 
 /* As a whole, or not at all: what is told of it would not be the same. */
-static struct jit_block *translate_shown(struct xbar_riscv_hart *hart,
-                                         struct riscv_source *source,
-                                         size_t lease)
+static struct xbar_jit_block *translate_shown(struct xbar_riscv_hart *hart,
+                                              struct riscv_source *source,
+                                              size_t lease)
 {
-    struct jit_block *block = NULL;
+    struct xbar_jit_block *block = NULL;
 
     source->shown = riscv__observe_find(hart, source);
     if (source->shown != NULL) {
@@ -503,11 +507,11 @@ static struct jit_block *translate_shown(struct xbar_riscv_hart *hart,
     return block;
 }
 
-static struct jit_block *translate(struct xbar_riscv_hart *hart,
-                                   struct riscv_source *source)
+static struct xbar_jit_block *translate(struct xbar_riscv_hart *hart,
+                                        struct riscv_source *source)
 {
-    size_t lease = jit_cache__lease_size(hart->jit->cache, LEASE_SIZE);
-    struct jit_block *block = NULL;
+    size_t lease = xbar_jit_lease_size(hart->jit->cache, LEASE_SIZE);
+    struct xbar_jit_block *block = NULL;
 
     if (unlikely(hart->shown != NULL)) {
         return translate_shown(hart, source, lease);
@@ -543,29 +547,30 @@ static bool starts_with_fp(const struct xbar_riscv_hart *hart,
 }
 
 /* The block that there is of @source, if it is still of that memory. */
-static struct jit_block *find_block(struct xbar_riscv_hart *hart,
-                                    const struct riscv_source *source)
+static struct xbar_jit_block *find_block(struct xbar_riscv_hart *hart,
+                                         const struct riscv_source *source)
 {
-    struct jit_block *block = NULL;
+    struct xbar_jit_block *block = NULL;
 
     if (riscv__heat_had(hart, source->home[0], source->key.mode)) {
-        block = jit_cache__find(hart->jit->cache, &source->key);
+        block = xbar_jit_find(hart->jit->cache, &source->key);
     }
     if (block != NULL && unlikely(riscv__source_moved(block, source))) {
-        jit_cache__drop(hart->jit->cache, block);
+        xbar_jit_drop(hart->jit->cache, block);
         block = NULL;
     }
     return block;
 }
 
 /* Watch first, then copy: what is stored in between is told. */
-static struct jit_block *make_block(struct xbar_riscv_hart *hart,
-                                    struct riscv_source *source)
+static struct xbar_jit_block *make_block(struct xbar_riscv_hart *hart,
+                                         struct riscv_source *source)
 {
-    struct jit_block *other = jit_cache__find(hart->jit->cache, &source->key);
+    struct xbar_jit_block *other =
+        xbar_jit_find(hart->jit->cache, &source->key);
 
     if (other != NULL) {
-        jit_cache__drop(hart->jit->cache, other); /* of other memory */
+        xbar_jit_drop(hart->jit->cache, other); /* of other memory */
     }
     riscv__heat_made(hart, source->home[0], source->key.mode);
     riscv__code_watch(hart, source->pc, source->home);
@@ -579,10 +584,10 @@ static struct jit_block *make_block(struct xbar_riscv_hart *hart,
  * and ends what it has begun; a block is translated as it was shown, so FP is
  * live in all of it, or it is not translated.
  */
-static struct jit_block *observed_block(struct xbar_riscv_hart *hart,
-                                        struct riscv_source *source)
+static struct xbar_jit_block *observed_block(struct xbar_riscv_hart *hart,
+                                             struct riscv_source *source)
 {
-    struct jit_block *block = find_block(hart, source);
+    struct xbar_jit_block *block = find_block(hart, source);
     const struct instrument_block *shown;
 
     if (block != NULL ||
@@ -605,10 +610,10 @@ static struct jit_block *observed_block(struct xbar_riscv_hart *hart,
     return block != NULL ? block : make_block(hart, source);
 }
 
-struct jit_block *riscv__block(struct xbar_riscv_hart *hart)
+struct xbar_jit_block *riscv__block(struct xbar_riscv_hart *hart)
 {
     struct riscv_source source;
-    struct jit_block *block;
+    struct xbar_jit_block *block;
 
     if (unlikely(hart->shown != NULL) && riscv__observe_is_inside(hart)) {
         return NULL;

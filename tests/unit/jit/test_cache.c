@@ -5,9 +5,11 @@
  */
 #include "jit/cache.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -20,159 +22,161 @@
 static struct xbar_engine *engine;
 static unsigned dropped;
 
-static void note_dropped(void *opaque, const struct jit_block *block)
+static void note_dropped(void *opaque, const struct xbar_jit_block *block)
 {
     (void)opaque;
     (void)block;
     dropped++;
 }
 
-static struct jit_cache *make(size_t limit, size_t segment)
+static struct xbar_jit_cache *make(size_t limit, size_t segment)
 {
-    const struct jit_cache_config config = { .engine = engine,
-                                             .limit = limit,
-                                             .fixed_size = 1,
-                                             .segment_size = segment,
-                                             .dropped = note_dropped };
-    struct jit_cache *cache = NULL;
+    const struct xbar_jit_config config = { .engine = engine,
+                                            .limit = limit,
+                                            .fixed_size = 16,
+                                            .segment_size = segment,
+                                            .dropped = note_dropped };
+    struct xbar_jit_cache *cache = NULL;
 
     dropped = 0;
-    assert_int_equal(jit_cache__new(&config, &cache), 0);
+    assert_int_equal(xbar_jit_new(&config, &cache), 0);
     return cache;
 }
 
-static struct jit_key key_of(uint64_t pc, uint64_t page)
+static struct xbar_jit_key key_of(uint64_t pc, uint64_t page)
 {
-    return (struct jit_key){ .pc = pc, .page = page, .page2 = JIT_NO_PAGE };
+    return (struct xbar_jit_key){ .pc = pc,
+                                  .page = page,
+                                  .page2 = XBAR_JIT_NO_PAGE };
 }
 
-static struct jit_block *add(struct jit_cache *cache, const struct jit_key *key)
+static struct xbar_jit_block *add(struct xbar_jit_cache *cache,
+                                  const struct xbar_jit_key *key)
 {
-    static const struct jit_site sites[] = {
+    static const struct xbar_jit_site sites[] = {
         { .return_offset = 20, .insn = 1, .pc_offset = 2, .length = 4 },
         { .return_offset = CODE_SIZE, .insn = 2, .pc_offset = 6, .length = 4 },
     };
     static const uint8_t bytes[10];
-    struct code_buf b;
-    struct jit_block *block = jit_cache__begin(cache, key, CODE_SIZE, &b);
+    struct xbar_emit_buffer b;
+    struct xbar_jit_block *block = xbar_jit_begin(cache, key, CODE_SIZE, &b);
 
     assert_non_null(block);
-    memset(b.start, 0x90, CODE_SIZE);
-    b.cur += CODE_SIZE;
+    assert_true(b.used == 0 && b.size >= CODE_SIZE);
+    memset(b.code, 0x90, CODE_SIZE);
+    b.used = CODE_SIZE;
     block->insns = 3;
     block->guest_size = 10;
     for (unsigned i = 0; i < 2; i++) {
         block->links[i].jump_at = JUMP_AT + 8 * i;
         block->links[i].stub = STUB_AT + 8 * i;
     }
-    assert_true(jit_cache__add_site(cache, &sites[0]));
-    assert_true(jit_cache__add_site(cache, &sites[1]));
-    assert_true(jit_cache__finish(cache, block, &b, bytes));
+    assert_true(xbar_jit_add_site(cache, &sites[0]));
+    assert_true(xbar_jit_add_site(cache, &sites[1]));
+    assert_int_equal(xbar_jit_finish(cache, block, &b, bytes), 0);
     return block;
 }
 
 /* Where the jump of @link leads, as a code offset. */
-static uint32_t target_of(struct jit_cache *cache, const struct jit_link *link)
+static uint32_t target_of(struct xbar_jit_cache *cache,
+                          const struct xbar_jit_link *link)
 {
     int32_t distance;
 
-    memcpy(&distance, code_memory__rx(jit_cache__memory(cache), link->jump_at),
-           sizeof(distance));
+    memcpy(&distance, xbar_jit_code(cache, link->jump_at), sizeof(distance));
     return link->jump_at + 4 + (uint32_t)distance;
 }
 
 static void test_keys_differ_in_every_field(void **state)
 {
-    struct jit_cache *cache = make(1 << 20, 0);
-    const struct jit_key a = key_of(0x1000, 0x80000000);
-    struct jit_key others[] = { a, a, a, a };
-    struct jit_block *block = add(cache, &a);
+    struct xbar_jit_cache *cache = make(1 << 20, 0);
+    const struct xbar_jit_key a = key_of(0x1000, 0x80000000);
+    struct xbar_jit_key others[] = { a, a, a, a };
+    struct xbar_jit_block *block = add(cache, &a);
 
     (void)state;
     others[0].pc += 2;
     others[1].page += 4096;
     others[2].page2 = 0x80001000;
     others[3].mode = 1;
-    assert_ptr_equal(jit_cache__find(cache, &a), block);
+    assert_ptr_equal(xbar_jit_find(cache, &a), block);
     for (unsigned i = 0; i < 4; i++) {
-        assert_null(jit_cache__find(cache, &others[i]));
+        assert_null(xbar_jit_find(cache, &others[i]));
     }
-    assert_ptr_equal(jit_cache__by_id(cache, block->id), block);
-    jit_cache__free(cache);
+    assert_ptr_equal(xbar_jit_by_id(cache, block->id), block);
+    xbar_jit_free(cache);
 }
 
 static void test_links_are_undone_from_both_ends(void **state)
 {
-    struct jit_cache *cache = make(1 << 20, 0);
-    const struct jit_key keys[] = { key_of(0x1000, 0), key_of(0x1100, 0),
-                                    key_of(0x1200, 0) };
-    struct jit_block *a = add(cache, &keys[0]);
-    struct jit_block *b = add(cache, &keys[1]);
-    struct jit_block *c = add(cache, &keys[2]);
+    struct xbar_jit_cache *cache = make(1 << 20, 0);
+    const struct xbar_jit_key keys[] = { key_of(0x1000, 0), key_of(0x1100, 0),
+                                         key_of(0x1200, 0) };
+    struct xbar_jit_block *a = add(cache, &keys[0]);
+    struct xbar_jit_block *b = add(cache, &keys[1]);
+    struct xbar_jit_block *c = add(cache, &keys[2]);
 
     (void)state;
-    jit_cache__link(cache, a, 0, b);
-    jit_cache__link(cache, a, 1, c);
-    jit_cache__link(cache, b, 0, c);
-    jit_cache__link(cache, c, 1, c);
+    assert_int_equal(xbar_jit_chain(cache, a, 0, b), 0);
+    assert_int_equal(xbar_jit_chain(cache, a, 1, c), 0);
+    assert_int_equal(xbar_jit_chain(cache, b, 0, c), 0);
+    assert_int_equal(xbar_jit_chain(cache, c, 1, c), 0);
     assert_int_equal(target_of(cache, &a->links[0]), b->code);
     assert_int_equal(target_of(cache, &c->links[1]), c->code);
-    jit_cache__drop(cache, c);
+    xbar_jit_drop(cache, c);
     assert_int_equal(target_of(cache, &a->links[1]), a->links[1].stub);
     assert_int_equal(target_of(cache, &b->links[0]), b->links[0].stub);
     assert_int_equal(target_of(cache, &a->links[0]), b->code);
-    assert_null(jit_cache__find(cache, &keys[2]));
-    jit_cache__drop(cache, a);
+    assert_null(xbar_jit_find(cache, &keys[2]));
+    xbar_jit_drop(cache, a);
     assert_null(b->incoming);
     assert_int_equal(dropped, 2);
-    jit_cache__free(cache);
+    xbar_jit_free(cache);
 }
 
 static void test_recovery_names_block_and_site(void **state)
 {
-    struct jit_cache *cache = make(1 << 20, 0);
-    const struct jit_site *site;
+    struct xbar_jit_cache *cache = make(1 << 20, 0);
+    const struct xbar_jit_site *site;
 
     (void)state;
     for (unsigned i = 0; i < 100; i++) {
-        const struct jit_key key = key_of(0x1000 + 16 * i, 0);
-        struct jit_block *block = add(cache, &key);
-        const uint8_t *code =
-            code_memory__rx(jit_cache__memory(cache), block->code);
+        const struct xbar_jit_key key = key_of(0x1000 + 16 * i, 0);
+        struct xbar_jit_block *block = add(cache, &key);
+        const uint8_t *code = xbar_jit_code(cache, block->code);
 
-        assert_ptr_equal(jit_cache__recover(cache, code + 20, &site), block);
+        assert_ptr_equal(xbar_jit_recover(cache, code + 20, &site), block);
         assert_int_equal(site->pc_offset, 2);
-        assert_null(jit_cache__recover(cache, code + 21, &site));
+        assert_null(xbar_jit_recover(cache, code + 21, &site));
     }
-    assert_null(jit_cache__recover(cache, &site, &site));
-    jit_cache__free(cache);
+    assert_null(xbar_jit_recover(cache, &site, &site));
+    xbar_jit_free(cache);
 }
 
 /* A call may be the last thing in a block, and in a segment. */
 static void test_recovery_of_a_call_at_the_end(void **state)
 {
-    struct jit_cache *cache = make(1 << 20, 4 * CODE_SIZE);
-    struct jit_block *blocks[16];
-    const struct jit_site *site;
+    struct xbar_jit_cache *cache = make(1 << 20, 4 * CODE_SIZE);
+    struct xbar_jit_block *blocks[16];
+    const struct xbar_jit_site *site;
 
     (void)state;
     for (unsigned i = 0; i < 16; i++) {
-        const struct jit_key key = key_of(0x1000 + 16 * i, 0);
+        const struct xbar_jit_key key = key_of(0x1000 + 16 * i, 0);
 
         blocks[i] = add(cache, &key);
     }
     for (unsigned i = 0; i < 16; i++) {
-        const uint8_t *code =
-            code_memory__rx(jit_cache__memory(cache), blocks[i]->code);
+        const uint8_t *code = xbar_jit_code(cache, blocks[i]->code);
 
-        assert_ptr_equal(jit_cache__recover(cache, code + CODE_SIZE, &site),
+        assert_ptr_equal(xbar_jit_recover(cache, code + CODE_SIZE, &site),
                          blocks[i]);
         assert_int_equal(site->pc_offset, 6);
     }
-    jit_cache__free(cache);
+    xbar_jit_free(cache);
 }
 
-static bool is_odd(void *opaque, const struct jit_block *block)
+static bool is_odd(void *opaque, const struct xbar_jit_block *block)
 {
     (void)opaque;
     return block->key.pc & 16;
@@ -180,93 +184,94 @@ static bool is_odd(void *opaque, const struct jit_block *block)
 
 static void test_pages_know_their_blocks(void **state)
 {
-    struct jit_cache *cache = make(1 << 20, 0);
-    struct jit_key crossing = key_of(0x1ffe, 0x5000);
+    struct xbar_jit_cache *cache = make(1 << 20, 0);
+    struct xbar_jit_key crossing = key_of(0x1ffe, 0x5000);
 
     (void)state;
     crossing.page2 = 0x9000;
     add(cache, &crossing);
     for (unsigned i = 0; i < 8; i++) {
-        const struct jit_key key = key_of(0x1000 + 16 * i, 0x5000);
+        const struct xbar_jit_key key = key_of(0x1000 + 16 * i, 0x5000);
 
         add(cache, &key);
     }
-    assert_true(jit_cache__has_page(cache, 0x9000));
-    assert_false(jit_cache__has_page(cache, 0x6000));
-    jit_cache__check_page(cache, 0x9000, NULL, NULL);
-    assert_false(jit_cache__has_page(cache, 0x9000));
-    assert_null(jit_cache__find(cache, &crossing));
-    jit_cache__check_page(cache, 0x5000, is_odd, NULL);
+    assert_true(xbar_jit_has_page(cache, 0x9000));
+    assert_false(xbar_jit_has_page(cache, 0x6000));
+    xbar_jit_check_page(cache, 0x9000, NULL, NULL);
+    assert_false(xbar_jit_has_page(cache, 0x9000));
+    assert_null(xbar_jit_find(cache, &crossing));
+    xbar_jit_check_page(cache, 0x5000, is_odd, NULL);
     assert_int_equal(dropped, 5);
-    assert_true(jit_cache__has_page(cache, 0x5000));
-    jit_cache__check_all(cache, NULL, NULL);
-    assert_false(jit_cache__has_page(cache, 0x5000));
-    jit_cache__free(cache);
+    assert_true(xbar_jit_has_page(cache, 0x5000));
+    xbar_jit_check_all(cache, NULL, NULL);
+    assert_false(xbar_jit_has_page(cache, 0x5000));
+    xbar_jit_free(cache);
 }
 
 /* A block whose two pages share a bucket is dropped once, from both lists. */
 static void test_both_pages_in_one_bucket(void **state)
 {
-    struct jit_cache *cache = make(1 << 20, 0);
+    struct xbar_jit_cache *cache = make(1 << 20, 0);
 
     (void)state;
     for (uint64_t page2 = 0x1000; page2 < 0x4000000; page2 += 0x1000) {
-        struct jit_key key = key_of(0xffe, 0);
-        struct jit_block *block;
+        struct xbar_jit_key key = key_of(0xffe, 0);
+        struct xbar_jit_block *block;
 
         key.page2 = page2;
         block = add(cache, &key);
-        jit_cache__check_page(cache, page2 & 0x1000 ? 0 : page2, NULL, NULL);
-        assert_null(jit_cache__find(cache, &key));
-        assert_false(jit_cache__has_page(cache, 0));
+        xbar_jit_check_page(cache, page2 & 0x1000 ? 0 : page2, NULL, NULL);
+        assert_null(xbar_jit_find(cache, &key));
+        assert_false(xbar_jit_has_page(cache, 0));
         (void)block;
     }
-    jit_cache__free(cache);
+    xbar_jit_free(cache);
 }
 
 /* Random chains under a small limit: eviction leaves no jump that leads into
  * a segment that was emptied. */
 static void test_eviction_unlinks_everything(void **state)
 {
-    struct jit_cache *cache = make(16 << 10, 2 << 10);
-    struct jit_cache_stats stats;
+    struct xbar_jit_cache *cache = make(16 << 10, 2 << 10);
+    struct xbar_jit_stats stats;
 
     (void)state;
     srand(1);
     for (unsigned i = 0; i < 20000; i++) {
-        const struct jit_key to = key_of(0x1000 + 2u * (rand() % 600), 0);
-        const struct jit_key from = key_of(0x1000 + 2u * (rand() % 600), 0);
+        const struct xbar_jit_key to = key_of(0x1000 + 2u * (rand() % 600), 0);
+        const struct xbar_jit_key from =
+            key_of(0x1000 + 2u * (rand() % 600), 0);
         unsigned link = (unsigned)rand() % 2;
-        struct jit_block *b, *a;
+        struct xbar_jit_block *b, *a;
 
-        if (jit_cache__find(cache, &to) == NULL) {
+        if (xbar_jit_find(cache, &to) == NULL) {
             add(cache, &to);
         }
-        b = jit_cache__find(cache, &to);
-        a = jit_cache__find(cache, &from);
+        b = xbar_jit_find(cache, &to);
+        a = xbar_jit_find(cache, &from);
         if (a != NULL && a->links[link].to == NULL) {
-            jit_cache__link(cache, a, link, b);
+            assert_int_equal(xbar_jit_chain(cache, a, link, b), 0);
         }
     }
-    jit_cache__get_stats(cache, &stats);
+    xbar_jit_get_stats(cache, &stats);
     assert_true(stats.evicted > 1000);
     assert_int_equal(stats.translated - stats.live, dropped);
-    jit_cache__check_all(cache, NULL, NULL);
-    jit_cache__get_stats(cache, &stats);
+    xbar_jit_check_all(cache, NULL, NULL);
+    xbar_jit_get_stats(cache, &stats);
     assert_int_equal(stats.live, 0);
-    jit_cache__free(cache);
+    xbar_jit_free(cache);
 }
 
-static bool check_links(void *opaque, const struct jit_block *block)
+static bool check_links(void *opaque, const struct xbar_jit_block *block)
 {
-    struct jit_cache *cache = opaque;
+    struct xbar_jit_cache *cache = opaque;
 
     for (unsigned i = 0; i < 2; i++) {
-        const struct jit_link *link = &block->links[i];
+        const struct xbar_jit_link *link = &block->links[i];
         uint32_t want = link->to ? link->to->code : link->stub;
 
         if (link->to) {
-            assert_ptr_equal(jit_cache__by_id(cache, link->to->id), link->to);
+            assert_ptr_equal(xbar_jit_by_id(cache, link->to->id), link->to);
             assert_int_equal(target_of(cache, link), want);
         }
     }
@@ -275,28 +280,215 @@ static bool check_links(void *opaque, const struct jit_block *block)
 
 static void test_every_link_leads_to_a_live_block(void **state)
 {
-    struct jit_cache *cache = make(16 << 10, 2 << 10);
+    struct xbar_jit_cache *cache = make(16 << 10, 2 << 10);
 
     (void)state;
     srand(2);
     for (unsigned i = 0; i < 3000; i++) {
-        const struct jit_key to = key_of(0x1000 + 2u * (rand() % 300), 0);
-        const struct jit_key from = key_of(0x1000 + 2u * (rand() % 300), 0);
-        struct jit_block *a, *b = jit_cache__find(cache, &to);
+        const struct xbar_jit_key to = key_of(0x1000 + 2u * (rand() % 300), 0);
+        const struct xbar_jit_key from =
+            key_of(0x1000 + 2u * (rand() % 300), 0);
+        struct xbar_jit_block *a, *b = xbar_jit_find(cache, &to);
 
         if (b == NULL) {
             b = add(cache, &to);
         } else if (rand() % 4 == 0) {
-            jit_cache__drop(cache, b);
+            xbar_jit_drop(cache, b);
             b = add(cache, &to);
         }
-        a = jit_cache__find(cache, &from);
+        a = xbar_jit_find(cache, &from);
         if (a != NULL && a->links[i % 2].to == NULL) {
-            jit_cache__link(cache, a, i % 2, b);
+            assert_int_equal(xbar_jit_chain(cache, a, i % 2, b), 0);
         }
-        jit_cache__for_each(cache, check_links, cache);
+        xbar_jit_for_each(cache, check_links, cache);
     }
-    jit_cache__free(cache);
+    xbar_jit_free(cache);
+}
+
+/* ---- Misuse ------------------------------------------------------------ */
+
+static void test_links_are_refused_by_name(void **state)
+{
+    struct xbar_jit_cache *cache = make(1 << 20, 0);
+    const struct xbar_jit_key keys[] = { key_of(0x1000, 0), key_of(0x1100, 0) };
+    struct xbar_jit_block *a = add(cache, &keys[0]);
+    struct xbar_jit_block *b = add(cache, &keys[1]);
+
+    (void)state;
+    assert_int_equal(xbar_jit_chain(cache, a, 2, b), -EINVAL);
+    assert_int_equal(xbar_jit_chain(cache, a, 1, b), 0);
+    assert_int_equal(xbar_jit_chain(cache, a, 1, a), -EALREADY);
+    xbar_jit_unchain(cache, a, 1);
+    xbar_jit_unchain(cache, a, 1);
+    xbar_jit_unchain(cache, a, 9);
+    assert_int_equal(target_of(cache, &a->links[1]), a->links[1].stub);
+    assert_null(b->incoming);
+    assert_int_equal(xbar_jit_chain(cache, a, 1, a), 0);
+    assert_int_equal(target_of(cache, &a->links[1]), a->code);
+    xbar_jit_free(cache);
+}
+
+/* What finish() refuses leaves no trace, and another block can be made. */
+static void test_bad_blocks_are_refused(void **state)
+{
+    static const uint8_t bytes[4];
+    static const struct {
+        uint32_t jump_at, addend_at, stub;
+        size_t used;
+    } bad[] = {
+        { 5, 0, 32, 64 },      { 4, 12, 32, 64 }, { 4, 8, 64, 64 },
+        { 64, 0, 32, 64 },     { 4, 64, 32, 64 }, { 4, 0, 0, 64 },
+        { 4, 0, 32, 1 << 20 }, { 4, 0, 1, 7 },
+    };
+    struct xbar_jit_cache *cache = make(1 << 20, 0);
+    const struct xbar_jit_key key = key_of(0x1000, 0);
+    struct xbar_emit_buffer b, other;
+    struct xbar_jit_block *empty = xbar_jit_begin(cache, &key, CODE_SIZE, &b);
+
+    (void)state;
+    assert_int_equal(xbar_jit_finish(cache, empty, &b, bytes), -EINVAL);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct xbar_jit_block *block =
+            xbar_jit_begin(cache, &key, CODE_SIZE, &b);
+
+        assert_non_null(block);
+        assert_null(xbar_jit_begin(cache, &key, CODE_SIZE, &other));
+        block->guest_size = sizeof(bytes);
+        block->links[0].jump_at = bad[i].jump_at;
+        block->links[0].addend_at = bad[i].addend_at;
+        block->links[0].stub = bad[i].stub;
+        b.used = bad[i].used;
+        assert_int_equal(xbar_jit_finish(cache, block, &b, bytes), -EINVAL);
+        assert_null(xbar_jit_find(cache, &key));
+        assert_null(xbar_jit_by_id(cache, 0));
+    }
+    empty = add(cache, &key);
+    assert_ptr_equal(xbar_jit_find(cache, &key), empty);
+    assert_null(xbar_jit_by_id(cache, 12345));
+    xbar_jit_free(cache);
+}
+
+static void test_links_are_added_once(void **state)
+{
+    struct xbar_jit_cache *cache = make(1 << 20, 0);
+    const struct xbar_jit_key key = key_of(0x1000, 0);
+    struct xbar_emit_buffer b;
+    struct xbar_jit_block *block = xbar_jit_begin(cache, &key, 64, &b);
+
+    (void)state;
+    assert_non_null(block);
+    assert_false(xbar_jit_add_links(cache, block, 0));
+    assert_false(xbar_jit_add_links(cache, block, XBAR_JIT_LINKS + 1));
+    assert_true(xbar_jit_add_links(cache, block, XBAR_JIT_LINKS));
+    assert_false(xbar_jit_add_links(cache, block, 3));
+    assert_int_equal(block->link_count, XBAR_JIT_LINKS);
+    xbar_jit_abort(cache, block);
+    xbar_jit_free(cache);
+}
+
+/* ---- Ranges ------------------------------------------------------------ */
+
+/* Blocks of 10 bytes, against each range near their ends. */
+static void test_ranges_drop_what_they_touch(void **state)
+{
+    struct xbar_jit_cache *cache = make(1 << 20, 0);
+
+    (void)state;
+    for (uint64_t first = 0; first < 40; first++) {
+        for (uint64_t size = 1; size < 40; size++) {
+            const uint64_t last = first + size - 1;
+            const uint64_t expected =
+                (first <= 9) + (first <= 29 && last >= 20);
+            const struct xbar_jit_key keys[] = { key_of(0x1000, 0x5000),
+                                                 key_of(0x1014, 0x5014) };
+
+            for (unsigned i = 0; i < 2; i++) {
+                if (xbar_jit_find(cache, &keys[i]) == NULL) {
+                    add(cache, &keys[i]);
+                }
+            }
+            assert_int_equal(
+                xbar_jit_invalidate(cache, 0x5000 + first, 0x5000 + last),
+                expected);
+            assert_int_equal(xbar_jit_find(cache, &keys[0]) != NULL, first > 9);
+        }
+    }
+    xbar_jit_free(cache);
+}
+
+/* Both pages of a block; one that begins in the page below; long ranges. */
+static void test_ranges_find_what_crosses(void **state)
+{
+    struct xbar_jit_cache *cache = make(1 << 20, 0);
+    struct xbar_jit_key crossing = key_of(0x1ffe, 0x5ffe);
+    const struct xbar_jit_key odd = key_of(0x3000, 0x6ffc);
+
+    (void)state;
+    crossing.page2 = 0x9000;
+    add(cache, &crossing);
+    assert_int_equal(xbar_jit_invalidate(cache, 0x9000, 0x9000), 1);
+    add(cache, &crossing);
+    assert_int_equal(xbar_jit_invalidate(cache, 0x5fff, 0x5fff), 1);
+    add(cache, &odd);
+    assert_int_equal(xbar_jit_invalidate(cache, 0x7000, 0x7000), 1);
+    add(cache, &odd);
+    add(cache, &crossing);
+    assert_int_equal(xbar_jit_invalidate(cache, 0xa000, UINT64_MAX), 0);
+    assert_int_equal(xbar_jit_invalidate(cache, 0, 0x4fff), 0);
+    assert_int_equal(xbar_jit_invalidate(cache, 0, UINT64_MAX - 1), 2);
+    xbar_jit_free(cache);
+}
+
+/* ---- The fixed part, and jump caches ----------------------------------- */
+
+static void test_the_fixed_part_is_executable(void **state)
+{
+    struct xbar_jit_cache *cache = make(1 << 20, 0);
+    struct xbar_emit_buffer fixed;
+    int (*function)(void);
+    const void *code = xbar_jit_fixed(cache, &fixed);
+
+    (void)state;
+    assert_true(fixed.size >= 6);
+    memcpy(fixed.code, "\xb8\x2a\0\0\0\xc3", 6); /* mov eax, 42; ret */
+    assert_ptr_equal(xbar_jit_to_code(cache, fixed.code), code);
+    assert_null(xbar_jit_at(cache, code));
+    memcpy(&function, &code, sizeof(code));
+    assert_int_equal(function(), 42);
+    xbar_jit_free(cache);
+}
+
+static void test_jump_caches_find_what_was_put(void **state)
+{
+    struct xbar_jit_cache *cache = make(1 << 20, 0);
+    struct xbar_jit_jumps *jumps = malloc(sizeof(*jumps));
+    struct xbar_jit_key key = key_of(0x1000, 0x5000);
+    const struct xbar_jit_block *block;
+    uint64_t addend;
+
+    (void)state;
+    key.mode = 3;
+    block = add(cache, &key);
+    addend = xbar_jit_addend(block);
+    memset(jumps, 0, sizeof(*jumps));
+    xbar_jit_jumps_clear(jumps);
+    /* Empty: nothing is there, whatever the pc. */
+    for (uint64_t pc = 0; pc < 4u << XBAR_JIT_JUMP_BITS; pc++) {
+        assert_null(xbar_jit_jumps_find(jumps, pc, 0, 0));
+    }
+    xbar_jit_jumps_put(jumps, cache, block);
+    assert_ptr_equal(xbar_jit_jumps_find(jumps, 0x1000, 3, addend),
+                     xbar_jit_code(cache, block->code));
+    assert_ptr_equal(
+        xbar_jit_at(cache, xbar_jit_jumps_find(jumps, 0x1000, 3, addend)),
+        block);
+    assert_null(xbar_jit_jumps_find(jumps, 0x1000, 2, addend));
+    assert_null(xbar_jit_jumps_find(jumps, 0x1000, 3, addend + 1));
+    assert_null(xbar_jit_jumps_find(jumps, 0x1001, 3, addend));
+    xbar_jit_jumps_forget(jumps, block);
+    assert_null(xbar_jit_jumps_find(jumps, 0x1000, 3, addend));
+    free(jumps);
+    xbar_jit_free(cache);
 }
 
 int main(void)
@@ -310,6 +502,13 @@ int main(void)
         cmocka_unit_test(test_both_pages_in_one_bucket),
         cmocka_unit_test(test_eviction_unlinks_everything),
         cmocka_unit_test(test_every_link_leads_to_a_live_block),
+        cmocka_unit_test(test_links_are_refused_by_name),
+        cmocka_unit_test(test_bad_blocks_are_refused),
+        cmocka_unit_test(test_links_are_added_once),
+        cmocka_unit_test(test_ranges_drop_what_they_touch),
+        cmocka_unit_test(test_ranges_find_what_crosses),
+        cmocka_unit_test(test_the_fixed_part_is_executable),
+        cmocka_unit_test(test_jump_caches_find_what_was_put),
     };
     int failed;
 

@@ -103,7 +103,7 @@ static void test_faults_agree(void **state)
 /* Emitted code from other bytes than the block says it was made of. */
 static void forge_bytes(struct rig *rig, unsigned offset, uint32_t insn)
 {
-    struct jit_block *block;
+    struct xbar_jit_block *block;
 
     tlb_enter(&rig->hart->tlb);
     rig->hart->pc = RAM_ADDR + CODE;

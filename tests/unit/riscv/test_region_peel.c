@@ -151,16 +151,16 @@ static void no_room(void **state)
     test_free(region);
 
     /* Parts enough, but not links: one is the block's own. */
-    region = look_at_ifs(JIT_LINKS / 2 - 2, true);
+    region = look_at_ifs(XBAR_JIT_LINKS / 2 - 2, true);
     assert_non_null(region);
-    assert_int_equal(region->leaving, JIT_LINKS / 2 - 1);
+    assert_int_equal(region->leaving, XBAR_JIT_LINKS / 2 - 1);
     riscv__peel_loops(region);
-    assert_int_equal(region->leaving, JIT_LINKS - 2);
+    assert_int_equal(region->leaving, XBAR_JIT_LINKS - 2);
     test_free(region);
-    region = look_at_ifs(JIT_LINKS / 2 - 1, true);
+    region = look_at_ifs(XBAR_JIT_LINKS / 2 - 1, true);
     assert_non_null(region);
     riscv__peel_loops(region);
-    assert_int_equal(region->leaving, JIT_LINKS / 2);
+    assert_int_equal(region->leaving, XBAR_JIT_LINKS / 2);
     test_free(region);
     test_free(old);
 }
@@ -257,7 +257,7 @@ static void walks(void **state)
         riscv__peel_loops(peeled);
         assert_true(peeled->part_count <= JIT_PARTS);
         assert_int_equal(peeled->leaving, count_leaving(peeled));
-        assert_true(peeled->leaving < JIT_LINKS);
+        assert_true(peeled->leaving < XBAR_JIT_LINKS);
         for (unsigned k = 0; k < 20; k++) {
             walk(region, peeled, &seed);
         }

@@ -63,10 +63,10 @@ static bool is_class(unsigned op, enum riscv_class class)
 /* ---- What is emitted --------------------------------------------------- */
 
 /* The block of one instruction at CODE, followed by a jump to itself. */
-static struct jit_block *translate_one(struct rig *rig, uint32_t bits)
+static struct xbar_jit_block *translate_one(struct rig *rig, uint32_t bits)
 {
     const uint32_t code[] = { bits, INSN_SELF };
-    struct jit_block *block;
+    struct xbar_jit_block *block;
 
     riscv__jit_flush(rig->hart);
     rig_code(rig, CODE, code, 2);
@@ -77,10 +77,9 @@ static struct jit_block *translate_one(struct rig *rig, uint32_t bits)
     return block;
 }
 
-static unsigned count_calls(struct rig *rig, const struct jit_block *block)
+static unsigned count_calls(struct rig *rig, const struct xbar_jit_block *block)
 {
-    const uint8_t *code =
-        code_memory__rx(jit_cache__memory(rig->hart->jit->cache), block->code);
+    const uint8_t *code = xbar_jit_code(rig->hart->jit->cache, block->code);
     cs_insn *insns;
     size_t count = cs_disasm(capstone, code, block->hot_size, 0, 0, &insns);
     unsigned calls = 0;
@@ -111,7 +110,7 @@ static void test_no_row_calls_a_helper(void **state)
     unsigned rows = 0;
 
     for (unsigned op = 1; op < RISCV_OP_COUNT; op++) {
-        struct jit_block *block;
+        struct xbar_jit_block *block;
 
         if (is_class(op, RISCV_CLASS_FP) || is_class(op, RISCV_CLASS_CBO) ||
             is_class(op, RISCV_CLASS_CSR) || is_class(op, RISCV_CLASS_SYSTEM)) {
@@ -136,7 +135,7 @@ static void test_no_row_calls_a_helper(void **state)
 static void test_calls_are_seen(void **state)
 {
     struct rig *rig = *state;
-    struct jit_block *block =
+    struct xbar_jit_block *block =
         translate_one(rig, encode(RISCV_OP_FCLASS_D, 1, 2, 0, 0));
 
     assert_non_null(block);
