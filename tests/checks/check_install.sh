@@ -71,19 +71,21 @@ with_pkg_config() {
 # Every example, as its first comment says to build it; what it prints. Those
 # for adapters that were not built are left out.
 examples_run() {
-    local flags source name package
-    for source in "$XBAR_SOURCE_DIR"/docs/examples/*.c; do
-        name=$(basename "$source" .c)
+    local flags source out compiler package
+    for source in "$XBAR_SOURCE_DIR"/docs/examples/*.c*; do
+        out=$work/$(basename "${source%.*}")
+        compiler=$XBAR_CC
+        [[ $source == *.c ]] || compiler=g++
         package=$(sed -n 's/.*pkg-config --cflags --libs \([^)]*\)).*/\1/p' \
             "$source")
         [ -f "$XBAR_BUILD_DIR/$package.pc" ] || continue
         read -ra flags < <(pkg-config --cflags --libs "$package")
         # Instructions of x86-64 are in some of them.
-        [ "$(uname -m)" = x86_64 ] || ! grep -q 'XBAR_EMIT_R' "$source" ||
+        [ "$(uname -m)" = x86_64 ] || ! grep -q XBAR_EMIT_R "$source" ||
             continue
-        "$XBAR_CC" -Wall -Werror -o "$work/$name" "$source" "${flags[@]}" &&
-            LD_LIBRARY_PATH=$prefix/lib "$work/$name" |
-            diff "${source%.c}.expected" - || return 1
+        "$compiler" -Wall -Werror -o "$out" "$source" "${flags[@]}" -pthread &&
+            LD_LIBRARY_PATH=$prefix/lib "$out" |
+            diff "${source%.*}.expected" - || return 1
     done
 }
 
