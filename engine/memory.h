@@ -260,16 +260,18 @@ enum xbar_reentry {
 XBAR_API int xbar_region_set_reentry(MemoryRegion *mr,
                                      enum xbar_reentry reentry);
 
+/** xbar_access_depth() - how many callbacks is this thread in? Regions that are
+ * not recorded (above) do not count. Row M-44. */
+XBAR_API unsigned xbar_access_depth(void);
+
 /**
- * xbar_access_depth() / xbar_access_origin() - what set this access off?
+ * xbar_access_origin() - what set this access off?
  * @n: 0 is the first device that was entered, xbar_access_depth() - 1 the one
  * whose callback this is
  *
- * Of this thread; regions that are not recorded (above) do not count. The
- * region is good until that callback returns. Row M-44. Return: NULL if there
- * is none.
+ * The region is good until that callback returns. Row M-44.
+ * Return: NULL if there is none.
  */
-XBAR_API unsigned xbar_access_depth(void);
 XBAR_API MemoryRegion *xbar_access_origin(unsigned n);
 
 /* ---- Ending regions ---------------------------------------------------- */

@@ -129,7 +129,7 @@ XBAR_API uint64_t flatview_num_ranges(const FlatView *view);
 XBAR_API FlatView *xbar_view_keep(AddressSpace *as) XBAR_MUST_CHECK;
 XBAR_API void xbar_view_release(FlatView *view);
 
-/** A section of either view; true stops. */
+/** What xbar_view_diff() calls for a section of either view; true stops. */
 typedef bool (*xbar_view_diff_cb)(const FlatRange *from, const FlatRange *to,
                                   void *opaque);
 

@@ -1,0 +1,222 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""What programs that were built against the headers rely on, compared with
+abi.txt: prototypes of exported functions, layouts of structures, values of
+enumerators. On purpose: check_abi.py --update, and look at the difference. A
+line that is new is no harm to anybody; one that changed or went breaks programs
+that exist, and asks for another SOVERSION after a release."""
+
+import difflib
+import os
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+
+import tree
+from tap import Tap
+
+LIST = os.path.join(os.path.dirname(os.path.abspath(__file__)), "abi.txt")
+INCLUDE = os.path.join(tree.BUILD, "include")
+COMPILER = ["gcc"]  # others describe the same types in other words
+SOURCE = "#include <xbar/xbar.h>\n#include <xbar/compat.h>\n"
+HEAD = """# The ABI of libxbar: tests/checks/check_abi.py makes and compares this.
+# x86-64. Sizes and offsets are bytes; + n: bit n of a bit field.
+"""
+
+
+def run(*command, **more):
+    return subprocess.run(
+        command, check=True, capture_output=True, text=True, **more
+    ).stdout
+
+
+# ---- Functions: what is exported, as the preprocessor leaves it ------------
+
+EXPORTED = re.compile(
+    r'__attribute__\s*\(\(visibility\("default"\)\)\)\s*([^;{]*?);'
+)
+ATTRIBUTE = re.compile(r"__attribute__\s*\(\((?:[^()]|\([^()]*\))*\)\)")
+
+
+def prototypes():
+    text = run(
+        *COMPILER, "-E", "-P", "-x", "c", f"-I{INCLUDE}", "-", input=SOURCE
+    )
+    for found in EXPORTED.finditer(text):
+        flat = " ".join(ATTRIBUTE.sub("", found.group(1)).split())
+        yield re.sub(r" ([,)])", r"\1", flat)
+
+
+# ---- Types: what the compiler says of them ----------------------------------
+
+ENTRY = re.compile(r"^ <(\d+)><([0-9a-f]+)>: .*\(DW_TAG_(\w+)\)")
+FIELD = re.compile(r"^    <[0-9a-f]+>   DW_AT_(\w+)\s*: (.*?)\s*$")
+
+
+class Entry:
+    """One of debugging information, with those inside of it."""
+
+    def __init__(self, tag):
+        self.tag = tag
+        self.fields = {}
+        self.inside = []
+
+    @property
+    def name(self):
+        return self.fields.get("name", "").split("): ")[-1]
+
+    def number(self, field, otherwise=None):
+        text = self.fields.get(field)
+        return otherwise if text is None else int(text.split()[0], 0)
+
+
+def entries_of(text):
+    """By offset."""
+    found, stack = {}, []
+    for line in text.splitlines():
+        entry = ENTRY.match(line)
+        if entry:
+            depth = int(entry.group(1))
+            found[entry.group(2)] = last = Entry(entry.group(3))
+            del stack[depth:]
+            if stack:
+                stack[-1].inside.append(last)
+            stack.append(last)
+            continue
+        field = FIELD.match(line)
+        if field and stack:
+            stack[-1].fields[field.group(1)] = field.group(2)
+    return found
+
+
+def debugging_information():
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "abi.o")
+        run(
+            *COMPILER, "-g", "-gdwarf-4", "-fno-eliminate-unused-debug-types",
+            "-c", "-x", "c", f"-I{INCLUDE}", "-", "-o", path, input=SOURCE,
+        )  # fmt: skip
+        return entries_of(run("readelf", "--debug-dump=info", path))
+
+
+KINDS = {
+    "structure_type": "struct",
+    "union_type": "union",
+    "enumeration_type": "enum",
+}
+AROUND = {
+    "pointer_type": "{} *",
+    "const_type": "const {}",
+    "volatile_type": "volatile {}",
+    "restrict_type": "{}",
+}
+
+
+class Types:
+    def __init__(self):
+        self.entries = debugging_information()
+
+    def type_of(self, entry):
+        reference = entry.fields.get("type")
+        if reference is None:
+            return None
+        return self.entries[reference.strip("<>").removeprefix("0x")]
+
+    def text(self, entry):
+        """A type, as it is written near enough."""
+        if entry is None:
+            return "void"
+        inner = self.type_of(entry)
+        if entry.tag in AROUND:
+            return AROUND[entry.tag].format(self.text(inner))
+        if entry.tag == "array_type":
+            counts = "".join(
+                f"[{part.number('upper_bound', -1) + 1}]"
+                for part in entry.inside
+            )
+            return self.text(inner) + counts
+        if entry.tag == "subroutine_type":
+            arguments = ", ".join(
+                self.text(self.type_of(part)) for part in entry.inside
+                if part.tag == "formal_parameter"
+            )  # fmt: skip
+            return f"{self.text(inner)} ({arguments})"
+        if entry.tag in KINDS:
+            return f"{KINDS[entry.tag]} {entry.name}" if entry.name else "{" + (
+                "; ".join(self.inside_of(entry))
+            ) + "}"
+        return entry.name
+
+    def inside_of(self, entry):
+        if entry.tag == "enumeration_type":
+            for part in entry.inside:
+                yield f"{part.name} = {part.number('const_value')}"
+            return
+        for part in entry.inside:
+            if part.tag != "member":
+                continue
+            at = part.number("data_member_location", 0)
+            bit = part.number("data_bit_offset", part.number("bit_offset"))
+            place = f"{at}" if bit is None else f"{at} + {bit}"
+            yield f"{place}: {self.text(self.type_of(part))} {part.name}"
+
+
+DECLARED = re.compile(
+    r"^(?:typedef )?(?:struct|union|enum) (\w+) \{|^\} (\w+);", re.M
+)
+
+
+def declared():
+    """Names of types that the public headers define."""
+    for header in tree.public_headers():
+        for found in DECLARED.finditer(tree.text(tree.source_of(header))):
+            yield found.group(1) or found.group(2)
+
+
+def layouts():
+    types = Types()
+    wanted = set(declared())
+    for entry in types.entries.values():
+        kind = KINDS.get(entry.tag)
+        inner = types.type_of(entry) if entry.tag == "typedef" else None
+        if kind is None and inner is not None and not inner.name:
+            kind = KINDS.get(inner.tag)  # without a tag
+        elif kind is not None:
+            inner = entry
+        if kind is None or entry.name not in wanted or not inner.inside:
+            continue
+        size = f" {inner.number('byte_size')}" if kind != "enum" else ""
+        yield "\n    ".join(
+            [f"{kind} {entry.name}{size}"] + list(types.inside_of(inner))
+        )
+
+
+def current():
+    parts = sorted(set(prototypes())) + [""] + sorted(set(layouts()))
+    return HEAD + "\n" + "\n".join(parts) + "\n"
+
+
+def difference():
+    with open(LIST, encoding="utf-8") as file:
+        stored = file.read()
+    for line in difflib.unified_diff(
+        stored.splitlines(), current().splitlines(), "abi.txt", "now", "", "", 2
+    ):
+        yield line.rstrip()
+
+
+def main():
+    if sys.argv[1:] == ["--update"]:
+        with open(LIST, "w", encoding="utf-8") as file:
+            file.write(current())
+        return
+    tap = Tap()
+    if platform.machine() == "x86_64":
+        tap.case("the ABI is what abi.txt says", difference())
+    tap.end()
+
+
+if __name__ == "__main__":
+    main()
