@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -81,6 +82,14 @@ static void alarm_moved(void *opaque)
 
 /* ---- Parts ------------------------------------------------------------- */
 
+/* --log: a line is one write, whoever else prints. */
+static void print_log(void *opaque, unsigned mask, const char *text)
+{
+    (void)opaque;
+    (void)mask;
+    fprintf(stderr, "xbar: %s\n", text);
+}
+
 static int make_engine(struct board *board)
 {
     const struct xbar_engine_config engine_config = {
@@ -88,6 +97,8 @@ static int make_engine(struct board *board)
         .observe = board->config.observer.device,
         .observe_opaque = board->config.observer.opaque,
         .ticks = board->config.observer.ticks,
+        .log = print_log,
+        .log_mask = board->config.execution.log_mask,
     };
 
     board->engine = xbar_engine_new(&engine_config);

@@ -136,10 +136,46 @@ static int parse_code_limit(struct options *options, const char *text,
     return 0;
 }
 
-static const struct {
+/* What a list may name. */
+struct named_bits {
     const char *name;
-    unsigned bits; /* with what it needs */
-} measures[] = {
+    unsigned bits;
+};
+
+#define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
+
+static unsigned find_bits(const struct named_bits *rows, size_t count,
+                          const char *name, size_t length)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strlen(rows[i].name) == length &&
+            strncmp(rows[i].name, name, length) == 0) {
+            return rows[i].bits;
+        }
+    }
+    return 0;
+}
+
+/* A list's bits, or 0 if something in it has no name. */
+static unsigned parse_list(const struct named_bits *rows, size_t count,
+                           const char *text)
+{
+    unsigned all = 0;
+
+    for (const char *at = text;; at++) {
+        size_t length = strcspn(at, ",");
+        unsigned bits = find_bits(rows, count, at, length);
+
+        all |= bits;
+        at += length;
+        if (bits == 0 || *at == '\0') {
+            return bits ? all : 0;
+        }
+    }
+}
+
+/* With what they need. */
+static const struct named_bits measures[] = {
     { "counts", MEASURE_COUNTS },
     { "latency", MEASURE_COUNTS | MEASURE_LATENCY },
     { "pages", MEASURE_COUNTS | MEASURE_PAGES },
@@ -147,40 +183,33 @@ static const struct {
     { "all", MEASURE_ALL },
 };
 
-#define MEASURE_COUNT (sizeof(measures) / sizeof(measures[0]))
-
-static unsigned find_measure(const char *name, size_t length)
+static int parse_measure(struct options *options, const char *text,
+                         Error **errp)
 {
-    for (unsigned i = 0; i < MEASURE_COUNT; i++) {
-        if (strlen(measures[i].name) == length &&
-            strncmp(measures[i].name, name, length) == 0) {
-            return measures[i].bits;
-        }
+    options->measure = parse_list(measures, COUNT(measures), text);
+    if (options->measure == 0) {
+        error_setg(errp,
+                   "--measure %s: not a list of counts, latency, "
+                   "pages, samples",
+                   text);
+        return -EINVAL;
     }
     return 0;
 }
 
-static int parse_measure(struct options *options, const char *text,
-                         Error **errp)
-{
-    options->measure = 0;
-    for (const char *at = text;; at++) {
-        size_t length = strcspn(at, ",");
-        unsigned bits = find_measure(at, length);
+static const struct named_bits logs[] = {
+    { "guest_errors", XBAR_LOG_GUEST_ERROR },
+    { "unimp", XBAR_LOG_UNIMP },
+};
 
-        if (!bits) {
-            error_setg(errp,
-                       "--measure %s: not a list of counts, latency, "
-                       "pages, samples",
-                       text);
-            return -EINVAL;
-        }
-        options->measure |= bits;
-        at += length;
-        if (!*at) {
-            return 0;
-        }
+static int parse_log(struct options *options, const char *text, Error **errp)
+{
+    options->execution.log_mask = parse_list(logs, COUNT(logs), text);
+    if (options->execution.log_mask == 0) {
+        error_setg(errp, "--log %s: not a list of guest_errors, unimp", text);
+        return -EINVAL;
     }
+    return 0;
 }
 
 static int add_plugin(struct plugin_specs *plugins, const char *spec,
@@ -243,6 +272,8 @@ static int take_option(struct options *options, int id, Error **errp)
         return virtio_config_netdev(&options->virtio, optarg, errp);
     case OPT_DEVICE:
         return virtio_config_device(&options->virtio, optarg, errp);
+    case OPT_LOG:
+        return parse_log(options, optarg, errp);
     case OPT_PLUGIN:
         return add_plugin(&options->execution.plugins, optarg, errp);
     case OPT_OUTPUT:

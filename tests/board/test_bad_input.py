@@ -106,6 +106,8 @@ BAD_LINES = [
     (["run", "--smp", "99999999999999999999"], "not supported yet"),
     (["run", "--code-limit", "0"], "--code-limit 0: not a size"),
     (["run", "--code-limit", "2G"], "--code-limit 2G: not a size"),
+    (["run", "--log", "all"], "--log all: not a list of guest_errors"),
+    (["run", "--log", "unimp,"], "--log unimp,: not a list"),
     (["run", "--engine", "warp"], "--engine warp: no such engine"),
     (["run", "--drive", "x"], "--drive: x: no such setting"),
     (["run", "--drive", "format=raw"], "--drive: file=FILE is missing"),

@@ -6,6 +6,7 @@ the terminal back, and the exit status says what happened.
 """
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -88,6 +89,20 @@ def test_trespasses(folder):
     for name, code, cause in TRESPASSES:
         status = run(guest(folder, reporting(code))).returncode
         check_equal(status, 99 if cause is None else 64 + cause, name)
+
+
+@in_folder
+def test_log(folder):
+    """What a device refuses is told to who asks for it"""
+    code = li(T0, PLIC + 8) + ld(T1, 0, T0)
+    line = rb"^xbar: plic: read of 8 bytes at offset 0x8 refused: .+$"
+    for options, told in ((["--log", "guest_errors"], 1),
+                          (["--log", "unimp,guest_errors"], 1),
+                          (["--log", "unimp"], 0), ([], 0)):
+        result = run(guest(folder, reporting(code), *options))
+        check_equal(result.returncode, 64 + 5, str(options))
+        check_equal(len(re.findall(line, result.stderr, re.M)), told,
+                    f"{options}: lines in {result.stderr!r}")
 
 
 @in_folder
@@ -352,7 +367,7 @@ def test_deterministic(folder):
 
 
 if __name__ == "__main__":
-    main([test_trespasses, test_rom_store, test_paged_nowhere, test_status,
+    main([test_trespasses, test_log, test_rom_store, test_paged_nowhere, test_status,
           test_reset, test_sigterm, test_escape, test_signals, test_crash,
           test_stop, test_keys, test_no_loss, test_silent_reader,
           test_paste, test_end_of_input, test_hang_up,
