@@ -227,7 +227,9 @@ void xbar_jit_for_each(const struct xbar_jit_cache *cache,
                        void *opaque)
 {
     for (uint32_t id = 0; id < cache->block_count; id++) {
-        if (cache->blocks[id] != NULL && !cb(opaque, cache->blocks[id])) {
+        const struct xbar_jit_block *block = cache->blocks[id];
+
+        if (block != NULL && block != cache->making && !cb(opaque, block)) {
             return;
         }
     }
@@ -303,7 +305,7 @@ struct xbar_jit_block *xbar_jit_begin(struct xbar_jit_cache *cache,
         goto fail;
     }
     cache->site_count = 0;
-    cache->making = true;
+    cache->making = block;
     *buffer = (struct xbar_emit_buffer){ .code = cache->lease.start,
                                          .size = (size_t)(cache->lease.end -
                                                           cache->lease.start) };
@@ -326,6 +328,9 @@ bool xbar_jit_add_site(struct xbar_jit_cache *cache,
 bool xbar_jit_add_profile(struct xbar_jit_cache *cache,
                           struct xbar_jit_block *block, unsigned insns_max)
 {
+    if (block->profile != NULL || insns_max > UINT16_MAX) {
+        return false;
+    }
     block->profile = xbar_alloc(cache->config.engine, profile_size(insns_max));
     if (block->profile != NULL) {
         block->profile->insns_max = (uint16_t)insns_max;
@@ -352,8 +357,11 @@ bool xbar_jit_add_links(struct xbar_jit_cache *cache,
 
 void xbar_jit_abort(struct xbar_jit_cache *cache, struct xbar_jit_block *block)
 {
+    if (block == NULL || block != cache->making) {
+        return;
+    }
     code_memory__abort(cache->memory);
-    cache->making = false;
+    cache->making = NULL;
     jit_cache__give_id(cache, block);
     jit_cache__free_block(cache, block);
 }
@@ -445,6 +453,9 @@ int xbar_jit_finish(struct xbar_jit_cache *cache, struct xbar_jit_block *block,
     struct code_buf *lease = &cache->lease;
     int err = 0;
 
+    if (block == NULL || block != cache->making) {
+        return -EINVAL;
+    }
     if (buffer->used == 0 || block->guest_size == 0 ||
         buffer->used > (size_t)(lease->end - lease->start) ||
         !links_are_valid(block, buffer->used)) {
@@ -460,7 +471,7 @@ int xbar_jit_finish(struct xbar_jit_cache *cache, struct xbar_jit_block *block,
     lease->cur = lease->start + buffer->used;
     block->code_size = (uint32_t)buffer->used;
     block->code = code_memory__commit(cache->memory, lease);
-    cache->making = false;
+    cache->making = NULL;
     place_links(block);
     add_to_lists(cache, block);
     cache->stats.translated++;

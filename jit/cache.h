@@ -191,7 +191,8 @@ XBAR_API void xbar_jit_get_stats(const struct xbar_jit_cache *cache,
 
 /* ---- Code -------------------------------------------------------------- */
 
-/** xbar_jit_code() - the executable address of @offset, as in a block */
+/** xbar_jit_code() - the executable address of @offset, which is a block's code
+ * or inside of it */
 XBAR_API const void *xbar_jit_code(const struct xbar_jit_cache *cache,
                                    uint32_t offset);
 
@@ -252,7 +253,7 @@ XBAR_API void xbar_jit_for_each(const struct xbar_jit_cache *cache,
  * @buffer: where to write them, at least as many; aligned to 16 bytes
  *
  * May evict other blocks. Until finish or abort, which end it, no other block
- * is begun. Meanwhile the maker writes its code, insns, guest_size, homes and
+ * is begun, and it is not found, listed or checked. Meanwhile the maker writes its code, insns, guest_size, homes and
  * hot_size, adds sites and, if there are to be more than two, links.
  *
  * Return: NULL if memory is short, a segment is too small for @size, or another
@@ -288,7 +289,8 @@ XBAR_API bool xbar_jit_add_links(struct xbar_jit_cache *cache,
  * @buffer: as begin gave it; used says how much code there is
  * @bytes: guest_size of them, copied
  *
- * Return: 0; -ENOMEM; -EINVAL for a block of nothing, or a link whose
+ * Return: 0; -ENOMEM; -EINVAL for a block that is not being made (which is left
+ * alone), a block of nothing, or a link whose
  * displacement, addend or stub is misaligned or outside of what was written.
  * The block is gone then.
  */
@@ -297,7 +299,7 @@ XBAR_API int xbar_jit_finish(struct xbar_jit_cache *cache,
                              const struct xbar_emit_buffer *buffer,
                              const uint8_t *bytes) XBAR_MUST_CHECK;
 
-/** xbar_jit_abort() - the block is gone */
+/** xbar_jit_abort() - the block is gone; nothing if it is not being made */
 XBAR_API void xbar_jit_abort(struct xbar_jit_cache *cache,
                              struct xbar_jit_block *block);
 

@@ -52,8 +52,8 @@ struct xbar_jit_cache {
 
     struct xbar_jit_site sites[SITES_MAX]; /* of the block being made */
     uint32_t site_count;
-    bool making;
-    struct code_buf lease; /* of it */
+    struct xbar_jit_block *making; /* or NULL */
+    struct code_buf lease;         /* of it */
     struct xbar_jit_stats stats;
 };
 

@@ -100,6 +100,10 @@ static void detach(struct xbar_jit_cache *cache, struct xbar_jit_block *block)
  * comes; nothing leads to it any more. */
 void xbar_jit_drop(struct xbar_jit_cache *cache, struct xbar_jit_block *block)
 {
+    if (block == cache->making) {
+        xbar_jit_abort(cache, block);
+        return;
+    }
     detach(cache, block);
     jit_cache__remove_from_segment(cache, block);
     jit_cache__give_id(cache, block);
@@ -153,7 +157,8 @@ void xbar_jit_check_all(struct xbar_jit_cache *cache,
     for (uint32_t id = 0; id < cache->block_count; id++) {
         struct xbar_jit_block *block = cache->blocks[id];
 
-        if (block != NULL && (changed == NULL || changed(opaque, block))) {
+        if (block != NULL && block != cache->making &&
+            (changed == NULL || changed(opaque, block))) {
             xbar_jit_drop(cache, block);
             cache->stats.invalidated++;
         }

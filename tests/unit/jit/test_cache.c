@@ -368,6 +368,49 @@ static void test_bad_blocks_are_refused(void **state)
     xbar_jit_free(cache);
 }
 
+static bool count_blocks(void *opaque, const struct xbar_jit_block *block)
+{
+    (void)block;
+    ++*(unsigned *)opaque;
+    return true;
+}
+
+/* What is being made is nobody's yet, whoever looks at all blocks. */
+static void test_unfinished_blocks_are_left_alone(void **state)
+{
+    static const uint8_t bytes[4];
+    struct xbar_jit_cache *cache = make(1 << 20, 0);
+    const struct xbar_jit_key keys[] = { key_of(0x1000, 0), key_of(0x1100, 0) };
+    struct xbar_jit_block *old = add(cache, &keys[0]);
+    struct xbar_emit_buffer b;
+    struct xbar_jit_block *block =
+        xbar_jit_begin(cache, &keys[1], CODE_SIZE, &b);
+    unsigned count = 0;
+
+    (void)state;
+    assert_non_null(block);
+    xbar_jit_for_each(cache, count_blocks, &count);
+    assert_int_equal(count, 1);
+    assert_int_equal(xbar_jit_finish(cache, old, &b, bytes), -EINVAL);
+    xbar_jit_abort(cache, old);
+    xbar_jit_abort(cache, NULL);
+    assert_ptr_equal(xbar_jit_find(cache, &keys[0]), old);
+    assert_true(xbar_jit_add_profile(cache, block, 5));
+    assert_false(xbar_jit_add_profile(cache, block, 5));
+    xbar_jit_check_all(cache, NULL, NULL);
+    assert_int_equal(dropped, 1);
+    b.used = CODE_SIZE;
+    block->guest_size = 4;
+    assert_int_equal(xbar_jit_finish(cache, block, &b, bytes), 0);
+    assert_int_equal(xbar_jit_finish(cache, block, &b, bytes), -EINVAL);
+    block = xbar_jit_begin(cache, &keys[0], CODE_SIZE, &b);
+    assert_non_null(block);
+    xbar_jit_drop(cache, block);
+    assert_int_equal(dropped, 1);
+    assert_non_null(xbar_jit_begin(cache, &keys[0], CODE_SIZE, &b));
+    xbar_jit_free(cache);
+}
+
 static void test_links_are_added_once(void **state)
 {
     struct xbar_jit_cache *cache = make(1 << 20, 0);
@@ -504,6 +547,7 @@ int main(void)
         cmocka_unit_test(test_every_link_leads_to_a_live_block),
         cmocka_unit_test(test_links_are_refused_by_name),
         cmocka_unit_test(test_bad_blocks_are_refused),
+        cmocka_unit_test(test_unfinished_blocks_are_left_alone),
         cmocka_unit_test(test_links_are_added_once),
         cmocka_unit_test(test_ranges_drop_what_they_touch),
         cmocka_unit_test(test_ranges_find_what_crosses),
