@@ -12,7 +12,7 @@ pages=$work/pages
 make_pages() {
     mkdir -p "$pages" &&
         XBAR_INCLUDE=$XBAR_BUILD_DIR/include/xbar XBAR_API_OUTPUT=$pages \
-            XBAR_API_FILTER=$XBAR_SOURCE_DIR/docs/api/filter.py \
+            XBAR_API=$XBAR_SOURCE_DIR/docs/api \
             doxygen "$XBAR_SOURCE_DIR/docs/api/Doxyfile"
 }
 
@@ -23,7 +23,8 @@ has() {
 
 # A title, a parameter, a result; a field's comment; one text for two functions.
 says_what_headers_say() {
-    has tlb_8h.html "any access, hit or not" &&
+    has index.html "the soft-TLB: C callers" &&
+        has tlb_8h.html "any access, hit or not" &&
         has tlb_8h.html "in host order, in the low bytes" &&
         has tlb_8h.html "no effect on memory or *value" &&
         has structxbar__jit__config.html "bytes of code, at most 1 GiB" &&
