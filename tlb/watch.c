@@ -30,14 +30,14 @@ static bool is_watched_context(const struct xbar_tlb_watches *watches,
 unsigned tlb__watched(const SoftTLB *tlb, unsigned context, uint64_t va)
 {
     const struct xbar_tlb_watches *watches = tlb->watches;
-    uint64_t page = va & TLB_PAGE_MASK;
+    uint64_t page = tlb__page_of(tlb, va);
     unsigned prot = 0;
 
     if (!is_watched_context(watches, context)) {
         return 0;
     }
     for (size_t i = 0; i < watches->count; i++) {
-        if (overlaps(&watches->watch[i], page, TLB_PAGE_SIZE - 1)) {
+        if (overlaps(&watches->watch[i], page, tlb__page_size(tlb) - 1)) {
             prot |= watches->watch[i].prot;
         }
     }

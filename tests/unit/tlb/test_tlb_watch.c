@@ -253,6 +253,35 @@ static void only_watched_pages_miss(void **state)
     world_free(world);
 }
 
+static bool hits_small(const struct world *world, uint64_t va)
+{
+    return tlb_probe_page(&world->tlb, 0, va, 1, TLB_READ, 10) != NULL;
+}
+
+static void small_pages_miss_each_by_itself(void **state)
+{
+    struct world *world = open_world();
+    struct xbar_tlb_config config = world->tlb.config;
+    const struct xbar_tlb_watch watch = { VA + 8, 1, TLB_PROT_READ };
+    const struct xbar_tlb_watches watches = { &watch, 1, 1, touched, &ears };
+    uint64_t value;
+
+    (void)state;
+    tlb_leave(&world->tlb);
+    tlb_destroy(&world->tlb);
+    config.page_bits = 10;
+    assert_int_equal(tlb_init(&world->tlb, &config), 0);
+    tlb_enter(&world->tlb);
+    tlb_watch(&world->tlb, &watches);
+    for (uint64_t va = VA; va != VA + PAGE; va += 1024) {
+        assert_int_equal(tlb_load_slow(&world->tlb, 0, va + 8, 0, &value), 0);
+        assert_int_equal(hits_small(world, va + 8), va != VA);
+    }
+    assert_int_equal(ears.count, 1);
+    tlb_watch(&world->tlb, NULL);
+    world_free(world);
+}
+
 /* What hit before it was watched does so no more, spans included. */
 static void what_is_cached_goes(void **state)
 {
@@ -314,6 +343,7 @@ int main(void)
         cmocka_unit_test(other_ways_are_watched),
         cmocka_unit_test(faults_are_not_told),
         cmocka_unit_test(only_watched_pages_miss),
+        cmocka_unit_test(small_pages_miss_each_by_itself),
         cmocka_unit_test(what_is_cached_goes),
         cmocka_unit_test(devices_do_what_they_do),
     };
