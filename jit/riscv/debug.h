@@ -135,6 +135,9 @@ XBAR_API int xbar_riscv_add_watchpoint(struct xbar_riscv_hart *hart,
 XBAR_API int xbar_riscv_remove_watchpoint(struct xbar_riscv_hart *hart,
                                           const struct xbar_tlb_watch *watch);
 
+/** xbar_riscv_remove_stops() - all breakpoints and watchpoints */
+XBAR_API void xbar_riscv_remove_stops(struct xbar_riscv_hart *hart);
+
 struct xbar_riscv_watch_hit {
     struct xbar_tlb_watch watch;
     uint64_t va; /* the first watched byte that was touched */

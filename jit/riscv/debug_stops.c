@@ -241,6 +241,19 @@ int xbar_riscv_remove_watchpoint(struct xbar_riscv_hart *hart,
     return 0;
 }
 
+void xbar_riscv_remove_stops(struct xbar_riscv_hart *hart)
+{
+    struct riscv_debug *debug = &hart->debug;
+
+    debug->break_count = 0;
+    make_filter(debug);
+    if (debug->watches.count != 0) {
+        debug->watches.count = 0;
+        tell_tlb(hart);
+    }
+    debug->has_hit = false;
+}
+
 struct xbar_riscv_watch_hit
 xbar_riscv_watch_hit(const struct xbar_riscv_hart *hart)
 {

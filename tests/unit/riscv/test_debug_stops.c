@@ -304,6 +304,27 @@ static void test_an_exit_and_a_hit(void **state)
     run_exactly(&rig, 100);
 }
 
+static void test_all_go(void **state)
+{
+    const uint32_t code[] = { encode(RISCV_OP_SD, 0, 10, 6, 0),
+                              encode(RISCV_OP_JAL, 0, 0, 0, -4) };
+
+    (void)state;
+    rig_code(&rig, 0, code, 2);
+    xbar_riscv_set_x(rig.hart, 10, RIG_RAM + DATA);
+    xbar_riscv_remove_stops(rig.hart);
+    for (unsigned i = 0; i < 2; i++) {
+        add_break(CODE);
+        add_break(CODE + 4);
+        add_watch(RIG_RAM + DATA, 1, TLB_PROT_WRITE);
+        assert_int_equal(run(100), XBAR_RISCV_EXIT_BREAK);
+        assert_int_equal(run(100), XBAR_RISCV_EXIT_WATCH);
+        xbar_riscv_remove_stops(rig.hart);
+        run_exactly(&rig, 101);
+        assert_int_equal(xbar_riscv_remove_breakpoint(rig.hart, CODE), -ENOENT);
+    }
+}
+
 /* ---- Steps ------------------------------------------------------------- */
 
 static void test_step(void **state)
@@ -422,14 +443,23 @@ static void test_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_stops_before_and_goes_on), TEST(test_on_a_loop_of_one),
-        TEST(test_the_budget_comes_first),   TEST(test_set_pc_and_reset),
-        TEST(test_an_interrupt_comes_first), TEST(test_odd_places),
-        TEST(test_an_exit_at_a_breakpoint),  TEST(test_stops_behind_an_access),
-        TEST(test_devices_and_atomics),      TEST(test_bad_watches),
-        TEST(test_an_exit_and_a_hit),        TEST(test_step),
-        TEST(test_step_and_interrupts),      TEST(test_step_to_nowhere),
-        TEST(test_step_over_fence_i),        TEST(test_no_memory),
+        TEST(test_stops_before_and_goes_on),
+        TEST(test_on_a_loop_of_one),
+        TEST(test_the_budget_comes_first),
+        TEST(test_set_pc_and_reset),
+        TEST(test_an_interrupt_comes_first),
+        TEST(test_odd_places),
+        TEST(test_an_exit_at_a_breakpoint),
+        TEST(test_stops_behind_an_access),
+        TEST(test_devices_and_atomics),
+        TEST(test_bad_watches),
+        TEST(test_an_exit_and_a_hit),
+        TEST(test_all_go),
+        TEST(test_step),
+        TEST(test_step_and_interrupts),
+        TEST(test_step_to_nowhere),
+        TEST(test_step_over_fence_i),
+        TEST(test_no_memory),
     };
 
     return run_for_each_engine(tests, COUNT(tests), &engine);
