@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "console.h"
+#include "gdb/gdb.h"
 #include "info.h"
 #include "monitor.h"
 #include "power.h"
@@ -47,6 +48,7 @@ struct machine {
     struct machine_config config;
     struct progress progress;   /* hart thread */
     struct sampler *sampler;    /* NULL: nobody looks on */
+    struct gdb *gdb;            /* NULL: no debugger */
     double start;               /* of the run, seconds */
     uint64_t commits_reclaimed; /* as of the last reclaim */
 };
@@ -59,6 +61,15 @@ static double now_seconds(clockid_t clock)
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
+/* Have the hart's thread look up from the guest. */
+static void call_hart(struct machine *machine)
+{
+    xbar_riscv_request_exit(machine->board->hart);
+    if (machine->gdb) {
+        gdb_poke(machine->gdb);
+    }
+}
+
 /* ---- Inputs in order --------------------------------------------------- */
 
 /* With a tap, inputs are the hart's thread's, between two of its accesses. Any
@@ -69,7 +80,7 @@ static bool leave_to_hart(struct machine *machine, enum waiting what)
         return false;
     }
     atomic_fetch_or(&machine->waiting, what);
-    xbar_riscv_request_exit(machine->board->hart);
+    call_hart(machine);
     return true;
 }
 
@@ -87,7 +98,7 @@ static bool end_run(struct machine *machine, int status)
     bool is_first =
         atomic_compare_exchange_strong(&machine->status, &none, status);
 
-    xbar_riscv_request_exit(machine->board->hart);
+    call_hart(machine);
     return is_first;
 }
 
@@ -101,7 +112,7 @@ static void ask_reset(void *opaque)
     struct machine *machine = opaque;
 
     machine->reset_asked = true;
-    xbar_riscv_request_exit(machine->board->hart);
+    call_hart(machine);
 }
 
 static void transmit_byte(void *opaque, uint8_t byte)
@@ -312,7 +323,7 @@ static void pause_hart(void *opaque)
 {
     struct machine *machine = opaque;
 
-    xbar_riscv_request_exit(machine->board->hart);
+    call_hart(machine);
 }
 
 /* ---- The run ----------------------------------------------------------- */
@@ -424,6 +435,12 @@ static void tick_if_due(struct machine *machine)
     }
 }
 
+static enum xbar_riscv_exit run_hart(struct machine *machine, uint64_t left)
+{
+    return machine->gdb ? gdb_run(machine->gdb, left)
+                        : xbar_riscv_run(machine->board->hart, left);
+}
+
 /*
  * Run until there is something to do. A deterministic slice is not over
  * because somebody looks on: what is done at its end comes at the same
@@ -436,13 +453,14 @@ static void run_slice(struct machine *machine)
 
     do {
         uint64_t before = machine->deterministic ? instructions_of(machine) : 0;
-        enum xbar_riscv_exit exit = xbar_riscv_run(machine->board->hart, left);
+        enum xbar_riscv_exit exit = run_hart(machine, left);
 
         if (exit == XBAR_RISCV_EXIT_MISMATCH) {
             (void)end_run(machine, STATUS_MISMATCH);
         }
         tick_if_due(machine);
-        goes_on = machine->deterministic && machine->sampler &&
+        goes_on = machine->deterministic &&
+                  (machine->sampler || machine->gdb) &&
                   exit == XBAR_RISCV_EXIT_REQUEST && !machine->reset_asked &&
                   atomic_load(&machine->status) == STATUS_NONE;
         if (goes_on) {
@@ -497,6 +515,61 @@ static int start_sampler(struct machine *machine, Error **errp)
     return machine->sampler ? 0 : -EIO;
 }
 
+/* A debugger that kills, as SIGKILL would. On its thread. */
+static void kill_run(void *opaque)
+{
+    cut_run(opaque, 128 + SIGKILL);
+}
+
+static int open_gdb(struct machine *machine, Error **errp)
+{
+    const struct gdb_config config = {
+        .address = machine->config.gdb,
+        .waits = machine->config.gdb_waits,
+        .hart = machine->board->hart,
+        .as = &machine->board->memory,
+        .keeps_time = !machine->deterministic,
+        .kill = kill_run,
+        .opaque = machine,
+    };
+
+    if (config.address) {
+        machine->gdb = gdb_new(&config, errp);
+    }
+    return config.address && !machine->gdb ? -EINVAL : 0;
+}
+
+static void close_gdb(struct machine *machine, int status)
+{
+    if (machine->gdb) {
+        gdb_end(machine->gdb, status);
+        gdb_free(machine->gdb);
+        machine->gdb = NULL;
+    }
+}
+
+/* All or none, behind the console, which blocks signals in them. */
+static int start_threads(struct machine *machine, Error **errp)
+{
+    int ret = virtio_slots_start(machine->board->virtio);
+
+    if (ret) {
+        error_setg(errp, "the I/O thread cannot be started: %s",
+                   strerror(-ret));
+        return ret;
+    }
+    ret = start_sampler(machine, errp);
+    if (ret == 0 && machine->gdb) {
+        ret = gdb_start(machine->gdb, errp);
+    }
+    if (ret) {
+        sampler_stop(machine->sampler);
+        machine->sampler = NULL;
+        virtio_slots_stop(machine->board->virtio);
+    }
+    return ret;
+}
+
 int machine_run(struct machine *machine, struct machine_result *result,
                 Error **errp)
 {
@@ -513,23 +586,16 @@ int machine_run(struct machine *machine, struct machine_result *result,
     };
     double start;
     double cpu_start;
-    int ret;
+    int ret = open_gdb(machine, errp);
 
-    machine->console = console_start(&host, machine->is_muted, errp);
-    if (!machine->console) {
-        return -EIO;
-    }
-    ret = virtio_slots_start(machine->board->virtio);
     if (ret) {
-        error_setg(errp, "the I/O thread cannot be started: %s",
-                   strerror(-ret));
-        console_stop(machine->console);
         return ret;
     }
-    ret = start_sampler(machine, errp);
+    machine->console = console_start(&host, machine->is_muted, errp);
+    ret = machine->console ? start_threads(machine, errp) : -EIO;
     if (ret) {
-        virtio_slots_stop(machine->board->virtio);
         console_stop(machine->console);
+        close_gdb(machine, ret);
         return ret;
     }
     start = now_seconds(CLOCK_MONOTONIC);
@@ -548,6 +614,7 @@ int machine_run(struct machine *machine, struct machine_result *result,
     if (result->status == 0 && machine->power.is_asked) {
         result->status = 128 + SIGTERM; /* a guest does as it is told */
     }
+    close_gdb(machine, result->status);
     report_mismatch(machine);
     result->is_cut_short = machine->is_cut_short;
     xbar_riscv_get_stats(machine->board->hart, &result->stats);

@@ -14,6 +14,8 @@
  *   tick          somebody looks on: the sampler's thread
  *   input         there is a tap (trace/tap.h), so that what comes from other
  *                 threads is for the hart's to hand over
+ *
+ * What a debugger does with it is between gdb_run() and its thread.
  */
 #ifndef XBAR_MACHINE_H
 #define XBAR_MACHINE_H
@@ -39,6 +41,8 @@ struct machine_config {
     /* Say how far it is while it prints nothing, if there is a tick; and
      * ctrl-c on a terminal ends the run (status 130), as a signal would. */
     bool is_watched;
+    const char *gdb; /* where a debugger connects; NULL: nowhere */
+    bool gdb_waits;  /* nothing is executed before it says so */
 };
 
 /* The engines differ in lockstep (as EX_SOFTWARE: an internal error). */

@@ -43,6 +43,8 @@ static int run_guest(const struct guest *guest, const struct options *options,
     const struct machine_config config = {
         .execution = options->execution,
         .virtio = &options->virtio,
+        .gdb = options->gdb,
+        .gdb_waits = options->gdb_waits,
     };
     struct machine *machine = machine_new(guest, &config, errp);
     struct machine_result result;

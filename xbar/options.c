@@ -10,6 +10,7 @@
 
 /* Which commands take an option, as bits by enum command. */
 enum option_scope {
+    FOR_RUN = 1 << COMMAND_RUN,
     FOR_PROFILE = 1 << COMMAND_PROFILE,
     FOR_MTREE = 1 << COMMAND_MTREE,
     FOR_OUTPUT = FOR_PROFILE | 1 << COMMAND_TRACE,
@@ -304,6 +305,12 @@ static int take_option(struct options *options, int id, Error **errp)
     case OPT_DOT:
         options->dot = true;
         return 0;
+    case OPT_GDB:
+        options->gdb = optarg;
+        return 0;
+    case OPT_GDB_WAIT:
+        options->gdb_waits = true;
+        return 0;
     case OPT_HELP:
         options->command = COMMAND_HELP;
         return 0;
@@ -453,6 +460,10 @@ static int check_together(const struct options *options, Error **errp)
         error_setg(errp, "replay: the trace is missing");
         return -EINVAL;
     }
+    if (options->gdb_waits && !options->gdb) {
+        error_setg(errp, "--gdb-wait: nobody can connect without --gdb");
+        return -EINVAL;
+    }
     if (options->json && options->dot) {
         error_setg(errp, "--json and --dot: choose one");
         return -EINVAL;
@@ -530,6 +541,7 @@ void options_print_help(FILE *out)
           "  replay   FILE of trace, as a benchmark (-: standard input)\n",
           out);
     print_rows(out, FOR_GUEST, "run, profile, trace");
+    print_rows(out, FOR_RUN, "run");
     print_rows(out, FOR_BOARD, "run, profile, trace, mtree");
     print_rows(out, FOR_OUTPUT, "profile, trace");
     print_rows(out, FOR_PROFILE, "profile");

@@ -45,6 +45,8 @@ struct options {
     unsigned num_symbols;
     bool perf;
     uint64_t memory; /* bytes */
+    const char *gdb; /* where a debugger connects; NULL: nowhere */
+    bool gdb_waits;
     struct execution execution;
     struct virtio_config virtio;
     unsigned mtree; /* enum xbar_mtree_flags */

@@ -120,7 +120,9 @@ BAD_LINES = [
     (["run", "--netdev", "user,x=1"], "--netdev: x: no such setting"),
     (["run", "--device", "x"], "--device x: no such device"),
     (["run"] + ["--drive", "file=x"] * 9, "--drive: more than 8"),
-    (["run", "--gdb", "x"], "--gdb: not supported yet"),
+    (["run", "--gdb", "x"], "--bios"),
+    (["run", "--gdb-wait"], "--gdb-wait: nobody can connect without --gdb"),
+    (["profile", "--gdb", "1"], "--gdb: not an option of profile"),
 ]
 
 
