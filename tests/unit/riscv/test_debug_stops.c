@@ -325,6 +325,61 @@ static void test_all_go(void **state)
     }
 }
 
+/* What was translated, one block after the other. */
+struct emitted {
+    uint8_t bytes[0x4000];
+    size_t size;
+    unsigned blocks;
+};
+
+static bool note_code(void *opaque, const struct xbar_riscv_block *block)
+{
+    struct emitted *emitted = opaque;
+
+    assert_true(block->code_size <= sizeof(emitted->bytes) - emitted->size);
+    memcpy(emitted->bytes + emitted->size, block->code, block->code_size);
+    emitted->size += block->code_size;
+    emitted->blocks++;
+    return true;
+}
+
+static void emit(struct emitted *emitted, bool debugged)
+{
+    static const uint32_t code[] = {
+        0x00053283, /* ld x5, 0(x10) */
+        0x00128293, /* addi x5, x5, 1 */
+        0x00553423, /* sd x5, 8(x10) */
+        0xff5ff06f, /* j .-12 */
+    };
+
+    memset(emitted, 0, sizeof(*emitted));
+    rig_code(&rig, 0, code, COUNT(code));
+    xbar_riscv_set_x(rig.hart, 10, RIG_RAM + DATA);
+    if (debugged) {
+        add_break(CODE + 0x1000); /* in another page */
+        add_break(CODE + 4);
+        assert_int_equal(xbar_riscv_remove_breakpoint(rig.hart, CODE + 4), 0);
+        add_watch(RIG_RAM + DATA + 0x1000, 8, TLB_PROT_READ);
+    }
+    run_exactly(&rig, 20000);
+    xbar_riscv_for_each_block(rig.hart, note_code, emitted);
+}
+
+/* No byte of translated code is for debuggers. */
+static void test_code_is_the_same(void **state)
+{
+    static struct emitted plain, debugged;
+
+    emit(&plain, false);
+    (void)teardown(state);
+    assert_int_equal(setup(state), 0);
+    emit(&debugged, true);
+    assert_int_equal(plain.blocks, debugged.blocks);
+    assert_int_equal(plain.blocks != 0, engine == XBAR_RISCV_JIT);
+    assert_int_equal(plain.size, debugged.size);
+    assert_memory_equal(plain.bytes, debugged.bytes, plain.size);
+}
+
 /* ---- Steps ------------------------------------------------------------- */
 
 static void test_step(void **state)
@@ -443,23 +498,15 @@ static void test_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_stops_before_and_goes_on),
-        TEST(test_on_a_loop_of_one),
-        TEST(test_the_budget_comes_first),
-        TEST(test_set_pc_and_reset),
-        TEST(test_an_interrupt_comes_first),
-        TEST(test_odd_places),
-        TEST(test_an_exit_at_a_breakpoint),
-        TEST(test_stops_behind_an_access),
-        TEST(test_devices_and_atomics),
-        TEST(test_bad_watches),
-        TEST(test_an_exit_and_a_hit),
-        TEST(test_all_go),
-        TEST(test_step),
-        TEST(test_step_and_interrupts),
-        TEST(test_step_to_nowhere),
-        TEST(test_step_over_fence_i),
-        TEST(test_no_memory),
+        TEST(test_stops_before_and_goes_on), TEST(test_on_a_loop_of_one),
+        TEST(test_the_budget_comes_first),   TEST(test_set_pc_and_reset),
+        TEST(test_an_interrupt_comes_first), TEST(test_odd_places),
+        TEST(test_an_exit_at_a_breakpoint),  TEST(test_stops_behind_an_access),
+        TEST(test_devices_and_atomics),      TEST(test_bad_watches),
+        TEST(test_an_exit_and_a_hit),        TEST(test_all_go),
+        TEST(test_code_is_the_same),         TEST(test_step),
+        TEST(test_step_and_interrupts),      TEST(test_step_to_nowhere),
+        TEST(test_step_over_fence_i),        TEST(test_no_memory),
     };
 
     return run_for_each_engine(tests, COUNT(tests), &engine);
