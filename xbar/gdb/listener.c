@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #define SOCKET_FLAGS (SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK)
@@ -142,8 +143,12 @@ void gdb_listener_close(struct gdb_listener *listener)
 int gdb_accept(const struct gdb_listener *listener)
 {
     int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    const struct timespec moment = { .tv_nsec = 100 * 1000 * 1000 };
     const int on = 1;
 
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE)) {
+        nanosleep(&moment, NULL); /* who waits there is found again at once */
+    }
     if (fd >= 0 && !listener->file) {
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     }
