@@ -253,8 +253,9 @@ XBAR_API void xbar_jit_for_each(const struct xbar_jit_cache *cache,
  * @buffer: where to write them, at least as many; aligned to 16 bytes
  *
  * May evict other blocks. Until finish or abort, which end it, no other block
- * is begun, and it is not found, listed or checked. Meanwhile the maker writes its code, insns, guest_size, homes and
- * hot_size, adds sites and, if there are to be more than two, links.
+ * is begun, and it is not found, listed or checked. Meanwhile the maker writes
+ * its code, insns, guest_size, homes and hot_size, adds sites and, if there are
+ * to be more than two, links.
  *
  * Return: NULL if memory is short, a segment is too small for @size, or another
  * block is being made.
@@ -290,9 +291,8 @@ XBAR_API bool xbar_jit_add_links(struct xbar_jit_cache *cache,
  * @bytes: guest_size of them, copied
  *
  * Return: 0; -ENOMEM; -EINVAL for a block that is not being made (which is left
- * alone), a block of nothing, or a link whose
- * displacement, addend or stub is misaligned or outside of what was written.
- * The block is gone then.
+ * alone), a block of nothing, or a link whose displacement, addend or stub is
+ * misaligned or outside of what was written. The block is gone then.
  */
 XBAR_API int xbar_jit_finish(struct xbar_jit_cache *cache,
                              struct xbar_jit_block *block,

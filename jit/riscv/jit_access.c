@@ -42,9 +42,9 @@ void riscv__settle_at(struct xbar_riscv_hart *hart, const void *return_address)
  */
 uint64_t riscv__accessing_pc(const struct xbar_riscv_hart *hart)
 {
-    const struct jit_site *site;
-    const struct jit_block *block =
-        jit_cache__recover(hart->jit->cache, hart->jit->accessing, &site);
+    const struct xbar_jit_site *site;
+    const struct xbar_jit_block *block =
+        xbar_jit_recover(hart->jit->cache, hart->jit->accessing, &site);
 
     xbar_assert(block != NULL);
     return block->key.pc + site->pc_offset;

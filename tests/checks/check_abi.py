@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import textwrap
 
 import tree
 from tap import Tap
@@ -193,9 +194,18 @@ def layouts():
         )
 
 
+def wrap(line):
+    indent = " " * (8 if line.startswith(" ") else 4)
+    return textwrap.fill(
+        line, 90, subsequent_indent=indent, drop_whitespace=True,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+
+
 def current():
     parts = sorted(set(prototypes())) + [""] + sorted(set(layouts()))
-    return HEAD + "\n" + "\n".join(parts) + "\n"
+    lines = "\n".join(parts).split("\n")
+    return HEAD + "\n" + "\n".join(wrap(line) for line in lines) + "\n"
 
 
 def difference():
