@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,9 +11,8 @@
 #include "console.h"
 #include "gdb/gdb.h"
 #include "info.h"
+#include "machine_internal.h"
 #include "monitor.h"
-#include "power.h"
-#include "progress.h"
 #include "sampler.h"
 
 /* With --deterministic, a tenth of a guest second between looks at the RTC. */
@@ -22,52 +20,12 @@
 
 #define STATUS_NONE (-1)
 
-/* What waits for the hart's thread, if there is a tap. */
-enum waiting {
-    WAITING_KEYS = 1 << 0,
-    WAITING_BREAK = 1 << 1,
-    WAITING_SIZE = 1 << 2,
-    WAITING_ALARM = 1 << 3,
-    WAITING_DEVICE = 1 << 4,
-};
-
-struct machine {
-    struct board *board;
-    struct console *console; /* while running */
-    const struct guest *guest;
-    bool deterministic;
-    bool is_muted;
-    atomic_int status;  /* STATUS_NONE while running */
-    bool is_cut_short;  /* console thread */
-    struct power power; /* the same */
-    bool reset_asked;   /* hart thread */
-    const struct tap *tap;
-    atomic_uint waiting; /* enum waiting; the words are what they wait with */
-    _Atomic uint8_t break_key;
-    _Atomic uint32_t console_size;
-    struct machine_config config;
-    struct progress progress;   /* hart thread */
-    struct sampler *sampler;    /* NULL: nobody looks on */
-    struct gdb *gdb;            /* NULL: no debugger */
-    double start;               /* of the run, seconds */
-    uint64_t commits_reclaimed; /* as of the last reclaim */
-};
-
 static double now_seconds(clockid_t clock)
 {
     struct timespec now;
 
     clock_gettime(clock, &now);
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
-/* Have the hart's thread look up from the guest. */
-static void call_hart(struct machine *machine)
-{
-    xbar_riscv_request_exit(machine->board->hart);
-    if (machine->gdb) {
-        gdb_poke(machine->gdb);
-    }
 }
 
 /* ---- Inputs in order --------------------------------------------------- */
@@ -80,7 +38,7 @@ static bool leave_to_hart(struct machine *machine, enum waiting what)
         return false;
     }
     atomic_fetch_or(&machine->waiting, what);
-    call_hart(machine);
+    machine__call_hart(machine);
     return true;
 }
 
@@ -98,7 +56,7 @@ static bool end_run(struct machine *machine, int status)
     bool is_first =
         atomic_compare_exchange_strong(&machine->status, &none, status);
 
-    call_hart(machine);
+    machine__call_hart(machine);
     return is_first;
 }
 
@@ -112,7 +70,7 @@ static void ask_reset(void *opaque)
     struct machine *machine = opaque;
 
     machine->reset_asked = true;
-    call_hart(machine);
+    machine__call_hart(machine);
 }
 
 static void transmit_byte(void *opaque, uint8_t byte)
@@ -237,7 +195,7 @@ static int poll_alarm(struct machine *machine)
 }
 
 /* Read after the console's thread was joined. */
-static void cut_run(void *opaque, int status)
+void machine__cut(void *opaque, int status)
 {
     struct machine *machine = opaque;
 
@@ -323,7 +281,7 @@ static void pause_hart(void *opaque)
 {
     struct machine *machine = opaque;
 
-    call_hart(machine);
+    machine__call_hart(machine);
 }
 
 /* ---- The run ----------------------------------------------------------- */
@@ -435,12 +393,6 @@ static void tick_if_due(struct machine *machine)
     }
 }
 
-static enum xbar_riscv_exit run_hart(struct machine *machine, uint64_t left)
-{
-    return machine->gdb ? gdb_run(machine->gdb, left)
-                        : xbar_riscv_run(machine->board->hart, left);
-}
-
 /*
  * Run until there is something to do. A deterministic slice is not over
  * because somebody looks on: what is done at its end comes at the same
@@ -453,7 +405,7 @@ static void run_slice(struct machine *machine)
 
     do {
         uint64_t before = machine->deterministic ? instructions_of(machine) : 0;
-        enum xbar_riscv_exit exit = run_hart(machine, left);
+        enum xbar_riscv_exit exit = machine__run_hart(machine, left);
 
         if (exit == XBAR_RISCV_EXIT_MISMATCH) {
             (void)end_run(machine, STATUS_MISMATCH);
@@ -515,39 +467,6 @@ static int start_sampler(struct machine *machine, Error **errp)
     return machine->sampler ? 0 : -EIO;
 }
 
-/* A debugger that kills, as SIGKILL would. On its thread. */
-static void kill_run(void *opaque)
-{
-    cut_run(opaque, 128 + SIGKILL);
-}
-
-static int open_gdb(struct machine *machine, Error **errp)
-{
-    const struct gdb_config config = {
-        .address = machine->config.gdb,
-        .waits = machine->config.gdb_waits,
-        .hart = machine->board->hart,
-        .as = &machine->board->memory,
-        .keeps_time = !machine->deterministic,
-        .kill = kill_run,
-        .opaque = machine,
-    };
-
-    if (config.address) {
-        machine->gdb = gdb_new(&config, errp);
-    }
-    return config.address && !machine->gdb ? -EINVAL : 0;
-}
-
-static void close_gdb(struct machine *machine, int status)
-{
-    if (machine->gdb) {
-        gdb_end(machine->gdb, status);
-        gdb_free(machine->gdb);
-        machine->gdb = NULL;
-    }
-}
-
 /* All or none, behind the console, which blocks signals in them. */
 static int start_threads(struct machine *machine, Error **errp)
 {
@@ -578,7 +497,7 @@ int machine_run(struct machine *machine, struct machine_result *result,
         .poll = poll_console,
         .resize = resize_console,
         .power_down = power_down,
-        .quit = cut_run,
+        .quit = machine__cut,
         .pause = pause_hart,
         .quits_on_ctrl_c = machine->config.is_watched,
         .has_room = note_console_room,
@@ -586,7 +505,7 @@ int machine_run(struct machine *machine, struct machine_result *result,
     };
     double start;
     double cpu_start;
-    int ret = open_gdb(machine, errp);
+    int ret = machine__open_gdb(machine, errp);
 
     if (ret) {
         return ret;
@@ -595,7 +514,7 @@ int machine_run(struct machine *machine, struct machine_result *result,
     ret = machine->console ? start_threads(machine, errp) : -EIO;
     if (ret) {
         console_stop(machine->console);
-        close_gdb(machine, ret);
+        machine__close_gdb(machine, ret);
         return ret;
     }
     start = now_seconds(CLOCK_MONOTONIC);
@@ -614,7 +533,7 @@ int machine_run(struct machine *machine, struct machine_result *result,
     if (result->status == 0 && machine->power.is_asked) {
         result->status = 128 + SIGTERM; /* a guest does as it is told */
     }
-    close_gdb(machine, result->status);
+    machine__close_gdb(machine, result->status);
     report_mismatch(machine);
     result->is_cut_short = machine->is_cut_short;
     xbar_riscv_get_stats(machine->board->hart, &result->stats);

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* A machine, for machine*.c. */
+#ifndef XBAR_MACHINE_INTERNAL_H
+#define XBAR_MACHINE_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include "machine.h"
+#include "power.h"
+#include "progress.h"
+
+/* What waits for the hart's thread, if there is a tap. */
+enum waiting {
+    WAITING_KEYS = 1 << 0,
+    WAITING_BREAK = 1 << 1,
+    WAITING_SIZE = 1 << 2,
+    WAITING_ALARM = 1 << 3,
+    WAITING_DEVICE = 1 << 4,
+};
+
+struct machine {
+    struct board *board;
+    struct console *console; /* while running */
+    const struct guest *guest;
+    bool deterministic;
+    bool is_muted;
+    atomic_int status;  /* STATUS_NONE while running */
+    bool is_cut_short;  /* console thread */
+    struct power power; /* the same */
+    bool reset_asked;   /* hart thread */
+    const struct tap *tap;
+    atomic_uint waiting; /* enum waiting; the words are what they wait with */
+    _Atomic uint8_t break_key;
+    _Atomic uint32_t console_size;
+    struct machine_config config;
+    struct progress progress;   /* hart thread */
+    struct sampler *sampler;    /* NULL: nobody looks on */
+    struct gdb *gdb;            /* NULL: no debugger */
+    double start;               /* of the run, seconds */
+    uint64_t commits_reclaimed; /* as of the last reclaim */
+};
+
+/* machine.c: end the run because somebody else than the guest says so. Any
+ * thread; @opaque is the machine. */
+void machine__cut(void *opaque, int status);
+
+/* ---- machine_gdb.c ----------------------------------------------------- */
+
+/* Have the hart's thread look up from the guest. Any thread. */
+void machine__call_hart(struct machine *machine);
+
+/* As xbar_riscv_run(). */
+enum xbar_riscv_exit machine__run_hart(struct machine *machine, uint64_t left);
+
+/* Listen for a debugger, if one may come. -errno with @errp set. */
+int machine__open_gdb(struct machine *machine, Error **errp) XBAR_MUST_CHECK;
+
+/* @status: of the run, for a debugger that waits for its end. */
+void machine__close_gdb(struct machine *machine, int status);
+
+#endif
