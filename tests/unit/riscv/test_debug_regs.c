@@ -62,7 +62,7 @@ static void test_other_names(void **state)
     (void)state;
     assert_int_equal(xbar_riscv_reg_number("fp"), 8);
     for (int i = 0; i < 32; i++) {
-        char name[8];
+        char name[16];
 
         snprintf(name, sizeof(name), "x%d", i);
         assert_int_equal(xbar_riscv_reg_number(name), i);
