@@ -50,7 +50,7 @@
 
 #ifdef XBAR_RCU_TSAN
 #include <sanitizer/tsan_interface.h>
-extern char xbar_rcu_tsan_clock;
+extern XBAR_API char xbar_rcu_tsan_clock; /* adapters have it, too */
 #define XBAR_RCU_RELEASE() __tsan_release(&xbar_rcu_tsan_clock)
 #define XBAR_RCU_ACQUIRE() __tsan_acquire(&xbar_rcu_tsan_clock)
 #else
