@@ -117,6 +117,8 @@ BARS = {
     "access/ldl_mmio": 9,
     "emit/load_mmio": 12,
     "code/translate_alu": 200,
+    "plug/kvm_exit_load": 30,
+    "plug/kvm_exit_store": 30,
 }
 
 # The same for guests, as the ratio of a class to QEMU.
@@ -136,6 +138,7 @@ AREAS = {
     "interp": "Guest loops, interpreted",
     "code": "Translation cache",
     "threads": "Threads",
+    "plug": "Adapters for foreign engines",
     "guest": "Guest programs",
     "board": "The program",
 }
