@@ -115,6 +115,12 @@ BESIDE = [(re.compile(pattern), area) for pattern, area in [
 BARS = {
     "access/ldl_ram": 6,
     "access/ldl_mmio": 9,
+    "access/read4_ram/10000": 6,
+    "access/read4_mmio/10000": 9,
+    "access/read4_mmio_random/1024": 14,
+    "access/map_to_read/10000": 40,
+    "access/map_to_write/10000": 40,
+    "access/cache_ldl": 1.1,
     "emit/load_mmio": 12,
     "code/translate_alu": 200,
     "plug/kvm_exit_load": 30,
