@@ -20,7 +20,6 @@
 #define HOST_IS_BIG_ENDIAN (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__)
 
 /* Out of line, but not cold: that would mean "small rather than fast". */
-#define NOINLINE __attribute__((noinline))
 
 /* ---- The general path -------------------------------------------------- */
 
@@ -91,9 +90,9 @@ static MemTxResult access_memory(const struct access *a, unsigned size_log2,
 }
 
 /* A swap in @op: the requester wants the order that is not the host's. */
-static NOINLINE MemTxResult read_general(MemoryRegion *mr, hwaddr offset,
-                                         uint64_t *value, MemOp op,
-                                         MemTxAttrs attrs)
+static XBAR_NOINLINE MemTxResult read_general(MemoryRegion *mr, hwaddr offset,
+                                              uint64_t *value, MemOp op,
+                                              MemTxAttrs attrs)
 {
     struct access a = { mr, offset, memop_size(op), attrs, false, false };
     MemTxResult result;
@@ -108,9 +107,9 @@ static NOINLINE MemTxResult read_general(MemoryRegion *mr, hwaddr offset,
     return result;
 }
 
-static NOINLINE MemTxResult write_general(MemoryRegion *mr, hwaddr offset,
-                                          uint64_t value, MemOp op,
-                                          MemTxAttrs attrs)
+static XBAR_NOINLINE MemTxResult write_general(MemoryRegion *mr, hwaddr offset,
+                                               uint64_t value, MemOp op,
+                                               MemTxAttrs attrs)
 {
     struct access a = { mr, offset, memop_size(op), attrs, false, true };
 
@@ -135,9 +134,9 @@ static XBAR_COLD MemTxResult refuse(MemoryRegion *mr, hwaddr offset,
 }
 
 /* Recorded, but not locked: asked for, so it may take its time. */
-static NOINLINE MemTxResult read_recorded(const struct xbar_access_plan *plan,
-                                          MemoryRegion *mr, hwaddr offset,
-                                          uint64_t *value, unsigned size_log2)
+static XBAR_NOINLINE MemTxResult
+read_recorded(const struct xbar_access_plan *plan, MemoryRegion *mr,
+              hwaddr offset, uint64_t *value, unsigned size_log2)
 {
     unsigned size = 1u << size_log2;
     uint64_t word;
@@ -152,9 +151,9 @@ static NOINLINE MemTxResult read_recorded(const struct xbar_access_plan *plan,
     return MEMTX_OK;
 }
 
-static NOINLINE MemTxResult write_recorded(const struct xbar_access_plan *plan,
-                                           MemoryRegion *mr, hwaddr offset,
-                                           uint64_t value, unsigned size_log2)
+static XBAR_NOINLINE MemTxResult
+write_recorded(const struct xbar_access_plan *plan, MemoryRegion *mr,
+               hwaddr offset, uint64_t value, unsigned size_log2)
 {
     unsigned size = 1u << size_log2;
 
@@ -171,9 +170,9 @@ static NOINLINE MemTxResult write_recorded(const struct xbar_access_plan *plan,
  * Apart, and the last thing that their callers do, so that without a lock
  * nothing has to be kept across a call.
  */
-static NOINLINE MemTxResult read_held(const struct xbar_access_plan *plan,
-                                      MemoryRegion *mr, hwaddr offset,
-                                      uint64_t *value, unsigned size_log2)
+static XBAR_NOINLINE MemTxResult read_held(const struct xbar_access_plan *plan,
+                                           MemoryRegion *mr, hwaddr offset,
+                                           uint64_t *value, unsigned size_log2)
 {
     struct guard_chain *chain = &guard__chain;
     struct engine_lock *lock = mr->lock;
@@ -195,9 +194,9 @@ static NOINLINE MemTxResult read_held(const struct xbar_access_plan *plan,
     return MEMTX_OK;
 }
 
-static NOINLINE MemTxResult write_held(const struct xbar_access_plan *plan,
-                                       MemoryRegion *mr, hwaddr offset,
-                                       uint64_t value, unsigned size_log2)
+static XBAR_NOINLINE MemTxResult write_held(const struct xbar_access_plan *plan,
+                                            MemoryRegion *mr, hwaddr offset,
+                                            uint64_t value, unsigned size_log2)
 {
     struct guard_chain *chain = &guard__chain;
     struct engine_lock *lock = mr->lock;
@@ -303,9 +302,9 @@ static inline bool is_simple(const MemoryRegion *mr, hwaddr addr, MemOp op)
            addr <= last && memop_size(op) - 1 <= last - addr;
 }
 
-static NOINLINE MemTxResult read_resolved(MemoryRegion *mr, hwaddr addr,
-                                          uint64_t *pval, MemOp op,
-                                          MemTxAttrs attrs)
+static XBAR_NOINLINE MemTxResult read_resolved(MemoryRegion *mr, hwaddr addr,
+                                               uint64_t *pval, MemOp op,
+                                               MemTxAttrs attrs)
 {
     mr = op & MO_128 ? NULL : resolve(mr, &addr, memop_size(op));
     if (!mr) {
@@ -318,9 +317,9 @@ static NOINLINE MemTxResult read_resolved(MemoryRegion *mr, hwaddr addr,
     return read_by_plan(region__plan(mr), mr, addr, pval, op & MO_SIZE, attrs);
 }
 
-static NOINLINE MemTxResult write_resolved(MemoryRegion *mr, hwaddr addr,
-                                           uint64_t data, MemOp op,
-                                           MemTxAttrs attrs)
+static XBAR_NOINLINE MemTxResult write_resolved(MemoryRegion *mr, hwaddr addr,
+                                                uint64_t data, MemOp op,
+                                                MemTxAttrs attrs)
 {
     mr = op & MO_128 ? NULL : resolve(mr, &addr, memop_size(op));
     if (!mr) {

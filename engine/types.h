@@ -22,6 +22,8 @@ extern "C" {
 #define XBAR_MUST_CHECK        __attribute__((warn_unused_result))
 #define XBAR_HOT               __attribute__((hot))
 #define XBAR_COLD              __attribute__((cold, noinline))
+#define XBAR_NOINLINE          __attribute__((noinline)) /* but quick */
+#define XBAR_FORCE_INLINE      inline __attribute__((always_inline))
 #define XBAR_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 
 /*

@@ -18,8 +18,6 @@
 #include "flatview/ram_access.h"
 
 /* One body for all widths, folded for each: the size is a constant. */
-#define FORCE_INLINE inline __attribute__((always_inline))
-#define NOINLINE     __attribute__((noinline))
 
 /* Is it memory, by @flag, and aligned? Then one access will do. */
 static inline bool is_plain(const FlatRange *range, hwaddr addr, uint32_t flag,
@@ -104,9 +102,10 @@ static inline MemTxResult store_any(const AddressSpace *as, hwaddr addr,
  * to save. They end the quick section that it began, of which @before is
  * left. Values are in host order; the inline path's caller swaps.
  */
-static NOINLINE uint64_t load_section(AddressSpace *as, hwaddr addr,
-                                      MemTxAttrs attrs, MemTxResult *result,
-                                      MemOp op, unsigned long before)
+static XBAR_NOINLINE uint64_t load_section(AddressSpace *as, hwaddr addr,
+                                           MemTxAttrs attrs,
+                                           MemTxResult *result, MemOp op,
+                                           unsigned long before)
 {
     struct xbar_rcu_quick section = xbar_rcu_quick_of(before);
     uint64_t value = 0;
@@ -117,10 +116,10 @@ static NOINLINE uint64_t load_section(AddressSpace *as, hwaddr addr,
     return order(value, op & MO_SIZE, op);
 }
 
-static NOINLINE void store_section(AddressSpace *as, hwaddr addr,
-                                   uint64_t value, MemTxAttrs attrs,
-                                   MemTxResult *result, unsigned size_log2,
-                                   unsigned long before)
+static XBAR_NOINLINE void store_section(AddressSpace *as, hwaddr addr,
+                                        uint64_t value, MemTxAttrs attrs,
+                                        MemTxResult *result, unsigned size_log2,
+                                        unsigned long before)
 {
     struct xbar_rcu_quick section = xbar_rcu_quick_of(before);
     MemTxResult r = store_any(as, addr, attrs, value, size_log2);
@@ -130,9 +129,9 @@ static NOINLINE void store_section(AddressSpace *as, hwaddr addr,
 }
 
 /* Where the quick section cannot be had: a thread's first access. */
-static NOINLINE uint64_t load_first(AddressSpace *as, hwaddr addr,
-                                    MemTxAttrs attrs, MemTxResult *result,
-                                    MemOp op)
+static XBAR_NOINLINE uint64_t load_first(AddressSpace *as, hwaddr addr,
+                                         MemTxAttrs attrs, MemTxResult *result,
+                                         MemOp op)
 {
     uint64_t value = 0;
     MemTxResult r;
@@ -145,9 +144,9 @@ static NOINLINE uint64_t load_first(AddressSpace *as, hwaddr addr,
     return order(value, op & MO_SIZE, op);
 }
 
-static NOINLINE void store_first(AddressSpace *as, hwaddr addr, uint64_t value,
-                                 MemTxAttrs attrs, MemTxResult *result,
-                                 unsigned size_log2)
+static XBAR_NOINLINE void store_first(AddressSpace *as, hwaddr addr,
+                                      uint64_t value, MemTxAttrs attrs,
+                                      MemTxResult *result, unsigned size_log2)
 {
     MemTxResult r;
 
@@ -159,9 +158,9 @@ static NOINLINE void store_first(AddressSpace *as, hwaddr addr, uint64_t value,
 
 /* ---- Inline ------------------------------------------------------------ */
 
-static FORCE_INLINE uint64_t load(AddressSpace *as, hwaddr addr,
-                                  MemTxAttrs attrs, MemTxResult *result,
-                                  unsigned size_log2, MemOp swap)
+static XBAR_FORCE_INLINE uint64_t load(AddressSpace *as, hwaddr addr,
+                                       MemTxAttrs attrs, MemTxResult *result,
+                                       unsigned size_log2, MemOp swap)
 {
     struct xbar_rcu_quick section;
     MemOp op = (MemOp)(size_log2 | swap);
@@ -186,9 +185,10 @@ static FORCE_INLINE uint64_t load(AddressSpace *as, hwaddr addr,
     return order(value, size_log2, swap);
 }
 
-static FORCE_INLINE void store(AddressSpace *as, hwaddr addr, uint64_t value,
-                               MemTxAttrs attrs, MemTxResult *result,
-                               unsigned size_log2, MemOp swap)
+static XBAR_FORCE_INLINE void store(AddressSpace *as, hwaddr addr,
+                                    uint64_t value, MemTxAttrs attrs,
+                                    MemTxResult *result, unsigned size_log2,
+                                    MemOp swap)
 {
     struct xbar_rcu_quick section;
     const FlatRange *range;

@@ -392,7 +392,7 @@ static hwaddr at_most(hwaddr length, hwaddr limit)
     return length < limit ? length : limit;
 }
 
-static __attribute__((noinline)) int refuse_unmap(const AddressSpace *as)
+static XBAR_COLD int refuse_unmap(const AddressSpace *as)
 {
     return log__refuse(as->space->engine, as->name, -EINVAL,
                        "address_space_unmap",

@@ -20,9 +20,6 @@
 #include "flatview/flatview_internal.h"
 #include "flatview/ram_access.h"
 
-#define FORCE_INLINE inline __attribute__((always_inline))
-#define NOINLINE     __attribute__((noinline))
-
 static inline void *host_of(const FlatRange *range, hwaddr addr)
 {
     return (void *)(uintptr_t)(addr + range->host_delta);
@@ -56,8 +53,9 @@ static inline MemTxResult write_in_parts(AddressSpace *as, hwaddr addr,
 }
 
 /* Of what a write has to tell: it was made, and the section goes on. */
-static NOINLINE MemTxResult note_write(AddressSpace *as, const void *host,
-                                       unsigned size_log2, unsigned long before)
+static XBAR_NOINLINE MemTxResult note_write(AddressSpace *as, const void *host,
+                                            unsigned size_log2,
+                                            unsigned long before)
 {
     struct xbar_rcu_quick section = xbar_rcu_quick_of(before);
 
@@ -67,11 +65,9 @@ static NOINLINE MemTxResult note_write(AddressSpace *as, const void *host,
 }
 
 /* @range, which is RAM, has all of the bytes. These end @section. */
-static FORCE_INLINE MemTxResult read_ram(AddressSpace *as,
-                                         const FlatRange *range, hwaddr addr,
-                                         MemTxAttrs attrs, void *buf,
-                                         unsigned size_log2,
-                                         const struct xbar_rcu_quick *section)
+static XBAR_FORCE_INLINE MemTxResult read_ram(
+    AddressSpace *as, const FlatRange *range, hwaddr addr, MemTxAttrs attrs,
+    void *buf, unsigned size_log2, const struct xbar_rcu_quick *section)
 {
     const void *host = host_of(range, addr);
 
@@ -84,11 +80,9 @@ static FORCE_INLINE MemTxResult read_ram(AddressSpace *as,
 }
 
 /* Whoever wants to know of writes is looked for when it was made. */
-static FORCE_INLINE MemTxResult write_ram(AddressSpace *as,
-                                          const FlatRange *range, hwaddr addr,
-                                          MemTxAttrs attrs, const void *buf,
-                                          unsigned size_log2,
-                                          const struct xbar_rcu_quick *section)
+static XBAR_FORCE_INLINE MemTxResult write_ram(
+    AddressSpace *as, const FlatRange *range, hwaddr addr, MemTxAttrs attrs,
+    const void *buf, unsigned size_log2, const struct xbar_rcu_quick *section)
 {
     void *host = host_of(range, addr);
 
@@ -107,11 +101,11 @@ static FORCE_INLINE MemTxResult write_ram(AddressSpace *as,
  * The same, if it is not memory. Where the section is kept is looked up after
  * the callback: that is less than to save a register around it.
  */
-static FORCE_INLINE MemTxResult read_device(AddressSpace *as,
-                                            const FlatRange *range, hwaddr addr,
-                                            MemTxAttrs attrs, void *buf,
-                                            unsigned size_log2,
-                                            unsigned long before)
+static XBAR_FORCE_INLINE MemTxResult read_device(AddressSpace *as,
+                                                 const FlatRange *range,
+                                                 hwaddr addr, MemTxAttrs attrs,
+                                                 void *buf, unsigned size_log2,
+                                                 unsigned long before)
 {
     uint64_t value;
     const bool done = flatview_read_bare(range, addr, &value, size_log2, attrs);
@@ -125,7 +119,7 @@ static FORCE_INLINE MemTxResult read_device(AddressSpace *as,
     return MEMTX_OK;
 }
 
-static FORCE_INLINE MemTxResult write_device(
+static XBAR_FORCE_INLINE MemTxResult write_device(
     AddressSpace *as, const FlatRange *range, hwaddr addr, MemTxAttrs attrs,
     const void *buf, unsigned size_log2, unsigned long before)
 {
@@ -144,10 +138,10 @@ static FORCE_INLINE MemTxResult write_device(
 /* ---- Out of line: another section -------------------------------------- */
 
 /* In a section that one way down the trie does not find, or across its end. */
-static NOINLINE MemTxResult read_slowly(AddressSpace *as, hwaddr addr,
-                                        MemTxAttrs attrs, void *buf,
-                                        unsigned size_log2,
-                                        unsigned long before)
+static XBAR_NOINLINE MemTxResult read_slowly(AddressSpace *as, hwaddr addr,
+                                             MemTxAttrs attrs, void *buf,
+                                             unsigned size_log2,
+                                             unsigned long before)
 {
     const FlatRange *range = flatview__find_new(flatview__current(as), addr);
     struct xbar_rcu_quick section = xbar_rcu_quick_of(before);
@@ -161,10 +155,10 @@ static NOINLINE MemTxResult read_slowly(AddressSpace *as, hwaddr addr,
     return read_ram(as, range, addr, attrs, buf, size_log2, &section);
 }
 
-static NOINLINE MemTxResult write_slowly(AddressSpace *as, hwaddr addr,
-                                         MemTxAttrs attrs, const void *buf,
-                                         unsigned size_log2,
-                                         unsigned long before)
+static XBAR_NOINLINE MemTxResult write_slowly(AddressSpace *as, hwaddr addr,
+                                              MemTxAttrs attrs, const void *buf,
+                                              unsigned size_log2,
+                                              unsigned long before)
 {
     const FlatRange *range = flatview__find_new(flatview__current(as), addr);
     struct xbar_rcu_quick section = xbar_rcu_quick_of(before);
@@ -214,10 +208,11 @@ static inline const FlatRange *find_whole(const FlatView *view, hwaddr addr,
                : NULL;
 }
 
-static FORCE_INLINE MemTxResult read_elsewhere(AddressSpace *as, hwaddr addr,
-                                               MemTxAttrs attrs, void *buf,
-                                               unsigned size_log2,
-                                               unsigned long before)
+static XBAR_FORCE_INLINE MemTxResult read_elsewhere(AddressSpace *as,
+                                                    hwaddr addr,
+                                                    MemTxAttrs attrs, void *buf,
+                                                    unsigned size_log2,
+                                                    unsigned long before)
 {
     const FlatView *view = flatview__current(as);
     const FlatRange *range = find_whole(view, addr, size_log2);
@@ -234,11 +229,9 @@ static FORCE_INLINE MemTxResult read_elsewhere(AddressSpace *as, hwaddr addr,
     return read_ram(as, range, addr, attrs, buf, size_log2, &section);
 }
 
-static FORCE_INLINE MemTxResult write_elsewhere(AddressSpace *as, hwaddr addr,
-                                                MemTxAttrs attrs,
-                                                const void *buf,
-                                                unsigned size_log2,
-                                                unsigned long before)
+static XBAR_FORCE_INLINE MemTxResult
+write_elsewhere(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
+                const void *buf, unsigned size_log2, unsigned long before)
 {
     const FlatView *view = flatview__current(as);
     const FlatRange *range = find_whole(view, addr, size_log2);
@@ -260,30 +253,30 @@ static FORCE_INLINE MemTxResult write_elsewhere(AddressSpace *as, hwaddr addr,
  * each has its own: read_device_BITS for a device, read_new_BITS for another section
  * than the last; the same for writes.
  */
-#define OUT_OF_LINE(bits)                                                      \
-    static NOINLINE MemTxResult read_device_##bits(                            \
-        AddressSpace *as, hwaddr addr, MemTxAttrs attrs, void *buf,            \
-        unsigned long before, const FlatRange *range)                          \
-    {                                                                          \
-        return read_device(as, range, addr, attrs, buf, MO_##bits, before);    \
-    }                                                                          \
-    static NOINLINE MemTxResult write_device_##bits(                           \
-        AddressSpace *as, hwaddr addr, MemTxAttrs attrs, const void *buf,      \
-        unsigned long before, const FlatRange *range)                          \
-    {                                                                          \
-        return write_device(as, range, addr, attrs, buf, MO_##bits, before);   \
-    }                                                                          \
-    static NOINLINE MemTxResult read_new_##bits(AddressSpace *as, hwaddr addr, \
-                                                MemTxAttrs attrs, void *buf,   \
-                                                unsigned long before)          \
-    {                                                                          \
-        return read_elsewhere(as, addr, attrs, buf, MO_##bits, before);        \
-    }                                                                          \
-    static NOINLINE MemTxResult write_new_##bits(                              \
-        AddressSpace *as, hwaddr addr, MemTxAttrs attrs, const void *buf,      \
-        unsigned long before)                                                  \
-    {                                                                          \
-        return write_elsewhere(as, addr, attrs, buf, MO_##bits, before);       \
+#define OUT_OF_LINE(bits)                                                    \
+    static XBAR_NOINLINE MemTxResult read_device_##bits(                     \
+        AddressSpace *as, hwaddr addr, MemTxAttrs attrs, void *buf,          \
+        unsigned long before, const FlatRange *range)                        \
+    {                                                                        \
+        return read_device(as, range, addr, attrs, buf, MO_##bits, before);  \
+    }                                                                        \
+    static XBAR_NOINLINE MemTxResult write_device_##bits(                    \
+        AddressSpace *as, hwaddr addr, MemTxAttrs attrs, const void *buf,    \
+        unsigned long before, const FlatRange *range)                        \
+    {                                                                        \
+        return write_device(as, range, addr, attrs, buf, MO_##bits, before); \
+    }                                                                        \
+    static XBAR_NOINLINE MemTxResult read_new_##bits(                        \
+        AddressSpace *as, hwaddr addr, MemTxAttrs attrs, void *buf,          \
+        unsigned long before)                                                \
+    {                                                                        \
+        return read_elsewhere(as, addr, attrs, buf, MO_##bits, before);      \
+    }                                                                        \
+    static XBAR_NOINLINE MemTxResult write_new_##bits(                       \
+        AddressSpace *as, hwaddr addr, MemTxAttrs attrs, const void *buf,    \
+        unsigned long before)                                                \
+    {                                                                        \
+        return write_elsewhere(as, addr, attrs, buf, MO_##bits, before);     \
     }
 
 OUT_OF_LINE(8)
@@ -293,10 +286,11 @@ OUT_OF_LINE(64)
 
 /* ---- Inline, folded for each length ------------------------------------- */
 
-static FORCE_INLINE MemTxResult read_short(AddressSpace *as, hwaddr addr,
-                                           MemTxAttrs attrs, void *buf,
-                                           unsigned size_log2, read_fn *device,
-                                           read_new_fn *elsewhere)
+static XBAR_FORCE_INLINE MemTxResult read_short(AddressSpace *as, hwaddr addr,
+                                                MemTxAttrs attrs, void *buf,
+                                                unsigned size_log2,
+                                                read_fn *device,
+                                                read_new_fn *elsewhere)
 {
     struct xbar_rcu_quick section;
     const FlatRange *range;
@@ -315,11 +309,9 @@ static FORCE_INLINE MemTxResult read_short(AddressSpace *as, hwaddr addr,
     return read_ram(as, range, addr, attrs, buf, size_log2, &section);
 }
 
-static FORCE_INLINE MemTxResult write_short(AddressSpace *as, hwaddr addr,
-                                            MemTxAttrs attrs, const void *buf,
-                                            unsigned size_log2,
-                                            write_fn *device,
-                                            write_new_fn *elsewhere)
+static XBAR_FORCE_INLINE MemTxResult
+write_short(AddressSpace *as, hwaddr addr, MemTxAttrs attrs, const void *buf,
+            unsigned size_log2, write_fn *device, write_new_fn *elsewhere)
 {
     struct xbar_rcu_quick section;
     const FlatRange *range;

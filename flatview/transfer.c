@@ -18,8 +18,6 @@
 #include "flatview/iommu.h"
 #include "flatview/ram_access.h"
 
-#define NOINLINE __attribute__((noinline)) /* not cold: that means small */
-
 enum direction {
     READ,
     WRITE,
@@ -234,9 +232,10 @@ static MemTxResult transfer_all(const struct transfer *t, hwaddr addr,
 }
 
 /* @buf is only written to if @direction is READ. */
-static NOINLINE MemTxResult transfer_as(AddressSpace *as, hwaddr addr,
-                                        MemTxAttrs attrs, void *buf,
-                                        hwaddr length, enum direction direction)
+static XBAR_NOINLINE MemTxResult transfer_as(AddressSpace *as, hwaddr addr,
+                                             MemTxAttrs attrs, void *buf,
+                                             hwaddr length,
+                                             enum direction direction)
 {
     struct transfer t = { .attrs = attrs, .direction = direction };
     MemTxResult result;

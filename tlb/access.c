@@ -285,9 +285,8 @@ static XBAR_COLD int load_pieces(SoftTLB *tlb, unsigned context, uint64_t va,
     return 0;
 }
 
-static __attribute__((noinline)) int load_any(SoftTLB *tlb, unsigned context,
-                                              uint64_t va, unsigned size_log2,
-                                              uint64_t *value)
+static XBAR_NOINLINE int load_any(SoftTLB *tlb, unsigned context, uint64_t va,
+                                  unsigned size_log2, uint64_t *value)
 {
     uint64_t *counter = NULL;
     MemTxResult result;
@@ -441,9 +440,8 @@ static XBAR_COLD int store_pieces(SoftTLB *tlb, unsigned context, uint64_t va,
     return err;
 }
 
-static __attribute__((noinline)) int store_any(SoftTLB *tlb, unsigned context,
-                                               uint64_t va, unsigned size_log2,
-                                               uint64_t value)
+static XBAR_NOINLINE int store_any(SoftTLB *tlb, unsigned context, uint64_t va,
+                                   unsigned size_log2, uint64_t value)
 {
     bool is_logged = false;
     uint64_t *counter = NULL;

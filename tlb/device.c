@@ -2,9 +2,8 @@
 #include "tlb/device.h"
 
 /* Each size is compiled for itself: most of what is left depends on it. */
-static inline __attribute__((always_inline)) bool
-load(SoftTLB *tlb, unsigned context, uint64_t va, unsigned size_log2,
-     uint64_t *value)
+static XBAR_FORCE_INLINE bool load(SoftTLB *tlb, unsigned context, uint64_t va,
+                                   unsigned size_log2, uint64_t *value)
 {
     struct tlb_device device;
 
@@ -18,9 +17,8 @@ load(SoftTLB *tlb, unsigned context, uint64_t va, unsigned size_log2,
     return true;
 }
 
-static inline __attribute__((always_inline)) bool
-store(SoftTLB *tlb, unsigned context, uint64_t va, unsigned size_log2,
-      uint64_t value)
+static XBAR_FORCE_INLINE bool store(SoftTLB *tlb, unsigned context, uint64_t va,
+                                    unsigned size_log2, uint64_t value)
 {
     struct tlb_device device;
 
