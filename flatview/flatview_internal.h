@@ -167,6 +167,16 @@ struct flatview_last {
 
 extern __thread struct flatview_last flatview__last;
 
+/* Has @range all of the 1 << @size_log2 bytes at @addr? */
+static inline bool flatview__holds(const FlatRange *range, hwaddr addr,
+                                   unsigned size_log2)
+{
+    const hwaddr offset = addr - range->first;
+    const hwaddr span = range->last - range->first;
+
+    return offset <= span && span - offset >= ((hwaddr)1 << size_log2) - 1;
+}
+
 /* The rest of flatview__find(), where one way down does not decide. */
 const FlatRange *flatview__find_slowly(const FlatView *view, hwaddr addr);
 
@@ -174,8 +184,7 @@ static inline const FlatRange *flatview__find(const FlatView *view, hwaddr addr)
 {
     const FlatRange *range = trie_guess(&view->trie, addr);
 
-    if (unlikely(range == NULL ||
-                 addr - range->first > range->last - range->first)) {
+    if (unlikely(range == NULL || !flatview__holds(range, addr, MO_8))) {
         return flatview__find_slowly(view, addr);
     }
     return range;

@@ -25,13 +25,6 @@ static inline void *host_of(const FlatRange *range, hwaddr addr)
     return (void *)(uintptr_t)(addr + range->host_delta);
 }
 
-/* Does @range, which holds @addr, answer all of the access? */
-static inline bool holds(const FlatRange *range, hwaddr addr,
-                         unsigned size_log2)
-{
-    return range->last - addr >= ((hwaddr)1 << size_log2) - 1;
-}
-
 /* ---- Out of line: a device, another section ---------------------------- */
 
 static inline MemTxResult read_in_parts(AddressSpace *as, hwaddr addr,
@@ -146,7 +139,7 @@ static XBAR_NOINLINE MemTxResult read_slowly(AddressSpace *as, hwaddr addr,
     const FlatRange *range = flatview__find_new(flatview__current(as), addr);
     struct xbar_rcu_quick section = xbar_rcu_quick_of(before);
 
-    if (!holds(range, addr, size_log2)) {
+    if (!flatview__holds(range, addr, size_log2)) {
         return read_in_parts(as, addr, attrs, buf, size_log2, &section);
     }
     if ((range->flags & FLAT_RANGE_RAM) == 0) {
@@ -163,7 +156,7 @@ static XBAR_NOINLINE MemTxResult write_slowly(AddressSpace *as, hwaddr addr,
     const FlatRange *range = flatview__find_new(flatview__current(as), addr);
     struct xbar_rcu_quick section = xbar_rcu_quick_of(before);
 
-    if (!holds(range, addr, size_log2)) {
+    if (!flatview__holds(range, addr, size_log2)) {
         return write_in_parts(as, addr, attrs, buf, size_log2, &section);
     }
     if ((range->flags & FLAT_RANGE_WRITABLE) == 0) {
@@ -193,16 +186,8 @@ static inline const FlatRange *find_whole(const FlatView *view, hwaddr addr,
                                           unsigned size_log2)
 {
     const FlatRange *range = trie_guess(&view->trie, addr);
-    hwaddr offset;
-    hwaddr span;
 
-    if (unlikely(range == NULL)) {
-        return NULL;
-    }
-    offset = addr - range->first;
-    span = range->last - range->first;
-    return likely(offset <= span &&
-                  span - offset >= ((hwaddr)1 << size_log2) - 1 &&
+    return likely(range != NULL && flatview__holds(range, addr, size_log2) &&
                   (range->flags & FLAT_RANGE_UNASSIGNED) == 0)
                ? range
                : NULL;
