@@ -88,29 +88,15 @@ struct xbar_rcu_quick {
 };
 
 #ifdef XBAR_RCU_QUICK
-static inline bool xbar_rcu_quick_begin(struct xbar_rcu_quick *section)
-{
-    struct urcu_bp_reader *reader = URCU_TLS(urcu_bp_reader);
-
-    if (unlikely(reader == NULL || !urcu_bp_has_sys_membarrier)) {
-        return false;
-    }
-    section->reader = reader;
-    section->before = CMM_LOAD_SHARED(reader->ctr);
-    if (likely(!(section->before & URCU_BP_GP_CTR_NEST_MASK))) {
-        _CMM_STORE_SHARED(reader->ctr, _CMM_LOAD_SHARED(urcu_bp_gp.ctr));
-    }
-    cmm_barrier();
-    return true;
-}
-
 /*
- * The same for who asks once what does not change in its thread, and passes it
- * each time: NULL, and there are no quick sections for it.
+ * For who asks once what does not change in its thread, and passes it each time:
+ * NULL, and there are no quick sections for it.
  */
 static inline struct urcu_bp_reader *xbar_rcu_quick_reader(void)
 {
-    return urcu_bp_has_sys_membarrier ? URCU_TLS(urcu_bp_reader) : NULL;
+    struct urcu_bp_reader *reader = URCU_TLS(urcu_bp_reader);
+
+    return reader != NULL && urcu_bp_has_sys_membarrier ? reader : NULL;
 }
 
 static inline struct xbar_rcu_quick
@@ -123,6 +109,17 @@ xbar_rcu_quick_begin_as(struct urcu_bp_reader *reader)
     }
     cmm_barrier();
     return section;
+}
+
+static inline bool xbar_rcu_quick_begin(struct xbar_rcu_quick *section)
+{
+    struct urcu_bp_reader *reader = xbar_rcu_quick_reader();
+
+    if (unlikely(reader == NULL)) {
+        return false;
+    }
+    *section = xbar_rcu_quick_begin_as(reader);
+    return true;
 }
 
 static inline void xbar_rcu_quick_end(const struct xbar_rcu_quick *section)

@@ -426,8 +426,8 @@ void flatview__caches_drop(struct xbar_flatview_space *space,
 
 /*
  * @view is to be freed: no reader has it, but kept views, of which there were
- * some, may have it, or have
- * what it let go of. The latter is taken from it. Return: is itself kept?
+ * some, may have it, or have what it let go of. The latter is taken from it.
+ * Return: is itself kept?
  */
 bool flatview__kept_takes(FlatView *view);
 
