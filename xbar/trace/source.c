@@ -6,7 +6,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "trace/decoder.h"
@@ -181,13 +180,4 @@ trace_source_region(const struct trace_source *source, unsigned which)
 uint64_t trace_source_accesses(const struct trace_source *source)
 {
     return source->decoder.accesses;
-}
-
-uint64_t trace_source_size(const struct trace_source *source)
-{
-    struct stat stat;
-
-    return fstat(source->fd, &stat) == 0 && S_ISREG(stat.st_mode)
-               ? (uint64_t)stat.st_size
-               : 0;
 }

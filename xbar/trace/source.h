@@ -34,7 +34,4 @@ trace_source_region(const struct trace_source *source, unsigned which);
 /* trace_source_accesses() - shown so far */
 uint64_t trace_source_accesses(const struct trace_source *source);
 
-/* trace_source_size() - bytes of the file; 0 if it is a pipe */
-uint64_t trace_source_size(const struct trace_source *source);
-
 #endif
