@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <xbar/compat.h>
 
 /* Errors as gdb shows them: a number, or text behind a dot. */
 #define BAD_PACKET "E16"
@@ -21,9 +22,7 @@ static void put_reg(struct gdb_text *reply, uint64_t value)
 {
     uint8_t bytes[8];
 
-    for (unsigned i = 0; i < 8; i++) {
-        bytes[i] = (uint8_t)(value >> (8 * i));
-    }
+    stq_le_p(bytes, value);
     gdb_put_hex(reply, bytes, sizeof(bytes));
 }
 
@@ -34,10 +33,7 @@ static bool take_reg(const char **text, uint64_t *value)
     if (!gdb_take_hex(text, bytes, sizeof(bytes))) {
         return false;
     }
-    *value = 0;
-    for (unsigned i = 0; i < 8; i++) {
-        *value |= (uint64_t)bytes[i] << (8 * i);
-    }
+    *value = ldq_le_p(bytes);
     return true;
 }
 

@@ -14,6 +14,7 @@
 
 #include <stdint.h>
 #include <string.h>
+#include <xbar/compat.h>
 
 #define TRACE_HEADER_SIZE    24
 #define TRACE_HEADER_PREFIX  16 /* the same in every version */
@@ -23,19 +24,12 @@ static inline void trace_header_make(uint8_t *header, uint32_t version)
 {
     memcpy(header, "\x5b\x2a\x4d\x18\x10\0\0\0xbartrce\0\0\0\0\0\0\0",
            TRACE_HEADER_SIZE);
-    for (unsigned i = 0; i < 4; i++) {
-        header[TRACE_HEADER_VERSION + i] = (uint8_t)(version >> 8 * i);
-    }
+    stl_le_p(header + TRACE_HEADER_VERSION, version);
 }
 
 static inline uint32_t trace_header_version(const uint8_t *header)
 {
-    uint32_t version = 0;
-
-    for (unsigned i = 0; i < 4; i++) {
-        version |= (uint32_t)header[TRACE_HEADER_VERSION + i] << 8 * i;
-    }
-    return version;
+    return ldl_le_p(header + TRACE_HEADER_VERSION);
 }
 
 #endif
