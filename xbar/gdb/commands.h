@@ -40,7 +40,7 @@ enum gdb_action gdb_execute(struct gdb_target *target,
 /* Why it stopped. */
 void gdb_put_stop(const struct gdb_target *target, struct gdb_text *reply);
 
-/* monitor.c: a line for qRcmd; the answer is text. */
+/* monitor_commands.c: a line for qRcmd; the answer is text. */
 void gdb_monitor(struct gdb_target *target, const char *line,
                  struct gdb_text *answer);
 
