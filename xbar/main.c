@@ -6,8 +6,8 @@
  *   (argv)      (files)   (board, console, hart)
  *
  * run plays the guest; profile does, too, and counts, trace records; mtree and
- * replay need the board alone. Everything that can be wrong with the input is found before the
- * guest starts and before anything is written.
+ * replay need the board alone. Everything that can be wrong with the input is
+ * found before the guest starts and before anything is written.
  */
 #include <ctype.h>
 #include <errno.h>
