@@ -20,18 +20,17 @@ struct leaf_lock {
     atomic_bool is_taken;
 };
 
-static inline void leaf_lock(struct leaf_lock *lock)
-{
-    while (
-        atomic_exchange_explicit(&lock->is_taken, true, memory_order_acquire)) {
-        sched_yield();
-    }
-}
-
 static inline bool leaf_trylock(struct leaf_lock *lock)
 {
     return !atomic_exchange_explicit(&lock->is_taken, true,
                                      memory_order_acquire);
+}
+
+static inline void leaf_lock(struct leaf_lock *lock)
+{
+    while (!leaf_trylock(lock)) {
+        sched_yield();
+    }
 }
 
 static inline void leaf_unlock(struct leaf_lock *lock)
