@@ -50,14 +50,14 @@ uint64_t goldfish_rtc_due(const struct goldfish_rtc *rtc, uint64_t host_ns)
 
 uint64_t goldfish_rtc_poll(struct goldfish_rtc *rtc)
 {
-    uint64_t now;
+    uint64_t ns;
 
     if (!rtc->alarm_armed) {
-        return UINT64_MAX;
+        return UINT64_MAX; /* and no clock is read */
     }
-    now = guest_now(rtc);
-    if (now < rtc->alarm) {
-        return rtc->alarm - now;
+    ns = goldfish_rtc_due(rtc, rtc->host.now_ns(rtc->host.opaque));
+    if (ns > 0) {
+        return ns;
     }
     rtc->alarm_armed = false;
     rtc->irq_pending = true;
