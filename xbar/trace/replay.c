@@ -39,7 +39,6 @@ struct replay {
     uint64_t inputs;
     uint64_t differences;
     uint64_t line_difference; /* that was told */
-    unsigned num_regions;
     char title[TRACE_BYTES_MAX + 1];
     struct latency latency[TRACE_REGIONS_MAX][2]; /* read, write */
 };
@@ -163,7 +162,6 @@ static int play_all(struct replay *replay, Error **errp)
                      (int)event.num_bytes, (const char *)event.bytes);
         }
         replay->inputs += trace_is_input(event.kind);
-        replay->num_regions += event.kind == TRACE_REGION;
         if (stage_apply(&replay->stage, &event, errp)) {
             return -EINVAL;
         }
@@ -214,7 +212,7 @@ static void report(const struct replay *replay, double tick_ns)
     }
     printf("\n%-26s %12s %7s %7s %7s %9s\n", "dispatch, ns", "accesses", "mean",
            "p50", "p99", "max");
-    for (unsigned i = 0; i < replay->num_regions; i++) {
+    for (unsigned i = 0; i < replay->stage.num_regions; i++) {
         print_row(replay, i, false, tick_ns);
         print_row(replay, i, true, tick_ns);
         sum += replay->latency[i][0].sum + replay->latency[i][1].sum;
