@@ -17,13 +17,12 @@ static int fail(Error **errp, const char *path, int error)
     return -error;
 }
 
-/* Read up to @want bytes. Return: the number, less only at the end. */
-static ssize_t read_fully(int fd, uint8_t *to, size_t want)
+ssize_t file_read_fully(int fd, void *to, size_t want)
 {
     size_t have = 0;
 
     while (have < want) {
-        ssize_t got = read(fd, to + have, want - have);
+        ssize_t got = read(fd, (uint8_t *)to + have, want - have);
 
         if (got == 0) {
             break;
@@ -58,7 +57,7 @@ static int read_all(int fd, size_t expected, size_t limit, uint8_t **bytes,
             return -ENOMEM;
         }
         buf = grown;
-        got = read_fully(fd, buf + have, capacity - have);
+        got = file_read_fully(fd, buf + have, capacity - have);
         if (got < 0) {
             free(buf);
             return (int)got;
@@ -159,17 +158,18 @@ bool file_read_at(int fd, void *to, size_t size, uint64_t offset)
     return true;
 }
 
-static int write_fully(int fd, const uint8_t *from, size_t size)
+int file_write_fully(int fd, const void *from, size_t size)
 {
-    while (size) {
-        ssize_t put = write(fd, from, size);
+    const uint8_t *at = from;
 
-        if (put < 0 && errno != EINTR) {
-            return -errno;
-        }
+    while (size) {
+        ssize_t put = write(fd, at, size);
+
         if (put > 0) {
-            from += put;
+            at += put;
             size -= (size_t)put;
+        } else if (put == 0 || errno != EINTR) {
+            return put == 0 ? -ENOSPC : -errno;
         }
     }
     return 0;
@@ -183,7 +183,7 @@ int file_write(const char *path, const void *bytes, size_t size, Error **errp)
     if (fd < 0) {
         return fail(errp, path, errno);
     }
-    ret = write_fully(fd, bytes, size);
+    ret = file_write_fully(fd, bytes, size);
     if (close(fd) && !ret) {
         ret = -errno;
     }

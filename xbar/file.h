@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Whole files in and out of memory, with errors that name them. */
+/* Files in and out of memory: whole ones, with errors that name them, and
+ * stretches of those that are open. */
 #ifndef XBAR_FILE_H
 #define XBAR_FILE_H
 
+#include <sys/types.h>
 #include <xbar/xbar.h>
 
 /*
@@ -30,6 +32,13 @@ int file_open(const char *path, size_t limit, int *fd, size_t *size,
 /* file_read_at() - @size bytes at @offset; true if all of them are there */
 bool file_read_at(int fd, void *to, size_t size, uint64_t offset)
     XBAR_MUST_CHECK;
+
+/* file_read_fully() - the next @want bytes of @fd, a file or a pipe. Return: how
+ * many there were, less only at the end; -errno. */
+ssize_t file_read_fully(int fd, void *to, size_t want) XBAR_MUST_CHECK;
+
+/* file_write_fully() - all of @from, unless it is -errno */
+int file_write_fully(int fd, const void *from, size_t size) XBAR_MUST_CHECK;
 
 /* file_write() - make or replace @path */
 int file_write(const char *path, const void *bytes, size_t size, Error **errp)

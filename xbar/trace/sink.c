@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "trace/header.h"
 #include "trace/pack.h"
 #include "trace/record.h"
@@ -46,21 +47,6 @@ struct trace_sink {
 
 /* ---- The file ---------------------------------------------------------- */
 
-static int write_all(int fd, const uint8_t *bytes, size_t size)
-{
-    while (size) {
-        ssize_t put = write(fd, bytes, size);
-
-        if (put > 0) {
-            bytes += put;
-            size -= (size_t)put;
-        } else if (put == 0 || errno != EINTR) {
-            return put == 0 ? -ENOSPC : -errno;
-        }
-    }
-    return 0;
-}
-
 /* A part of a block is of no use. */
 static void give_up(struct trace_sink *sink, int error)
 {
@@ -87,7 +73,7 @@ static void write_block(struct trace_sink *sink, const uint8_t *block,
     }
     packed = packer_pack(sink->packer, sink->packed, block, size);
     if (packed) {
-        ret = write_all(sink->fd, sink->packed, packed);
+        ret = file_write_fully(sink->fd, sink->packed, packed);
     }
     if (ret) {
         give_up(sink, ret);
@@ -206,7 +192,7 @@ static int open_file(struct trace_sink *sink, const char *path)
         return -errno;
     }
     trace_header_make(header, TRACE_VERSION);
-    ret = write_all(sink->fd, header, sizeof(header));
+    ret = file_write_fully(sink->fd, header, sizeof(header));
     sink->written = sizeof(header);
     return ret;
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "trace/decoder.h"
 #include "trace/header.h"
 #include "trace/pack.h"
@@ -20,31 +21,11 @@ struct trace_source {
     uint8_t block[TRACE_BLOCK_SIZE];
 };
 
-/* Return: bytes read, less than @size at the end of the file; -errno. */
-static ssize_t read_all(int fd, uint8_t *bytes, size_t size)
-{
-    size_t have = 0;
-
-    while (have < size) {
-        ssize_t got = read(fd, bytes + have, size - have);
-
-        if (got == 0) {
-            break;
-        }
-        if (got > 0) {
-            have += (size_t)got;
-        } else if (errno != EINTR) {
-            return -errno;
-        }
-    }
-    return (ssize_t)have;
-}
-
 static int check_header(struct trace_source *source, Error **errp)
 {
     uint8_t wanted[TRACE_HEADER_SIZE];
     uint8_t header[TRACE_HEADER_SIZE];
-    ssize_t got = read_all(source->fd, header, sizeof(header));
+    ssize_t got = file_read_fully(source->fd, header, sizeof(header));
 
     if (got < 0) {
         error_setg(errp, "%s: %s", source->name, strerror((int)-got));
