@@ -3,10 +3,11 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
+
+#include "thread.h"
 
 struct sampler {
     pthread_t thread;
@@ -56,20 +57,9 @@ static void *run_sampler(void *opaque)
 
 static int start_thread(struct sampler *sampler)
 {
-    pthread_condattr_t attr;
-    sigset_t all, old;
-    int ret;
-
     pthread_mutex_init(&sampler->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&sampler->stop, &attr);
-    pthread_condattr_destroy(&attr);
-    sigfillset(&all); /* signals are the console's */
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    ret = pthread_create(&sampler->thread, NULL, run_sampler, sampler);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    return ret;
+    thread_init_timed(&sampler->stop);
+    return thread_start(&sampler->thread, run_sampler, sampler);
 }
 
 struct sampler *sampler_start(unsigned period_us, void (*ask)(void *opaque),

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "file.h"
+#include "thread.h"
 #include "trace/header.h"
 #include "trace/pack.h"
 #include "trace/record.h"
@@ -160,26 +160,18 @@ bool trace_sink_is_idle(struct trace_sink *sink)
 
 static int start_thread(struct trace_sink *sink)
 {
-    pthread_condattr_t attr;
-    sigset_t all, old;
     int ret;
 
     pthread_mutex_init(&sink->lock, NULL);
     pthread_cond_init(&sink->has_room, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&sink->has_block, &attr);
-    pthread_condattr_destroy(&attr);
-    sigfillset(&all); /* signals are the console's */
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    ret = pthread_create(&sink->thread, NULL, run_thread, sink);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    thread_init_timed(&sink->has_block);
+    ret = thread_start(&sink->thread, run_thread, sink);
     if (ret) {
         pthread_mutex_destroy(&sink->lock);
         pthread_cond_destroy(&sink->has_room);
         pthread_cond_destroy(&sink->has_block);
     }
-    return -ret;
+    return ret;
 }
 
 static int open_file(struct trace_sink *sink, const char *path)

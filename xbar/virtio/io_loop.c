@@ -3,9 +3,10 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+
+#include "thread.h"
 
 /* A kick and a ring of completions for each of the board's slots. */
 #define SOURCES_MAX 24
@@ -108,20 +109,14 @@ static void take_wake(void *opaque)
     (void)event_notifier_test_and_clear(&loop->wake);
 }
 
-/* Signals are for the console's thread. */
 int io_loop_start(struct io_loop *loop)
 {
-    sigset_t all;
-    sigset_t old;
     int ret;
 
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
     atomic_store(&loop->is_stopping, false);
-    ret = pthread_create(&loop->thread, NULL, run_thread, loop);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    ret = thread_start(&loop->thread, run_thread, loop);
     loop->is_running = ret == 0;
-    return -ret;
+    return ret;
 }
 
 void io_loop_stop(struct io_loop *loop)
