@@ -65,7 +65,7 @@ static void give_up(struct trace_sink *sink, int error)
 static void write_block(struct trace_sink *sink, const uint8_t *block,
                         size_t size)
 {
-    size_t packed = 0;
+    size_t packed;
     int ret = -ENOMEM;
 
     if (sink->error) {
@@ -158,6 +158,13 @@ bool trace_sink_is_idle(struct trace_sink *sink)
 
 /* ---- Open and close ---------------------------------------------------- */
 
+static void destroy_lock(struct trace_sink *sink)
+{
+    pthread_mutex_destroy(&sink->lock);
+    pthread_cond_destroy(&sink->has_room);
+    pthread_cond_destroy(&sink->has_block);
+}
+
 static int start_thread(struct trace_sink *sink)
 {
     int ret;
@@ -167,9 +174,7 @@ static int start_thread(struct trace_sink *sink)
     thread_init_timed(&sink->has_block);
     ret = thread_start(&sink->thread, run_thread, sink);
     if (ret) {
-        pthread_mutex_destroy(&sink->lock);
-        pthread_cond_destroy(&sink->has_room);
-        pthread_cond_destroy(&sink->has_block);
+        destroy_lock(sink);
     }
     return ret;
 }
@@ -201,30 +206,30 @@ static void release(struct trace_sink *sink)
 struct trace_sink *trace_sink_open(const char *path, void (*idle)(void *opaque),
                                    void *opaque, Error **errp)
 {
-    struct trace_sink *sink = calloc(1, sizeof(*sink));
-    int ret = -ENOMEM;
+    struct trace_sink *sink;
+    int ret;
 
     if (!pack_is_there()) {
         error_setg(errp, "traces: this xbar was built without zstd");
-        free(sink);
         return NULL;
     }
-    if (sink) {
-        sink->fd = -1;
-        sink->path = path;
-        sink->idle = idle;
-        sink->opaque = opaque;
-        sink->packer = packer_new();
-        ret = sink->packer ? open_file(sink, path) : -ENOMEM;
+    sink = calloc(1, sizeof(*sink));
+    if (!sink) {
+        error_setg(errp, "%s: %s", path, strerror(ENOMEM));
+        return NULL;
     }
+    sink->fd = -1;
+    sink->path = path;
+    sink->idle = idle;
+    sink->opaque = opaque;
+    sink->packer = packer_new();
+    ret = sink->packer ? open_file(sink, path) : -ENOMEM;
     if (ret == 0) {
         ret = start_thread(sink);
     }
     if (ret) {
         error_setg(errp, "%s: %s", path, strerror(-ret));
-        if (sink) {
-            release(sink);
-        }
+        release(sink);
         return NULL;
     }
     return sink;
@@ -240,9 +245,7 @@ int trace_sink_close(struct trace_sink *sink, uint64_t *written)
     pthread_cond_signal(&sink->has_block);
     pthread_mutex_unlock(&sink->lock);
     pthread_join(sink->thread, NULL);
-    pthread_mutex_destroy(&sink->lock);
-    pthread_cond_destroy(&sink->has_room);
-    pthread_cond_destroy(&sink->has_block);
+    destroy_lock(sink);
     sink->fd = -1;
     if (close(fd) && !sink->error) {
         sink->error = -errno; /* a quota, say */
