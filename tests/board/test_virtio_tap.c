@@ -164,7 +164,7 @@ static void config_space_is_told(void **state)
 
 static void a_replica_shows_the_same(void **state)
 {
-    struct virtio_replica replicas[VIRTIO_SLOTS] = { { .is_there = false } };
+    struct virtio_replica replicas[VIRTIO_SLOTS] = { { .id = 0 } };
     const struct virtio_slots_config config = { .replicas = replicas };
     struct tapped *t = *state;
     struct virtio_world copy;
@@ -198,9 +198,9 @@ static void a_replica_shows_the_same(void **state)
 static void no_replica_of_what_cannot_be(void **state)
 {
     const struct virtio_replica rows[] = {
-        { .is_there = true, .id = 1, .num_queues = VIRTIO_QUEUES_MAX + 1 },
-        { .is_there = true, .id = 1, .config_size = VIRTIO_CONFIG_MAX + 1 },
-        { .is_there = true, .id = 1, .queue_size = VIRTIO_QUEUE_SIZE_MAX + 1 },
+        { .id = 1, .num_queues = VIRTIO_QUEUES_MAX + 1 },
+        { .id = 1, .config_size = VIRTIO_CONFIG_MAX + 1 },
+        { .id = 1, .queue_size = VIRTIO_QUEUE_SIZE_MAX + 1 },
     };
     const struct virtio_place place = { .as = NULL };
 

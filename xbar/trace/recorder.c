@@ -230,7 +230,7 @@ static void put_devices(struct recorder *recorder, struct board *board)
         uint64_t numbers[TRACE_NUMBERS] = { [DEVICE_SLOT] = i };
 
         virtio_replica_describe(device, &replica);
-        if (!replica.is_there) {
+        if (replica.id == 0) {
             continue;
         }
         numbers[DEVICE_ID] = replica.id;

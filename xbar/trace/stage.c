@@ -166,7 +166,6 @@ static int add_device(struct stage *stage, const struct trace_event *event,
         return -EINVAL;
     }
     *replica = (struct virtio_replica){
-        .is_there = true,
         .id = (uint32_t)n[DEVICE_ID],
         .features = n[DEVICE_FEATURES],
         .num_queues = (unsigned)n[DEVICE_QUEUES],

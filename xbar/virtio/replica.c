@@ -28,7 +28,6 @@ void virtio_replica_describe(const struct virtio_device *device,
     const struct virtio_class *class = device->class;
 
     *replica = (struct virtio_replica){
-        .is_there = class->id != 0,
         .id = class->id,
         .features = device->features,
         .num_queues = class->num_queues,

@@ -12,9 +12,8 @@
 #define VIRTIO_NAME_MAX 32
 
 struct virtio_replica {
-    bool is_there; /* else an empty slot */
     char name[VIRTIO_NAME_MAX];
-    uint32_t id;
+    uint32_t id; /* 0: an empty slot */
     uint64_t features;
     unsigned num_queues;
     uint16_t queue_size;

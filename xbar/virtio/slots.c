@@ -121,8 +121,8 @@ static int plug_replicas(struct virtio_slots *slots, Error **cause)
             &slots->config.replicas[place.slot];
 
         ret = plug(slots,
-                   wanted->is_there ? virtio_replica_new(&place, wanted)
-                                    : make_empty(&place),
+                   wanted->id ? virtio_replica_new(&place, wanted)
+                              : make_empty(&place),
                    cause);
     }
     return ret;
