@@ -151,28 +151,28 @@ static int add_region(struct stage *stage, const struct trace_event *event,
     return 0;
 }
 
+/* Numbers have the size that they have here: the decoder saw to that. */
 static int add_device(struct stage *stage, const struct trace_event *event,
                       Error **errp)
 {
     const uint64_t *n = event->numbers;
-    struct virtio_replica *replica = &stage->replicas[n[DEVICE_SLOT]];
-
-    if (stage->board || n[DEVICE_QUEUES] > VIRTIO_QUEUES_MAX ||
-        n[DEVICE_CONFIG_SIZE] > VIRTIO_CONFIG_MAX ||
-        n[DEVICE_QUEUE_SIZE] > VIRTIO_QUEUE_SIZE_MAX ||
-        event->num_bytes >= VIRTIO_NAME_MAX || n[DEVICE_ID] == 0) {
-        error_setg(errp, "%s: has a virtio device that there cannot be",
-                   stage->name);
-        return -EINVAL;
-    }
-    *replica = (struct virtio_replica){
+    struct virtio_replica replica = {
         .id = (uint32_t)n[DEVICE_ID],
         .features = n[DEVICE_FEATURES],
         .num_queues = (unsigned)n[DEVICE_QUEUES],
         .queue_size = (uint16_t)n[DEVICE_QUEUE_SIZE],
         .config_size = (unsigned)n[DEVICE_CONFIG_SIZE],
     };
-    memcpy(replica->name, event->bytes, event->num_bytes);
+
+    if (stage->board || replica.id == 0 ||
+        !virtio_replica_is_possible(&replica) ||
+        event->num_bytes >= VIRTIO_NAME_MAX) {
+        error_setg(errp, "%s: has a virtio device that there cannot be",
+                   stage->name);
+        return -EINVAL;
+    }
+    memcpy(replica.name, event->bytes, event->num_bytes);
+    stage->replicas[n[DEVICE_SLOT]] = replica;
     return 0;
 }
 

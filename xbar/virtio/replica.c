@@ -37,14 +37,19 @@ void virtio_replica_describe(const struct virtio_device *device,
     snprintf(replica->name, sizeof(replica->name), "%s", class->name);
 }
 
+bool virtio_replica_is_possible(const struct virtio_replica *replica)
+{
+    return replica->num_queues <= VIRTIO_QUEUES_MAX &&
+           replica->config_size <= VIRTIO_CONFIG_MAX &&
+           replica->queue_size <= VIRTIO_QUEUE_SIZE_MAX;
+}
+
 struct virtio_device *virtio_replica_new(const struct virtio_place *place,
                                          const struct virtio_replica *replica)
 {
     struct replica *made;
 
-    if (replica->num_queues > VIRTIO_QUEUES_MAX ||
-        replica->config_size > VIRTIO_CONFIG_MAX ||
-        replica->queue_size > VIRTIO_QUEUE_SIZE_MAX) {
+    if (!virtio_replica_is_possible(replica)) {
         return NULL;
     }
     made = calloc(1, sizeof(*made));

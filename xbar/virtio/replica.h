@@ -24,6 +24,9 @@ struct virtio_replica {
 void virtio_replica_describe(const struct virtio_device *device,
                              struct virtio_replica *replica);
 
+/* virtio_replica_is_possible() - is it within what a device can have? */
+bool virtio_replica_is_possible(const struct virtio_replica *replica);
+
 /* virtio_replica_new() - NULL if memory is short, or there cannot be such a
  * device */
 struct virtio_device *virtio_replica_new(const struct virtio_place *place,
