@@ -34,9 +34,9 @@ static inline void tap_note(const struct tap *tap, enum trace_kind kind,
                             uint64_t first, uint64_t second, const void *bytes,
                             size_t count)
 {
-    const uint64_t numbers[TRACE_NUMBERS] = { first, second };
-
     if (tap) {
+        const uint64_t numbers[TRACE_NUMBERS] = { first, second };
+
         tap->note(tap->opaque, kind, numbers, bytes, count);
     }
 }
