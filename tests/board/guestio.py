@@ -168,6 +168,14 @@ def run(arguments, stdin=subprocess.DEVNULL, **kwargs):
                           timeout=60 * PATIENCE, **kwargs)
 
 
+def put(folder, name, content):
+    """A file with @content; returns its path."""
+    path = os.path.join(folder, name)
+    with open(path, "wb") as file:
+        file.write(content)
+    return path
+
+
 def in_folder(case):
     """Run @case(folder) in a folder of its own that is then removed."""
     def wrapped():

@@ -10,7 +10,7 @@ import noexec
 from asm import (FINISHER, T0, T1, UART, ZERO, andi, beq, finish, lbu, li,
                  sw)
 from guestio import (XBAR, Terminal, check, check_equal, has_libslirp,
-                     in_folder, main, need, run)
+                     in_folder, main, need, put, run)
 
 LOAD = 1  # PT_LOAD
 
@@ -137,13 +137,6 @@ def expect_refusal(arguments, *words, **kwargs):
           f"{what}: not one line: {lines}")
     for word in words:
         check(word in lines[0], f"{what}: {word!r} is not in {lines[0]!r}")
-
-
-def put(folder, name, content):
-    path = os.path.join(folder, name)
-    with open(path, "wb") as file:
-        file.write(content)
-    return path
 
 
 @in_folder

@@ -15,18 +15,11 @@ from asm import (FINISHER, T0, T1, T2, UART, ZERO, andi, beq, finish, lbu, li,
                  sb, sw)
 from guestio import (ENGINE, OPENSBI, PATIENCE, SOURCE_DIR, UBOOT, XBAR,
                      Failed, Terminal, check, check_equal, in_folder, main,
-                     need, need_firmware)
+                     need, need_firmware, put)
 
 GDB = shutil.which("gdb-multiarch")
 ECHO = (li(T0, UART) + lbu(T1, 5, T0) + andi(T1, T1, 1) + beq(T1, ZERO, -8)
         + lbu(T2, 0, T0) + sb(T2, 0, T0) + beq(ZERO, ZERO, -20))
-
-
-def write(folder, name, data):
-    path = os.path.join(folder, name)
-    with open(path, "wb") as file:
-        file.write(data)
-    return path
 
 
 def write_demo(folder):
@@ -34,7 +27,7 @@ def write_demo(folder):
     path = os.path.join(SOURCE_DIR, "xbar", "demo", "demo_image.inc")
     with open(path, encoding="ascii") as file:
         text = file.read()
-    return write(folder, "demo.elf", bytes(
+    return put(folder, "demo.elf", bytes(
         int(byte, 16) for byte in re.findall(r"0x([0-9a-f]{2}),", text)))
 
 
@@ -213,7 +206,7 @@ def test_breakpoints_in_a_loop(folder):
 def test_ctrl_c(folder):
     """gdb: ctrl-c stops a guest that runs; afterwards it goes on"""
     need(GDB, "gdb-multiarch is not installed")
-    echo = write(folder, "echo", ECHO)
+    echo = put(folder, "echo", ECHO)
     with Guest(folder, ["--bios", echo], waits=False) as guest:
         guest.echoes(b"before ")
         with Terminal([GDB, "-nx", "-q", "-ex", "set pagination off", "-ex",
@@ -321,7 +314,7 @@ class Link:
 @in_folder
 def test_packets(folder):
     """Packets: what each answers, and what is wrong with it"""
-    echo = write(folder, "echo", ECHO)
+    echo = put(folder, "echo", ECHO)
     with Guest(folder, ["--bios", echo], address="0") as guest, \
             Link(guest) as link:
         for packet, answer in (
@@ -387,7 +380,7 @@ def test_packets(folder):
 @in_folder
 def test_end_of_run(folder):
     """A debugger that waits is told the exit status"""
-    path = write(folder, "finish", li(T0, 1) * 3 + finish(0x73333))
+    path = put(folder, "finish", li(T0, 1) * 3 + finish(0x73333))
     with Guest(folder, ["--bios", path]) as guest, Link(guest) as link:
         link.send(frame("c"))
         check_equal(link.answer(), "W07", "the status")
@@ -398,7 +391,7 @@ def test_end_of_run(folder):
 @in_folder
 def test_garbage(folder):
     """Garbage is refused, and the guest does not notice"""
-    echo = write(folder, "echo", ECHO)
+    echo = put(folder, "echo", ECHO)
     rng = random.Random(8)
     with Guest(folder, ["--bios", echo], waits=False) as guest:
         for data in (b"GET / HTTP/1.1\r\nHost: here\r\n\r\n",
@@ -434,7 +427,7 @@ def test_garbage(folder):
 @in_folder
 def test_going_away(folder):
     """A debugger that goes away, at whatever moment, leaves no trace"""
-    echo = write(folder, "echo", ECHO)
+    echo = put(folder, "echo", ECHO)
     rng = random.Random(9)
     talk = (frame("?") + frame("Z0,80000000,4") + frame("Z4,10000000,8")
             + frame("m80000000,100") + frame("s") + frame("c"))
@@ -473,7 +466,7 @@ def test_going_away(folder):
 @in_folder
 def test_waiting_guest(folder):
     """A guest that waits for gdb waits for a packet, and for nothing else"""
-    echo = write(folder, "echo", ECHO)
+    echo = put(folder, "echo", ECHO)
     with Guest(folder, ["--bios", echo]) as guest:
         guest.child.stdin.write(b"x")
         guest.child.stdin.flush()
@@ -496,7 +489,7 @@ def test_waiting_guest(folder):
 @in_folder
 def test_reset_under_gdb(folder):
     """A guest that resets itself keeps its breakpoints, and stops at them"""
-    path = write(folder, "reset", li(T0, 1) * 3 + finish(0x7777))
+    path = put(folder, "reset", li(T0, 1) * 3 + finish(0x7777))
     with Guest(folder, ["--bios", path]) as guest, Link(guest) as link:
         check_equal(link.ask("Z0,80000004,4"), "OK", "a breakpoint")
         check_equal(link.ask("Z2,100000,4"), "OK", "a watchpoint: the finisher")
@@ -512,7 +505,7 @@ def test_reset_under_gdb(folder):
 @in_folder
 def test_parked_guest_ends(folder):
     """A guest that a debugger holds can be ended all the same"""
-    echo = write(folder, "echo", ECHO)
+    echo = put(folder, "echo", ECHO)
     with Guest(folder, ["--bios", echo]) as guest:
         guest.child.terminate()
         time.sleep(0.1)
@@ -546,7 +539,7 @@ def test_deterministic(folder):
 @in_folder
 def test_addresses(folder):
     """Where it listens: bad addresses, ports in use, files left over"""
-    echo = write(folder, "echo", ECHO)
+    echo = put(folder, "echo", ECHO)
     file = os.path.join(folder, "gdb.sock")
 
     def refused(address, *words):

@@ -12,7 +12,7 @@ import zlib
 
 from guestio import (ENGINE, OPENSBI, UBOOT, XBAR, Terminal, check,
                      check_equal, in_folder, main, need, need_firmware,
-                     need_network, run)
+                     need_network, put, run)
 
 SECTOR = 512
 BUFFER = 0x84000000
@@ -49,13 +49,6 @@ class UBoot:
     def power_off(self):
         self.terminal.send("poweroff\n")
         return self.terminal.wait_exit()
-
-
-def put(folder, name, content):
-    path = os.path.join(folder, name)
-    with open(path, "wb") as file:
-        file.write(content)
-    return path
 
 
 def noise(size, salt):

@@ -20,7 +20,8 @@ import urllib.request
 import zlib
 
 from guestio import (ENGINE, SOURCE_DIR, TERMINAL_SIZE, XBAR, Failed, Terminal,
-                     check, check_equal, in_folder, main, need, need_network)
+                     check, check_equal, in_folder, main, need, need_network,
+                     put)
 
 sys.path.insert(0, os.path.join(SOURCE_DIR, "tests", "linux"))
 import cpio  # noqa: E402
@@ -61,13 +62,6 @@ def check_content(terminal, steps):
     check_equal(re.findall(r"T ok (\S+)", seen), ["shell"] + steps,
                 f"steps: {re.findall('T FAIL.*', seen)}")
     return seen
-
-
-def put(folder, name, content):
-    path = os.path.join(folder, name)
-    with open(path, "wb") as file:
-        file.write(content)
-    return path
 
 
 def make_disk(folder, name, mib):
