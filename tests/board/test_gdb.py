@@ -15,7 +15,7 @@ from asm import (FINISHER, T0, T1, T2, UART, ZERO, andi, beq, finish, lbu, li,
                  sb, sw)
 from guestio import (ENGINE, OPENSBI, PATIENCE, SOURCE_DIR, UBOOT, XBAR,
                      Failed, Terminal, check, check_equal, in_folder, main,
-                     need, need_firmware, put)
+                     need, need_firmware, put, run)
 
 GDB = shutil.which("gdb-multiarch")
 ECHO = (li(T0, UART) + lbu(T1, 5, T0) + andi(T1, T1, 1) + beq(T1, ZERO, -8)
@@ -127,8 +127,9 @@ def without_times(output):
     return re.sub(rb" +\d+ ms|timer \d+", b"", output)
 
 
-def plain_output(demo, folder):
-    done = subprocess.run([XBAR, "run", "--bios", demo, *ENGINE],
+def plain_output(demo, *arguments):
+    """Status and output without a debugger."""
+    done = subprocess.run([XBAR, "run", *arguments, "--bios", demo, *ENGINE],
                           stdin=subprocess.DEVNULL, capture_output=True,
                           timeout=120 * PATIENCE)
     return done.returncode, done.stdout
@@ -141,7 +142,7 @@ def test_stack(folder):
     """gdb: a function by name, its callers, registers, steps; then to the end
     """
     demo = write_demo(folder)
-    status, output = plain_output(demo, folder)
+    status, output = plain_output(demo)
     with Guest(folder, ["--bios", demo]) as guest:
         text = run_gdb(
             guest, "break longest_collatz", "info registers pc", "continue",
@@ -523,17 +524,15 @@ def test_parked_guest_ends(folder):
 def test_deterministic(folder):
     """Stops change nothing in a run that is deterministic"""
     demo = write_demo(folder)
-    plain = subprocess.run(
-        [XBAR, "run", "--deterministic", "--bios", demo, *ENGINE],
-        stdin=subprocess.DEVNULL, capture_output=True, timeout=120 * PATIENCE)
+    status, output = plain_output(demo, "--deterministic")
     with Guest(folder, ["--deterministic", "--bios", demo]) as guest:
         text = run_gdb(guest, "break walk_chain", "break draw_mandelbrot",
                        "continue", "stepi 100", "delete 1", "continue",
                        "p $cycle",
                        "detach", file=demo)
         expect(text, r"in walk_chain", r"in draw_mandelbrot", r"detached")
-        check_equal(guest.wait_exit(), plain.returncode, "status")
-        check_equal(guest.printed(), plain.stdout, "what it printed")
+        check_equal(guest.wait_exit(), status, "status")
+        check_equal(guest.printed(), output, "what it printed")
 
 
 @in_folder
@@ -543,10 +542,7 @@ def test_addresses(folder):
     file = os.path.join(folder, "gdb.sock")
 
     def refused(address, *words):
-        done = subprocess.run(
-            [XBAR, "run", "--bios", echo, "--gdb", address],
-            stdin=subprocess.DEVNULL, capture_output=True,
-            timeout=60 * PATIENCE)
+        done = run(["run", "--bios", echo, "--gdb", address])
         lines = done.stderr.decode().splitlines()
         check_equal(done.returncode, 2, f"{address}: status")
         check(len(lines) == 1 and all(word in lines[0] for word in words),
