@@ -47,8 +47,10 @@ void trace_decoder_block(struct trace_decoder *decoder, const uint8_t *bytes,
 
 /* ---- Bytes ------------------------------------------------------------- */
 
-/* False: the block ends in it, or it has more than 64 bits. */
-static bool get_number(struct trace_decoder *decoder, uint64_t *value)
+/* All of these return NULL, or what is wrong. */
+
+/* Wrong if the block ends in it, or it has more than 64 bits. */
+static const char *get_number(struct trace_decoder *decoder, uint64_t *value)
 {
     *value = 0;
     for (unsigned shift = 0; shift < 64 && decoder->at < decoder->end;
@@ -56,22 +58,23 @@ static bool get_number(struct trace_decoder *decoder, uint64_t *value)
         uint8_t byte = *decoder->at++;
 
         if (shift == 63 && byte > 1) {
-            return false;
+            break;
         }
         *value |= (uint64_t)(byte & 0x7f) << shift;
         if (byte < 0x80) {
-            return true;
+            return NULL;
         }
     }
-    return false;
+    return "a number that has no end";
 }
 
 static const char *get_time(struct trace_decoder *decoder)
 {
     uint64_t since;
+    const char *why = get_number(decoder, &since);
 
-    if (!get_number(decoder, &since)) {
-        return "a number that has no end";
+    if (why) {
+        return why;
     }
     if (since > UINT64_MAX - decoder->ns) {
         return "a time that is none";
@@ -84,9 +87,10 @@ static const char *get_bytes(struct trace_decoder *decoder,
                              struct trace_event *event)
 {
     uint64_t count;
+    const char *why = get_number(decoder, &count);
 
-    if (!get_number(decoder, &count)) {
-        return "a number that has no end";
+    if (why) {
+        return why;
     }
     if (count > TRACE_BYTES_MAX ||
         count > (size_t)(decoder->end - decoder->at)) {
@@ -247,9 +251,7 @@ static const char *decode_record(struct trace_decoder *decoder, uint64_t code,
         why = get_time(decoder);
     }
     for (unsigned i = 0; !why && info->numbers[i]; i++) {
-        if (!get_number(decoder, &event->numbers[i])) {
-            why = "a number that has no end";
-        }
+        why = get_number(decoder, &event->numbers[i]);
     }
     if (!why && info->bytes) {
         why = get_bytes(decoder, event);
@@ -279,8 +281,8 @@ static const char *decode_access(struct trace_decoder *decoder, uint64_t code,
     }
     known = &decoder->sites[id];
     why = get_time(decoder);
-    if (!why && !(code & 1) && !get_number(decoder, &folded)) {
-        why = "a number that has no end";
+    if (!why && !(code & 1)) {
+        why = get_number(decoder, &folded);
     }
     known->value += unfold(folded);
     if (!why && known->site.size < 8 && known->value >> 8 * known->site.size) {
@@ -297,11 +299,12 @@ static const char *decode_any(struct trace_decoder *decoder,
                               struct trace_event *event)
 {
     uint64_t code;
+    const char *why = get_number(decoder, &code);
 
     event->num_bytes = 0;
     memset(event->numbers, 0, sizeof(event->numbers));
-    if (!get_number(decoder, &code)) {
-        return "a number that has no end";
+    if (why) {
+        return why;
     }
     if (decoder->has_end) {
         return "a record behind the end";
