@@ -523,13 +523,14 @@ static uint64_t device_read(void *opaque, hwaddr addr, unsigned size)
 static void write_config(struct virtio_device *device, hwaddr offset,
                          uint64_t data, unsigned size)
 {
-    for (unsigned i = 0; device->class->write_config && i < size; i++) {
+    if (!device->class->write_config) {
+        return;
+    }
+    for (unsigned i = 0; i < size; i++) {
         device->class->write_config(device, offset + i,
                                     (uint8_t)(data >> 8 * i));
     }
-    if (device->class->write_config) {
-        note_config(device);
-    }
+    note_config(device);
 }
 
 static void device_write(void *opaque, hwaddr addr, uint64_t data,
