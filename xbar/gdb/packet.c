@@ -102,6 +102,8 @@ enum gdb_event gdb_read(struct gdb_reader *reader, uint8_t byte)
 
 /* ---- Writing ----------------------------------------------------------- */
 
+static const char digits[] = "0123456789abcdef";
+
 void gdb_clear(struct gdb_text *text)
 {
     text->length = 0;
@@ -138,7 +140,6 @@ void gdb_put(struct gdb_text *text, const char *format, ...)
 
 void gdb_put_hex(struct gdb_text *text, const void *bytes, size_t size)
 {
-    static const char digits[] = "0123456789abcdef";
     const uint8_t *byte = bytes;
 
     for (size_t i = 0; i < size; i++) {
@@ -173,8 +174,8 @@ size_t gdb_encode(const struct gdb_text *text, char out[GDB_ENCODED_MAX])
         sum += (uint8_t)out[i];
     }
     out[length++] = '#';
-    out[length++] = "0123456789abcdef"[sum >> 4];
-    out[length++] = "0123456789abcdef"[sum & 15];
+    out[length++] = digits[sum >> 4];
+    out[length++] = digits[sum & 15];
     return length;
 }
 
