@@ -6,6 +6,8 @@
  *   decode.[ch]   bits -> struct riscv_insn (compressed forms expanded)
  *   print.c       bits -> text
  *   interp.c      executes decoded instructions: the reference engine
+ *   jit.h         translates blocks of them: the other engine
+ *   region.h      and loops that are hot, as a whole
  *   fp.[ch]       floating point: pure functions of operands, mode and flags
  *   csr.inc       one row per control and status register
  *   csr.c         reads the table: access checks, names, plain registers
@@ -22,7 +24,7 @@
  * Threads: fields marked atomic are written by any thread; all others belong
  * to the thread that runs the hart.
  *
- * What the engines (interp.c now, a translator later) owe the rest:
+ * What the engines (interp.c, jit.h) owe the rest:
  *
  *   count    whenever code outside of the engine can run (CSR functions,
  *            device callbacks, traps), stats.instructions is the number of
