@@ -2,28 +2,15 @@
 /* Which instructions become a region, in which parts. */
 #include "jit/riscv/region.h"
 
-#include "encode.h"
+#include "loops.h"
 #include "rig.h"
 
 #define PAGE         ((uint64_t)0x80001000u)
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-#define NOP  encode(RISCV_OP_ADDI, 0, 0, 0, 0)
-#define STEP encode(RISCV_OP_ADDI, 10, 10, 0, -1)
-
-static uint32_t branch(int insns)
-{
-    return encode(RISCV_OP_BNE, 0, 10, 0, 4 * insns);
-}
-
 static uint32_t jump(int insns)
 {
     return encode(RISCV_OP_JAL, 0, 0, 0, 4 * insns);
-}
-
-static bool any(void *opaque, uint64_t pc)
-{
-    return opaque == NULL || *(uint64_t *)opaque != pc;
 }
 
 struct look {
@@ -52,7 +39,8 @@ static struct riscv_region *look(const struct look *l)
 
 static void a_loop_of_one_part(void **state)
 {
-    const uint32_t code[] = { NOP, STEP, NOP, branch(-2), NOP, INSN_SELF };
+    const uint32_t code[] = { INSN_NOP,   STEP,     INSN_NOP,
+                              branch(-2), INSN_NOP, INSN_SELF };
     struct riscv_region *region =
         look(&(struct look){ code, COUNT(code), 0x20, 2 });
 
@@ -81,7 +69,7 @@ static struct riscv_region *look_at_nested(bool innermost, uint64_t unwanted)
     const uint32_t code[] = {
         STEP,       /* 0: outer */
         branch(2),  /* 1: inner */
-        NOP,        /* 2 */
+        INSN_NOP,   /* 2 */
         STEP,       /* 3 */
         branch(-3), /* 4: to 1 */
         branch(-5), /* 5: to 0 */
@@ -137,7 +125,7 @@ static void unwanted_ways(void **state)
 
 static void no_way_back(void **state)
 {
-    const uint32_t straight[] = { STEP, branch(2), NOP, INSN_MRET };
+    const uint32_t straight[] = { STEP, branch(2), INSN_NOP, INSN_MRET };
     const uint32_t call[] = { STEP, encode(RISCV_OP_JAL, 1, 0, 0, 64),
                               branch(-2) };
     const uint32_t system[] = { STEP, INSN_ECALL, branch(-2) };
@@ -187,7 +175,7 @@ static void a_loop_that_is_too_large(void **state)
 
     (void)state;
     for (unsigned i = 0; i < COUNT(code); i++) {
-        code[i] = NOP;
+        code[i] = INSN_NOP;
     }
     code[10] = branch(-4);
     code[COUNT(code) - 1] = branch(-(int)COUNT(code) + 1);

@@ -6,32 +6,17 @@
  */
 #include "jit/riscv/region.h"
 
-#include "encode.h"
 #include "exec.h"
+#include "loops.h"
 #include "tests/guest/insn_scale.h"
 
 #define CODE         0x2000u
 #define PAGE         ((uint64_t)RIG_RAM + CODE)
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-#define NOP  encode(RISCV_OP_ADDI, 0, 0, 0, 0)
-#define STEP encode(RISCV_OP_ADDI, 10, 10, 0, -1)
-
 static uint32_t bit(unsigned reg)
 {
     return UINT32_C(1) << reg;
-}
-
-static uint32_t branch(int insns)
-{
-    return encode(RISCV_OP_BNE, 0, 10, 0, 4 * insns);
-}
-
-static bool any(void *opaque, uint64_t pc)
-{
-    (void)opaque;
-    (void)pc;
-    return true;
 }
 
 struct found {
@@ -116,7 +101,7 @@ static void ways_back(void **state)
 {
     const uint32_t code[] = {
         encode(RISCV_OP_ADDIW, 11, 11, 0, 1), /* 0 */
-        NOP,                                  /* 1: inner */
+        INSN_NOP,                             /* 1: inner */
         STEP,                                 /* 2 */
         encode(RISCV_OP_BEQ, 0, 12, 0, -8),   /* 3: to 1 */
         encode(RISCV_OP_SLLI, 11, 11, 0, 1),  /* 4 */

@@ -6,26 +6,11 @@
  */
 #include "jit/riscv/region.h"
 
-#include "encode.h"
+#include "loops.h"
 #include "rig.h"
 
 #define PAGE         ((uint64_t)0x80001000u)
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-#define NOP  encode(RISCV_OP_ADDI, 0, 0, 0, 0)
-#define STEP encode(RISCV_OP_ADDI, 10, 10, 0, -1)
-
-static uint32_t branch(int insns)
-{
-    return encode(RISCV_OP_BNE, 0, 10, 0, 4 * insns);
-}
-
-static bool any(void *opaque, uint64_t pc)
-{
-    (void)opaque;
-    (void)pc;
-    return true;
-}
 
 /* The loop around instruction @from; NULL if there is none. */
 static struct riscv_region *look(const uint32_t *code, size_t count,
@@ -43,7 +28,8 @@ static struct riscv_region *look(const uint32_t *code, size_t count,
 
 static void a_loop(void **state)
 {
-    const uint32_t code[] = { STEP, branch(2), NOP, branch(-3), INSN_SELF };
+    const uint32_t code[] = { STEP, branch(2), INSN_NOP, branch(-3),
+                              INSN_SELF };
     struct riscv_region *region = look(code, COUNT(code), 0);
     const struct region_part *parts;
 
@@ -81,7 +67,7 @@ static void a_loop(void **state)
 static void nested_loops(void **state)
 {
     const uint32_t code[] = {
-        NOP,        /* 0: outer */
+        INSN_NOP,   /* 0: outer */
         STEP,       /* 1: inner */
         branch(-1), /* 2: to 1 */
         STEP,       /* 3 */
