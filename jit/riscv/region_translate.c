@@ -439,7 +439,6 @@ static void make_region(struct xbar_riscv_hart *hart, bool innermost)
     if (w == NULL) {
         return;
     }
-    memset(w, 0, sizeof(*w));
     w->hart = hart;
     if (find(w, innermost)) {
         struct xbar_jit_cache *cache = hart->jit->cache;
