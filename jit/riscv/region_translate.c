@@ -27,6 +27,8 @@ struct region_work {
     struct jit_homes common; /* homes for what is used most */
     bool settled[JIT_PARTS]; /* host.entries says how the part begins */
     uint32_t written;        /* registers that the region writes */
+    bool is_crowded; /* names more than have homes: what is not read again has
+                        none */
     unsigned links;
     struct jit_point points[JIT_COLD_MAX];
 };
@@ -123,19 +125,6 @@ static void translate_insn(struct region_work *w, unsigned i)
 
 /* ---- Ways -------------------------------------------------------------- */
 
-/* More registers than there are homes: what is not read again has none. */
-static bool is_crowded(const struct region_work *w)
-{
-    uint32_t named = w->written;
-
-    for (unsigned i = 0; i < w->region.insn_count; i++) {
-        named |= UINT32_C(1) << w->region.insns[i].rs1 |
-                 UINT32_C(1) << w->region.insns[i].rs2;
-    }
-    return (unsigned)__builtin_popcount(named & ~UINT32_C(1)) >
-           jit_host__home_count();
-}
-
 /* What no way from part @part reads before it writes it has no home. */
 static void drop_unread(struct region_work *w, struct jit_homes *homes,
                         unsigned part)
@@ -188,7 +177,7 @@ static void settle(struct region_work *w, unsigned part)
     if (!w->region.parts[part].joins) {
         return;
     }
-    if (is_crowded(w)) {
+    if (w->is_crowded) {
         drop_unread(w, entry, part);
     }
     settle_lazy(w, part);
@@ -294,6 +283,8 @@ static void translate_part(struct region_work *w, unsigned part)
  * there but once. */
 static void plan(struct region_work *w)
 {
+    uint32_t named = 0;
+
     memset(&w->host, 0, sizeof(w->host));
     memset(w->settled, 0, sizeof(w->settled));
     w->written = 0;
@@ -302,8 +293,14 @@ static void plan(struct region_work *w)
         w->host.reserve += w->region.parts[i].count;
     }
     for (unsigned i = 0; i < w->region.insn_count; i++) {
-        w->written |= UINT32_C(1) << w->region.insns[i].rd;
+        const struct riscv_insn *insn = &w->region.insns[i];
+
+        w->written |= UINT32_C(1) << insn->rd;
+        named |= UINT32_C(1) << insn->rs1 | UINT32_C(1) << insn->rs2;
     }
+    named = (named | w->written) & ~UINT32_C(1);
+    w->is_crowded =
+        (unsigned)__builtin_popcount(named) > jit_host__home_count();
     riscv__find_flow(&w->region, &w->flow);
     riscv__choose_homes(&w->common, &w->region, w->hart->jit->stubs);
     w->settled[0] = true;
