@@ -106,6 +106,7 @@ struct region_flow {
     struct region_fact facts[JIT_PARTS][32];
     uint16_t distance[JIT_PARTS][32]; /* instructions until each register is
                                          read; REGION_FAR if it is not */
+    struct riscv_note notes[REGION_INSNS]; /* of all, looked at by part */
 };
 
 void riscv__find_flow(const struct riscv_region *region,

@@ -156,12 +156,6 @@ void riscv__step_upper(struct region_upper *upper,
 
 /* ---- Upper halves ------------------------------------------------------ */
 
-struct work {
-    const struct riscv_region *region;
-    struct region_flow *flow;
-    struct riscv_note notes[REGION_INSNS];
-};
-
 /* What is behind a part. */
 struct behind {
     struct region_upper upper;
@@ -169,14 +163,15 @@ struct behind {
 };
 
 /* @behind is what is before @part, and then what is behind it. */
-static void step_part(const struct work *w, const struct region_part *part,
-                      struct behind *behind)
+static void step_part(const struct riscv_region *region,
+                      const struct region_flow *flow,
+                      const struct region_part *part, struct behind *behind)
 {
     struct region_upper *upper = &behind->upper;
 
     for (unsigned i = 0; i < part->count; i++) {
-        const struct riscv_insn *insn = &w->region->insns[part->first + i];
-        bool narrow = w->notes[part->first + i].narrow;
+        const struct riscv_insn *insn = &region->insns[part->first + i];
+        bool narrow = flow->notes[part->first + i].narrow;
 
         upper->narrow &= ~riscv__reads_whole(insn, upper->known, narrow);
         riscv__step_upper(upper, insn, narrow);
@@ -185,10 +180,9 @@ static void step_part(const struct work *w, const struct region_part *part,
 }
 
 /* @behind leads along @edge. True: that changed what is said of its part. */
-static bool meet(struct work *w, const struct region_edge *edge,
+static bool meet(struct region_flow *flow, const struct region_edge *edge,
                  const struct behind *behind)
 {
-    struct region_flow *flow = w->flow;
     struct region_upper *there = &flow->upper[edge->part];
     struct region_upper old = *there;
     bool changed;
@@ -209,41 +203,43 @@ static bool meet(struct work *w, const struct region_edge *edge,
     return changed || there->known != old.known || there->narrow != old.narrow;
 }
 
-static bool step_all(struct work *w)
+static bool step_all(const struct riscv_region *region,
+                     struct region_flow *flow)
 {
     bool changed = false;
 
-    for (unsigned i = 0; i < w->region->part_count; i++) {
-        const struct region_part *part = &w->region->parts[i];
-        struct behind behind = { .upper = w->flow->upper[i] };
+    for (unsigned i = 0; i < region->part_count; i++) {
+        const struct region_part *part = &region->parts[i];
+        struct behind behind = { .upper = flow->upper[i] };
 
-        if (!w->flow->reached[i]) {
+        if (!flow->reached[i]) {
             continue;
         }
-        memcpy(behind.facts, w->flow->facts[i], sizeof(behind.facts));
-        step_part(w, part, &behind);
-        changed |= meet(w, &part->next, &behind);
+        memcpy(behind.facts, flow->facts[i], sizeof(behind.facts));
+        step_part(region, flow, part, &behind);
+        changed |= meet(flow, &part->next, &behind);
         if (part->branches) {
-            changed |= meet(w, &part->taken, &behind);
+            changed |= meet(flow, &part->taken, &behind);
         }
     }
     return changed;
 }
 
-static void find_upper(struct work *w)
+static void find_upper(const struct riscv_region *region,
+                       struct region_flow *flow)
 {
-    for (unsigned i = 0; i < w->region->part_count; i++) {
-        const struct region_part *part = &w->region->parts[i];
+    for (unsigned i = 0; i < region->part_count; i++) {
+        const struct region_part *part = &region->parts[i];
 
-        riscv__look_ahead_at(&w->notes[part->first],
-                             &w->region->insns[part->first], part->count);
+        riscv__look_ahead_at(&flow->notes[part->first],
+                             &region->insns[part->first], part->count);
     }
-    memset(w->flow->reached, 0, sizeof(w->flow->reached));
-    memset(w->flow->upper, 0, sizeof(w->flow->upper));
-    memset(w->flow->facts, 0, sizeof(w->flow->facts));
-    w->flow->reached[0] = true;
-    w->flow->upper[0].known = bit(0);
-    while (step_all(w)) {
+    memset(flow->reached, 0, sizeof(flow->reached));
+    memset(flow->upper, 0, sizeof(flow->upper));
+    memset(flow->facts, 0, sizeof(flow->facts));
+    flow->reached[0] = true;
+    flow->upper[0].known = bit(0);
+    while (step_all(region, flow)) {
         /* What is known only shrinks, and where it does not narrow grows. */
     }
 }
@@ -285,19 +281,20 @@ void riscv__distances_behind(const struct riscv_region *region,
 }
 
 /* From the beginning of @part. */
-static void measure_part(struct work *w, unsigned i)
+static void measure_part(const struct riscv_region *region,
+                         struct region_flow *flow, unsigned i)
 {
-    const struct region_part *part = &w->region->parts[i];
-    uint16_t *distance = w->flow->distance[i];
+    const struct region_part *part = &region->parts[i];
+    uint16_t *distance = flow->distance[i];
 
-    riscv__distances_behind(w->region, w->flow, part, distance);
+    riscv__distances_behind(region, flow, part, distance);
     for (unsigned reg = 0; reg < 32; reg++) {
         unsigned way = distance[reg] + part->count;
 
         distance[reg] = (uint16_t)(way < REGION_FAR ? way : REGION_FAR);
     }
     for (unsigned k = part->count; k-- > 0;) {
-        const struct riscv_insn *insn = &w->region->insns[part->first + k];
+        const struct riscv_insn *insn = &region->insns[part->first + k];
 
         distance[insn->rd] = REGION_FAR;
         distance[insn->rs1] = (uint16_t)k;
@@ -306,16 +303,16 @@ static void measure_part(struct work *w, unsigned i)
 }
 
 /* Twice, for what is behind a way back. */
-static void measure(struct work *w)
+static void measure(const struct riscv_region *region, struct region_flow *flow)
 {
-    for (unsigned i = 0; i < w->region->part_count; i++) {
+    for (unsigned i = 0; i < region->part_count; i++) {
         for (unsigned reg = 0; reg < 32; reg++) {
-            w->flow->distance[i][reg] = REGION_FAR;
+            flow->distance[i][reg] = REGION_FAR;
         }
     }
     for (unsigned sweep = 0; sweep < 2; sweep++) {
-        for (unsigned i = w->region->part_count; i-- > 0;) {
-            measure_part(w, i);
+        for (unsigned i = region->part_count; i-- > 0;) {
+            measure_part(region, flow, i);
         }
     }
 }
@@ -323,8 +320,6 @@ static void measure(struct work *w)
 void riscv__find_flow(const struct riscv_region *region,
                       struct region_flow *flow)
 {
-    struct work w = { .region = region, .flow = flow };
-
-    find_upper(&w);
-    measure(&w);
+    find_upper(region, flow);
+    measure(region, flow);
 }

@@ -144,39 +144,26 @@ static void rewrite(struct riscv_insn *insn, const struct riscv_note *note)
     }
 }
 
-/* What is done in this way is not done in that of ahead.c. */
-static void find_lazy(struct region_homes *homes, struct riscv_note *notes)
+/* Rotations become one instruction in the way of region_lazy.c, or else in that
+ * of ahead.c. */
+static void decide_forms(struct region_homes *homes, const uint16_t *distance)
 {
-    uint16_t distance[32];
-    struct riscv_insn old[REGION_INSNS];
-    unsigned count = homes->part->count;
+    const struct region_part *part = homes->part;
+    const struct riscv_insn *old = &homes->region->insns[part->first];
+    const struct riscv_note *notes = &homes->flow->notes[part->first];
 
     memset(homes->is_lazy, 0, sizeof(homes->is_lazy));
-    memcpy(old, homes->insns, count * sizeof(old[0]));
-    riscv__distances_behind(homes->region, homes->flow, homes->part, distance);
     riscv__find_rotations(&(struct region_rotations){
         .insns = homes->insns,
-        .count = count,
+        .count = part->count,
         .distance = distance,
         .is_lazy = homes->is_lazy,
     });
-    for (unsigned i = 0; i < count; i++) {
-        if (homes->is_lazy[i] || homes->insns[i].op != old[i].op) {
-            notes[i].form = RISCV_AS_IT_IS;
-        }
-    }
-}
-
-static void decide_forms(struct region_homes *homes)
-{
-    struct riscv_note notes[REGION_INSNS];
-    unsigned count = homes->part->count;
-
-    riscv__look_ahead_at(notes, homes->insns, count);
-    find_lazy(homes, notes);
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 0; i < part->count; i++) {
         homes->next[i].narrow = notes[i].narrow;
-        rewrite(&homes->insns[i], &notes[i]);
+        if (!homes->is_lazy[i] && homes->insns[i].op == old[i].op) {
+            rewrite(&homes->insns[i], &notes[i]);
+        }
     }
 }
 
@@ -201,11 +188,8 @@ static void look_back(struct region_homes *homes, unsigned i)
 }
 
 /* Who reads each register first behind the part. */
-static void look_behind(struct region_homes *homes)
+static void look_behind(struct region_homes *homes, const uint16_t *distance)
 {
-    uint16_t distance[32];
-
-    riscv__distances_behind(homes->region, homes->flow, homes->part, distance);
     for (unsigned reg = 0; reg < 32; reg++) {
         unsigned event = homes->part->count + distance[reg];
 
@@ -217,6 +201,7 @@ static void look_behind(struct region_homes *homes)
 void riscv__begin_part(struct region_homes *homes, unsigned index)
 {
     const struct region_part *part = &homes->region->parts[index];
+    uint16_t distance[32];
 
     homes->part = part;
     homes->known = homes->flow->upper[index].known;
@@ -225,8 +210,9 @@ void riscv__begin_part(struct region_homes *homes, unsigned index)
     memcpy(homes->facts, homes->flow->facts[index], sizeof(homes->facts));
     memcpy(homes->insns, &homes->region->insns[part->first],
            part->count * sizeof(homes->insns[0]));
-    decide_forms(homes);
-    look_behind(homes);
+    riscv__distances_behind(homes->region, homes->flow, part, distance);
+    decide_forms(homes, distance);
+    look_behind(homes, distance);
     homes->visible[part->count] = part->count;
     for (unsigned i = part->count; i-- > 0;) {
         look_back(homes, i);
