@@ -310,7 +310,6 @@ static unsigned make_room(struct region_homes *homes, unsigned reg, unsigned i,
         home = last_home(homes, i, when);
         if (home != JIT_NO_HOME) {
             unsigned old = state(homes)->reg[home];
-
             bool is_lost = is_dead(homes, old, i);
 
             homes->gone |= is_lost ? bit(old) : 0;
@@ -412,9 +411,9 @@ static void before_write(struct region_homes *homes, unsigned i)
         if (h->value[reg].from != insn->rd) {
             continue;
         }
-        h->value[reg].from = (uint8_t)other;
-        if (other == 0) {
-            h->value[reg].from = insn->rd;
+        if (other != 0) {
+            h->value[reg].from = (uint8_t)other;
+        } else {
             jit_host__compute(homes->e, reg);
         }
     }
