@@ -270,8 +270,8 @@ enum riscv_stop riscv__step_one(struct xbar_riscv_hart *hart)
     if (stop != RISCV_STOP_ATTENTION) {
         hart->debug.at_break = false;
     }
-    if (hart->stats.fence_i != fences && hart->jit != NULL) {
-        riscv__code_synchronize(hart);
+    if (hart->jit != NULL) {
+        riscv__synchronize_since(hart, fences);
     }
     return stop;
 }

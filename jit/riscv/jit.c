@@ -223,16 +223,6 @@ static bool has_attention(const struct xbar_riscv_hart *hart)
     return atomic_load_explicit(&hart->attention, memory_order_relaxed) != 0;
 }
 
-/* What is executed from here on is what memory holds, if a fence.i was among
- * what came after @fences of them. */
-static inline void synchronize_since(struct xbar_riscv_hart *hart,
-                                     uint64_t fences)
-{
-    if (hart->stats.fence_i != fences) {
-        riscv__code_synchronize(hart);
-    }
-}
-
 /* The last instruction of a block as it was shown. */
 static const struct instrument_insn *
 shown_at(const struct xbar_riscv_hart *hart, const void *return_address)
@@ -281,7 +271,7 @@ static const uint8_t *help_resume(void *vcpu, uint32_t bits, uint64_t pc,
             instrument__count(&shown->place);
         }
     }
-    synchronize_since(hart, fences);
+    riscv__synchronize_since(hart, fences);
     if (has_attention(hart) || !may_resume(hart)) {
         return leave_code(hart);
     }
@@ -300,7 +290,7 @@ step_by(struct xbar_riscv_hart *hart, uint64_t count,
     enum riscv_stop stop = interpret(hart, count);
 
     hart->jit_state.budget -= (int64_t)(hart->stats.instructions - before);
-    synchronize_since(hart, fences);
+    riscv__synchronize_since(hart, fences);
     return stop;
 }
 

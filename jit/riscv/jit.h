@@ -142,6 +142,16 @@ void riscv__code_watch(struct xbar_riscv_hart *hart, uint64_t pc,
 /* fence.i */
 void riscv__code_synchronize(struct xbar_riscv_hart *hart);
 
+/* What is executed from here on is what memory holds, if a fence.i was among
+ * what came after @fences of them. */
+static inline void riscv__synchronize_since(struct xbar_riscv_hart *hart,
+                                            uint64_t fences)
+{
+    if (hart->stats.fence_i != fences) {
+        riscv__code_synchronize(hart);
+    }
+}
+
 /* What @block took off the budget at its entry: a region gives back what it
  * does not use. */
 static inline unsigned riscv__counted(const struct xbar_jit_block *block)
