@@ -36,6 +36,7 @@
 #include "engine/memory_ram.h"
 #include "flatview/dirty_bitmap.h"
 #include "flatview/listener.h"
+#include "jit/plug/client.h"
 
 namespace
 {
@@ -615,9 +616,7 @@ const char *xbar_dynarmic::start()
         return "no memory";
     }
     has_tlb = true;
-    // A number that no other client has: nothing else lies here.
-    client = static_cast<unsigned>(reinterpret_cast<uintptr_t>(this) >> 6) |
-             1u << 31;
+    client = plug_client_new(PLUG_CLIENT_DYNARMIC);
     changes = xbar_dirty_changes(engine);
     seen_changes = __atomic_load_n(changes, __ATOMIC_ACQUIRE);
 

@@ -7,6 +7,7 @@
 #include "engine/engine.h"
 #include "engine/rcu.h"
 #include "flatview/dirty_bitmap.h"
+#include "jit/plug/client.h"
 #include "jit/plug/unicorn_internal.h"
 
 #define MIN_MAPPINGS 4u
@@ -163,8 +164,7 @@ static struct xbar_unicorn *make(const struct xbar_unicorn_config *config)
     plug->pc = pc_of(config->uc);
     plug->changes = xbar_dirty_changes(engine);
     plug->seen_changes = __atomic_load_n(plug->changes, __ATOMIC_ACQUIRE);
-    /* A number that no other client has: nothing else lies here. */
-    plug->client = (unsigned)((uintptr_t)plug >> 4) | 1u << 31;
+    plug->client = plug_client_new(PLUG_CLIENT_UNICORN);
     plug->table =
         xbar_engine_allocate(engine, plug->max * sizeof(*plug->table));
     if (plug->table == NULL || pthread_mutex_init(&plug->lock, NULL) != 0) {
