@@ -138,11 +138,8 @@ static void free_memory(struct xbar_unicorn *plug)
 {
     struct xbar_engine *engine = plug->engine;
 
-    if (plug->table != NULL) {
-        pthread_mutex_destroy(&plug->lock);
-        xbar_engine_release(engine, plug->table,
-                            plug->max * sizeof(*plug->table));
-    }
+    pthread_mutex_destroy(&plug->lock);
+    xbar_engine_release(engine, plug->table, plug->max * sizeof(*plug->table));
     xbar_engine_release(engine, plug, sizeof(*plug));
 }
 
@@ -152,6 +149,10 @@ static struct xbar_unicorn *make(const struct xbar_unicorn_config *config)
     struct xbar_unicorn *plug = xbar_engine_allocate(engine, sizeof(*plug));
 
     if (plug == NULL) {
+        return NULL;
+    }
+    if (pthread_mutex_init(&plug->lock, NULL) != 0) {
+        xbar_engine_release(engine, plug, sizeof(*plug));
         return NULL;
     }
     plug->engine = engine;
@@ -167,10 +168,7 @@ static struct xbar_unicorn *make(const struct xbar_unicorn_config *config)
     plug->client = plug_client_new(PLUG_CLIENT_UNICORN);
     plug->table =
         xbar_engine_allocate(engine, plug->max * sizeof(*plug->table));
-    if (plug->table == NULL || pthread_mutex_init(&plug->lock, NULL) != 0) {
-        xbar_engine_release(engine, plug->table,
-                            plug->max * sizeof(*plug->table));
-        plug->table = NULL;
+    if (plug->table == NULL) {
         free_memory(plug);
         return NULL;
     }
