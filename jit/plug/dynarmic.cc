@@ -244,7 +244,7 @@ void xbar_dynarmic::fill(uint64_t va)
     uint64_t page = page_of(va);
 
     if (entry.tag[TLB_READ] != page || entry.tag[TLB_WRITE] != page ||
-        va >> address_bits != 0) {
+        va >> address_bits != 0 || page_table[page / page_size] != nullptr) {
         return;
     }
     if (filled.size() == filled_max) {

@@ -257,6 +257,30 @@ static void test_exclusive(void **state)
     rig_finish(&r);
 }
 
+/* They are callbacks, and fill a page that is in the page table already. */
+static void test_exclusives_leave_the_page_table(void **state)
+{
+    static struct rig r;
+    uint32_t *p;
+
+    (void)state;
+    rig_init(&r, NULL);
+    set(&r, 1, RAM + 0x10000);
+    set(&r, 4, 40000);
+    p = r.b.code;
+    *p++ = a64_ldxr(0, 1);
+    *p++ = a64_addi(0, 0, 1);
+    *p++ = a64_stxr(2, 0, 1);
+    *p++ = a64_subi(4, 4, 1);
+    *p++ = a64_cbnz(4, -16);
+    *p++ = a64_svc(0);
+    assert_int_equal(rig_run(&r, RAM), XBAR_DYNARMIC_SVC);
+    assert_true(rig_stats(&r).callbacks >= 80000);
+    assert_int_equal(rig_stats(&r).filled, 1);
+    assert_int_equal(rig_stats(&r).dropped, 0);
+    rig_finish(&r);
+}
+
 static void test_faults(void **state)
 {
     static struct rig r;
@@ -513,6 +537,7 @@ int main(void)
         cmocka_unit_test(test_memory_moves),
         cmocka_unit_test(test_accesses),
         cmocka_unit_test(test_exclusive),
+        cmocka_unit_test(test_exclusives_leave_the_page_table),
         cmocka_unit_test(test_faults),
         cmocka_unit_test(test_written_code),
         cmocka_unit_test(test_stores_are_dirty),
