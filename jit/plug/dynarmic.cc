@@ -120,7 +120,6 @@ const char *xbar_dynarmic::start()
     struct xbar_tlb_config tlb_config = {};
     Dynarmic::A64::UserConfig user = {};
 
-    engine = xbar_address_space_engine(config.as);
     address_bits = config.address_bits != 0 ? config.address_bits : 36;
     page_table_bytes = sizeof(void *) << (address_bits - TLB_PAGE_BITS);
     void *table = mmap(nullptr, page_table_bytes, PROT_READ | PROT_WRITE,
@@ -140,7 +139,7 @@ const char *xbar_dynarmic::start()
     }
     has_tlb = true;
     client = plug_client_new(PLUG_CLIENT_DYNARMIC);
-    changes = xbar_dirty_changes(engine);
+    changes = xbar_dirty_changes(xbar_address_space_engine(config.as));
     seen_changes = __atomic_load_n(changes, __ATOMIC_ACQUIRE);
 
     monitor.emplace(1);

@@ -145,14 +145,13 @@ struct xbar_dynarmic final : public Dynarmic::A64::UserCallbacks {
     void forget_code();
 
     struct xbar_dynarmic_config config;
-    struct xbar_engine *engine = nullptr;
     SoftTLB tlb{};
     std::atomic<bool> attention{ false };
     std::atomic<bool> running{ false };
 
     void **page_table = nullptr;
     size_t page_table_bytes = 0;
-    unsigned address_bits = 36;
+    unsigned address_bits = 0;
     std::vector<uint64_t> filled; // pages of it
 
     std::mutex lock; // under the writer lock; nothing is called under it
