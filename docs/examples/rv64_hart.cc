@@ -51,8 +51,14 @@ class Board
                    address_space_init(&memory_, &root_, "memory") == 0;
     }
 
-    bool is_good() const { return is_good_; }
-    AddressSpace *memory() { return &memory_; }
+    bool is_good() const
+    {
+        return is_good_;
+    }
+    AddressSpace *memory()
+    {
+        return &memory_;
+    }
 
   private:
     MemoryRegionOps ops_ = {};

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Every C file is as clang-format 14 leaves it."""
+"""Every file of C and C++ is as clang-format 14 leaves it."""
 
 import os
 import re
@@ -32,7 +32,7 @@ def main():
         "the formatter is version 14",
         [] if "version 14." in version else [version.strip()],
     )
-    paths = tree.files(".c", ".h")
+    paths = tree.files(".c", ".h", ".cc", ".hh")
     for folder in sorted({tree.folder(path) for path in paths}):
         inside = [path for path in paths if tree.folder(path) == folder]
         tap.case(f"{folder}/ is formatted", misplaced(inside))

@@ -3,7 +3,7 @@
 """Includes go one way: engine <- flatview <- tlb <- jit <- jit/riscv.
 
 The program, the benchmarks and the examples see the public headers alone. A
-header whose name ends in _internal.h stays in its folder.
+header whose name ends in _internal.h (or .hh) stays in its folder.
 """
 
 import os
@@ -14,6 +14,7 @@ from tap import Tap
 
 RANK = {name: rank for rank, name in enumerate(tree.LIBRARY)}
 CLIENTS = ("xbar", "bench", "docs")  # see what is installed, nothing else
+SOURCES = (".c", ".cc")
 OPTIONAL = re.compile(
     r"^(capstone|mimalloc|libfdt|libelf|gelf|zstd|jansson|cmocka|benchmark)"
 )
@@ -64,7 +65,7 @@ def order_problems(paths):
 def private_problems(paths):
     for path in paths:
         for target in own_includes(path):
-            private = target.endswith("_internal.h")
+            private = target.endswith(("_internal.h", "_internal.hh"))
             if private and layer(target) != layer(path):
                 if tree.folder(path) != "tests":
                     yield f"{path} includes {target}"
@@ -91,8 +92,9 @@ def client_problems(paths):
 
 def own_first_problems(paths):
     for path in paths:
-        header = path[:-2] + ".h"
-        if not path.endswith(".c") or header not in paths:
+        stem, suffix = os.path.splitext(path)
+        header = stem + ".h"
+        if suffix not in SOURCES or header not in paths:
             continue
         if path.startswith("tests/compat/models/"):
             continue  # their include lines are QEMU's: osdep.h first
@@ -105,8 +107,9 @@ def after_own(path):
     """The brackets of a file's includes after its own headers: the public
     one, then perhaps the private one of the same name."""
     found = tree.plain_includes(path)
-    if path.endswith(".c"):
-        own = (path[:-2] + ".h", path[:-2] + "_internal.h")
+    stem, suffix = os.path.splitext(path)
+    if suffix in SOURCES:
+        own = (stem + ".h", stem + "_internal.h", stem + "_internal.hh")
         found = found[1:]
         if found and tree.resolve(path, found[0][1]) in own:
             found = found[1:]
@@ -170,7 +173,7 @@ def unknown_headers(paths, public):
 
 def main():
     tap = Tap()
-    paths = tree.files(".c", ".h", ".inc")
+    paths = tree.files(".c", ".h", ".inc", ".cc", ".hh")
     public = public_sources()
     tap.case("includes go left only", order_problems(paths))
     tap.case("private headers stay in their folder", private_problems(paths))

@@ -179,7 +179,7 @@ def print_figures(paths, found):
 
 def main():
     tap = Tap()
-    paths = tree.files(".c", ".h")
+    paths = tree.files(".c", ".h", ".cc", ".hh")
     library = [p for p in paths if tree.folder(p) in tree.LIBRARY]
     product = [p for p in paths if tree.folder(p) != "tests"]
     found = [function for path in paths for function in functions(path)]
@@ -233,8 +233,10 @@ def main():
         "the library's memory comes from the engine's allocator",
         line_problems(library, ALLOCATES, ALLOCATES_ALLOWED),
     )
-    sources = tree.files(".c", ".h", ".inc", ".py", ".sh", ".S", ".cmake")
-    tap.case("every source file names its licence", without_licence(sources))
+    others = tree.files(".inc", ".py", ".sh", ".S", ".cmake")
+    tap.case(
+        "every source file names its licence", without_licence(paths + others)
+    )
     tap.end()
 
 

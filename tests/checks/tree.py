@@ -82,7 +82,7 @@ def includes(path):
 def plain_includes(path):
     """The same, without those that hang on a condition."""
     text_of, depth, kept = code(path), 0, []
-    guard = 1 if path.endswith(".h") else 0
+    guard = 1 if path.endswith((".h", ".hh")) else 0
     for line in text_of.split("\n"):
         if re.match(r"\s*#\s*if", line):
             depth += 1
