@@ -72,10 +72,4 @@ install(FILES ${PROJECT_BINARY_DIR}/xbarConfig.cmake
               ${PROJECT_BINARY_DIR}/xbarConfigVersion.cmake
         DESTINATION ${package_dir} COMPONENT dev)
 
-# Paths in xbar.pc are relative to where it lies: the tree may be moved.
-file(RELATIVE_PATH pc_to_prefix
-     ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
-string(REGEX REPLACE "/$" "" pc_to_prefix "${pc_to_prefix}")
-configure_file(cmake/xbar.pc.in ${PROJECT_BINARY_DIR}/xbar.pc @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/xbar.pc
-        DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT dev)
+xbar_pkg_config(xbar xbar.pc.in dev)

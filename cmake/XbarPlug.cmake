@@ -4,7 +4,8 @@
 # libxbar needs none of those engines, and no licence of theirs reaches it.
 
 # xbar_plug(NAME ENGINE SOURCES...): @ENGINE is what it links; "" for nothing.
-# PLUG_REQUIRES: the engine's pkg-config package; PLUG_LIBS: or how to link it.
+# The caller's variables say the rest, for the pkg-config file: PLUG_FOR, whose
+# memory it is; PLUG_REQUIRES, the engine's package, or "".
 function(xbar_plug name engine)
     set(target libxbar-${name})
     add_library(${target} SHARED ${ARGN})
@@ -35,13 +36,5 @@ function(xbar_install_plug name target)
     if(NOT CMAKE_INSTALL_PREFIX STREQUAL "/usr")
         set_target_properties(${target} PROPERTIES INSTALL_RPATH $ORIGIN)
     endif()
-    file(RELATIVE_PATH pc_to_prefix
-         ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
-    string(REGEX REPLACE "/$" "" pc_to_prefix "${pc_to_prefix}")
-    set(plug ${name})
-    configure_file(${PROJECT_SOURCE_DIR}/cmake/xbar-plug.pc.in
-                   ${PROJECT_BINARY_DIR}/xbar-${name}.pc @ONLY)
-    install(FILES ${PROJECT_BINARY_DIR}/xbar-${name}.pc
-            DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
-            COMPONENT ${name}-dev)
+    xbar_pkg_config(xbar-${name} xbar-plug.pc.in ${name}-dev)
 endfunction()
