@@ -9,17 +9,11 @@
 #include <xbar/jit/plug/unicorn.h>
 #include <xbar/xbar.h>
 
-#include "../kernels.h"
 #include "unicorn.h"
+#include "unicorn_kernel.h"
 
-#define PAGE     4096u
-#define CODE     0x80000000u
-#define DATA     0x80800000u
-#define DEVICE   0x10000000u
-#define RAM_SIZE (16u << 20)
-#define STORED   0x1234u
-#define MANY     (UINT64_C(1) << 40) /* where further regions are */
-#define STRIDE   (UINT64_C(16) * PAGE)
+#define MANY   (UINT64_C(1) << 40) /* where further regions are */
+#define STRIDE (UINT64_C(16) * PAGE)
 
 enum option {
     OPTION_NONE,
@@ -103,36 +97,21 @@ static bool attach(struct machine *m, enum option option)
     return m->plug != NULL;
 }
 
-static bool set(struct machine *m, unsigned reg, uint64_t value)
-{
-    return uc_reg_write(m->uc, UC_RISCV_REG_X0 + (int)reg, &value) == UC_ERR_OK;
-}
-
-static uint64_t get(struct machine *m, unsigned reg)
-{
-    uint64_t value = 0;
-
-    uc_reg_read(m->uc, UC_RISCV_REG_X0 + (int)reg, &value);
-    return value;
-}
-
 static void *setup(int64_t arg)
 {
     struct machine *m = make_machine(0);
     char *ram = m ? memory_region_get_ram_ptr(&m->ram) : NULL;
-    const uint32_t last = 77;
-    bool mmio;
+    const uint32_t loaded = LOADED;
 
     if (ram == NULL) {
         return NULL;
     }
     m->kernel = (enum kernel)(arg & 255);
-    mmio = m->kernel == KERNEL_MMIO_LOAD || m->kernel == KERNEL_MMIO_STORE;
     kernel_make(m->kernel, m->code);
     memcpy(ram, m->code, KERNEL_WORDS * 4);
-    memcpy(ram + (DATA - CODE) + 4 * (KERNEL_UNROLL - 1), &last, 4);
-    if (!attach(m, (enum option)(arg >> 8)) || !set(m, RV_A2, STORED) ||
-        !set(m, RV_A0, mmio ? DEVICE : DATA)) {
+    memcpy(ram + (LOADED_AT - CODE), &loaded, 4);
+    if (!attach(m, (enum option)(arg >> 8)) ||
+        !set_operands(m->uc, m->kernel)) {
         return NULL;
     }
     return m;
@@ -177,30 +156,16 @@ static void run_loop(void *context, uint64_t operations)
 {
     struct machine *m = context;
     const uint64_t writes = m->writes;
-    uint32_t stored;
-    bool ok = set(m, RV_A1, operations / KERNEL_UNROLL) && set(m, RV_A3, 0) &&
+    uint32_t stored = 0;
+    bool ok = set_rounds(m->uc, operations) &&
               xbar_unicorn_run(m->plug, CODE, CODE + KERNEL_END, NULL) == 0;
 
-    ok &= get(m, RV_A1) == 0;
-    switch (m->kernel) {
-    case KERNEL_ALU:
-        ok &= get(m, RV_A3) == operations;
-        break;
-    case KERNEL_LOAD:
-        ok &= get(m, RV_A3) == 77;
-        break;
-    case KERNEL_MMIO_LOAD:
-        ok &= get(m, RV_A3) == 8;
-        break;
-    case KERNEL_MMIO_STORE:
-        ok &= m->writes - writes == operations;
-        break;
-    default:
+    if (m->kernel == KERNEL_STORE) {
         stored =
             address_space_ldl_le(&m->as, DATA, MEMTXATTRS_UNSPECIFIED, NULL);
-        ok &= stored == STORED;
     }
-    expect(m, ok);
+    expect(m, ok && did_operations(m->uc, m->kernel, operations,
+                                   m->writes - writes, stored));
 }
 
 /* One operation attaches, and takes back. */

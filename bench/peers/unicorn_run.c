@@ -6,15 +6,9 @@
 #include <stdlib.h>
 #include <unicorn/unicorn.h>
 
-#include "../kernels.h"
 #include "unicorn.h"
+#include "unicorn_kernel.h"
 
-#define PAGE     4096u
-#define CODE     0x80000000u
-#define DATA     0x80800000u
-#define DEVICE   0x10000000u
-#define RAM_SIZE (16u << 20)
-#define STORED   0x1234u
 #define STRAIGHT 8192u
 
 #define NEW      (UINT64_C(1) << 32) /* where new code is put, bit by bit */
@@ -103,39 +97,23 @@ static bool add_hook(struct machine *m)
     }
 }
 
-static bool set(struct machine *m, unsigned reg, uint64_t value)
-{
-    return uc_reg_write(m->uc, UC_RISCV_REG_X0 + (int)reg, &value) == UC_ERR_OK;
-}
-
-static uint64_t get(struct machine *m, unsigned reg)
-{
-    uint64_t value = 0;
-
-    uc_reg_read(m->uc, UC_RISCV_REG_X0 + (int)reg, &value);
-    return value;
-}
-
 static void *setup(int64_t arg)
 {
     struct machine *m = calloc(1, sizeof(*m));
-    const uint32_t last = 77;
-    bool mmio;
+    const uint32_t loaded = LOADED;
 
     if (!m) {
         return NULL;
     }
     m->kernel = (enum kernel)(arg & 255);
     m->hook = (enum hook)(arg >> 8);
-    mmio = m->kernel == KERNEL_MMIO_LOAD || m->kernel == KERNEL_MMIO_STORE;
     kernel_make(m->kernel, m->code);
     if (uc_open(UC_ARCH_RISCV, UC_MODE_RISCV64, &m->uc) ||
         uc_mem_map(m->uc, CODE, RAM_SIZE, UC_PROT_ALL) ||
         uc_mmio_map(m->uc, DEVICE, PAGE, mmio_read, m, mmio_write, m) ||
         uc_mem_write(m->uc, CODE, m->code, KERNEL_WORDS * 4) ||
-        uc_mem_write(m->uc, DATA + 4 * (KERNEL_UNROLL - 1), &last, 4) ||
-        !add_hook(m) || !set(m, RV_A2, STORED) ||
-        !set(m, RV_A0, mmio ? DEVICE : DATA)) {
+        uc_mem_write(m->uc, LOADED_AT, &loaded, 4) || !add_hook(m) ||
+        !set_operands(m->uc, m->kernel)) {
         return NULL;
     }
     return m;
@@ -172,32 +150,18 @@ static void run_loop(void *context, uint64_t operations)
     const uint64_t writes = m->writes;
     const uint64_t hooked = m->hooked;
     uint32_t stored = 0;
-    bool ok = set(m, RV_A1, rounds) && set(m, RV_A3, 0) &&
+    bool ok = set_rounds(m->uc, operations) &&
               uc_emu_start(m->uc, CODE, CODE + KERNEL_END, 0, 0) == UC_ERR_OK;
 
-    ok &= get(m, RV_A1) == 0;
     if (m->hook != HOOK_NONE) {
         ok &= m->hooked - hooked ==
               (m->hook == HOOK_CODE ? rounds * KERNEL_ROUND : operations);
     }
-    switch (m->kernel) {
-    case KERNEL_ALU:
-        ok &= get(m, RV_A3) == operations;
-        break;
-    case KERNEL_LOAD:
-        ok &= get(m, RV_A3) == 77;
-        break;
-    case KERNEL_MMIO_LOAD:
-        ok &= get(m, RV_A3) == 8;
-        break;
-    case KERNEL_MMIO_STORE:
-        ok &= m->writes - writes == operations;
-        break;
-    default:
+    if (m->kernel == KERNEL_STORE) {
         uc_mem_read(m->uc, DATA, &stored, sizeof(stored));
-        ok &= stored == STORED;
     }
-    expect(m, ok);
+    expect(m, ok && did_operations(m->uc, m->kernel, operations,
+                                   m->writes - writes, stored));
 }
 
 /* One operation is a run of one round. */
@@ -207,10 +171,10 @@ static void run_start(void *context, uint64_t operations)
     bool ok = true;
 
     for (uint64_t i = 0; i < operations; i++) {
-        ok &= set(m, RV_A1, 1) &&
+        ok &= set(m->uc, RV_A1, 1) &&
               uc_emu_start(m->uc, CODE, CODE + KERNEL_END, 0, 0) == UC_ERR_OK;
     }
-    expect(m, ok && get(m, RV_A1) == 0);
+    expect(m, ok && get(m->uc, RV_A1) == 0);
 }
 
 /* ---- New code ---------------------------------------------------------- */
@@ -247,11 +211,11 @@ static void prepare_code(void *context)
 static void run_code(void *context, uint64_t operations)
 {
     struct machine *m = context;
-    const bool ok = set(m, RV_A3, 0) &&
+    const bool ok = set(m->uc, RV_A3, 0) &&
                     uc_emu_start(m->uc, m->place, m->place + sizeof(m->code), 0,
                                  0) == UC_ERR_OK;
 
-    expect(m, ok && operations == STRAIGHT && get(m, RV_A3) == operations);
+    expect(m, ok && operations == STRAIGHT && get(m->uc, RV_A3) == operations);
 }
 
 #define ROW(label, kernel, hook)                                 \
