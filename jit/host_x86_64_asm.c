@@ -255,7 +255,7 @@ static inline uint8_t *put_modrm_form(uint8_t *p, const struct x86_row *row,
 }
 
 /* No ModRM: a register sits in the opcode and is extended by REX.B. */
-static __attribute__((noinline)) uint8_t *
+static XBAR_NOINLINE uint8_t *
 put_short_form(uint8_t *p, const struct x86_row *row,
                const struct x86_operands *operands)
 {

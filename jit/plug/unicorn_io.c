@@ -43,8 +43,8 @@ static unsigned place_of(const struct xbar_unicorn *plug, unsigned i,
     return plug->order == MO_BE ? size - 1 - i : i;
 }
 
-static __attribute__((noinline)) uint64_t
-read_slowly(struct unicorn_mapping *m, hwaddr addr, unsigned size)
+static XBAR_NOINLINE uint64_t read_slowly(struct unicorn_mapping *m,
+                                          hwaddr addr, unsigned size)
 {
     const MemTxAttrs attrs = MEMTXATTRS_UNSPECIFIED;
     struct xbar_unicorn *plug = m->plug;
@@ -71,9 +71,8 @@ read_slowly(struct unicorn_mapping *m, hwaddr addr, unsigned size)
     return value;
 }
 
-static __attribute__((noinline)) void write_slowly(struct unicorn_mapping *m,
-                                                   hwaddr addr, unsigned size,
-                                                   uint64_t value)
+static XBAR_NOINLINE void write_slowly(struct unicorn_mapping *m, hwaddr addr,
+                                       unsigned size, uint64_t value)
 {
     const MemTxAttrs attrs = MEMTXATTRS_UNSPECIFIED;
     struct xbar_unicorn *plug = m->plug;

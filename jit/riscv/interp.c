@@ -158,9 +158,10 @@ enum riscv_exec riscv__execute(struct xbar_riscv_hart *hart, uint32_t bits)
  * but the next one follow, and no further than the block as it is shown.
  * @shown: what is executed is
  * @breaks: stop at breakpoints */
-static inline __attribute__((always_inline)) enum riscv_stop
-interpret(struct xbar_riscv_hart *hart, uint64_t budget, bool to_jump,
-          bool shown, bool breaks)
+static XBAR_FORCE_INLINE enum riscv_stop interpret(struct xbar_riscv_hart *hart,
+                                                   uint64_t budget,
+                                                   bool to_jump, bool shown,
+                                                   bool breaks)
 {
     struct window window;
     /* Copies of hart->pc and stats.instructions, so that the next round need

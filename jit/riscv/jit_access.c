@@ -71,8 +71,8 @@ static inline void learn_span(struct xbar_riscv_hart *hart,
 
 /* What is no plain device. 0, or the walker's word for a fault, is passed on as
  * it is. */
-static __attribute__((noinline)) uint32_t
-load_other(struct xbar_riscv_hart *hart, uint64_t va, unsigned size_log2)
+static XBAR_NOINLINE uint32_t load_other(struct xbar_riscv_hart *hart,
+                                         uint64_t va, unsigned size_log2)
 {
     uint32_t failed;
 
@@ -83,9 +83,9 @@ load_other(struct xbar_riscv_hart *hart, uint64_t va, unsigned size_log2)
     return failed;
 }
 
-static __attribute__((noinline)) uint32_t
-store_other(struct xbar_riscv_hart *hart, uint64_t va, unsigned size_log2,
-            uint64_t value)
+static XBAR_NOINLINE uint32_t store_other(struct xbar_riscv_hart *hart,
+                                          uint64_t va, unsigned size_log2,
+                                          uint64_t value)
 {
     uint32_t failed;
 
