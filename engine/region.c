@@ -48,7 +48,8 @@ int region__init(MemoryRegion *mr, Object *owner, const char *name,
     struct xbar_engine *engine = xbar_engine_current();
 
     if (!mr) {
-        return -EINVAL;
+        return log__refuse(engine, name, -EINVAL, "memory_region_init",
+                           "there is no region to make");
     }
     memset(mr, 0, sizeof(*mr));
     mr->engine = engine;
@@ -115,7 +116,7 @@ int memory_region_init_io(MemoryRegion *mr, Object *owner,
 {
     int rc;
 
-    if (!mr || (ops && !ops__is_consistent(ops))) {
+    if (ops && !ops__is_consistent(ops)) {
         return log__refuse(NULL, name, -EINVAL, __func__,
                            "the callbacks contradict themselves");
     }
@@ -133,8 +134,8 @@ int memory_region_init_alias(MemoryRegion *mr, Object *owner, const char *name,
     struct xbar_engine *engine = xbar_engine_current();
     int rc;
 
-    if (!mr || mr == orig) {
-        return log__refuse(engine, name, mr ? -ELOOP : -EINVAL, __func__,
+    if (mr && mr == orig) {
+        return log__refuse(engine, name, -ELOOP, __func__,
                            "it would show itself");
     }
     if (!region__is_usable(orig) || orig->engine != engine) {

@@ -131,6 +131,12 @@ static void test_properties(void **state)
             "show itself");
     REFUSED(memory_region_init_alias(&mr, NULL, "of none", NULL, 0, 4), -EINVAL,
             "(of none)");
+    REFUSED(memory_region_init(NULL, NULL, "nowhere", 4), -EINVAL,
+            "memory_region_init(nowhere): there is no region");
+    REFUSED(memory_region_init_io(NULL, NULL, NULL, NULL, "nowhere", 4),
+            -EINVAL, "(nowhere): there is no region");
+    REFUSED(memory_region_init_alias(NULL, NULL, "nowhere", &b->ram, 0, 4),
+            -EINVAL, "(nowhere): there is no region");
     REFUSED(memory_region_transaction_commit(), -EINVAL, "no begin");
 }
 
