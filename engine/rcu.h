@@ -99,16 +99,25 @@ static inline struct urcu_bp_reader *xbar_rcu_quick_reader(void)
     return reader != NULL && urcu_bp_has_sys_membarrier ? reader : NULL;
 }
 
-static inline struct xbar_rcu_quick
-xbar_rcu_quick_begin_as(struct urcu_bp_reader *reader)
+/*
+ * A section that is inside of none, by @reader, which is not NULL. False: the
+ * thread is in one, and nothing was done.
+ */
+static inline bool xbar_rcu_leaf_begin(struct urcu_bp_reader *reader)
 {
-    struct xbar_rcu_quick section = { reader, CMM_LOAD_SHARED(reader->ctr) };
-
-    if (likely(!(section.before & URCU_BP_GP_CTR_NEST_MASK))) {
-        _CMM_STORE_SHARED(reader->ctr, _CMM_LOAD_SHARED(urcu_bp_gp.ctr));
+    if (unlikely(reader->ctr & URCU_BP_GP_CTR_NEST_MASK)) { /* ours to write */
+        return false;
     }
+    _CMM_STORE_SHARED(reader->ctr, _CMM_LOAD_SHARED(urcu_bp_gp.ctr));
     cmm_barrier();
-    return section;
+    return true;
+}
+
+static inline void xbar_rcu_leaf_end(struct urcu_bp_reader *reader)
+{
+    cmm_barrier();
+    _CMM_STORE_SHARED(reader->ctr, 0);
+    cmm_barrier();
 }
 
 static inline bool xbar_rcu_quick_begin(struct xbar_rcu_quick *section)
@@ -118,7 +127,12 @@ static inline bool xbar_rcu_quick_begin(struct xbar_rcu_quick *section)
     if (unlikely(reader == NULL)) {
         return false;
     }
-    *section = xbar_rcu_quick_begin_as(reader);
+    section->reader = reader;
+    section->before = CMM_LOAD_SHARED(reader->ctr);
+    if (likely(!(section->before & URCU_BP_GP_CTR_NEST_MASK))) {
+        _CMM_STORE_SHARED(reader->ctr, _CMM_LOAD_SHARED(urcu_bp_gp.ctr));
+    }
+    cmm_barrier();
     return true;
 }
 
@@ -140,12 +154,16 @@ static inline struct urcu_bp_reader *xbar_rcu_quick_reader(void)
     return NULL;
 }
 
-/* Not called. */
-static inline struct xbar_rcu_quick
-xbar_rcu_quick_begin_as(struct urcu_bp_reader *reader)
+/* There is no reader to call these with. */
+static inline bool xbar_rcu_leaf_begin(struct urcu_bp_reader *reader)
 {
     (void)reader;
-    return (struct xbar_rcu_quick){ 0 };
+    return false;
+}
+
+static inline void xbar_rcu_leaf_end(struct urcu_bp_reader *reader)
+{
+    (void)reader;
 }
 
 /* Sanitizers look at the pair, so the quick section is one. */

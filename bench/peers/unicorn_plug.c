@@ -21,6 +21,11 @@ enum option {
     OPTION_DIRTY,  /* track_dirty */
 };
 
+/* A loop of three instructions: what a block costs. */
+#define KERNEL_BLOCK ((enum kernel)(KERNEL_MMIO_STORE + 1))
+/* KERNEL_STORE, by turns to two pages. */
+#define KERNEL_PAGES ((enum kernel)(KERNEL_MMIO_STORE + 2))
+
 struct machine {
     struct xbar_engine *engine;
     MemoryRegion root, ram, device;
@@ -97,6 +102,23 @@ static bool attach(struct machine *m, enum option option)
     return m->plug != NULL;
 }
 
+static void make_code(struct machine *m)
+{
+    kernel_make(m->kernel == KERNEL_BLOCK   ? KERNEL_ALU
+                : m->kernel == KERNEL_PAGES ? KERNEL_STORE
+                                            : m->kernel,
+                m->code);
+    for (unsigned i = 1; m->kernel == KERNEL_PAGES && i < KERNEL_UNROLL;
+         i += 2) {
+        m->code[i] = rv_sw(RV_A2, 0, RV_A4);
+    }
+    if (m->kernel == KERNEL_BLOCK) {
+        m->code[1] = rv_addi(RV_A1, RV_A1, -1);
+        m->code[2] = rv_bne(RV_A1, RV_ZERO, -8);
+        m->code[3] = rv_jal(RV_ZERO, KERNEL_END - 12);
+    }
+}
+
 static void *setup(int64_t arg)
 {
     struct machine *m = make_machine(0);
@@ -107,11 +129,11 @@ static void *setup(int64_t arg)
         return NULL;
     }
     m->kernel = (enum kernel)(arg & 255);
-    kernel_make(m->kernel, m->code);
+    make_code(m);
     memcpy(ram, m->code, KERNEL_WORDS * 4);
     memcpy(ram + (LOADED_AT - CODE), &loaded, 4);
     if (!attach(m, (enum option)(arg >> 8)) ||
-        !set_operands(m->uc, m->kernel)) {
+        !set_operands(m->uc, m->kernel) || !set(m->uc, RV_A4, DATA + PAGE)) {
         return NULL;
     }
     return m;
@@ -160,12 +182,22 @@ static void run_loop(void *context, uint64_t operations)
     bool ok = set_rounds(m->uc, operations) &&
               xbar_unicorn_run(m->plug, CODE, CODE + KERNEL_END, NULL) == 0;
 
-    if (m->kernel == KERNEL_STORE) {
+    if (m->kernel == KERNEL_STORE || m->kernel == KERNEL_PAGES) {
         stored =
             address_space_ldl_le(&m->as, DATA, MEMTXATTRS_UNSPECIFIED, NULL);
     }
     expect(m, ok && did_operations(m->uc, m->kernel, operations,
                                    m->writes - writes, stored));
+}
+
+static void run_blocks(void *context, uint64_t operations)
+{
+    struct machine *m = context;
+
+    expect(m,
+           set_rounds(m->uc, operations * KERNEL_UNROLL) &&
+               xbar_unicorn_run(m->plug, CODE, CODE + KERNEL_END, NULL) == 0 &&
+               did_operations(m->uc, KERNEL_ALU, operations, 0, 0));
 }
 
 /* One operation attaches, and takes back. */
@@ -179,12 +211,13 @@ static void run_attach(void *context, uint64_t operations)
     }
 }
 
-#define ROW(label, kernel, option)                                 \
+#define ROW_OF(label, kernel, option, function)                    \
     {                                                              \
         .name = label, .arg = ARG(kernel, option), .setup = setup, \
-        .run = run_loop, .teardown = teardown, .check = check,     \
+        .run = function, .teardown = teardown, .check = check,     \
         .batch = 1 << 16                                           \
     }
+#define ROW(label, kernel, option) ROW_OF(label, kernel, option, run_loop)
 
 static const struct bench rows[] = {
     ROW("unicorn/plug/alu", KERNEL_ALU, OPTION_NONE),
@@ -192,8 +225,13 @@ static const struct bench rows[] = {
     ROW("unicorn/plug/store", KERNEL_STORE, OPTION_NONE),
     ROW("unicorn/plug/mmio_load", KERNEL_MMIO_LOAD, OPTION_NONE),
     ROW("unicorn/plug/mmio_store", KERNEL_MMIO_STORE, OPTION_NONE),
+    ROW_OF("unicorn/plug/block", KERNEL_BLOCK, OPTION_NONE, run_blocks),
+    ROW_OF("unicorn/plug/block_every_block", KERNEL_BLOCK, OPTION_BLOCKS,
+           run_blocks),
     ROW("unicorn/plug/alu_every_block", KERNEL_ALU, OPTION_BLOCKS),
     ROW("unicorn/plug/store_tracked", KERNEL_STORE, OPTION_DIRTY),
+    ROW("unicorn/plug/store_pages", KERNEL_PAGES, OPTION_NONE),
+    ROW("unicorn/plug/store_pages_tracked", KERNEL_PAGES, OPTION_DIRTY),
     { .name = "unicorn/plug/attach/10000",
       .arg = 10000,
       .setup = setup_many,

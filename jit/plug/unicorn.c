@@ -31,13 +31,39 @@ static void on_section(MemoryListener *listener, MemoryRegionSection *section)
         struct unicorn_mapping *m = &plug->table[i];
 
         if (m->kind != UNICORN_FREE && first <= m->last && last >= m->first) {
-            __atomic_store_n(&m->is_slow, true, __ATOMIC_RELAXED);
+            xbar_leaf_forget(&m->leaf);
             __atomic_store_n(&m->is_stale, true, __ATOMIC_RELEASE);
             __atomic_store_n(&plug->seen_changes, NOT_SEEN, __ATOMIC_RELEASE);
             plug->pending = true;
         }
     }
     pthread_mutex_unlock(&plug->lock);
+}
+
+/* Not all is for the device's own callbacks from now on. */
+static void forget_leaves(struct xbar_unicorn *plug, const MemoryRegion *mr)
+{
+    pthread_mutex_lock(&plug->lock);
+    for (unsigned i = 0; i < plug->used; i++) {
+        if (plug->table[i].mr == mr) {
+            xbar_leaf_forget(&plug->table[i].leaf);
+        }
+    }
+    pthread_mutex_unlock(&plug->lock);
+}
+
+static void on_eventfd(MemoryListener *listener, MemoryRegionSection *section,
+                       bool match_data, uint64_t data, EventNotifier *e)
+{
+    (void)match_data, (void)data, (void)e;
+    forget_leaves(of_listener(listener), section->mr);
+}
+
+static void on_coalesced(MemoryListener *listener, MemoryRegionSection *section,
+                         hwaddr addr, hwaddr len)
+{
+    (void)addr, (void)len;
+    forget_leaves(of_listener(listener), section->mr);
 }
 
 /* Outside of a run nobody uses stale regions: let one go, if there is any. */
@@ -198,6 +224,8 @@ struct xbar_unicorn *xbar_unicorn_new(const struct xbar_unicorn_config *config,
     plug->listener = (MemoryListener){
         .region_add = on_section,
         .region_del = on_section,
+        .eventfd_add = on_eventfd,
+        .coalesced_io_add = on_coalesced,
         .commit = on_commit,
         .log_sync_global = config->track_dirty ? on_log_sync : NULL,
         .name = "unicorn",
@@ -323,10 +351,15 @@ int xbar_unicorn_run(struct xbar_unicorn *plug, uint64_t begin, uint64_t until,
         error_setg(errp, "the guest is running already");
         return -EBUSY;
     }
+    if (xbar_rcu_read_held()) {
+        clear_running(plug);
+        error_setg(errp, "a guest cannot run inside a read section");
+        return -EDEADLK;
+    }
     plug->refusal = 0;
     xbar_read_begin(); /* makes the thread known to RCU */
     xbar_read_end();
-    plug->reader = xbar_rcu_quick_reader();
+    unicorn__set_reader(plug, xbar_rcu_quick_reader());
     unicorn__catch_up(plug);
     err = run_guest(plug, begin, until);
     unicorn__report_stored(plug);

@@ -27,7 +27,7 @@
 #include <pthread.h>
 #include <unicorn/unicorn.h>
 
-#include "engine/types.h"
+#include "engine/leaf.h"
 #include "flatview/listener.h"
 #include "jit/plug/unicorn.h"
 
@@ -48,16 +48,19 @@ enum unicorn_kind {
 /* One mapping: written under the lock by the owner, but for what is named. */
 struct unicorn_mapping {
     struct xbar_unicorn *plug;
+    uint64_t offset;               /* in @mr, of `first` */
+    struct urcu_bp_reader *reader; /* the owner's copy of plug->reader */
+    /* Of a device that is called as it is. A committing thread has it forgotten
+     * when the section changes. */
+    struct xbar_leaf leaf;
+    uint64_t first; /* guest addresses */
+    uint64_t last;
     /* Referenced. NULL with UNICORN_SHARED, and where it was let go; that, and
      * `is_logged`, by a committing thread outside of runs. */
     MemoryRegion *mr;
-    uint64_t offset; /* in @mr, of `first` */
-    uint64_t first;  /* guest addresses */
-    bool is_slow;    /* not by engine/leaf.h; atomic */
-    bool is_stale;   /* atomic; set under the lock by who commits */
+    bool is_stale; /* atomic; set under the lock by who commits */
     bool is_logged;
     enum unicorn_kind kind;
-    uint64_t last;
     uint64_t born; /* in this order they were made */
 };
 
@@ -65,8 +68,8 @@ struct xbar_unicorn {
     /* What each MMIO access looks at. */
     const uint64_t *changes;            /* xbar_dirty_changes() */
     uint64_t seen_changes;              /* what it was, or NOT_SEEN; atomic */
-    const struct unicorn_mapping *busy; /* whose callback is running */
     struct urcu_bp_reader *reader;      /* of the thread that runs */
+    const struct unicorn_mapping *busy; /* not to be taken back */
     uint8_t order;                      /* MO_LE or MO_BE: the guest's */
     bool pending; /* some mapping is stale; under the lock */
 
@@ -131,6 +134,10 @@ static inline bool unicorn__is_behind(const struct xbar_unicorn *plug)
            __atomic_load_n(&plug->seen_changes, __ATOMIC_RELAXED);
 }
 
+/* The thread that runs. */
+void unicorn__set_reader(struct xbar_unicorn *plug,
+                         struct urcu_bp_reader *reader);
+
 /* All of them, between runs. */
 void unicorn__unmap_all(struct xbar_unicorn *plug);
 
@@ -145,10 +152,11 @@ void unicorn__report_stored_again(struct xbar_unicorn *plug);
 
 /* ---- unicorn_io.c ------------------------------------------------------ */
 
-uint64_t unicorn__read(uc_engine *uc, uint64_t offset, unsigned size,
+/* @from: the mapping's beginning. */
+uint64_t unicorn__read(uc_engine *uc, uint64_t from, unsigned size,
                        void *opaque);
-void unicorn__write(uc_engine *uc, uint64_t offset, unsigned size,
-                    uint64_t value, void *opaque);
+void unicorn__write(uc_engine *uc, uint64_t from, unsigned size, uint64_t value,
+                    void *opaque);
 
 /* Hooks for faults, and for what the configuration asks for. */
 uc_err unicorn__add_hooks(struct xbar_unicorn *plug);

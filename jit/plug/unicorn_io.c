@@ -6,7 +6,6 @@
 
 #include "engine/check.h"
 #include "engine/dispatch.h"
-#include "engine/leaf.h"
 #include "jit/plug/unicorn_internal.h"
 
 static XBAR_COLD void report(struct xbar_unicorn *plug, hwaddr addr,
@@ -43,20 +42,26 @@ static unsigned place_of(const struct xbar_unicorn *plug, unsigned i,
     return plug->order == MO_BE ? size - 1 - i : i;
 }
 
-static XBAR_NOINLINE uint64_t read_slowly(struct unicorn_mapping *m,
-                                          hwaddr addr, unsigned size)
+/* @offset is one in the region; of a page that is shared, what it would be. */
+static hwaddr address_of(const struct unicorn_mapping *m, hwaddr offset)
+{
+    return offset - m->offset + m->first;
+}
+
+static uint64_t read_any(struct unicorn_mapping *m, hwaddr offset,
+                         unsigned size)
 {
     const MemTxAttrs attrs = MEMTXATTRS_UNSPECIFIED;
     struct xbar_unicorn *plug = m->plug;
+    hwaddr addr = address_of(m, offset);
     uint8_t bytes[8] = { 0 };
     MemTxResult result;
     uint64_t value = 0;
 
     if (is_region(m)) {
         xbar_read_begin();
-        result =
-            memory_region_dispatch_read(m->mr, addr - m->first + m->offset,
-                                        &value, memop_of(plug, size), attrs);
+        result = memory_region_dispatch_read(m->mr, offset, &value,
+                                             memop_of(plug, size), attrs);
         xbar_read_end();
     } else {
         result =
@@ -71,19 +76,19 @@ static XBAR_NOINLINE uint64_t read_slowly(struct unicorn_mapping *m,
     return value;
 }
 
-static XBAR_NOINLINE void write_slowly(struct unicorn_mapping *m, hwaddr addr,
-                                       unsigned size, uint64_t value)
+static void write_any(struct unicorn_mapping *m, hwaddr offset, unsigned size,
+                      uint64_t value)
 {
     const MemTxAttrs attrs = MEMTXATTRS_UNSPECIFIED;
     struct xbar_unicorn *plug = m->plug;
+    hwaddr addr = address_of(m, offset);
     uint8_t bytes[8];
     MemTxResult result;
 
     if (is_region(m)) {
         xbar_read_begin();
-        result =
-            memory_region_dispatch_write(m->mr, addr - m->first + m->offset,
-                                         value, memop_of(plug, size), attrs);
+        result = memory_region_dispatch_write(m->mr, offset, value,
+                                              memop_of(plug, size), attrs);
         xbar_read_end();
     } else {
         for (unsigned i = 0; i < size; i++) {
@@ -97,51 +102,95 @@ static XBAR_NOINLINE void write_slowly(struct unicorn_mapping *m, hwaddr addr,
     }
 }
 
-static bool is_slow(const struct unicorn_mapping *m)
+/*
+ * Is some callback running, which may use Unicorn by itself? One that was
+ * called by engine/leaf.h is known by its read section, the others by `busy`.
+ */
+static bool is_inside(const struct xbar_unicorn *plug)
 {
-    return __atomic_load_n(&m->is_slow, __ATOMIC_RELAXED);
+    return plug->busy != NULL || xbar_rcu_read_held();
 }
 
-uint64_t unicorn__read(uc_engine *uc, uint64_t offset, unsigned size,
-                       void *opaque)
+/* The device's callback is over, but Unicorn is still in @m's. Returns @value,
+ * so that the quick way need not keep it. */
+static XBAR_COLD uint64_t catch_up_in(const struct unicorn_mapping *m,
+                                      uint64_t value)
 {
-    struct unicorn_mapping *m = opaque;
+    struct xbar_unicorn *plug = m->plug;
+
+    if (!is_inside(plug)) {
+        plug->busy = m;
+        unicorn__catch_up(plug);
+        plug->busy = NULL;
+    }
+    return value;
+}
+
+static XBAR_NOINLINE uint64_t read_slowly(struct unicorn_mapping *m,
+                                          hwaddr offset, unsigned size)
+{
     struct xbar_unicorn *plug = m->plug;
     const struct unicorn_mapping *outer = plug->busy;
     uint64_t value;
 
-    (void)uc;
     plug->busy = m;
-    if (unlikely(is_slow(m)) ||
-        unlikely(!xbar_leaf_read(plug->reader, m->mr, m->offset + offset,
-                                 &value, (unsigned)__builtin_ctz(size)))) {
-        value = read_slowly(m, m->first + offset, size);
-    }
-    if (unlikely(unicorn__is_behind(plug)) && outer == NULL) {
-        unicorn__catch_up(plug);
-    }
+    value = read_any(m, offset, size);
     plug->busy = outer;
-    return value;
+    return unicorn__is_behind(plug) ? catch_up_in(m, value) : value;
 }
 
-void unicorn__write(uc_engine *uc, uint64_t offset, unsigned size,
-                    uint64_t value, void *opaque)
+static XBAR_NOINLINE void write_slowly(struct unicorn_mapping *m, hwaddr offset,
+                                       unsigned size, uint64_t value)
 {
-    struct unicorn_mapping *m = opaque;
     struct xbar_unicorn *plug = m->plug;
     const struct unicorn_mapping *outer = plug->busy;
 
-    (void)uc;
     plug->busy = m;
-    if (unlikely(is_slow(m)) ||
-        unlikely(!xbar_leaf_write(plug->reader, m->mr, m->offset + offset,
-                                  value, (unsigned)__builtin_ctz(size)))) {
-        write_slowly(m, m->first + offset, size, value);
-    }
-    if (unlikely(unicorn__is_behind(plug)) && outer == NULL) {
-        unicorn__catch_up(plug);
-    }
+    write_any(m, offset, size, value);
     plug->busy = outer;
+    if (unicorn__is_behind(plug)) {
+        (void)catch_up_in(m, 0);
+    }
+}
+
+uint64_t unicorn__read(uc_engine *uc, uint64_t from, unsigned size,
+                       void *opaque)
+{
+    struct unicorn_mapping *m = opaque;
+    hwaddr offset = m->offset + from;
+    xbar_leaf_read_fn *read = xbar_leaf_reads(&m->leaf, offset, size);
+    const struct xbar_unicorn *plug;
+    uint64_t value;
+
+    (void)uc;
+    if (unlikely(read == NULL) || unlikely(!xbar_rcu_leaf_begin(m->reader))) {
+        return read_slowly(m, offset, size);
+    }
+    value = read(m->leaf.opaque, offset, size);
+    xbar_rcu_leaf_end(m->reader); /* read again: cheaper than to keep it */
+    plug = m->plug;
+    return unlikely(unicorn__is_behind(plug)) ? catch_up_in(m, value) : value;
+}
+
+void unicorn__write(uc_engine *uc, uint64_t from, unsigned size, uint64_t value,
+                    void *opaque)
+{
+    struct unicorn_mapping *m = opaque;
+    hwaddr offset = m->offset + from;
+    xbar_leaf_write_fn *write = xbar_leaf_writes(&m->leaf, offset, size);
+    const struct xbar_unicorn *plug;
+
+    (void)uc;
+    if (unlikely(write == NULL) || unlikely(!xbar_rcu_leaf_begin(m->reader))) {
+        write_slowly(m, offset, size, value);
+        return;
+    }
+    write(m->leaf.opaque, offset, xbar_leaf_cut(value, size), size);
+    xbar_rcu_leaf_end(m->reader); /* read again: cheaper than to keep it */
+    plug = m->plug;
+    if (unlikely(unicorn__is_behind(plug))) {
+        (void)catch_up_in(m, 0);
+    }
 }
 
 /* ---- Faults ------------------------------------------------------------ */
@@ -162,7 +211,7 @@ static bool on_fault(uc_engine *uc, uc_mem_type type, uint64_t addr, int size,
     bool is_new;
 
     (void)uc, (void)value;
-    if (plug->busy != NULL) {
+    if (is_inside(plug)) {
         return false; /* a callback that uses Unicorn by itself */
     }
     plug->refusal = 0;

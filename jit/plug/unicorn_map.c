@@ -206,6 +206,15 @@ void unicorn__unmap_all(struct xbar_unicorn *plug)
     }
 }
 
+void unicorn__set_reader(struct xbar_unicorn *plug,
+                         struct urcu_bp_reader *reader)
+{
+    plug->reader = reader;
+    for (unsigned i = 0; i < plug->used; i++) {
+        plug->table[i].reader = reader;
+    }
+}
+
 /* ---- Mapping ----------------------------------------------------------- */
 
 /* Devices go before memory, and what was mapped first before the rest. */
@@ -334,7 +343,7 @@ static bool enter(struct xbar_unicorn *plug, struct unicorn_mapping *place,
 {
     const FlatRange *range =
         flatview_lookup(address_space_to_flatview(plug->as), addr);
-    struct unicorn_mapping m = { .plug = plug };
+    struct unicorn_mapping m = { .plug = plug, .reader = plug->reader };
     uc_err err;
 
     if (range->flags & FLAT_RANGE_UNASSIGNED) {
@@ -346,8 +355,11 @@ static bool enter(struct xbar_unicorn *plug, struct unicorn_mapping *place,
     if (is_code && !is_memory(&m)) {
         return false;
     }
-    m.is_slow = m.kind == UNICORN_SHARED || plug->order != MO_HOST ||
-                (range->flags & FLAT_RANGE_RAM) != 0; /* a ROM device */
+    if (m.kind == UNICORN_DEVICE && (range->flags & FLAT_RANGE_BARE) != 0 &&
+        plug->order == MO_HOST && plug->reader != NULL) {
+        xbar_leaf_init(&m.leaf, range->plan,
+                       (void *)(uintptr_t)range->host_delta);
+    }
     m.born = ++plug->stats.mapped;
     *place = m;
     err = ask_unicorn(plug, place, range->host_delta);

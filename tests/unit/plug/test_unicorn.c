@@ -181,6 +181,23 @@ static void test_wrong_order(void **state)
     rig_finish(&r);
 }
 
+/* Who waits for readers would wait for the guest. */
+static void test_run_in_a_section(void **state)
+{
+    static struct rig r;
+
+    (void)state;
+    rig_init(&r, NULL);
+    r.b.code[0] = rv_addi(RV_T0, RV_T0, 1);
+    xbar_read_begin();
+    assert_int_equal(rig_try(&r, RAM, 1), -EDEADLK);
+    assert_non_null(strstr(error_get_pretty(r.err), "read section"));
+    xbar_read_end();
+    assert_int_equal(rig_get(&r, RV_T0), 0);
+    rig_run(&r, RAM, 1);
+    rig_finish(&r);
+}
+
 /* Unicorn has something there already. */
 static void test_refused_mapping(void **state)
 {
@@ -312,6 +329,7 @@ int main(void)
         cmocka_unit_test(test_bad_configuration),
         cmocka_unit_test(test_busy_in_callbacks),
         cmocka_unit_test(test_wrong_order),
+        cmocka_unit_test(test_run_in_a_section),
         cmocka_unit_test(test_refused_mapping),
         cmocka_unit_test(test_out_of_memory),
         cmocka_unit_test(test_region_ends_between_runs),

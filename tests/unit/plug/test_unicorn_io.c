@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What reaches devices, and what becomes of accesses that nothing takes. */
+#include "engine/event_notifier.h"
+#include "flatview/deferred_writes.h"
 #include "tests/unit/plug/unicorn_rig.h"
 
 struct seen {
@@ -192,6 +194,78 @@ static void test_device_goes_in_its_callback(void **state)
     rig_finish(&r);
 }
 
+/* A callback that looks at a device by Unicorn, after both have moved: Unicorn
+ * is inside both mappings, so neither may be taken back then. */
+static uint64_t look_at_small(struct board *b, hwaddr addr, unsigned size)
+{
+    struct rig *r = b->opaque;
+    uint64_t before = rig_stats(r).stale;
+    uint32_t value = 0;
+
+    (void)size;
+    if (addr != 24) {
+        return addr;
+    }
+    b->sum = 0x55;
+    memory_region_set_address(&b->device, DEVICE + PAGE);
+    memory_region_set_enabled(&b->small[1], false);
+    assert_int_equal(uc_mem_read(r->uc, SMALL, &value, 4), 0);
+    assert_int_equal(value, 0x55);
+    assert_int_equal(rig_stats(r).stale, before);
+    return 0x66;
+}
+
+static void test_callback_uses_unicorn(void **state)
+{
+    static struct rig r;
+
+    (void)state;
+    rig_init(&r, NULL);
+    r.b.on_read = look_at_small;
+    rig_set(&r, RV_S0, DEVICE);
+    rig_set(&r, RV_S1, SMALL);
+    rig_set(&r, RV_A0, DEVICE + PAGE);
+    r.b.code[0] = rv_lw(RV_A1, 0, RV_S1);  /* have it mapped */
+    r.b.code[1] = rv_lw(RV_A2, 24, RV_S0); /* which goes with this one */
+    r.b.code[2] = rv_lw(RV_A3, 16, RV_A0);
+    r.b.code[3] = rv_lw(RV_A4, 16, RV_S0);
+    rig_run(&r, RAM, 3);
+    assert_int_equal(rig_get(&r, RV_A2), 0x66);
+    assert_int_equal(rig_get(&r, RV_A3), 16);
+    assert_int_equal(rig_try(&r, RAM + 12, 1), UC_ERR_READ_UNMAPPED);
+    assert_true(rig_stats(&r).stale >= 2);
+    rig_finish(&r);
+}
+
+/* An eventfd takes a write that the device had until then. */
+static void test_eventfd(void **state)
+{
+    static struct rig r;
+    EventNotifier e;
+
+    (void)state;
+    rig_init(&r, NULL);
+    r.b.on_write = note_write;
+    seen_count = 0;
+    assert_int_equal(event_notifier_init(&e, 0), 0);
+    rig_set(&r, RV_S0, DEVICE);
+    rig_set(&r, RV_A1, 9);
+    r.b.code[0] = rv_sw(RV_A1, 32, RV_S0);
+    rig_run(&r, RAM, 1);
+    assert_int_equal(seen_count, 1);
+    assert_int_equal(memory_region_add_eventfd(&r.b.device, 32, 4, true, 9, &e),
+                     0);
+    rig_run(&r, RAM, 1);
+    assert_int_equal(seen_count, 1);
+    assert_int_equal(event_notifier_test_and_clear(&e), 1);
+    assert_int_equal(memory_region_del_eventfd(&r.b.device, 32, 4, true, 9, &e),
+                     0);
+    rig_run(&r, RAM, 1);
+    assert_int_equal(seen_count, 2);
+    event_notifier_cleanup(&e);
+    rig_finish(&r);
+}
+
 /* A big-endian guest on a big-endian engine. */
 static void test_big_endian(void **state)
 {
@@ -253,6 +327,8 @@ int main(void)
         cmocka_unit_test(test_nothing_there),
         cmocka_unit_test(test_rom),
         cmocka_unit_test(test_device_goes_in_its_callback),
+        cmocka_unit_test(test_callback_uses_unicorn),
+        cmocka_unit_test(test_eventfd),
         cmocka_unit_test(test_big_endian),
     };
 
