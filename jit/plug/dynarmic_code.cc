@@ -9,35 +9,72 @@
 #include "engine/memory_ram.h"
 #include "flatview/dirty_bitmap.h"
 
-// The first instruction that is read of a page.
-void xbar_dynarmic::note_code(uint64_t va)
+// A region that is referenced and logged.
+struct xbar_dynarmic::Watch {
+    Watch(MemoryRegion *region, unsigned log) : mr(region), client(log)
+    {
+        memory_region_ref(mr);
+        is_logged = memory_region_set_log(mr, true, client) == 0;
+    }
+    Watch(const Watch &) = delete;
+    Watch &operator=(const Watch &) = delete;
+    ~Watch()
+    {
+        if (is_logged) {
+            (void)memory_region_set_log(mr, false, client);
+        }
+        memory_region_unref(mr);
+    }
+
+    MemoryRegion *mr;
+    unsigned client;
+    bool is_logged;
+};
+
+// The first instruction that is read of a page. Logging takes the writer lock,
+// so it begins before `lock` is taken; the record has it from the start, that
+// a commit which takes the record ends what began. False: no memory.
+bool xbar_dynarmic::note_code(uint64_t va)
 {
     uint64_t page = page_of(va);
     struct xbar_tlb_place place;
-    MemoryRegion *mr;
-    hwaddr offset;
 
     if (tlb_locate(&tlb, context, page, TLB_EXEC, &place) != 0 ||
         place.section->mr == nullptr) {
-        return;
+        return true; // nothing to read there
     }
-    mr = place.section->mr;
-    offset = place.phys + place.section->mr_delta;
+    {
+        std::lock_guard<std::mutex> held(lock);
+
+        if (code.count(page) != 0) {
+            return true;
+        }
+    }
+    Watch watch(place.section->mr, client);
+    hwaddr offset = place.phys + place.section->mr_delta;
+
+    if (!watch.is_logged) {
+        return false;
+    }
     {
         std::lock_guard<std::mutex> held(lock);
         const FlatRange *now =
             flatview_lookup(address_space_to_flatview(config.as), place.phys);
 
-        // Either a commit finds the record, or it is seen here.
-        if (now != place.section || code.count(page) != 0) {
-            return;
+        // Either a commit finds the record, or it is seen here: what is made
+        // of the page before the next safe point goes then.
+        if (now != place.section) {
+            stale.push_back(page);
+            attention.store(true);
+            return true;
         }
-        code.emplace(page, CodePage{ mr, offset, place.phys });
-        memory_region_ref(mr);
+        code.emplace(page, CodePage{ watch.mr, offset, place.phys });
+        memory_region_ref(watch.mr);
+        watch.is_logged = false; // the record's
     }
-    if (memory_region_set_log(mr, true, client) == 0) {
-        (void)memory_region_test_and_clear_dirty(mr, offset, page_size, client);
-    }
+    (void)memory_region_test_and_clear_dirty(watch.mr, offset, page_size,
+                                             client);
+    return true;
 }
 
 std::optional<uint32_t> xbar_dynarmic::MemoryReadCode(uint64_t va)
@@ -45,7 +82,9 @@ std::optional<uint32_t> xbar_dynarmic::MemoryReadCode(uint64_t va)
     void *host = nullptr;
 
     if (page_of(va) != code_page) {
-        note_code(va);
+        if (!note_code(va)) {
+            return std::nullopt;
+        }
         code_page = page_of(va);
     }
     if (tlb_host(&tlb, context, va, 4, TLB_EXEC, &host) != 0) {

@@ -64,6 +64,8 @@ struct xbar_dynarmic final : public Dynarmic::A64::UserCallbacks {
         hwaddr phys;
     };
 
+    struct Watch; // dynarmic_code.cc
+
     static uint64_t page_of(uint64_t addr)
     {
         return addr & ~(page_size - 1);
@@ -136,7 +138,7 @@ struct xbar_dynarmic final : public Dynarmic::A64::UserCallbacks {
     void empty_page_table();
 
     // ---- dynarmic_code.cc ----
-    void note_code(uint64_t va);
+    bool note_code(uint64_t va);
     void changed(hwaddr first, hwaddr last);
     void release_dead();
     void invalidate(uint64_t page);
