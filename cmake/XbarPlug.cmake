@@ -4,8 +4,9 @@
 # libxbar needs none of those engines, and no licence of theirs reaches it.
 
 # xbar_plug(NAME ENGINE SOURCES...): @ENGINE is what it links; "" for nothing.
-# The caller's variables say the rest, for the pkg-config file: PLUG_FOR, whose
-# memory it is; PLUG_REQUIRES, the engine's package, or "".
+# The caller's variables say the rest: PLUG_FOR, whose memory it is; for the
+# pkg-config file, PLUG_REQUIRES, the engine's package, or ""; for Debian's,
+# PLUG_DEBIAN, what has the engine's headers, or "".
 function(xbar_plug name engine)
     set(target libxbar-${name})
     add_library(${target} SHARED ${ARGN})
@@ -23,6 +24,8 @@ function(xbar_plug name engine)
     xbar_public_headers(${name}.h)
     set_property(GLOBAL APPEND PROPERTY XBAR_PLUG_HEADERS jit/plug/${name}.h)
     set_property(GLOBAL APPEND PROPERTY XBAR_PLUGS ${name})
+    set_property(GLOBAL PROPERTY XBAR_PLUG_FOR_${name} "${PLUG_FOR}")
+    set_property(GLOBAL PROPERTY XBAR_PLUG_DEBIAN_${name} "${PLUG_DEBIAN}")
     xbar_install_plug(${name} ${target})
 endfunction()
 

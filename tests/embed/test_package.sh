@@ -10,10 +10,24 @@ set -uo pipefail
 root=$work/root
 packages=$XBAR_SOURCE_DIR/build/package
 
+# Adapters that were built: each has two.
+adapters() {
+    find "$packages" -maxdepth 1 -name 'libxbar-*.so.0' |
+        sed 's/.*xbar-//; s/\..*//'
+}
+
+expected() {
+    local name
+    printf '%s\n' libxbar-dev libxbar0 xbar
+    for name in $(adapters); do
+        printf '%s\n' "libxbar-${name}0" "libxbar-$name-dev"
+    done
+}
+
 make_packages() {
     "$XBAR_SOURCE_DIR/dev" package &&
-        [ "$(cd "$packages" && echo -- *.deb | sed 's/_[^ ]*//g')" = \
-            "-- libxbar-dev libxbar0 xbar" ]
+        diff <(expected | sort) \
+            <(cd "$packages" && printf '%s\n' *.deb | sed 's/_.*//' | sort)
 }
 
 # Not errors of the packages: a first version closes no report in Debian's
@@ -36,6 +50,25 @@ each_has_its_own() {
         holds libxbar-dev '.*/cmake/xbar/xbarConfig\.cmake' &&
         holds xbar '\./usr/bin/xbar' && holds xbar '.*/man1/xbar\.1\.gz' &&
         ! holds xbar '.*\.so.*'
+}
+
+adapters_have_theirs() {
+    local name
+    for name in $(adapters); do
+        holds "libxbar-${name}0" ".*/libxbar-$name\\.so\\.0 -> .*" &&
+            ! holds "libxbar-${name}0" '.*\.h' &&
+            holds "libxbar-$name-dev" ".*/xbar/jit/plug/$name\\.h" &&
+            holds "libxbar-$name-dev" ".*/xbar-$name\\.pc" &&
+            ! holds libxbar-dev ".*/jit/plug/$name\\.h" || return 1
+        depends_of "$packages/libxbar-${name}0"_*.deb | grep -qx libxbar0 &&
+            depends_of "$packages/libxbar-$name-dev"_*.deb |
+            grep -qx libxbar-dev || return 1
+    done
+    # What they are for is theirs alone.
+    ! grep -qE 'unicorn|dynarmic' < <(depends_of "$packages"/libxbar0_*.deb &&
+        depends_of "$packages"/xbar_*.deb) || return 1
+    [ ! -f "$packages/xbar-unicorn.pc" ] ||
+        grep -q unicorn < <(depends_of "$packages"/libxbar-unicorn0_*.deb)
 }
 
 # ---- A root with what is depended on ----------------------------------------
@@ -125,9 +158,10 @@ builds_a_program() {
         diff - "$XBAR_SOURCE_DIR/docs/examples/hello_region.expected"
 }
 
-check "three packages are made" make_packages
+check "the packages are made" make_packages
 check "lintian has nothing to say" lintian_is_content
 check "each has what is its own" each_has_its_own
+check "adapters have packages of their own" adapters_have_theirs
 check "a root of what they depend on" fill_root
 check "the program starts there" says_version
 check "the program runs its guest there" runs_its_guest
