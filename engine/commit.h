@@ -90,6 +90,9 @@ struct RamDiscardManager **xbar_discard_managers(struct xbar_engine *engine);
 int xbar_mutation_begin(struct xbar_engine *engine) XBAR_MUST_CHECK;
 int xbar_mutation_end(struct xbar_engine *engine);
 
+/* Is this thread in one, or in a commit? */
+bool xbar_transaction_is_open(void);
+
 /*
  * Add an entry to the undo log of the open mutation: if the transaction
  * becomes void, @undo(@opaque, @old) is called, newest entry first.

@@ -279,7 +279,7 @@ static void deliver_all(struct xbar_engine *engine)
 
 int xbar_engine_flush_coalesced(struct xbar_engine *engine)
 {
-    if (transaction__is_open() || engine__writer_is_mine(engine)) {
+    if (xbar_transaction_is_open() || engine__writer_is_mine(engine)) {
         return -EDEADLK;
     }
     deliver_all(engine);

@@ -261,7 +261,7 @@ void engine__unlock_reclaim(struct xbar_engine *engine)
  */
 bool engine__may_wait(void)
 {
-    return !xbar_rcu_read_held() && !transaction__is_open() &&
+    return !xbar_rcu_read_held() && !xbar_transaction_is_open() &&
            thread.writer_locks == 0 && !thread.is_reclaiming;
 }
 

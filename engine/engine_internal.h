@@ -318,7 +318,6 @@ static inline void transaction__log(struct xbar_engine *engine,
     chunk->entries[chunk->used++] = (struct undo_entry){ undo, opaque, old };
 }
 
-bool transaction__is_open(void);
 /* Make it void because of @error; returns @error. */
 int transaction__void(int error);
 

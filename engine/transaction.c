@@ -105,7 +105,7 @@ static void clear_log(struct xbar_engine *engine)
 
 /* ---- Joining a transaction --------------------------------------------- */
 
-bool transaction__is_open(void)
+bool xbar_transaction_is_open(void)
 {
     return tx.depth != 0;
 }
