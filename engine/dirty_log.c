@@ -36,27 +36,12 @@ void dirty_log__finish(struct dirty_logs *logs)
 
 /* ---- Areas and logs ---------------------------------------------------- */
 
-static uint64_t pages_of(const struct dirty_area *area)
-{
-    return (area->size + PAGE_SIZE - 1) >> XBAR_DIRTY_PAGE_BITS;
-}
-
 static size_t log_bytes(const struct dirty_area *area)
 {
+    uint64_t words = dirty_log__words(dirty_log__pages(area));
+
     return sizeof(struct dirty_log) +
-           (size_t)((pages_of(area) + WORD_BITS - 1) / WORD_BITS) *
-               sizeof(uint64_t);
-}
-
-static struct dirty_log *find_log(const struct dirty_area *area,
-                                  unsigned client)
-{
-    struct dirty_log *log = area != NULL ? dirty_log__first(area) : NULL;
-
-    while (log != NULL && log->client != client) {
-        log = log->next;
-    }
-    return log;
+           (size_t)(words + dirty_log__words(words)) * sizeof(uint64_t);
 }
 
 static void release_area(struct xbar_engine *engine,
@@ -81,6 +66,7 @@ static struct dirty_log *add_log(struct xbar_engine *engine,
 
     if (log != NULL) {
         log->client = client;
+        log->summary = log->bits + dirty_log__words(dirty_log__pages(area));
         log->next = area->logs;
         __atomic_store_n(&area->logs, log, __ATOMIC_RELEASE);
     }
@@ -116,7 +102,7 @@ static struct dirty_log *make_area(MemoryRegion *mr, unsigned client)
 static struct dirty_log *make_log(MemoryRegion *mr, unsigned client)
 {
     struct dirty_area *area = dirty_log__find_area(mr);
-    struct dirty_log *log = find_log(area, client);
+    struct dirty_log *log = dirty_log__find_log(area, client);
 
     if (log != NULL) {
         return log;
@@ -169,21 +155,16 @@ static uint64_t next_word(uint64_t page)
     return (page | (WORD_BITS - 1)) + 1;
 }
 
-/*
- * Always a read-modify-write: it is what orders the store before it against
- * whoever clears the bit, also where the bit is set already. Was one clear?
- */
+/* Was one clear? */
 static bool set_bits(struct dirty_log *log, uint64_t first, uint64_t last)
 {
-    uint64_t were_clear = 0;
+    bool was_clear = false;
 
     for (; first <= last; first = next_word(first)) {
-        uint64_t mask = mask_of(first, last);
-
-        were_clear |= mask & ~__atomic_fetch_or(&log->bits[first / WORD_BITS],
-                                                mask, __ATOMIC_SEQ_CST);
+        was_clear |=
+            dirty_log__set(log, first / WORD_BITS, mask_of(first, last));
     }
-    return were_clear != 0;
+    return was_clear;
 }
 
 static bool is_all_set(const struct dirty_log *log, uint64_t first,
@@ -273,13 +254,18 @@ bool xbar_dirty_is_logged_at(const struct xbar_engine *engine, uint64_t host,
     return any_area(engine, host, length, NULL);
 }
 
-static bool mark_area(struct dirty_area *area, const struct pages *pages)
+bool dirty_log__mark_area(struct dirty_area *area, uint64_t host,
+                          uint64_t length)
 {
     bool has_changed = false;
+    struct pages pages;
 
+    if (!cut(area, host, length, &pages)) {
+        return false;
+    }
     for (struct dirty_log *log = dirty_log__first(area); log; log = log->next) {
         if (dirty_log__is_on(log)) {
-            has_changed |= set_bits(log, pages->first, pages->last);
+            has_changed |= set_bits(log, pages.first, pages.last);
         }
     }
     return has_changed;
@@ -289,7 +275,6 @@ void xbar_dirty_wrote(struct xbar_engine *engine, uint64_t host,
                       uint64_t length)
 {
     bool has_changed = false;
-    struct pages pages;
 
     if (likely(!xbar_dirty_is_on(engine))) {
         return;
@@ -297,9 +282,7 @@ void xbar_dirty_wrote(struct xbar_engine *engine, uint64_t host,
     xbar_rcu_read_lock();
     for (struct dirty_area *area = dirty_log__first_area(engine); area != NULL;
          area = dirty_log__next_area(area)) {
-        if (cut(area, host, length, &pages)) {
-            has_changed |= mark_area(area, &pages);
-        }
+        has_changed |= dirty_log__mark_area(area, host, length);
     }
     xbar_rcu_read_unlock();
     if (has_changed) {
@@ -329,7 +312,7 @@ int xbar_dirty_log_start(MemoryRegion *mr, unsigned client)
     }
     if (log->users == 0) {
         /* Written or not, the client has not seen it. */
-        pages = pages_of(dirty_log__find_area(mr));
+        pages = dirty_log__pages(dirty_log__find_area(mr));
         (void)set_bits(log, 0, pages - 1);
         xbar_ram_writes_watch(mr->engine, true);
     }
@@ -339,7 +322,8 @@ int xbar_dirty_log_start(MemoryRegion *mr, unsigned client)
 
 int xbar_dirty_log_stop(MemoryRegion *mr, unsigned client)
 {
-    struct dirty_log *log = find_log(dirty_log__find_area(mr), client);
+    struct dirty_log *log =
+        dirty_log__find_log(dirty_log__find_area(mr), client);
 
     xbar_assert(engine__writer_is_mine(mr->engine));
     if (log == NULL || log->users == 0) {
@@ -397,7 +381,7 @@ unsigned *xbar_dirty_reasons(struct xbar_engine *engine)
 
 /* ---- By region: who looks ---------------------------------------------- */
 
-static void recheck_parties(struct xbar_engine *engine)
+void dirty_log__recheck(struct xbar_engine *engine)
 {
     struct dirty_logs *logs = &engine->dirty_logs;
 
@@ -412,7 +396,8 @@ static void recheck_parties(struct xbar_engine *engine)
 static struct dirty_log *find_pages(const MemoryRegion *mr, unsigned client,
                                     uint64_t first, uint64_t *last)
 {
-    struct dirty_log *log = find_log(dirty_log__find_area(mr), client);
+    struct dirty_log *log =
+        dirty_log__find_log(dirty_log__find_area(mr), client);
     uint64_t pages;
 
     if (log == NULL || !dirty_log__is_on(log) || first > *last) {
@@ -475,7 +460,7 @@ bool xbar_dirty_clear(MemoryRegion *mr, unsigned client, uint64_t first,
     }
     xbar_rcu_read_unlock();
     if (found) {
-        recheck_parties(mr->engine);
+        dirty_log__recheck(mr->engine);
     }
     return found;
 }
@@ -539,7 +524,7 @@ bool xbar_dirty_is_logged(const MemoryRegion *mr, unsigned client)
     bool logged;
 
     xbar_rcu_read_lock();
-    log = find_log(dirty_log__find_area(mr), client);
+    log = dirty_log__find_log(dirty_log__find_area(mr), client);
     logged = log != NULL && dirty_log__is_on(log);
     xbar_rcu_read_unlock();
     return logged;

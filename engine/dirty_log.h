@@ -71,6 +71,11 @@ unsigned *xbar_dirty_reasons(struct xbar_engine *engine);
 int xbar_dirty_log_mask(const MemoryRegion *mr);
 bool xbar_dirty_is_logged(const MemoryRegion *mr, unsigned client);
 
+/* The same for a region that may have ended: who began to log what was at @mr
+ * then is not told of what is there now. Under the writer lock. */
+bool xbar_dirty_has_log(const struct xbar_engine *engine,
+                        const MemoryRegion *mr, unsigned client);
+
 /*
  * Who logged @mr when listeners were last told, and who they are told now: the
  * same outside of a pass. Of all memory: 0 or 1. Under the writer lock.
@@ -115,5 +120,28 @@ bool xbar_dirty_test(const MemoryRegion *mr, unsigned client, uint64_t first,
                      uint64_t last);
 bool xbar_dirty_clear(MemoryRegion *mr, unsigned client, uint64_t first,
                       uint64_t last, uint64_t *bits);
+
+/*
+ * @put_back writes page @page of @mr, for each that @client has dirty, in no
+ * order; some may lie behind the bytes that @mr shows now. They are clean for
+ * @client then, dirty for everybody else, and told to who keeps code of them.
+ * Costs what is dirty, and a load for each 16 MiB.
+ *
+ * For who made a copy when all was clean, while nobody else writes: what is
+ * written to a page while it is put back may be lost. Under the writer lock.
+ * Return: how many there were.
+ */
+typedef void xbar_dirty_page_fn(void *opaque, uint64_t page);
+uint64_t xbar_dirty_put_back(MemoryRegion *mr, unsigned client,
+                             xbar_dirty_page_fn *put_back, void *opaque);
+
+/* Clients of such copies: numbers that embedders and adapters leave alone. */
+#define XBAR_DIRTY_COPIES     64
+#define XBAR_DIRTY_FIRST_COPY ((UINT32_C(1) << 31) - XBAR_DIRTY_COPIES)
+
+/* A client that no other copy has; -ENOSPC. Under the writer lock. */
+int xbar_dirty_take_copy(struct xbar_engine *engine, unsigned *client)
+    XBAR_MUST_CHECK;
+void xbar_dirty_return_copy(struct xbar_engine *engine, unsigned client);
 
 #endif

@@ -160,6 +160,7 @@ struct dirty_logs {
     pthread_mutex_t lock;
     struct xbar_dirty_party *parties; /* under lock */
     uint64_t changes;                 /* a clean page became dirty; release */
+    uint64_t copies; /* dirty_log_back.c: clients in use; the writer lock */
 };
 
 /* ---- What commits take and give back ----------------------------------- */

@@ -10,8 +10,8 @@
  *     redraw the lines for which memory_region_snapshot_get_dirty() is true
  *     xbar_dirty_snapshot_free(snap);
  *
- * A client is a number; any below 2^31 will do (what is above is adapters', see
- * docs/adapters.md), and each logs, and clears, on its own. All of a region's
+ * A client is a number; any below 2^31 - 64 will do (what is above is snapshots'
+ * and adapters', see docs/adapters.md), and each logs, and clears, on its own. All of a region's
  * memory is dirty when a client starts to log it.
  *
  * What counts: every write that goes through this library, by whichever region
