@@ -276,11 +276,29 @@ static void protect_context(SoftTLB *tlb, unsigned context, protect_fn *named,
     }
 }
 
+/* The number of slots of @context that may hold an entry. */
+static unsigned slots_in_use(const SoftTLB *tlb, unsigned context)
+{
+    return tlb->filled[context] <= TLB_FILL_LIST_SIZE ? tlb->filled[context]
+                                                      : TLB_L1_SIZE;
+}
+
+/* One of these. */
+static unsigned slot_in_use(const SoftTLB *tlb, unsigned context, unsigned i)
+{
+    return tlb->filled[context] <= TLB_FILL_LIST_SIZE
+               ? tlb->fill_list[context][i]
+               : i;
+}
+
 /* Tags of pages that some dirty log has clean go, and leave a note behind. */
 static void drop_clean(SoftTLB *tlb, struct xbar_engine *engine,
                        unsigned context)
 {
-    for (unsigned index = 0; index < TLB_L1_SIZE; index++) {
+    unsigned count = slots_in_use(tlb, context);
+
+    for (unsigned i = 0; i < count; i++) {
+        unsigned index = slot_in_use(tlb, context, i);
         TLBInfo *info = &tlb->info[context][index];
         TLBEntry *entry = &tlb->l1[context][index];
 
@@ -296,7 +314,10 @@ static void drop_clean(SoftTLB *tlb, struct xbar_engine *engine,
 static void mark_dropped(SoftTLB *tlb, struct xbar_engine *engine,
                          unsigned context, bool marks)
 {
-    for (unsigned index = 0; index < TLB_L1_SIZE; index++) {
+    unsigned count = slots_in_use(tlb, context);
+
+    for (unsigned i = 0; i < count; i++) {
+        unsigned index = slot_in_use(tlb, context, i);
         TLBInfo *info = &tlb->info[context][index];
 
         if (!(info->flags & TLB_INFO_RECHECKED)) {
