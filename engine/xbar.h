@@ -24,6 +24,7 @@
 #include "flatview/listener.h"
 #include "flatview/phys.h"
 #include "flatview/qtest.h"
+#include "flatview/ram_snapshot.h"
 #include "flatview/read_observer.h"
 #include "flatview/region_cache.h"
 #include "flatview/section.h"
