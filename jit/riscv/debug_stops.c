@@ -296,8 +296,11 @@ void riscv__debug_begin(struct xbar_riscv_hart *hart)
 {
     if (hart->debug.is_stale && hart->jit != NULL) {
         riscv__code_synchronize(hart);
+    } else if (hart->debug.is_back && hart->jit != NULL) {
+        riscv__code_follow(hart);
     }
     hart->debug.is_stale = false;
+    hart->debug.is_back = false;
 }
 
 void riscv__debug_free(struct xbar_riscv_hart *hart)

@@ -23,6 +23,7 @@ extern "C" {
 
 struct xbar_riscv_hart;
 struct xbar_riscv_block;
+struct xbar_riscv_state;
 struct xbar_instruments;
 
 /** Interrupt lines, by their bit in mip. */
@@ -252,6 +253,40 @@ XBAR_API int xbar_riscv_set_csr(struct xbar_riscv_hart *hart, unsigned csr,
 
 XBAR_API void xbar_riscv_get_stats(const struct xbar_riscv_hart *hart,
                                    struct xbar_riscv_stats *stats);
+
+/**
+ * xbar_riscv_save() - all that the guest could tell this hart by, now
+ * @to: gets it, for xbar_riscv_state_free(); NULL if this fails
+ *
+ * Registers, CSRs and PMP, privilege, an lr's reservation, interrupt lines, the
+ * comparators and the time, instructions retired, whether it waits in a wfi or
+ * stands at a breakpoint that was reported. Not memory, and not what is only the
+ * host's: engine, translated code, breakpoints, exit requests, all other
+ * statistics. Memory and devices go with it: see machine_snapshot.h.
+ *
+ * Return: 0; -EBUSY while the hart runs, in its callbacks, too; -ENOMEM.
+ */
+XBAR_API int xbar_riscv_save(struct xbar_riscv_hart *hart,
+                             struct xbar_riscv_state **to) XBAR_MUST_CHECK;
+
+/**
+ * xbar_riscv_restore() - become what was saved; as often as wanted
+ * @state: of @hart, or of another one with its hartid, timebase_hz and
+ * insns_per_tick
+ *
+ * `time` goes on from what it was. Translated code stays; what was made of pages
+ * that xbar_ram_snapshot_restore() wrote, or any hart stored to, is compared
+ * with memory at the next run, and goes only if it differs. TLB entries stay if
+ * no page table and no other PMP rule is behind them. Allocates nothing.
+ *
+ * Return: 0; -EBUSY as above; -EINVAL for another hart's.
+ */
+XBAR_API int xbar_riscv_restore(struct xbar_riscv_hart *hart,
+                                const struct xbar_riscv_state *state)
+    XBAR_MUST_CHECK;
+
+/** xbar_riscv_state_free() - NULL is fine; before the engine it was made in */
+XBAR_API void xbar_riscv_state_free(struct xbar_riscv_state *state);
 
 #define XBAR_RISCV_RETURNS_MAX 16
 

@@ -19,6 +19,7 @@
  *   debug.h       what a debugger does: registers, memory, stops
  *   observe.h     instrumentation: what is told, and how both engines do
  *   state.c       the public getters and setters
+ *   save.c        all of it, to go back to
  *   counts.c      accesses of all engines, added up
  *
  * Threads: fields marked atomic are written by any thread; all others belong
@@ -217,6 +218,7 @@ struct riscv_debug {
     bool has_hit;                    /* to be reported */
     struct xbar_riscv_watch_hit hit;
     bool is_stale; /* memory was written: translated code has to follow */
+    bool is_back;  /* the same, and who wrote told of the pages */
 };
 
 /* Data accesses by context, kind and size. */
@@ -224,6 +226,10 @@ struct riscv_accesses {
     uint64_t of[CTX_COUNT][2][TLB_SIZES];
 };
 
+/*
+ * From x to data_context, and from reservation to pmp, are what save.c copies
+ * as bytes: the guest's, and nothing of the host's.
+ */
 struct xbar_riscv_hart {
     /* Architectural state that instructions touch all the time. */
     uint64_t x[32]; /* x[0] stays 0 */
@@ -278,6 +284,7 @@ struct xbar_riscv_hart {
     struct riscv_pmp pmp;
     struct riscv_superpages superpages;
     uint64_t satp_of_asid[SATPS_KNOWN]; /* by id: what the TLB may hold */
+    bool has_walked; /* tables, since the translated contexts were emptied */
 
     /* Time: see clock.c. */
     struct riscv_clock clock;
@@ -436,6 +443,10 @@ void riscv__code_leave(struct xbar_riscv_hart *hart);
 /* Forget all translations: memory may have been replaced. */
 void riscv__jit_flush(struct xbar_riscv_hart *hart);
 
+/* The TLB is entered: code follows the stores that were told, and nothing
+ * else. With an engine that keeps code. */
+void riscv__code_follow(struct xbar_riscv_hart *hart);
+
 /* For the TLB: see struct xbar_tlb_config. */
 bool riscv__code_is_watched(void *hart, hwaddr page, uint64_t host);
 void riscv__code_written(void *hart, hwaddr page, uint64_t host);
@@ -537,6 +548,14 @@ void riscv__satp_changed(struct xbar_riscv_hart *hart, uint64_t old);
 
 /* Drop everything, M-mode's entries as well. */
 void riscv__flush_tlb(struct xbar_riscv_hart *hart);
+
+/*
+ * Registers and memory are those of another time, in which satp was not
+ * @old_satp, or PMP had other rules: drop what does not hold there. Entries
+ * that no table and no rule is behind stay.
+ */
+void riscv__mmu_restored(struct xbar_riscv_hart *hart, uint64_t old_satp,
+                         bool other_pmp);
 
 /* Permission bits (enum xbar_tlb_prot) that PMP grants @priv on a page. */
 unsigned riscv__pmp_prot(const struct riscv_pmp *pmp, hwaddr page,

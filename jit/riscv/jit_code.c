@@ -156,19 +156,13 @@ static void check_frame(struct xbar_riscv_hart *hart, uint64_t frame,
     }
 }
 
-/*
- * From here on, what is executed is what memory holds. Frames are watched
- * before they are compared: what the comparison misses is told.
- */
-void riscv__code_synchronize(struct xbar_riscv_hart *hart)
+/* What was told, or with @all everything. Frames are watched before they are
+ * compared: what the comparison misses is told. */
+static void compare(struct xbar_riscv_hart *hart, bool all)
 {
     struct riscv_comparison comparison = { .hart = hart, .page = 1 };
     struct xbar_code_frames frames;
-    bool all;
 
-    /* What told this hart to come here was read before what it will find. */
-    atomic_thread_fence(memory_order_acquire);
-    all = must_check_all(hart);
     if (!xbar_code_collect(engine_of(hart), &hart->code_party, &frames)) {
         frames.all = false;
         frames.count = 0;
@@ -183,6 +177,19 @@ void riscv__code_synchronize(struct xbar_riscv_hart *hart)
     if (all) {
         xbar_jit_check_all(hart->jit->cache, riscv__block_changed, &comparison);
     }
+}
+
+/* From here on, what is executed is what memory holds. */
+void riscv__code_synchronize(struct xbar_riscv_hart *hart)
+{
+    /* What told this hart to come here was read before what it will find. */
+    atomic_thread_fence(memory_order_acquire);
+    compare(hart, must_check_all(hart));
+}
+
+void riscv__code_follow(struct xbar_riscv_hart *hart)
+{
+    compare(hart, false);
 }
 
 void riscv__jit_flush(struct xbar_riscv_hart *hart)

@@ -26,6 +26,7 @@
 #include "jit/riscv/hart_internal.h"
 
 #include <endian.h>
+#include <string.h>
 
 enum {
     PTE_V = 1 << 0,
@@ -297,6 +298,7 @@ static bool may_be_superpage(const struct riscv_superpages *noted, uint64_t va)
 static void flush_contexts(struct xbar_riscv_hart *hart, unsigned contexts)
 {
     tlb_flush(&hart->tlb, contexts);
+    hart->has_walked = false;
     if (hart->superpages.any) {
         hart->superpages = (struct riscv_superpages){ .any = false };
     }
@@ -389,6 +391,7 @@ int riscv__walk(void *opaque, unsigned context, uint64_t va,
     if (walk.levels == 0 || regime->priv == PRIV_M) {
         outcome = walk_bare(hart, regime->priv, va, access, result);
     } else {
+        hart->has_walked = true;
         outcome = walk_tables(&walk, result);
     }
     return fault_code(outcome, access);
@@ -441,4 +444,19 @@ void riscv__satp_changed(struct xbar_riscv_hart *hart, uint64_t old)
 void riscv__flush_tlb(struct xbar_riscv_hart *hart)
 {
     flush_contexts(hart, TLB_ALL_CONTEXTS);
+}
+
+/* An id may have had other tables in between, and nothing says which. */
+void riscv__mmu_restored(struct xbar_riscv_hart *hart, uint64_t old_satp,
+                         bool other_pmp)
+{
+    uint16_t asid = hart->satp >> SATP_ASID_SHIFT & SATP_ASID_MASK;
+
+    if (!other_pmp && !hart->has_walked && old_satp == hart->satp) {
+        return;
+    }
+    flush_contexts(hart, other_pmp ? TLB_ALL_CONTEXTS : CTX_TRANSLATED);
+    memset(hart->satp_of_asid, 0, sizeof(hart->satp_of_asid));
+    hart->satp_of_asid[asid % SATPS_KNOWN] = hart->satp;
+    tlb_set_asid(&hart->tlb, asid);
 }
