@@ -33,6 +33,7 @@
 #include "jit/instrument.h"
 #include "jit/riscv/debug.h"
 #include "jit/riscv/hart.h"
+#include "jit/riscv/machine_snapshot.h"
 #include "tlb/tlb.h"
 #include "tlb/tlb_layout.h"
 
