@@ -135,3 +135,45 @@ int aclint_init(struct aclint *aclint)
     return ret ? ret
                : xbar_region_set_lock_policy(&aclint->region, XBAR_LOCK_NONE);
 }
+
+/* ---- Snapshots --------------------------------------------------------- */
+
+struct aclint_state {
+    uint64_t timecmp;
+    bool msip;
+};
+
+static size_t state_size(void *opaque)
+{
+    (void)opaque;
+    return sizeof(struct aclint_state);
+}
+
+static int save_state(void *opaque, void *to, Error **errp)
+{
+    struct aclint *aclint = opaque;
+
+    (void)errp;
+    *(struct aclint_state *)to = (struct aclint_state){
+        .timecmp = written_timecmp(aclint),
+        .msip = WORD_READ(aclint->msip),
+    };
+    return 0;
+}
+
+static void restore_state(void *opaque, const void *from)
+{
+    struct aclint *aclint = opaque;
+    const struct aclint_state *state = from;
+
+    leaf_lock(&aclint->lock);
+    WORD_WRITE(aclint->timecmp, state->timecmp);
+    WORD_WRITE(aclint->msip, state->msip);
+    leaf_unlock(&aclint->lock);
+}
+
+const struct xbar_snapshot_ops aclint_snapshot_ops = {
+    .size = state_size,
+    .save = save_state,
+    .restore = restore_state,
+};

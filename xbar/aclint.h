@@ -24,6 +24,9 @@ struct aclint {
 /* Return: 0 or -errno. */
 int aclint_init(struct aclint *aclint) XBAR_MUST_CHECK;
 
+/* What the hart keeps of it is saved with the hart. */
+extern const struct xbar_snapshot_ops aclint_snapshot_ops;
+
 /* aclint_reset() - time 0, no timer, no software interrupt */
 void aclint_reset(struct aclint *aclint);
 

@@ -179,3 +179,69 @@ int goldfish_rtc_init(struct goldfish_rtc *rtc,
     return memory_region_init_io(&rtc->region, NULL, &rtc_ops, rtc, "rtc",
                                  RTC_SIZE);
 }
+
+/* ---- Snapshots --------------------------------------------------------- */
+
+/* The machine lock guards all of it. */
+static struct xbar_engine *engine_of(struct goldfish_rtc *rtc)
+{
+    return xbar_region_engine(&rtc->region);
+}
+
+struct rtc_state {
+    uint64_t offset;
+    uint64_t alarm;
+    uint32_t time_high;
+    uint32_t alarm_high;
+    bool alarm_armed;
+    bool irq_enabled;
+    bool irq_pending;
+};
+
+static size_t state_size(void *opaque)
+{
+    (void)opaque;
+    return sizeof(struct rtc_state);
+}
+
+static int save_state(void *opaque, void *to, Error **errp)
+{
+    struct goldfish_rtc *rtc = opaque;
+
+    (void)errp;
+    xbar_engine_lock(engine_of(rtc));
+    *(struct rtc_state *)to = (struct rtc_state){
+        .offset = rtc->offset,
+        .alarm = rtc->alarm,
+        .time_high = rtc->time_high,
+        .alarm_high = rtc->alarm_high,
+        .alarm_armed = rtc->alarm_armed,
+        .irq_enabled = rtc->irq_enabled,
+        .irq_pending = rtc->irq_pending,
+    };
+    xbar_engine_unlock(engine_of(rtc));
+    return 0;
+}
+
+static void restore_state(void *opaque, const void *from)
+{
+    struct goldfish_rtc *rtc = opaque;
+    const struct rtc_state *state = from;
+
+    xbar_engine_lock(engine_of(rtc));
+    rtc->offset = state->offset;
+    rtc->alarm = state->alarm;
+    rtc->time_high = state->time_high;
+    rtc->alarm_high = state->alarm_high;
+    rtc->alarm_armed = state->alarm_armed;
+    rtc->irq_enabled = state->irq_enabled;
+    rtc->irq_pending = state->irq_pending;
+    rtc->host.alarm_moved(rtc->host.opaque);
+    xbar_engine_unlock(engine_of(rtc));
+}
+
+const struct xbar_snapshot_ops goldfish_rtc_snapshot_ops = {
+    .size = state_size,
+    .save = save_state,
+    .restore = restore_state,
+};

@@ -37,6 +37,9 @@ int goldfish_rtc_init(struct goldfish_rtc *rtc,
     XBAR_MUST_CHECK;
 void goldfish_rtc_reset(struct goldfish_rtc *rtc);
 
+/* The clock itself runs on; what it is ahead of the host's goes back. */
+extern const struct xbar_snapshot_ops goldfish_rtc_snapshot_ops;
+
 /*
  * goldfish_rtc_poll() - raise the alarm if it is due
  *

@@ -268,3 +268,72 @@ int plic_init(struct plic *plic)
     return ret ? ret
                : xbar_region_set_lock_policy(&plic->region, XBAR_LOCK_NONE);
 }
+
+/* ---- Snapshots --------------------------------------------------------- */
+
+/* The lines' levels are the hart's, too: they are not driven here. */
+struct plic_state {
+    uint32_t level;
+    uint32_t pending;
+    uint32_t claimed;
+    uint8_t priority[PLIC_SOURCES + 1];
+    struct {
+        bool is_driven;
+        uint32_t enabled;
+        uint8_t threshold;
+    } contexts[PLIC_CONTEXTS];
+};
+
+static size_t state_size(void *opaque)
+{
+    (void)opaque;
+    return sizeof(struct plic_state);
+}
+
+static int save_state(void *opaque, void *to, Error **errp)
+{
+    struct plic *plic = opaque;
+    struct plic_state *state = to;
+
+    (void)errp;
+    leaf_lock(&plic->lock);
+    state->level = plic->level;
+    state->pending = WORD_READ(plic->pending);
+    state->claimed = plic->claimed;
+    for (unsigned i = 0; i <= PLIC_SOURCES; i++) {
+        state->priority[i] = WORD_READ(plic->priority[i]);
+    }
+    for (unsigned i = 0; i < PLIC_CONTEXTS; i++) {
+        state->contexts[i].is_driven = plic->contexts[i].is_driven;
+        state->contexts[i].enabled = WORD_READ(plic->contexts[i].enabled);
+        state->contexts[i].threshold = WORD_READ(plic->contexts[i].threshold);
+    }
+    leaf_unlock(&plic->lock);
+    return 0;
+}
+
+static void restore_state(void *opaque, const void *from)
+{
+    struct plic *plic = opaque;
+    const struct plic_state *state = from;
+
+    leaf_lock(&plic->lock);
+    plic->level = state->level;
+    WORD_WRITE(plic->pending, state->pending);
+    plic->claimed = state->claimed;
+    for (unsigned i = 0; i <= PLIC_SOURCES; i++) {
+        WORD_WRITE(plic->priority[i], state->priority[i]);
+    }
+    for (unsigned i = 0; i < PLIC_CONTEXTS; i++) {
+        plic->contexts[i].is_driven = state->contexts[i].is_driven;
+        WORD_WRITE(plic->contexts[i].enabled, state->contexts[i].enabled);
+        WORD_WRITE(plic->contexts[i].threshold, state->contexts[i].threshold);
+    }
+    leaf_unlock(&plic->lock);
+}
+
+const struct xbar_snapshot_ops plic_snapshot_ops = {
+    .size = state_size,
+    .save = save_state,
+    .restore = restore_state,
+};

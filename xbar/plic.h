@@ -53,6 +53,9 @@ struct plic {
 int plic_init(struct plic *plic) XBAR_MUST_CHECK;
 void plic_reset(struct plic *plic);
 
+/* With the levels that its inputs have, and its outputs. */
+extern const struct xbar_snapshot_ops plic_snapshot_ops;
+
 /* plic_input() - the line that drives source @source */
 struct irq_line plic_input(struct plic *plic, unsigned source);
 

@@ -26,6 +26,8 @@
  */
 #include "uart16550.h"
 
+#include <string.h>
+
 #include "memmap.h"
 
 enum uart_register {
@@ -390,3 +392,81 @@ int uart16550_init(struct uart16550 *uart, const struct uart16550_host *host,
     return ret ? ret
                : xbar_region_set_lock_policy(&uart->region, XBAR_LOCK_NONE);
 }
+
+/* ---- Snapshots --------------------------------------------------------- */
+
+/* The line's level is the PLIC's, too: it is not driven here. */
+struct uart_state {
+    uint8_t lcr;
+    uint8_t mcr;
+    uint8_t scr;
+    uint8_t divisor[2];
+    uint8_t ier;
+    uint8_t fcr;
+    bool thr_empty;
+    bool is_driven;
+    uint8_t fifo[UART_FIFO_SIZE];
+    unsigned fifo_first;
+    unsigned breaks;
+    unsigned fifo_count;
+};
+
+static size_t state_size(void *opaque)
+{
+    (void)opaque;
+    return sizeof(struct uart_state);
+}
+
+static int save_state(void *opaque, void *to, Error **errp)
+{
+    struct uart16550 *uart = opaque;
+    struct uart_state *state = to;
+
+    (void)errp;
+    leaf_lock(&uart->lock);
+    *state = (struct uart_state){
+        .lcr = WORD_READ(uart->lcr),
+        .mcr = WORD_READ(uart->mcr),
+        .scr = WORD_READ(uart->scr),
+        .divisor = { WORD_READ(uart->divisor[0]), WORD_READ(uart->divisor[1]) },
+        .ier = WORD_READ(uart->ier),
+        .fcr = uart->fcr,
+        .thr_empty = uart->thr_empty,
+        .is_driven = uart->is_driven,
+        .fifo_first = uart->fifo_first,
+        .breaks = uart->breaks,
+        .fifo_count = uart->fifo_count,
+    };
+    memcpy(state->fifo, uart->fifo, sizeof(state->fifo));
+    leaf_unlock(&uart->lock);
+    return 0;
+}
+
+static void restore_state(void *opaque, const void *from)
+{
+    struct uart16550 *uart = opaque;
+    const struct uart_state *state = from;
+
+    leaf_lock(&uart->lock);
+    WORD_WRITE(uart->lcr, state->lcr);
+    WORD_WRITE(uart->mcr, state->mcr);
+    WORD_WRITE(uart->scr, state->scr);
+    WORD_WRITE(uart->divisor[0], state->divisor[0]);
+    WORD_WRITE(uart->divisor[1], state->divisor[1]);
+    WORD_WRITE(uart->ier, state->ier);
+    uart->fcr = state->fcr;
+    uart->thr_empty = state->thr_empty;
+    uart->is_driven = state->is_driven;
+    memcpy(uart->fifo, state->fifo, sizeof(uart->fifo));
+    uart->fifo_first = state->fifo_first;
+    uart->breaks = state->breaks;
+    uart->fifo_count = state->fifo_count;
+    update_lsr(uart);
+    leaf_unlock(&uart->lock);
+}
+
+const struct xbar_snapshot_ops uart16550_snapshot_ops = {
+    .size = state_size,
+    .save = save_state,
+    .restore = restore_state,
+};

@@ -52,6 +52,9 @@ int uart16550_init(struct uart16550 *uart, const struct uart16550_host *host,
                    struct irq_line irq) XBAR_MUST_CHECK;
 void uart16550_reset(struct uart16550 *uart);
 
+/* Registers and FIFO; the host's bytes are its own. */
+extern const struct xbar_snapshot_ops uart16550_snapshot_ops;
+
 /* uart16550_room() - how many bytes uart16550_receive() takes now: less, if the
  * guest switches the FIFO off in between */
 unsigned uart16550_room(struct uart16550 *uart);

@@ -521,6 +521,15 @@ static void free_blk(struct virtio_device *device)
     free(blk);
 }
 
+/* What the guest wrote since would be there already. */
+static const char *refuse_blk(const struct virtio_device *device)
+{
+    return ((const struct virtio_blk *)device)->is_readonly
+               ? NULL
+               : "a drive that the guest may write does not go back: say "
+                 "readonly=on";
+}
+
 static const struct virtio_class blk_class = {
     .name = "virtio-blk",
     .id = 2,
@@ -531,6 +540,7 @@ static const struct virtio_class blk_class = {
     .is_idle = is_blk_idle,
     .reset = reset_blk,
     .free = free_blk,
+    .refuse = refuse_blk,
 };
 
 static void describe(struct virtio_blk *blk, const struct drive_config *drive)

@@ -206,6 +206,37 @@ static void free_console(struct virtio_device *device)
     free(device);
 }
 
+/* What is printed is out, and what was typed is the host's. */
+struct console_state {
+    bool is_open;
+    bool is_printing;
+    uint64_t printed;
+    struct virtio_chain chain;
+};
+
+static void save_console(const struct virtio_device *device, void *to)
+{
+    const struct virtio_console *console =
+        (const struct virtio_console *)device;
+    struct console_state *state = to;
+
+    state->is_open = atomic_load(&console->is_open);
+    state->is_printing = console->is_printing;
+    state->printed = console->printed;
+    state->chain = console->chain;
+}
+
+static void restore_console(struct virtio_device *device, const void *from)
+{
+    struct virtio_console *console = console_of(device);
+    const struct console_state *state = from;
+
+    atomic_store(&console->is_open, state->is_open);
+    console->is_printing = state->is_printing;
+    console->printed = state->printed;
+    console->chain = state->chain;
+}
+
 static const struct virtio_class console_class = {
     .name = "virtio-console",
     .id = 3,
@@ -215,6 +246,9 @@ static const struct virtio_class console_class = {
     .kick = kick_console,
     .reset = reset_console,
     .free = free_console,
+    .state_size = sizeof(struct console_state),
+    .save = save_console,
+    .restore = restore_console,
 };
 
 struct virtio_device *virtio_console_new(const struct virtio_place *place,

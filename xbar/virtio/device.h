@@ -62,6 +62,13 @@ struct virtio_class {
                          uint8_t value);
     /* The end; of what is in front of the base, too. No lock: nobody else. */
     void (*free)(struct virtio_device *device);
+
+    /* Snapshots: why there can be none, or NULL; and what is the guest's beside
+     * the common part, state_size bytes. May be NULL, with 0. */
+    const char *(*refuse)(const struct virtio_device *device);
+    size_t state_size;
+    void (*save)(const struct virtio_device *device, void *to);
+    void (*restore)(struct virtio_device *device, const void *from);
 };
 
 struct virtio_device {
@@ -136,6 +143,13 @@ void virtio_device_drain(struct virtio_device *device);
 
 /* virtio_device_wake() - have class->kick called; any thread, any lock */
 void virtio_device_wake(struct virtio_device *device);
+
+/*
+ * With a device as opaque. While the I/O thread does not run, and nothing is in
+ * flight: after virtio_slots_stop(). What was offered and not looked at is
+ * looked at afterwards.
+ */
+extern const struct xbar_snapshot_ops virtio_snapshot_ops;
 
 /* ---- For the devices, under the lock ----------------------------------- */
 

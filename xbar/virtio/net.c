@@ -351,6 +351,12 @@ static void free_net(struct virtio_device *device)
     free(net);
 }
 
+static const char *refuse_net(const struct virtio_device *device)
+{
+    (void)device;
+    return "what a network card has under way does not go back";
+}
+
 static const struct virtio_class net_class = {
     .name = "virtio-net",
     .id = 1,
@@ -360,6 +366,7 @@ static const struct virtio_class net_class = {
     .kick = kick_net,
     .reset = reset_net,
     .free = free_net,
+    .refuse = refuse_net,
 };
 
 static int connect_net(struct virtio_net *net, const struct virtio_place *place,

@@ -6,6 +6,7 @@
 #include "virtio/rng.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 
 #define FILL_MAX 4096
@@ -70,6 +71,16 @@ static void free_rng(struct virtio_device *device)
     free(device);
 }
 
+static void save_rng(const struct virtio_device *device, void *to)
+{
+    memcpy(to, &((const struct virtio_rng *)device)->state, sizeof(uint64_t));
+}
+
+static void restore_rng(struct virtio_device *device, const void *from)
+{
+    memcpy(&((struct virtio_rng *)device)->state, from, sizeof(uint64_t));
+}
+
 static const struct virtio_class rng_class = {
     .name = "virtio-rng",
     .id = 4,
@@ -78,6 +89,9 @@ static const struct virtio_class rng_class = {
     .kick = kick_rng,
     .reset = reset_rng,
     .free = free_rng,
+    .state_size = sizeof(uint64_t),
+    .save = save_rng,
+    .restore = restore_rng,
 };
 
 struct virtio_device *virtio_rng_new(const struct virtio_place *place)
