@@ -24,6 +24,7 @@ extern const struct bench_table bench_beside;   /* beside.c */
 extern const struct bench_table bench_latency;  /* latency.c */
 extern const struct bench_table bench_hart;     /* hart.c */
 extern const struct bench_table bench_code;     /* code.c */
+extern const struct bench_table bench_snapshot; /* snapshot.c */
 #ifdef XBAR_BENCH_PLUG
 extern const struct bench_table bench_plug; /* plug.c */
 #endif

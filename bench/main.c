@@ -30,6 +30,7 @@ int main(int argc, char **argv)
     add(&bench_beside);
     add(&bench_hart);
     add(&bench_code);
+    add(&bench_snapshot);
     add(&bench_threads);
 #ifdef XBAR_BENCH_PLUG
     add(&bench_plug);

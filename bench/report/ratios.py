@@ -97,6 +97,7 @@ RULES = [(re.compile(pattern + "$"), floor, peers) for pattern, floor, peers in 
     (r"threads/read/.*", CALL, []),
     (r"threads/.*", MUTEX, []),
 
+    (r"snapshot/.*", None, []),
     (r"guest/(.+)/xbar", r"guest/\1/native", [r"guest/\1/qemu"]),
     (r"board/(.+)/xbar", None, [r"board/\1/qemu"]),
 ]]
@@ -143,6 +144,7 @@ AREAS = {
     "hart": "Guest loops, translated",
     "interp": "Guest loops, interpreted",
     "code": "Translation cache",
+    "snapshot": "Snapshots of a machine",
     "threads": "Threads",
     "plug": "Adapters for foreign engines",
     "guest": "Guest programs",

@@ -13,7 +13,8 @@ from report import ratios, results
 
 # A benchmark that is not in the table was lost on the way.
 AREAS = ["floors", "dispatch", "access", "regions", "flatview", "latency",
-         "tlb", "emit", "hart", "interp", "code", "threads"]
+         "tlb", "emit", "hart", "interp", "code", "snapshot",
+         "threads"]
 
 
 def unmatched_rules(names):
