@@ -69,6 +69,9 @@ struct jit_state {
     uint64_t pc;      /* target of an indirect jump that missed */
     const void *site; /* return address of the call that left a block */
     struct jit_helpers helpers;
+    /* Nonzero: devices may be called without helpers.load and store, which
+     * are told of no such access. */
+    uint32_t bare;
     uint64_t pages[2]; /* counter of the page at host address 0: see emit */
     uint64_t ras_top;  /* byte offset of the newest entry in ras */
     struct jit_return ras[JIT_RAS_SIZE]; /* a ring */
@@ -82,10 +85,11 @@ struct jit_state {
 
 /* What a guest's vCPU structure looks like, in byte offsets. */
 struct jit_guest {
-    size_t regs;      /* uint64_t regs[32] */
-    size_t state;     /* struct jit_state */
-    size_t tlb;       /* SoftTLB */
-    size_t attention; /* uint32_t: nonzero means leave soon */
+    size_t regs;         /* uint64_t regs[32] */
+    size_t state;        /* struct jit_state */
+    size_t tlb;          /* SoftTLB */
+    size_t attention;    /* uint32_t: nonzero means leave soon */
+    size_t data_context; /* uint8_t: of loads and stores */
     bool reg0_is_zero;
     uint8_t hot[16]; /* registers by heat, hottest first */
     size_t fp_regs;  /* uint64_t fp_regs[32] */

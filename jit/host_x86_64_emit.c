@@ -11,7 +11,7 @@
  * one compare is enough):
  *
  *     rorx i, va, 7                  or mov, shr
- *     and  i, 0x1fe0                 index * 32
+ *     and  i, 0x7fe0                 index * 32
  *     mov  x, [vcpu + i + tag]
  *     xor  x, va
  *     ror  x, log2                   alignment rule only: see put_compare()

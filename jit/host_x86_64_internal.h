@@ -11,6 +11,7 @@
  *   host_x86_64_fma.c     fused multiply-add where the host has none
  *   host_x86_64_clock.c   the time, without asking the kernel
  *   host_x86_64_mem.c     loads, stores, the probe, atomics
+ *   host_x86_64_device.c  what misses there because it is a device
  *   host_x86_64_flow.c    prologue, links, branches, cold paths
  *   host_x86_64_look.c    calls of instrumented code
  *   host_x86_64_region.c  blocks of several parts, whose homes change hands
@@ -243,6 +244,28 @@ enum x86_fp_constant {
     X86_FP_NAN_S,
     X86_FP_SPLIT, /* 2^27 + 1 */
 };
+
+/* ---- Devices (host_x86_64_device.c) ------------------------------------ */
+
+#define X86_DEVICE_MISSES 9
+
+/* Jumps to the general path of an access that is not the usual device's. */
+struct x86_device_path {
+    uint32_t misses[X86_DEVICE_MISSES];
+    unsigned miss_count;
+};
+
+/*
+ * Write the call of a device's callback: rax = va, and rdx = value to be stored;
+ * after a load rax is the value. All registers that C may change are free but
+ * these; on a miss those two are as they were. @path is for
+ * x86__missed_device(), where that goes on.
+ */
+void x86__write_device_path(struct code_buf *b, const struct jit_guest *guest,
+                            const struct jit_stubs *stubs,
+                            enum xbar_tlb_access access, unsigned size_log2,
+                            struct x86_device_path *path);
+void x86__missed_device(struct code_buf *b, const struct x86_device_path *path);
 
 /* Write the subroutines of host_x86_64_fma.c. */
 void x86__write_fused(struct code_buf *b, const struct jit_guest *guest,

@@ -14,8 +14,8 @@
  * The addend does not wait for the address: a chain of loads is as long as the
  * host's own. On the cold path, and for atomics, the probe of the entry:
  *
- *     rorx ecx, va, 7                   index * 32 = (va >> 7) & 0x1fe0
- *     and  ecx, 0x1fe0
+ *     rorx ecx, va, 7                   index * 32 = (va >> 7) & 0x7fe0
+ *     and  ecx, 0x7fe0
  *     mov  rdx, [rbp + rcx + tag]
  *     xor  rdx, va
  *     cmp  rdx, 4096 - size

@@ -48,7 +48,7 @@ bool jit_host__supported(void)
 
 size_t jit_host__stubs_size(void)
 {
-    return 8192;
+    return 16384;
 }
 
 static struct x86_rm state_field(const struct stub_writer *w, size_t offset)
@@ -198,16 +198,34 @@ static uint32_t write_site_exit(struct stub_writer *w, enum jit_exit_kind kind)
 
 /* ---- Calling C --------------------------------------------------------- */
 
-/* Behind the saved homes: the arguments that all helpers share. Homes from
- * @first on are in memory meanwhile. */
-static void begin_call(struct stub_writer *w, unsigned first)
+/* C may change what it may: homes from @first on are in memory meanwhile. */
+static void leave_homes(struct stub_writer *w, unsigned first)
 {
     x86_alu_imm(&w->b, X86_ALU_SUB, 8, x86_r(RSP), 8);
     call_if_live(w, w->leave_fp);
     store_homes(w, first);
+}
+
+/* Flags survive. */
+static void return_homes(struct stub_writer *w, unsigned first)
+{
+    load_homes(w, first);
+    call_if_live(w, w->enter_fp);
+    x86_rm(&w->b, X86_LEA, 8, RSP, x86_mem(RSP, 8));
+}
+
+/* Behind the saved homes: the arguments that all helpers share. */
+static void set_arguments(struct stub_writer *w)
+{
     x86_mr(&w->b, X86_MOV_MR, 8, budget_field(w), BUDGET);
     x86_rm(&w->b, X86_LEA, 8, RDI, x86_mem(RBP, (int32_t)-w->stubs->anchor));
     x86_rm(&w->b, X86_MOV_RM, 8, RCX, x86_mem(RSP, 8));
+}
+
+static void begin_call(struct stub_writer *w, unsigned first)
+{
+    leave_homes(w, first);
+    set_arguments(w);
 }
 
 static void end_call(struct stub_writer *w, unsigned first, size_t helper,
@@ -218,14 +236,25 @@ static void end_call(struct stub_writer *w, unsigned first, size_t helper,
     x86_m(&w->b, X86_CALL_M, 8,
           state_field(w, offsetof(struct jit_state, helpers) + helper));
     x86_rr(&w->b, X86_TEST_MR, 4, RAX, RAX);
-    load_homes(w, first); /* moves leave the flags alone */
-    call_if_live(w, w->enter_fp);
-    x86_rm(&w->b, X86_LEA, 8, RSP, x86_mem(RSP, 8));
+    return_homes(w, first);
     failed = x86_jcc(&w->b, CC_NE, NULL);
     x86_patch(&w->b, failed, w->b.start + fault);
     x86_rm(&w->b, X86_MOV_RM, 8, RAX,
            state_field(w, offsetof(struct jit_state, value)));
     x86_m(&w->b, X86_RET, 8, x86_r(RAX));
+}
+
+/* The homes are saved. A device's callback, and back to the block; else go on
+ * with the helper that @access has. */
+static void try_device(struct stub_writer *w, enum xbar_tlb_access access,
+                       unsigned size_log2)
+{
+    struct x86_device_path path;
+
+    x86__write_device_path(&w->b, w->guest, w->stubs, access, size_log2, &path);
+    return_homes(w, HOME_SAVED);
+    x86_m(&w->b, X86_RET, 8, x86_r(RAX));
+    x86__missed_device(&w->b, &path);
 }
 
 /* In: rax = va. Out: rax = value. */
@@ -234,7 +263,9 @@ static uint32_t write_load(struct stub_writer *w, unsigned size_log2,
 {
     uint32_t at = start_stub(w);
 
-    begin_call(w, HOME_SAVED);
+    leave_homes(w, HOME_SAVED);
+    try_device(w, TLB_READ, size_log2);
+    set_arguments(w);
     x86_rr(&w->b, X86_MOV_MR, 8, RSI, RAX);
     x86_load_imm(&w->b, RDX, size_log2);
     end_call(w, HOME_SAVED, offsetof(struct jit_helpers, load[size_log2]),
@@ -248,7 +279,9 @@ static uint32_t write_store(struct stub_writer *w, unsigned size_log2,
 {
     uint32_t at = start_stub(w);
 
-    begin_call(w, HOME_SAVED);
+    leave_homes(w, HOME_SAVED);
+    try_device(w, TLB_WRITE, size_log2);
+    set_arguments(w);
     x86_rr(&w->b, X86_MOV_MR, 8, RSI, RAX);
     x86_rr(&w->b, X86_MOV_MR, 8, R8, RDX);
     x86_load_imm(&w->b, RDX, size_log2);

@@ -35,6 +35,7 @@ const struct jit_guest riscv__jit_guest = {
     .state = offsetof(struct xbar_riscv_hart, jit_state),
     .tlb = offsetof(struct xbar_riscv_hart, tlb),
     .attention = offsetof(struct xbar_riscv_hart, attention),
+    .data_context = offsetof(struct xbar_riscv_hart, data_context),
     .reg0_is_zero = true,
     .hot = { 15, 14, 10, 2, 8, 11, 12, 13, 9, 16, 17 },
     .fp_regs = offsetof(struct xbar_riscv_hart, f),

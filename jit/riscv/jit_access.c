@@ -245,6 +245,7 @@ void riscv__choose_access_helpers(struct xbar_riscv_hart *hart)
     bool is_watched =
         hart->config.insns_per_tick != 0 || hart->lockstep != NULL;
 
+    hart->jit_state.bare = false;
     for (unsigned i = 0; i < 4; i++) {
         if (hart->shown != NULL) {
             helpers->load[i] = help_load_shown;
@@ -259,6 +260,7 @@ void riscv__choose_access_helpers(struct xbar_riscv_hart *hart)
         } else {
             helpers->load[i] = plain.load[i];
             helpers->store[i] = plain.store[i];
+            hart->jit_state.bare = true;
         }
     }
 }
