@@ -281,7 +281,8 @@ void tlb_learn_span(SoftTLB *tlb, unsigned context, enum xbar_tlb_access access,
     if (tlb->config.page_bits != TLB_PAGE_BITS || entry->tag[access] != page) {
         return;
     }
-    if (!may_be_in_run(page) || !may_be_one(tlb, access, &run)) {
+    if (tlb->config.no_spans || !may_be_in_run(page) ||
+        !may_be_one(tlb, access, &run)) {
         span->credit = PERIOD_MAX;
     } else if (span->count && span->addend == run.addend &&
                span_end(span) == page) {

@@ -123,6 +123,7 @@ struct xbar_tlb_config {
     bool no_inline;   /* no load or store hits inline, as if observed */
     bool one_entry;   /* for tests: filling one drops all others */
     bool eager_spans; /* for tests: spans are learnt at the first miss */
+    bool no_spans;    /* for tests: none is ever learnt */
     /*
      * Set: loads and stores are answered by this and nothing else, for a
      * vCPU that repeats what another did. 0, or nonzero with tlb->fault set.

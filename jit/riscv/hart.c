@@ -109,6 +109,7 @@ static int init_tlb(struct xbar_riscv_hart *hart)
         .counts = hart->config.counts,
         .one_entry = (hart->config.stress & XBAR_RISCV_STRESS_TLB) != 0,
         .eager_spans = (hart->config.stress & XBAR_RISCV_STRESS_SPAN) != 0,
+        .no_spans = (hart->config.stress & XBAR_RISCV_STRESS_NO_SPAN) != 0,
         .holds_code = riscv__code_is_watched,
         .code_written = riscv__code_written,
         .code_opaque = hart,

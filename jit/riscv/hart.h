@@ -102,6 +102,7 @@ enum xbar_riscv_stress {
                                             before the engine is set */
     XBAR_RISCV_STRESS_SPAN = 1 << 4,     /* spans are learnt at once */
     XBAR_RISCV_STRESS_REGION = 1 << 5,   /* loops are hot at once */
+    XBAR_RISCV_STRESS_NO_SPAN = 1 << 6,  /* spans are never learnt */
 };
 
 /*
