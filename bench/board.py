@@ -8,7 +8,8 @@
 board/boot/ENGINE is the time from start to U-Boot's prompt, its countdown
 skipped by a key: OpenSBI and U-Boot of Debian 12, 512 MiB, each with the
 machine's own device tree. memory_mib is what is resident then beyond guest
-RAM: the Pss of all mappings but the RAM block.
+RAM: the Pss of all mappings but the RAM block. code_mib is the most that
+translated code took up to there, as xbar's monitor says.
 """
 
 import argparse
@@ -28,6 +29,7 @@ U_BOOT = Path("/usr/lib/u-boot/qemu-riscv64_smode/u-boot.bin")
 QEMU = "qemu-system-riscv64"
 RAM_MIB = 512
 PATIENCE = 120  # seconds
+CODE_BAR = 4  # MiB of translated code, at most
 NOT_HERE = 3
 
 
@@ -38,7 +40,7 @@ class Console:
         self.master, slave = pty.openpty()
         self.start = time.monotonic()
         self.child = subprocess.Popen(command, stdin=slave, stdout=slave,
-                                      stderr=subprocess.DEVNULL)
+                                      stderr=slave)
         os.close(slave)
         self.seen = b""
 
@@ -54,6 +56,13 @@ class Console:
             except OSError:
                 raise TimeoutError(f"ended before {text!r}") from None
         return time.monotonic() - self.start
+
+    def ask_monitor(self):
+        """What xbar's monitor says of the machine."""
+        self.seen = b""
+        self.send(b"\x01cinfo\r")
+        self.wait_for(b"MMIO ")
+        return self.seen.decode(errors="replace")
 
     def send(self, text):
         os.write(self.master, text)
@@ -90,13 +99,26 @@ def beyond_ram(pid):
 
 # ---- Figures -----------------------------------------------------------------
 
-def boot(command):
-    """Seconds to the prompt, and MiB there."""
+def code_size(said):
+    """MiB of translated code, from the monitor's answer."""
+    return int(re.search(r"code .* at most (\d+) KiB", said).group(1)) / 1024
+
+
+def boot(command, is_ours):
+    """Seconds to the prompt, and what is counted there."""
     console = Console(command)
+    counted = {}
     try:
         console.wait_for(b"stop autoboot")
         console.send(b"\n")
-        return console.wait_for(b"=> "), beyond_ram(console.child.pid)
+        seconds = console.wait_for(b"=> ")
+        memory = beyond_ram(console.child.pid)
+        if memory is not None:
+            counted["memory_mib"] = memory
+        if is_ours:
+            counted["code_mib"] = code_size(console.ask_monitor())
+            counted["code_mib_bar"] = CODE_BAR
+        return seconds, counted
     finally:
         console.close()
 
@@ -120,12 +142,10 @@ def row(name, command):
             "iterations": 1, "threads": 1, "time_unit": "ms",
             "xbar_clock": "real"}
     try:
-        seconds, memory = boot(command)
+        seconds, counted = boot(command, name.endswith("/xbar"))
     except TimeoutError as error:
         return {**base, "error_occurred": True, "error_message": str(error)}
-    base.update(real_time=seconds * 1e3, cpu_time=seconds * 1e3)
-    if memory is not None:
-        base["memory_mib"] = memory
+    base.update(real_time=seconds * 1e3, cpu_time=seconds * 1e3, **counted)
     return base
 
 

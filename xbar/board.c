@@ -218,6 +218,7 @@ static int make_hart(struct board *board, Error **errp)
         .insns_per_tick =
             execution->deterministic ? DETERMINISTIC_INSNS_PER_TICK : 0,
         .code_limit = execution->code_limit,
+        .stress = execution->host_baseline ? XBAR_RISCV_STRESS_BASELINE : 0,
         .observe = config->observer.memory,
         .observe_opaque = config->observer.opaque,
         .counts = config->observer.counts,

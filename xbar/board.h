@@ -34,8 +34,9 @@
 struct execution {
     enum xbar_riscv_engine engine;
     bool deterministic;
-    size_t code_limit; /* bytes of translated code; 0: the library's choice */
-    unsigned log_mask; /* XBAR_LOG_*: what stderr is told */
+    bool host_baseline; /* translated code has only what every host has */
+    size_t code_limit;  /* bytes of translated code; 0: the library's choice */
+    unsigned log_mask;  /* XBAR_LOG_*: what stderr is told */
     struct plugin_specs plugins;
 };
 

@@ -20,6 +20,7 @@ void info_print(const struct board *board, const struct guest *guest,
             "instructions  %" PRIu64 ", in translated code %" PRIu64 "\n"
             "translated    %" PRIu64 " blocks, %" PRIu64 " there; %" PRIu64
             " changed, %" PRIu64 " evicted\n"
+            "code          %" PRIu64 " KiB, at most %" PRIu64 " KiB so far\n"
             "TLB           %" PRIu64 " walks, %" PRIu64
             " from the second level\n"
             "flushes       %" PRIu64 " pages, %" PRIu64 " contexts\n"
@@ -29,6 +30,7 @@ void info_print(const struct board *board, const struct guest *guest,
             is_stopped ? "stopped" : "running", guest->title, ram,
             stats.instructions, stats.jit.instructions, stats.jit.blocks,
             stats.jit.blocks_live, stats.jit.invalidated, stats.jit.evicted,
+            stats.jit.code_bytes >> 10, stats.jit.code_bytes_ever >> 10,
             stats.tlb.walks, stats.tlb.l2_hits, stats.tlb.flush_pages,
             stats.tlb.flush_contexts, stats.fence_i, stats.sfence_vma,
             stats.exceptions, stats.interrupts, stats.tlb.mmio_reads,

@@ -123,6 +123,18 @@ static int parse_engine(struct options *options, const char *text, Error **errp)
     return -EINVAL;
 }
 
+static int parse_host_cpu(struct options *options, const char *text,
+                          Error **errp)
+{
+    options->execution.host_baseline = strcmp(text, "baseline") == 0;
+    if (!options->execution.host_baseline && strcmp(text, "max") != 0) {
+        error_setg(errp, "--host-cpu %s: no such CPU (try max, baseline)",
+                   text);
+        return -EINVAL;
+    }
+    return 0;
+}
+
 static int parse_code_limit(struct options *options, const char *text,
                             Error **errp)
 {
@@ -265,6 +277,8 @@ static int take_option(struct options *options, int id, Error **errp)
         return 0;
     case OPT_ENGINE:
         return parse_engine(options, optarg, errp);
+    case OPT_HOST_CPU:
+        return parse_host_cpu(options, optarg, errp);
     case OPT_CODE:
         return parse_code_limit(options, optarg, errp);
     case OPT_DRIVE:

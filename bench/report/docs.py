@@ -25,6 +25,11 @@ def class_rows(found):
         yield (f"| {group} | {text.ratio(value)} | {bar:g}x |"
                f" {'yes' if value >= bar else '**no**'} |"
                f" {text.ratio(native.get(group))} |")
+    plain = ratios.class_ratios(found, "qemu", "plain")
+    for group, value in plain.items():
+        bar = ratios.PLAIN_BARS[group]
+        yield (f"| {group}, without BMI2 and FMA | {text.ratio(value)} |"
+               f" {bar:g}x | {'yes' if value >= bar else '**no**'} | |")
 
 
 def area_rows(found, names):

@@ -10,7 +10,7 @@ import dataclasses
 
 from . import ratios
 
-TIME, BYTES, SHARE, TIMES = range(4)
+TIME, BYTES, SHARE, TIMES, MEBIBYTES = range(5)
 
 
 @dataclasses.dataclass
@@ -46,6 +46,9 @@ def of(name, found):
     if "view_bytes_bar" in counters:
         yield Promise(name, BYTES, counters["view_bytes"],
                       counters["view_bytes_bar"])
+    if "code_mib_bar" in counters:
+        yield Promise(name, MEBIBYTES, counters["code_mib"],
+                      counters["code_mib_bar"])
     if "share_bar" in counters:
         yield Promise(name, SHARE, counters["share"], counters["share_bar"])
     for above, below, most in GROWTHS:

@@ -98,7 +98,7 @@ RULES = [(re.compile(pattern + "$"), floor, peers) for pattern, floor, peers in 
     (r"threads/.*", MUTEX, []),
 
     (r"snapshot/.*", None, []),
-    (r"guest/(.+)/xbar", r"guest/\1/native", [r"guest/\1/qemu"]),
+    (r"guest/(.+)/(?:xbar|plain)", r"guest/\1/native", [r"guest/\1/qemu"]),
     (r"board/(.+)/xbar", None, [r"board/\1/qemu"]),
 ]]
 
@@ -128,8 +128,10 @@ BARS = {
     "plug/kvm_exit_store": 30,
 }
 
-# The same for guests, as the ratio of a class to QEMU.
+# The same for guests, as the ratio of a class to QEMU; and of "plain" to QEMU,
+# which is xbar on a host with neither BMI2 nor FMA.
 GUEST_BARS = guests.BARS
+PLAIN_BARS = guests.BARS_PLAIN_HOST
 
 # Areas of xbar's own figures: heading, and what one operation is.
 AREAS = {
@@ -198,11 +200,11 @@ def engine_ratios(found, name, engine):
             in zip(found[name].samples, found[other].samples)]
 
 
-def class_ratios(found, engine):
+def class_ratios(found, engine, ours="xbar"):
     """Class of guests: the geometric mean of its programs' medians."""
     groups = {}
     for name in found:
-        if name.startswith("guest/") and name.endswith("/xbar"):
+        if name.startswith("guest/") and name.endswith(f"/{ours}"):
             each = engine_ratios(found, name, engine)
             if each:
                 groups.setdefault(name.split("/")[1], []).append(

@@ -174,9 +174,12 @@ class Guests:
         self.cases = {}  # by name
 
     def machines(self):
-        """xbar, the peer if it is there, and the host."""
+        """xbar, for the host as it is and a lesser one; the peer if it is
+        there, and the host."""
         qemu = guests.qemu_machine() if self.with_qemu else None
-        return [guests.xbar_machine(self.build / "xbar" / "xbar", "jit"),
+        program = self.build / "xbar" / "xbar"
+        return [guests.xbar_machine(program, "jit"),
+                guests.plain_machine(program),
                 *([qemu] if qemu else []), guests.Host()]
 
     def names(self):
@@ -190,7 +193,13 @@ class Guests:
                 for program in guests.build.load_programs()
                 for case in self._cases_of(program)
                 for engine in engines
-                if engine != "native" or program.native]
+                if self._runs(program, engine)]
+
+    @staticmethod
+    def _runs(program, engine):
+        if engine == "plain":
+            return program.group in guests.BARS_PLAIN_HOST
+        return engine != "native" or program.native
 
     @staticmethod
     def _cases_of(program):

@@ -52,6 +52,8 @@ def promised(promise):
     value, bar = promise.value, promise.bar
     if promise.unit == promises.TIME:
         return duration(value), f"at most {duration(bar)}"
+    if promise.unit == promises.MEBIBYTES:
+        return f"{promise.value:.2f} MiB of code", f"at most {promise.bar:g} MiB"
     if promise.unit == promises.BYTES:
         return f"{value:.0f} B a region", f"at most {bar:.0f} B"
     if promise.unit == promises.SHARE:
@@ -122,6 +124,12 @@ def class_lines(found):
         beside = f", native {ratio(native[group])}" if group in native else ""
         yield (f"  class {group:10} QEMU takes {ratio(ratio_to_qemu)} of"
                f" xbar's time{beside}; promised {bar:g}x:"
+               f" {'met' if ratio_to_qemu >= bar else 'missed'}")
+    plain = ratios.class_ratios(found, "qemu", "plain")
+    for group, ratio_to_qemu in plain.items():
+        bar = ratios.PLAIN_BARS[group]
+        yield (f"  class {group:10} QEMU takes {ratio(ratio_to_qemu)} of"
+               f" xbar's time without BMI2 and FMA; promised {bar:g}x:"
                f" {'met' if ratio_to_qemu >= bar else 'missed'}")
 
 

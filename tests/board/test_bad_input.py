@@ -106,6 +106,7 @@ BAD_LINES = [
     (["run", "--smp", "99999999999999999999"], "not supported yet"),
     (["run", "--code-limit", "0"], "--code-limit 0: not a size"),
     (["run", "--code-limit", "2G"], "--code-limit 2G: not a size"),
+    (["run", "--host-cpu", "386"], "--host-cpu 386: no such CPU"),
     (["run", "--log", "all"], "--log all: not a list of guest_errors"),
     (["run", "--log", "unimp,"], "--log unimp,: not a list"),
     (["run", "--engine", "warp"], "--engine warp: no such engine"),

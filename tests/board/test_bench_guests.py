@@ -124,6 +124,7 @@ def main():
         else:
             machines = [guests.xbar_machine(program(), engine)
                         for engine in ("jit", "interp")]
+            machines.append(guests.plain_machine(program()))
             try_all(tap, cases, machines, scratch)
             try_failures(tap, cases, machines, scratch)
     tap.end()

@@ -82,6 +82,7 @@ class Transcript:
         self.boot = ""
         self.outputs = {}
         self.second_boot = ""
+        self.info = ""  # what the monitor says at the first prompt
         self.status = None
 
 
@@ -98,10 +99,22 @@ def boot(terminal):
     return text + terminal.wait_for("\n=> ", 60)
 
 
-def record_session(argv):
+def ask_monitor(terminal):
+    terminal.send("\x01c")
+    terminal.wait_for("(xbar) ", 60)
+    terminal.send("info\r")
+    text = terminal.wait_for("(xbar) ", 60)
+    terminal.send("\x01c")
+    terminal.wait_for("\n", 60)
+    return text
+
+
+def record_session(argv, has_monitor=False):
     transcript = Transcript()
     with Terminal(argv) as terminal:
         transcript.boot = boot(terminal)
+        if has_monitor:
+            transcript.info = ask_monitor(terminal)
         for command, _ in COMMANDS:
             terminal.send(command + "\r")
             transcript.outputs[command] = terminal.wait_for("\n=> ", 60)
@@ -148,19 +161,19 @@ class Sessions:
         with open(self.tree, "wb") as file:
             file.write(tree)
 
-    def _record(self, name, argv):
+    def _record(self, name, argv, has_monitor=False):
         need_firmware()
         if not os.path.exists(self.tree):
             self._make_tree()
         if name not in self.made:
             self.made[name] = record_session(
-                argv + ["-m", "512M"])
+                argv + ["-m", "512M"], has_monitor)
         return self.made[name]
 
     def ours(self):
         return self._record("xbar", [
             XBAR, "run", "--bios", OPENSBI, "--kernel", UBOOT,
-            "--dtb", self.tree, *ENGINE])
+            "--dtb", self.tree, *ENGINE], has_monitor=True)
 
     def qemu(self):
         need(shutil.which(QEMU), QEMU + " is not installed")
@@ -196,6 +209,17 @@ def test_checksum():
         expected = zlib.crc32(file.read(0x1000))
     output = SESSIONS.ours().outputs["crc32 80200000 1000"]
     check(f"==> {expected:08x}" in output, f"{expected:08x} in {output!r}")
+
+
+def test_code_size():
+    """Up to its prompt U-Boot is at most 4 MiB of translated code"""
+    said = SESSIONS.ours().info
+    found = re.search(r"code +\d+ KiB, at most (\d+) KiB so far", said)
+    check(found, f"no size of code in {said!r}")
+    translated = int(re.search(r"in translated code (\d+)", said).group(1))
+    size = int(found.group(1))
+    check(0 < size <= 4096 or translated == size == 0,
+          f"{size} KiB of code, {translated} instructions in it")
 
 
 def test_reset():
@@ -234,8 +258,8 @@ def test_reset_like_qemu():
 
 if __name__ == "__main__":
     try:
-        main([test_banners, test_commands, test_checksum, test_reset,
-              test_poweroff, test_boot_like_qemu, test_commands_like_qemu,
-              test_reset_like_qemu])
+        main([test_banners, test_commands, test_checksum, test_code_size,
+              test_reset, test_poweroff, test_boot_like_qemu,
+              test_commands_like_qemu, test_reset_like_qemu])
     finally:
         SESSIONS.close()
