@@ -217,9 +217,16 @@ static inline int xbar_region_compare(const MemoryRegion *a,
 /* The host address of byte 0 of a region that answers, or NULL. */
 uint8_t *xbar_region_host(const MemoryRegion *mr);
 
-/* Keeping a region (and its owner) alive while a view refers to it. */
+/* Keeping a region (and its owner) alive; from any thread. */
 void xbar_region_get(MemoryRegion *mr);
 void xbar_region_put(MemoryRegion *mr);
+
+/*
+ * The same for a section of a view: it is made under the writer lock of
+ * @engine, which is @mr's, and freed there or while a reclaim releases.
+ */
+void xbar_region_show(MemoryRegion *mr);
+void xbar_region_hide(struct xbar_engine *engine, MemoryRegion *mr);
 
 /* @mr, just initialised, is one that translates (flatview/iommu.h). */
 void xbar_region_mark_iommu(MemoryRegion *mr);

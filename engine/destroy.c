@@ -91,7 +91,7 @@ struct region_ending *destroy__finish(struct xbar_engine *engine,
         struct region_ending *e = pop(&list);
 
         e->had_grace = true;
-        if (__atomic_load_n(&e->mr->refs, __ATOMIC_ACQUIRE)) {
+        if (region__is_held(e->mr)) {
             push(&engine->endings, e);
         } else {
             region__finish(e->mr);
@@ -272,14 +272,24 @@ int xbar_region_destroy(MemoryRegion *mr,
 
 /* ---- References -------------------------------------------------------- */
 
+static void ref_owner(const struct xbar_engine *engine, Object *owner)
+{
+    if (owner && engine->config.owner_ref) {
+        engine->config.owner_ref(owner);
+    }
+}
+
+static void unref_owner(const struct xbar_engine *engine, Object *owner)
+{
+    if (owner && engine->config.owner_unref) {
+        engine->config.owner_unref(owner);
+    }
+}
+
 void xbar_region_get(MemoryRegion *mr)
 {
-    struct xbar_engine *engine = mr->engine;
-
     __atomic_fetch_add(&mr->refs, 1, __ATOMIC_RELAXED);
-    if (mr->owner && engine->config.owner_ref) {
-        engine->config.owner_ref(mr->owner);
-    }
+    ref_owner(mr->engine, mr->owner);
 }
 
 /* @mr may be gone once refs fell, so what is needed is read before. */
@@ -290,9 +300,35 @@ void xbar_region_put(MemoryRegion *mr)
     uint32_t old = __atomic_fetch_sub(&mr->refs, 1, __ATOMIC_ACQ_REL);
 
     xbar_assert(old != 0);
-    if (owner && engine->config.owner_unref) {
-        engine->config.owner_unref(owner);
+    unref_owner(engine, owner);
+}
+
+/*
+ * Sections come with commits, and go with reclaims or with commits that are
+ * void. Each side has a count of its own, so neither takes a locked instruction:
+ * a region's line may come from memory, and nothing else would go on meanwhile.
+ */
+void xbar_region_show(MemoryRegion *mr)
+{
+    xbar_assert(engine__writer_is_mine(mr->engine));
+    __atomic_store_n(&mr->shown, mr->shown + 1, __ATOMIC_RELAXED);
+    if (unlikely(mr->flags & REGION_OWNED)) {
+        ref_owner(mr->engine, mr->owner);
     }
+}
+
+void xbar_region_hide(struct xbar_engine *engine, MemoryRegion *mr)
+{
+    Object *owner =
+        unlikely(region__flags(mr) & REGION_OWNED) ? mr->owner : NULL;
+
+    if (likely(engine__is_releasing(engine))) {
+        __atomic_store_n(&mr->hidden, mr->hidden + 1, __ATOMIC_RELEASE);
+    } else {
+        xbar_assert(engine__writer_is_mine(engine));
+        __atomic_store_n(&mr->shown, mr->shown - 1, __ATOMIC_RELAXED);
+    }
+    unref_owner(engine, owner);
 }
 
 void memory_region_ref(MemoryRegion *mr)

@@ -41,15 +41,16 @@ enum region_private_flags {
     REGION_ENDING = 1 << 18,    /* destroyed; `done` has not been called yet */
     REGION_REENTRANT = 1 << 19, /* its own callbacks may reach it */
     REGION_RECORDED = 1 << 20,  /* asked for; see guard.h */
+    REGION_OWNED = 1 << 21,     /* its owner is told of references */
 };
 
 static_assert(sizeof(uintptr_t) == sizeof(hwaddr),
               "undo entries hold addresses");
 static_assert(offsetof(MemoryRegion, addr) == 64,
               "what dispatch reads fits in one cache line");
-static_assert(offsetof(MemoryRegion, alias_next) == 128,
+static_assert(offsetof(MemoryRegion, ram_block) == 128,
               "what a commit reads beside fits in another");
-static_assert(sizeof(MemoryRegion) <= 176, "a million take 176 MB");
+static_assert(sizeof(MemoryRegion) <= 184, "a million take 184 MB");
 static_assert(XBAR_TREE_MAX_DEPTH < UINT16_MAX, "heights have 16 bits");
 static_assert((unsigned)XBAR_REGION_IOMMU <= (unsigned)REGION_PUBLIC_FLAGS,
               "public and private flags share a word");
@@ -503,6 +504,17 @@ static inline uint64_t region__last_of_size(uint64_t size)
 static inline bool region__is_usable(const MemoryRegion *mr)
 {
     return mr && mr->engine && !(region__flags(mr) & REGION_ENDING);
+}
+
+/*
+ * Does anybody refer to @mr: a section of a view that is not freed, or who asked
+ * for a reference? Under the writer lock. What is released meanwhile may still
+ * count, unless this thread is who releases.
+ */
+static inline bool region__is_held(const MemoryRegion *mr)
+{
+    return __atomic_load_n(&mr->hidden, __ATOMIC_ACQUIRE) != mr->shown ||
+           __atomic_load_n(&mr->refs, __ATOMIC_ACQUIRE) != 0;
 }
 
 /* Do @size bytes at @offset lie in @mr? */

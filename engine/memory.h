@@ -116,10 +116,11 @@ struct MemoryRegion {
     const struct xbar_access_plan *plan XBAR_PRIVATE_ENGINE;
     void *lock XBAR_PRIVATE_ENGINE; /* NULL: none */
     struct xbar_engine *engine XBAR_PRIVATE_ENGINE;
-    struct xbar_ram_block *ram_block XBAR_PRIVATE_ENGINE;
     uint32_t flags XBAR_PRIVATE_ENGINE; /* enum xbar_region_flags */
     int32_t priority XBAR_PRIVATE_ENGINE;
-    uint64_t last XBAR_PRIVATE_ENGINE; /* size - 1; unused if is_empty */
+    uint64_t last XBAR_PRIVATE_ENGINE;   /* size - 1; unused if is_empty */
+    uint32_t hidden XBAR_PRIVATE_ENGINE; /* of @shown, by who reclaims */
+    uint32_t refs XBAR_PRIVATE_ENGINE;   /* others than sections; atomic */
 
     /* What a commit reads beside, in another line. */
     hwaddr addr XBAR_PRIVATE_ENGINE; /* in the container */
@@ -129,9 +130,10 @@ struct MemoryRegion {
     MemoryRegion *alias XBAR_PRIVATE_ENGINE; /* what I show, or NULL */
     hwaddr alias_offset XBAR_PRIVATE_ENGINE;
     MemoryRegion *aliased_by XBAR_PRIVATE_ENGINE; /* the aliases that show me */
-    uint32_t refs XBAR_PRIVATE_ENGINE;            /* of views; atomic */
-    uint32_t roots XBAR_PRIVATE_ENGINE;           /* address spaces of mine */
+    uint32_t shown XBAR_PRIVATE_ENGINE; /* sections made, by who commits */
+    uint32_t roots XBAR_PRIVATE_ENGINE; /* address spaces of mine */
 
+    struct xbar_ram_block *ram_block XBAR_PRIVATE_ENGINE;
     MemoryRegion *alias_next XBAR_PRIVATE_ENGINE;
     MemoryRegion *alias_prev XBAR_PRIVATE_ENGINE;
     Object *owner XBAR_PRIVATE_ENGINE;

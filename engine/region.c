@@ -41,6 +41,11 @@ static void free_name(MemoryRegion *mr)
     }
 }
 
+static bool is_owner_told(const struct xbar_engine *engine, const Object *owner)
+{
+    return owner && (engine->config.owner_ref || engine->config.owner_unref);
+}
+
 /* Everything but what makes a RAM, I/O or alias region one. */
 int region__init(MemoryRegion *mr, Object *owner, const char *name,
                  uint64_t size)
@@ -55,7 +60,8 @@ int region__init(MemoryRegion *mr, Object *owner, const char *name,
     mr->engine = engine;
     mr->owner = owner;
     mr->last = region__last_of_size(size);
-    mr->flags = XBAR_REGION_ENABLED | (size ? 0 : REGION_EMPTY);
+    mr->flags = XBAR_REGION_ENABLED | (size ? 0 : REGION_EMPTY) |
+                (is_owner_told(engine, owner) ? REGION_OWNED : 0);
     if (copy_name(mr, name)) {
         mr->engine = NULL;
         return -ENOMEM;
@@ -223,8 +229,7 @@ static int set_unmapped(MemoryRegion *mr,
     int rc = -EBUSY;
 
     engine__lock_writer(engine);
-    if (!memory_region_is_mapped(mr) &&
-        !__atomic_load_n(&mr->refs, __ATOMIC_ACQUIRE)) {
+    if (!memory_region_is_mapped(mr) && !region__is_held(mr)) {
         rc = set(mr, value);
     }
     engine__unlock_writer(engine);

@@ -24,7 +24,7 @@ FlatRange *flatview__range_new(struct flatview_root *root,
     range->plan = piece->plan;
     range->flags = piece->flags;
     range->born = root->kept_ever;
-    xbar_region_get(range->mr);
+    xbar_region_show(range->mr);
     return range;
 }
 
@@ -35,7 +35,7 @@ void flatview__ranges_free(struct xbar_engine *engine,
         FlatRange *range = xbar_container_of(list, FlatRange, retired);
 
         list = list->next;
-        xbar_region_put(range->mr);
+        xbar_region_hide(engine, range->mr);
         xbar_free_lines(engine, range, sizeof(*range));
     }
 }

@@ -73,6 +73,55 @@ static void test_a_view_delays_the_end(void **state)
     assert_int_equal(end.count, 1);
 }
 
+static void hide(struct xbar_engine *engine, MemoryRegion *mr)
+{
+    xbar_tree_hold(engine);
+    xbar_region_hide(engine, mr);
+    xbar_tree_release(engine);
+}
+
+/* Retired: what has a section of @mr. */
+struct shower {
+    struct xbar_retired link;
+    MemoryRegion *mr;
+};
+
+static void release_shower(struct xbar_engine *engine,
+                           struct xbar_retired *object)
+{
+    xbar_region_hide(engine, ((struct shower *)object)->mr);
+}
+
+/* Some go with void commits, the others with a reclaim; neither alone ends it. */
+static void test_sections_delay_the_end(void **state)
+{
+    static struct xbar_retire_queue queue; /* outlives the engine */
+    struct fixture *f = *state;
+    struct ending end = { 0 };
+    MemoryRegion mr;
+    struct shower shower = { .mr = &mr };
+
+    queue = (struct xbar_retire_queue){ .release = release_shower };
+    xbar_retire_queue_add(f->engine, &queue);
+    assert_int_equal(memory_region_init(&mr, NULL, NULL, 64), 0);
+    xbar_tree_hold(f->engine);
+    for (unsigned i = 0; i < 3; i++) {
+        xbar_region_show(&mr);
+    }
+    xbar_tree_release(f->engine);
+    hide(f->engine, &mr);
+    assert_int_equal(xbar_region_destroy(&mr, note_end, &end), 0);
+    assert_int_equal(xbar_engine_reclaim(f->engine), 0);
+    xbar_tree_hold(f->engine);
+    xbar_retire(f->engine, &queue, &shower.link, 0);
+    xbar_tree_release(f->engine);
+    assert_int_equal(xbar_engine_reclaim(f->engine), 1);
+    assert_int_equal(end.count, 0);
+    hide(f->engine, &mr);
+    assert_int_equal(xbar_engine_reclaim(f->engine), 1);
+    assert_int_equal(end.count, 1);
+}
+
 static void test_void_transaction_revives(void **state)
 {
     struct fixture *f = *state;
@@ -188,6 +237,14 @@ static void test_views_keep_owners(void **state)
     xbar_region_put(&mr);
     xbar_region_put(&mr);
     assert_int_equal(owner.refs, 0);
+    xbar_tree_hold(f.engine);
+    xbar_region_show(&mr);
+    xbar_region_show(&mr);
+    assert_int_equal(owner.refs, 2);
+    xbar_region_hide(f.engine, &mr);
+    xbar_region_hide(f.engine, &mr);
+    xbar_tree_release(f.engine);
+    assert_int_equal(owner.refs, 0);
     end_region(&mr);
     fixture_close(&f);
 }
@@ -302,6 +359,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         engine_test(test_detaches_at_once_ends_later),
         engine_test(test_a_view_delays_the_end),
+        engine_test(test_sections_delay_the_end),
         engine_test(test_void_transaction_revives),
         engine_test(test_waiting_where_it_would_deadlock),
         engine_test(test_destroy_without_memory),
