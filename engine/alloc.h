@@ -32,7 +32,10 @@ void xbar_free_lines(struct xbar_engine *engine, void *ptr, size_t size);
  * A queue is one kind of object. Its owner calls xbar_retire() under the
  * engine's writer lock, after the new state was published; reclaim takes all
  * that was retired, waits for a grace period outside any lock, and calls
- * @release on each.
+ * @release on each. What that looks at may be brought into the cache before:
+ * @fetch, if there is one, is called as the second one before is released, and
+ * as the one before is (@ahead is 2, and then 1), unless the engine is a small
+ * one.
  */
 struct xbar_retired {
     struct xbar_retired *next;
@@ -40,6 +43,7 @@ struct xbar_retired {
 
 struct xbar_retire_queue {
     void (*release)(struct xbar_engine *engine, struct xbar_retired *object);
+    void (*fetch)(const struct xbar_retired *object, unsigned ahead);
     struct xbar_retired *head;      /* newest first; under the writer lock */
     struct xbar_retire_queue *next; /* the engine's list of queues */
     /* Of the reclaim under way: what it took, and its next queue. */

@@ -53,6 +53,13 @@ struct xbar_participant {
     const struct xbar_window *dirty;
     size_t dirty_count;
 
+    /*
+     * NULL, or called before prepare, about as often as it is called for one
+     * change: what is around @addr of @root is to be looked at. So what that
+     * takes may be brought into the cache, where there is much of it.
+     */
+    void (*expect)(const struct xbar_participant *p, hwaddr addr);
+
     int (*prepare)(struct xbar_participant *p);
     void (*cancel)(struct xbar_participant *p);
     void (*publish)(struct xbar_participant *p);
@@ -183,6 +190,12 @@ static inline bool xbar_region_peek(const MemoryRegion *mr,
 static inline bool xbar_region_has_children(const MemoryRegion *mr)
 {
     return mr->children != NULL;
+}
+
+/* @mr is hidden soon, and may be one of millions: have it come. */
+static inline void xbar_region_fetch_hidden(const MemoryRegion *mr)
+{
+    __builtin_prefetch(&mr->hidden);
 }
 
 static inline const struct xbar_access_plan *

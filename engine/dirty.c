@@ -440,6 +440,27 @@ static int join_others(struct dirty_few *few)
 }
 
 /*
+ * Where there are many regions, what is known of a place is in no near cache: who
+ * is to look at it, once @addr of @mr was carried to the root, hears of it now, and
+ * what it needs comes while the index is looked at.
+ */
+static void announce(const MemoryRegion *mr, hwaddr addr)
+{
+    const struct xbar_participant *p = mr->engine->first_participant;
+
+    while (!mr->roots && !mr->aliased_by && mr->container) {
+        addr += mr->addr;
+        mr = mr->container;
+    }
+    while (p && p->root != mr) {
+        p = p->next;
+    }
+    if (p && p->expect) {
+        p->expect(p, addr);
+    }
+}
+
+/*
  * Marks of one region, as one range, to the first that is a root or is shown in
  * more than one place. What is met on the way need not be met again on the way
  * down, as long as the region that was marked is alone there.
@@ -456,6 +477,9 @@ static int climb(const struct dirty_mark *marks, size_t count)
 
     for (size_t i = 1; i < count; i++) {
         unite(&hull, &marks[i].range);
+    }
+    if (engine__has_many_regions(mr->engine)) {
+        announce(mr, hull.first);
     }
     while (!mr->roots && !mr->aliased_by) {
         MemoryRegion *container = mr->container;

@@ -280,6 +280,15 @@ static inline void engine__stat_count(uint64_t *counter, uint64_t n)
     __atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
 }
 
+/* So many that a commit's are in no near cache, and are worth to be fetched. */
+#define ENGINE_MANY_REGIONS 1024
+
+static inline bool engine__has_many_regions(const struct xbar_engine *engine)
+{
+    return __atomic_load_n(&engine->stats.regions, __ATOMIC_RELAXED) >
+           ENGINE_MANY_REGIONS;
+}
+
 /* What waits for readers; what is reclaimed was retired before. */
 static inline uint64_t engine__bytes_retired(const struct xbar_engine *engine)
 {

@@ -117,10 +117,25 @@ static struct batch take_batch(struct xbar_engine *engine)
     return batch;
 }
 
+/* Before the one before @next is released; its own successor comes closer. */
+static inline void fetch_ahead(const struct xbar_retire_queue *queue,
+                               const struct xbar_retired *next)
+{
+    if (!next) {
+        return;
+    }
+    queue->fetch(next, 1);
+    if (next->next) {
+        __builtin_prefetch(next->next->next);
+        queue->fetch(next->next, 2);
+    }
+}
+
 /* With the last object the queue itself may go. */
 static int64_t release_queue(struct xbar_engine *engine,
                              struct xbar_retire_queue *queue)
 {
+    const bool fetches = queue->fetch && engine__has_many_regions(engine);
     int64_t freed = 0;
     bool is_last;
 
@@ -128,8 +143,12 @@ static int64_t release_queue(struct xbar_engine *engine,
         struct xbar_retired *object = queue->taken;
 
         queue->taken = object->next;
-        __builtin_prefetch(object->next);
         is_last = !queue->taken;
+        if (fetches) {
+            fetch_ahead(queue, object->next);
+        } else {
+            __builtin_prefetch(object->next);
+        }
         queue->release(engine, object);
         freed++;
     } while (!is_last);

@@ -182,7 +182,9 @@ static int attach(MemoryRegion *container, hwaddr offset, MemoryRegion *mr,
                   int priority)
 {
     struct xbar_engine *engine = mr->engine;
-    MemoryRegion old = *mr;
+    const hwaddr old_addr = mr->addr;
+    const int32_t old_priority = mr->priority;
+    const uint64_t old_sequence = mr->sequence;
     int rc = reserve(mr, 4);
 
     if (rc) {
@@ -193,14 +195,14 @@ static int attach(MemoryRegion *container, hwaddr offset, MemoryRegion *mr,
     mr->sequence = ++engine->next_sequence;
     rc = tree__link(container, mr);
     if (rc) {
-        mr->addr = old.addr;
-        mr->priority = old.priority;
-        mr->sequence = old.sequence;
+        mr->addr = old_addr;
+        mr->priority = old_priority;
+        mr->sequence = old_sequence;
         return rc == -ENOMEM ? transaction__void(rc) : rc;
     }
-    transaction__log(engine, undo_addr, mr, old.addr);
-    transaction__log(engine, undo_priority, mr, (uintptr_t)old.priority);
-    transaction__log(engine, undo_sequence, mr, old.sequence);
+    transaction__log(engine, undo_addr, mr, old_addr);
+    transaction__log(engine, undo_priority, mr, (uintptr_t)old_priority);
+    transaction__log(engine, undo_sequence, mr, old_sequence);
     transaction__log(engine, undo_link, mr, 0);
     mark_place(mr);
     return 0;
@@ -451,21 +453,41 @@ int tree__set_state(MemoryRegion *mr, const struct tree_state *state)
 
 /* ---- Public ------------------------------------------------------------ */
 
-/* What is read of it next lies in the other line; it may be one of millions. */
-static int begin(MemoryRegion *mr)
+/* What a commit reads of @mr, wherever that lies. */
+static inline void fetch(const MemoryRegion *mr)
 {
+    __builtin_prefetch(mr);
+    __builtin_prefetch(&mr->addr);
+    __builtin_prefetch(&mr->roots);
+}
+
+/* @changed, which is usable, is @mr or is about to come into it or to leave. */
+static int begin_with(MemoryRegion *mr, const MemoryRegion *changed)
+{
+    bool has_many;
     int rc;
 
     if (!region__is_usable(mr)) {
         return -EINVAL;
     }
-    __builtin_prefetch(&mr->addr);
+    has_many = engine__has_many_regions(mr->engine);
+    if (has_many) {
+        fetch(changed);
+    }
     rc = xbar_mutation_begin(mr->engine);
     if (!rc && !region__is_usable(mr)) {
         (void)xbar_mutation_end(mr->engine);
         rc = -EINVAL; /* destroyed while we waited for the lock */
     }
+    if (has_many && region__alias(changed)) {
+        fetch(region__alias(changed));
+    }
     return rc;
+}
+
+static int begin(MemoryRegion *mr)
+{
+    return begin_with(mr, mr);
 }
 
 /* What is not the caller's mistake is told by other means. */
@@ -510,7 +532,7 @@ int memory_region_add_subregion_overlap(MemoryRegion *mr, hwaddr offset,
         mr->engine != subregion->engine) {
         return refuse_add(subregion, -EINVAL);
     }
-    rc = begin(mr);
+    rc = begin_with(mr, subregion);
     if (!rc) {
         rc = end(mr, attach_checked(mr, offset, subregion, priority));
     }
@@ -525,7 +547,7 @@ int memory_region_add_subregion(MemoryRegion *mr, hwaddr offset,
 
 int memory_region_del_subregion(MemoryRegion *mr, MemoryRegion *subregion)
 {
-    int rc = region__is_usable(subregion) ? begin(mr) : -EINVAL;
+    int rc = region__is_usable(subregion) ? begin_with(mr, subregion) : -EINVAL;
 
     if (!rc) {
         rc = end(mr, subregion->container == mr ? tree__detach(subregion)

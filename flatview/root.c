@@ -31,6 +31,15 @@ static struct flatview_root *root_of(struct xbar_participant *p)
     return xbar_container_of(p, struct flatview_root, participant);
 }
 
+/* A change looks at what begins before it, and after. */
+static void expect_root(const struct xbar_participant *p, hwaddr addr)
+{
+    const struct flatview_root *root =
+        xbar_container_of(p, struct flatview_root, participant);
+
+    flatview__trie_fetch(&root->current->trie, addr != 0 ? addr - 1 : 0);
+}
+
 static int prepare_root(struct xbar_participant *p)
 {
     return flatview__change_begin(root_of(p));
@@ -144,6 +153,7 @@ static void retire_root(struct xbar_participant *p)
 }
 
 static const struct xbar_participant phases = {
+    .expect = expect_root,
     .prepare = prepare_root,
     .cancel = cancel_root,
     .publish = publish_root,
@@ -202,6 +212,26 @@ static void release_view(struct xbar_engine *engine,
     }
 }
 
+/* Of the nodes and sections that a view took along the first; then what these
+ * lead to. */
+static void fetch_view(const struct xbar_retired *object, unsigned ahead)
+{
+    const FlatView *view = xbar_container_of(object, FlatView, retired);
+
+    if (ahead > 1) {
+        __builtin_prefetch(view->nodes);
+        __builtin_prefetch(view->ranges);
+        return;
+    }
+    if (view->nodes != NULL) {
+        __builtin_prefetch(view->nodes->next);
+    }
+    if (view->ranges != NULL) {
+        xbar_region_fetch_hidden(
+            xbar_container_of(view->ranges, FlatRange, retired)->mr);
+    }
+}
+
 static struct flatview_root *new_root(struct xbar_engine *engine,
                                       MemoryRegion *mr)
 {
@@ -214,6 +244,7 @@ static struct flatview_root *new_root(struct xbar_engine *engine,
         root->current = (FlatView *)&flatview__empty;
         root->is_stale = true;
         root->queue.release = release_view;
+        root->queue.fetch = fetch_view;
         xbar_retire_queue_add(engine, &root->queue);
     }
     return root;

@@ -115,6 +115,12 @@ struct flatview_trie_cursor {
 void flatview__trie_seek(struct flatview_trie_cursor *cursor,
                          const struct flatview_trie *trie, uint64_t key);
 
+/*
+ * Have what an edit at @key takes come into the cache: the node where it is
+ * likely to change, and the values there that are around it.
+ */
+void flatview__trie_fetch(const struct flatview_trie *trie, uint64_t key);
+
 /* To the next key; @cursor is not past the last one. */
 void flatview__trie_step(struct flatview_trie_cursor *cursor);
 

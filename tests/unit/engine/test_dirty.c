@@ -351,6 +351,52 @@ static void test_many_marks(void **state)
 }
 
 /* Short of memory for marks or for carrying them: void, nothing is kept. */
+/* ---- What is expected -------------------------------------------------- */
+
+static hwaddr expected_at; /* 1: nothing was */
+
+static void note_expected(const struct xbar_participant *p, hwaddr addr)
+{
+    assert_non_null(p->root);
+    expected_at = addr;
+}
+
+/* Of a commit among many regions the root hears first where it is. */
+static void test_large_engines_say_where(void **state)
+{
+    const size_t many = ENGINE_MANY_REGIONS;
+    MemoryRegion *others = calloc(many, sizeof(*others));
+    MemoryRegion root, bus, chip;
+    struct watcher w;
+
+    (void)state;
+    assert_non_null(others);
+    open_container(&root, UINT64_MAX);
+    open_container(&bus, 0x10000);
+    open_container(&chip, SIZE);
+    watch(&w, &root);
+    w.participant.expect = note_expected;
+    place(&root, 0x100000, &bus);
+    expected_at = 1;
+    place(&bus, 0x4000, &chip);
+    assert_int_equal(expected_at, 1);
+    for (size_t i = 0; i < many; i++) {
+        open_container(&others[i], SIZE);
+    }
+    assert_int_equal(memory_region_set_readonly(&chip, true), 0);
+    assert_int_equal(expected_at, 0x104000);
+    assert_int_equal(memory_region_set_address(&chip, 0x2000), 0);
+    assert_int_equal(expected_at, 0x102000);
+    for (size_t i = 0; i < many; i++) {
+        end_region(&others[i]);
+    }
+    free(others);
+    unwatch(&w);
+    end_region(&chip);
+    end_region(&bus);
+    end_region(&root);
+}
+
 static void test_no_memory(void **state)
 {
     static MemoryRegion chips[200];
@@ -398,6 +444,7 @@ int main(void)
         engine_test(test_two_edits_of_one_edge),
         engine_test(test_doubled_forty_times),
         engine_test(test_many_marks),
+        engine_test(test_large_engines_say_where),
         engine_test(test_no_memory),
     };
 

@@ -14,6 +14,7 @@ static struct {
     unsigned released;
     unsigned released_before_grace;
     int last_id;
+    unsigned fetched;
     int64_t nested;
     struct xbar_retire_queue *again;
     struct xbar_engine *engine;
@@ -55,6 +56,50 @@ static void open_queue(struct fixture *f, struct xbar_retire_queue *queue)
     queue->release = release_item;
     xbar_retire_queue_add(f->engine, queue);
 }
+
+/* ---- Looking ahead ----------------------------------------------------- */
+
+#define MANY  (ENGINE_MANY_REGIONS + 1)
+#define ITEMS 5
+
+/* What is released next has the greatest number that was not released. */
+static void check_fetch(const struct xbar_retired *object, unsigned ahead)
+{
+    const struct item *item = (const struct item *)object;
+    int next = seen.released == 0 ? ITEMS : seen.last_id - 1;
+
+    assert_int_equal(item->id, next - (int)ahead);
+    seen.fetched++;
+}
+
+static void test_large_engines_look_ahead(void **state)
+{
+    static struct xbar_retire_queue queue; /* outlives the engine */
+    MemoryRegion *regions = calloc(MANY, sizeof(*regions));
+    struct fixture *f = *state;
+
+    assert_non_null(regions);
+    open_queue(f, &queue);
+    queue.fetch = check_fetch;
+    for (unsigned round = 0; round < 2; round++) {
+        memset(&seen, 0, sizeof(seen));
+        for (int i = 1; i <= ITEMS; i++) {
+            retire_new(f, &queue, i);
+        }
+        assert_int_equal(xbar_engine_reclaim(f->engine), ITEMS);
+        assert_int_equal(seen.released, ITEMS);
+        assert_int_equal(seen.fetched, round == 0 ? 0 : 2 * ITEMS - 3);
+        for (size_t i = 0; i < MANY && round == 0; i++) {
+            assert_int_equal(memory_region_init(&regions[i], NULL, NULL, 1), 0);
+        }
+    }
+    for (size_t i = 0; i < MANY; i++) {
+        end_region(&regions[i]);
+    }
+    free(regions);
+}
+
+/* ---- Grace periods ----------------------------------------------------- */
 
 static void test_one_grace_for_all_queues(void **state)
 {
@@ -255,6 +300,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         engine_test(test_one_grace_for_all_queues),
+        engine_test(test_large_engines_look_ahead),
         engine_test(test_other_engines_count),
         engine_test(test_retiring_from_release),
         engine_test(test_queues_may_go),
