@@ -108,13 +108,22 @@ static size_t few_below(const struct xbar_interval_node *node, hwaddr first,
 size_t interval__few(const MemoryRegion *container, hwaddr first, hwaddr last,
                      MemoryRegion **few, size_t room)
 {
-    const struct xbar_interval_node *root = container->children;
+    const struct xbar_interval_node *node = container->children;
 
-    if (!root) {
+    if (!node) {
         return 0;
     }
-    return root->level ? few_below(root, first, last, few, 0, room)
-                       : few_in_leaf(root, first, last, few, 0);
+    while (node->level) {
+        const unsigned n = count_upto(node, last);
+        const unsigned i = first_child(node, n, first);
+
+        if (i + 1 != n || node->last[i] < first) {
+            return few_below(node, first, last, few, 0, room);
+        }
+        node = node->child[i]; /* most windows lie in one leaf */
+        fetch(node);
+    }
+    return few_in_leaf(node, first, last, few, 0);
 }
 
 static int note_region(void *opaque, MemoryRegion *mr)
