@@ -36,6 +36,7 @@
 /* ---- Nodes ------------------------------------------------------------- */
 
 #define SLOT_BYTES sizeof(struct flatview_trie_slot)
+#define COPY_LINES 5 /* up to which a node is copied line by line */
 
 static size_t node_size(uint64_t capacity)
 {
@@ -91,7 +92,9 @@ static struct flatview_trie_node *new_node(struct flatview_trie_edit *edit,
 /*
  * @used slots of @from to @to. Nodes are whole lines, and so are copied, slots
  * behind the last one included: a few moves a line, where to copy any length
- * takes a call or a count. The first line has the node's own fields.
+ * takes a call or a count. Only of many lines a call is less, as it has wider
+ * registers; to memmove(), of which no compiler makes one slow instruction. The
+ * first line has the node's own fields.
  */
 static inline void copy_slots(struct flatview_trie_node *to,
                               const struct flatview_trie_node *from,
@@ -102,6 +105,11 @@ static inline void copy_slots(struct flatview_trie_node *to,
     char *target = (char *)to;
 
     memcpy(to->slots, from->slots, TRIE_NODE_ALIGN - node_size(0));
+    if (bytes > COPY_LINES * TRIE_NODE_ALIGN) {
+        memmove(target + TRIE_NODE_ALIGN, source + TRIE_NODE_ALIGN,
+                bytes - TRIE_NODE_ALIGN);
+        return;
+    }
     for (size_t at = TRIE_NODE_ALIGN; at < bytes; at += TRIE_NODE_ALIGN) {
         memcpy(target + at, source + at, TRIE_NODE_ALIGN);
     }
