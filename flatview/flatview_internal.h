@@ -182,9 +182,10 @@ const FlatRange *flatview__find_slowly(const FlatView *view, hwaddr addr);
 
 static inline const FlatRange *flatview__find(const FlatView *view, hwaddr addr)
 {
-    const FlatRange *range = trie_guess(&view->trie, addr);
+    void *range;
 
-    if (unlikely(range == NULL || !flatview__holds(range, addr, MO_8))) {
+    if (unlikely(!trie_guess(&view->trie, addr, &range) ||
+                 !flatview__holds(range, addr, MO_8))) {
         return flatview__find_slowly(view, addr);
     }
     return range;

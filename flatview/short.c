@@ -180,15 +180,15 @@ typedef MemTxResult write_new_fn(AddressSpace *as, hwaddr addr,
 
 /*
  * The section of all 1 << @size_log2 bytes, if that is where the trie's digits
- * lead, and decodes.
+ * lead; it decodes, as do all that are in a trie.
  */
 static inline const FlatRange *find_whole(const FlatView *view, hwaddr addr,
                                           unsigned size_log2)
 {
-    const FlatRange *range = trie_guess(&view->trie, addr);
+    void *range;
 
-    return likely(range != NULL && flatview__holds(range, addr, size_log2) &&
-                  (range->flags & FLAT_RANGE_UNASSIGNED) == 0)
+    return likely(trie_guess(&view->trie, addr, &range) &&
+                  flatview__holds(range, addr, size_log2))
                ? range
                : NULL;
 }

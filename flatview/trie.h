@@ -295,7 +295,7 @@ static inline bool trie_prefix_matches(const struct flatview_trie_node *node,
 
 /*
  * Where the digits of @key lead, if each is present or what lies to the left of
- * a missing one is a leaf: a value, or NULL. What nodes skip is not compared:
+ * a missing one is a leaf: then true, and it is stored. What nodes skip is not compared:
  *
  *     key     a b c d e f     digits; nodes branch on a, c and e
  *     leaf    a y c z e x     is where they lead
@@ -304,7 +304,8 @@ static inline bool trie_prefix_matches(const struct flatview_trie_node *node,
  * they reach: the one that has @key in it is the right one, however it was
  * found. The value at @key itself is always found.
  */
-static inline void *trie_guess(const struct flatview_trie *trie, uint64_t key)
+static inline bool trie_guess(const struct flatview_trie *trie, uint64_t key,
+                              void **value)
 {
     uint64_t bits = trie->root.bits;
     uintptr_t link = trie->root.link;
@@ -314,15 +315,18 @@ static inline void *trie_guess(const struct flatview_trie *trie, uint64_t key)
         const struct flatview_trie_slot *slot;
 
         if (unlikely(upto >> 63 == 0)) {
-            return upto != 0 && trie_is_leaf(trie_last_of(link, upto))
-                       ? trie_value(trie_last_of(link, upto))
-                       : NULL;
+            if (upto == 0 || !trie_is_leaf(trie_last_of(link, upto))) {
+                return false;
+            }
+            *value = trie_value(trie_last_of(link, upto));
+            return true;
         }
         slot = trie_last_of(link, upto);
         bits = slot->bits;
         link = slot->link;
     }
-    return trie_value_of(link);
+    *value = trie_value_of(link);
+    return true;
 }
 
 #endif

@@ -197,7 +197,8 @@ static void check_key(const struct flatview_trie *trie,
     struct cell *floor = model_has(model, i, key) ? next
                          : i > 0                  ? model->cells[i - 1]
                                                   : NULL;
-    const struct cell *guess = trie_guess(trie, key);
+    void *value = NULL;
+    const struct cell *guess = trie_guess(trie, key, &value) ? value : NULL;
 
     require(flatview__trie_next(trie, key) == next);
     require(flatview__trie_floor(trie, key) == floor);
