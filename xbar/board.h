@@ -49,8 +49,10 @@ struct board_observer {
     void *opaque;
     uint64_t (*ticks)(void);
     struct xbar_tlb_counts *counts; /* the board says which RAM */
+    uint64_t *interpreted;          /* instructions of its pages */
     bool asks_pc;                   /* xbar_riscv_access_pc() */
     bool count_blocks;
+    unsigned translate_after; /* as in struct xbar_riscv_config */
 };
 
 struct board_config {

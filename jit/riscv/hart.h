@@ -64,6 +64,10 @@ struct xbar_riscv_config {
     xbar_tlb_observe_fn *observe;
     void *observe_opaque;
     struct xbar_tlb_counts *counts;
+    /* With counts: for each 4 KiB page of counts->ram, the instructions that
+     * begin there and were interpreted (of translated ones xbar_riscv_block
+     * tells). NULL: not wanted. */
+    uint64_t *interpreted;
 
     /* Have xbar_riscv_access_pc() know the instruction. */
     bool tells_pc;

@@ -154,14 +154,28 @@ enum riscv_exec riscv__execute(struct xbar_riscv_hart *hart, uint32_t bits)
     return execute(hart, bits);
 }
 
+/* The count of the page that pc is in; NULL: it is not in the RAM that counts.
+ * It was just fetched from. */
+static uint64_t *count_of_page(const struct xbar_riscv_hart *hart, uint64_t pc)
+{
+    const SoftTLB *tlb = &hart->tlb;
+    const uint8_t *host = tlb_probe(tlb, hart->fetch_context, pc, 2, TLB_EXEC);
+    uint64_t offset = (uintptr_t)host - tlb->counted_host;
+
+    return host != NULL && offset < tlb->counted_size
+               ? &hart->config.interpreted[offset >> TLB_PAGE_BITS]
+               : NULL;
+}
+
 /* @to_jump: no further than behind the first instruction that has anything
  * but the next one follow, and no further than the block as it is shown.
  * @shown: what is executed is
- * @breaks: stop at breakpoints */
+ * @breaks: stop at breakpoints
+ * @counts: count instructions by page */
 static XBAR_FORCE_INLINE enum riscv_stop interpret(struct xbar_riscv_hart *hart,
                                                    uint64_t budget,
                                                    bool to_jump, bool shown,
-                                                   bool breaks)
+                                                   bool breaks, bool counts)
 {
     struct window window;
     /* Copies of hart->pc and stats.instructions, so that the next round need
@@ -174,6 +188,7 @@ static XBAR_FORCE_INLINE enum riscv_stop interpret(struct xbar_riscv_hart *hart,
     while (done < end) {
         struct fetched fetched;
         enum riscv_exec result;
+        uint64_t *count = NULL;
 
         if (unlikely(has_attention(hart))) {
             return RISCV_STOP_ATTENTION;
@@ -187,7 +202,13 @@ static XBAR_FORCE_INLINE enum riscv_stop interpret(struct xbar_riscv_hart *hart,
             if (shown) {
                 riscv__observe_begin(hart, fetched.bits, fetched.length);
             }
+            if (counts) {
+                count = count_of_page(hart, pc); /* before that may change */
+            }
             result = execute(hart, fetched.bits);
+        }
+        if (counts && count != NULL) {
+            *count += result != EXEC_TRAP;
         }
         if (likely(result == EXEC_NEXT)) {
             hart->pc = pc += fetched.length;
@@ -218,24 +239,26 @@ static XBAR_FORCE_INLINE enum riscv_stop interpret(struct xbar_riscv_hart *hart,
     return RISCV_STOP_BUDGET;
 }
 
-/* Somebody is shown what is executed, or there are breakpoints. */
+/* Somebody is shown what is executed, or there are breakpoints, or counts. */
 static XBAR_COLD enum riscv_stop interpret_watched(struct xbar_riscv_hart *hart,
                                                    uint64_t budget,
                                                    bool to_jump, bool breaks)
 {
-    return interpret(hart, budget, to_jump, hart->shown != NULL, breaks);
+    return interpret(hart, budget, to_jump, hart->shown != NULL, breaks,
+                     hart->config.interpreted != NULL);
 }
 
 static bool is_watched(const struct xbar_riscv_hart *hart)
 {
-    return hart->shown != NULL || hart->debug.break_count != 0;
+    return hart->shown != NULL || hart->debug.break_count != 0 ||
+           hart->config.interpreted != NULL;
 }
 
 enum riscv_stop riscv__interpret(struct xbar_riscv_hart *hart, uint64_t budget)
 {
     return unlikely(is_watched(hart))
                ? interpret_watched(hart, budget, false, true)
-               : interpret(hart, budget, false, false, false);
+               : interpret(hart, budget, false, false, false, false);
 }
 
 enum riscv_stop riscv__interpret_to_jump(struct xbar_riscv_hart *hart,
@@ -243,7 +266,7 @@ enum riscv_stop riscv__interpret_to_jump(struct xbar_riscv_hart *hart,
 {
     return unlikely(is_watched(hart))
                ? interpret_watched(hart, budget, true, true)
-               : interpret(hart, budget, true, false, false);
+               : interpret(hart, budget, true, false, false, false);
 }
 
 enum riscv_stop riscv__interpret_one(struct xbar_riscv_hart *hart)

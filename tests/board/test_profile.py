@@ -395,10 +395,9 @@ def exact(report):
                 if key != "latency"} for region in counted["regions"]]
     registers = sorted((r["region"], r["offset"], r["reads"], r["writes"])
                        for r in counted["registers"])
-    pages = [page[:3] for page in counted["pages"] if page[1] or page[2]]
     return {"instructions": counted["speed"]["instructions"],
             "traps": counted["traps"], "modes": modes, "regions": regions,
-            "registers": registers, "pages": pages}
+            "registers": registers, "pages": counted["pages"]}
 
 
 @in_folder
