@@ -90,11 +90,6 @@ static bool find_callee(uint64_t pc, uint32_t bits, uint64_t *callee)
     return true;
 }
 
-bool code_callee(const struct code_insn *insn, uint64_t *callee)
-{
-    return find_callee(insn->pc, insn->bits, callee);
-}
-
 static void note_callee(struct code *code, uint64_t pc, uint32_t bits)
 {
     struct code_insn *insn;

@@ -32,9 +32,6 @@ void code_end(struct code *code);
 /* code_add() - what @block counted, if it did, and what it calls */
 void code_add(struct code *code, const struct xbar_riscv_block *block);
 
-/* code_callee() - where @insn calls; false: it is no jal that links */
-bool code_callee(const struct code_insn *insn, uint64_t *callee);
-
 /* code_sort() - no more code_add() */
 void code_sort(struct code *code);
 

@@ -107,51 +107,16 @@ uint32_t functions_place(const struct functions *functions,
     return found ? (uint32_t)(found - functions->items) : 0;
 }
 
-/* Where the call before @pc leads to; false: not known, or it is no jal. */
-static bool find_callee(const struct code *code, uint64_t pc, uint64_t *callee)
-{
-    size_t i = code_find(code, pc - 4);
-
-    if (i == code->count || code->insns[i].pc != pc - 4) {
-        return false;
-    }
-    return code_callee(&code->insns[i], callee);
-}
-
-/*
- * A full chain may end in what an earlier, deeper one left in the ring. It is
- * cut where a call is seen to lead to another function.
- */
-static unsigned true_depth(const struct functions *functions,
-                           const struct symbols *symbols,
-                           const struct code *code, const struct chain *chain)
-{
-    uint64_t callee;
-
-    for (unsigned i = 1; chain->depth == SAMPLES_DEPTH && i < chain->depth;
-         i++) {
-        if (find_callee(code, chain->pcs[i], &callee) &&
-            functions_place(functions, symbols, code, callee) !=
-                functions_place(functions, symbols, code,
-                                call_site(chain, i - 1))) {
-            return i;
-        }
-    }
-    return chain->depth;
-}
-
 unsigned functions_of_chain(const struct functions *functions,
                             const struct symbols *symbols,
                             const struct code *code, const struct chain *chain,
                             uint32_t places[SAMPLES_DEPTH])
 {
-    unsigned depth = true_depth(functions, symbols, code, chain);
-
-    for (unsigned i = 0; i < depth; i++) {
+    for (unsigned i = 0; i < chain->depth; i++) {
         places[i] = functions_place(functions, symbols, code,
-                                    call_site(chain, depth - 1 - i));
+                                    call_site(chain, chain->depth - 1 - i));
     }
-    return depth;
+    return chain->depth;
 }
 
 static void count_code(struct functions *functions,

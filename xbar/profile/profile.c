@@ -71,10 +71,14 @@ static struct board_observer make_observer(struct report *report,
         observer.memory = observe_memory;
         observer.block_gone = add_block;
         observer.counts = &report->counts.tlb;
+        observer.interpreted = report->counts.fetches;
         observer.count_blocks = true;
     }
     if (measure & MEASURE_LATENCY) {
         observer.ticks = ticks_now;
+    }
+    if (measure & MEASURE_SAMPLES) {
+        observer.translate_after = 1; /* what is interpreted is not in it */
     }
     return observer;
 }
@@ -214,11 +218,10 @@ static int run_observed(const struct guest *guest,
 static int run_counted(const struct guest *guest, const struct options *options,
                        bool is_muted, struct report *report, Error **errp)
 {
-    const struct machine_config config = {
+    struct machine_config config = {
         .execution = options->execution,
         .virtio = &options->virtio,
         .is_muted = is_muted,
-        .observer = make_observer(report, options->measure),
         .tick = options->measure & MEASURE_SAMPLES ? take_sample : ignore_tick,
         .period_us = options->measure & MEASURE_SAMPLES ? SAMPLE_PERIOD_US
                                                         : PROGRESS_PERIOD_US,
@@ -227,6 +230,7 @@ static int run_counted(const struct guest *guest, const struct options *options,
     int ret = counts_init(&report->counts, guest->ram_size,
                           options->measure & MEASURE_PAGES, errp);
 
+    config.observer = make_observer(report, options->measure);
     return ret ? ret : run_observed(guest, &config, report, errp);
 }
 

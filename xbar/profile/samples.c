@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "unwind.h"
+
 #define CAPACITY_MIN 1024
 #define RESIDENT_NS  50000000 /* asking costs three system calls */
 #define CHAINS_MAX   (1 << 16)
@@ -180,8 +182,7 @@ void samples_add(struct samples *samples, const struct xbar_riscv_hart *hart,
     struct chain chain = { .depth = 1, .pcs = { xbar_riscv_get_pc(hart) } };
     struct chain *slot;
 
-    chain.depth +=
-        xbar_riscv_get_returns(hart, &chain.pcs[1], SAMPLES_DEPTH - 1);
+    chain.depth += unwind(hart, &chain.pcs[1], SAMPLES_DEPTH - 1);
     slot = intern(samples, &chain);
     if (slot) {
         add_item(samples, ns, (uint32_t)(slot - samples->chains));

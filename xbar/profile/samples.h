@@ -8,7 +8,7 @@
 
 #include <xbar/xbar.h>
 
-#define SAMPLES_DEPTH  17 /* the pc, and returns */
+#define SAMPLES_DEPTH  32 /* the pc, and returns */
 #define SAMPLES_POINTS 1024
 
 /* A chain of calls, innermost first. */

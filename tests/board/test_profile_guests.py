@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: MIT
+"""profile on guests whose calls and counts are known beforehand."""
+
+import html
+import json
+import os
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+
+from guestio import (OPENSBI, SOURCE_DIR, UBOOT, check, check_equal, in_folder,
+                     main, need, need_firmware, run)
+
+sys.path.insert(0, os.path.join(SOURCE_DIR, "tests"))
+import browser  # noqa: E402
+
+
+def profile(out, *options):
+    """(the report, what was printed) of a run that leaves files in @out."""
+    result = run(["profile", "-o", out, *options])
+    check_equal(result.returncode, 0, result.stderr.decode())
+    with open(os.path.join(out, "report.json"), encoding="utf-8") as file:
+        return json.load(file), result.stdout.decode()
+
+
+def read(out, name):
+    with open(os.path.join(out, name), encoding="utf-8") as file:
+        return file.read()
+
+
+# ---- Chains of calls -------------------------------------------------------
+
+LAYOUT = """SECTIONS {
+  . = 0x80000000;
+  .text : { *(.text.start) *(.text*) *(.rodata*) }
+  .data : { *(.data*) *(.sdata*) *(.sbss*) *(.bss*) }
+}"""
+CALLERS = {"spin": {"quiet", "trapped", "dive", "leap"}, "leap": {"deep"},
+           "dive": {"dive", "work"}, "deep": {"work"}, "quiet": {"work"},
+           "trapped": {"work"}, "handler": {"work", "trapped"},
+           "remember": {"work"}, "go_back": {"leap"}, "work": {"_start"}}
+
+
+def build_calls(folder, frame_pointers, rounds=40):
+    need(shutil.which("riscv64-linux-gnu-gcc"), "no riscv64-linux-gnu-gcc")
+    script, elf = (os.path.join(folder, name) for name in ("ld", "calls.elf"))
+    with open(script, "w", encoding="ascii") as file:
+        file.write(LAYOUT)
+    way = "no-omit" if frame_pointers else "omit"
+    subprocess.run(
+        ["riscv64-linux-gnu-gcc", "-O2", "-march=rv64imac_zicsr",
+         "-mabi=lp64", "-mcmodel=medany", f"-f{way}-frame-pointer",
+         "-fno-stack-protector", "-fno-pic", "-no-pie", "-ffreestanding",
+         f"-DROUNDS={rounds}", "-nostdlib", "-static", "-Wl,--build-id=none", "-T", script, "-o",
+         elf, os.path.join(SOURCE_DIR, "tests", "board", "calls.c")],
+        check=True, capture_output=True)
+    return elf
+
+
+def chains_of(out):
+    """[(functions, outermost first, samples)]"""
+    found = [line.rsplit(" ", 1)
+             for line in read(out, "stacks.folded").splitlines()]
+    return [(chain.split(";"), int(count)) for chain, count in found]
+
+
+def check_calls(chains):
+    """Each one was called by the one before it, and all are seen. Return: the
+    share of the samples that lead up to work."""
+    whole = sum(count for _, count in chains)
+    known = 0
+    for chain, count in chains:
+        for caller, function in zip(chain, chain[1:]):
+            check(caller in CALLERS[function],
+                  f"{caller} calls {function} in {chain}")
+        check(chain.count("dive") <= 24, chain)
+        known += count if "work" in chain else 0
+    check(whole > 50, f"{whole} samples")
+    for function in ("quiet", "trapped", "leap", "dive"):
+        check(any(function in chain for chain, _ in chains), function)
+    return known / whole
+
+
+@in_folder
+def test_return_stack(folder):
+    """Calls are right without frame pointers, behind longjmp and traps"""
+    elf = build_calls(folder, False)
+    report, _ = profile(folder, "--bios", elf, "-m", "1")
+    need("translated" in report["counted"], "no translator for this host")
+    # What is deeper than the return stack is cut at its outer end.
+    check(check_calls(chains_of(folder)) > 0.5, chains_of(folder))
+    # Nobody counts: then what is rare is not interpreted either.
+    profile(folder, "--bios", elf, "-m", "1", "--measure", "samples")
+    check(check_calls(chains_of(folder)) > 0.5, chains_of(folder))
+
+
+@in_folder
+def test_frame_pointers(folder):
+    """Frame pointers lead to the first caller, in each engine"""
+    for engine, rounds in (("jit", 40), ("interp", 3)):
+        elf = build_calls(folder, True, rounds)
+        result = run(["profile", "--bios", elf, "-m", "1", "-o", folder,
+                      "--engine", engine])
+        if engine == "jit" and result.returncode == 2:
+            continue
+        check_equal(result.returncode, 0, result.stderr.decode())
+        chains = chains_of(folder)
+        check(check_calls(chains) > 0.98, chains)
+        deep = [chain for chain, _ in chains if chain.count("dive") == 24]
+        check(["_start", "work"] + 24 * ["dive"] + ["spin"] in deep, deep)
+
+
+# ---- OpenSBI and U-Boot ----------------------------------------------------
+
+RAM = 128 << 20
+SUMMED = 1 << 20  # bytes
+SCRIPT = f"mw.l 0x85000000 0x1234 0x1000; crc32 0x85000000 {SUMMED:#x}; " \
+    "bdinfo; poweroff"
+BEGIN_NODE, END_NODE, PROPERTY, END = 1, 2, 3, 9
+
+
+def add_config(tree, properties):
+    """A device tree with a node /config, in which U-Boot looks for a script:
+    then a session needs no keys, which come when they come."""
+    header = list(struct.unpack_from(">10I", tree))
+    structure, strings = header[2], header[3]
+    names = tree[strings:strings + header[8]]
+    words = tree[structure:structure + header[9]].rstrip(b"\0")
+    at = words.rindex(struct.pack(">2I", END_NODE, END))
+    node = struct.pack(">I8s", BEGIN_NODE, b"config")
+    for name, value in properties.items():
+        node += struct.pack(">3I", PROPERTY, len(value), len(names))
+        node += value + -len(value) % 4 * b"\0"
+        names += name.encode() + b"\0"
+    node += struct.pack(">I", END_NODE)
+    words = words[:at] + node + struct.pack(">2I", END_NODE, END)
+    reserved = tree[header[4]:min(structure, strings)]
+    header[2] = 40 + len(reserved)
+    header[3] = header[2] + len(words)
+    header[1] = header[3] + len(names)
+    header[4], header[8], header[9] = 40, len(names), len(words)
+    return struct.pack(">10I", *header) + reserved + words + names
+
+
+class Session:
+    """A session in U-Boot, profiled by each engine: the same, to the
+    instruction."""
+
+    def __init__(self):
+        self.folder = tempfile.mkdtemp()
+        self.found = {}
+
+    def close(self):
+        shutil.rmtree(self.folder)
+
+    def path(self, engine, name=""):
+        return os.path.join(self.folder, engine, name)
+
+    def ensure(self, engine):
+        """(report, text)"""
+        need_firmware()
+        if engine not in self.found:
+            tree = os.path.join(self.folder, "dtb")
+            check_equal(run(["run", "-m", "128", "--dump-dtb",
+                             tree]).returncode, 0, "dump")
+            with open(tree, "rb") as file:
+                old = file.read()
+            with open(tree, "wb") as file:
+                file.write(add_config(old, {
+                    "bootcmd": SCRIPT.encode() + b"\0",
+                    "bootdelay": struct.pack(">I", 0)}))
+            result = run(["profile", "-m", "128", "--deterministic", "--engine",
+                          engine, "--dtb", tree, "--bios", OPENSBI, "--kernel",
+                          UBOOT, "-o", self.path(engine)])
+            need(result.returncode != 2 or engine != "jit",
+                 "no translator for this host")
+            check_equal(result.returncode, 0, result.stderr.decode())
+            self.found[engine] = (
+                json.loads(read(self.path(engine), "report.json")),
+                result.stdout.decode().replace("\r", ""))
+        return self.found[engine]
+
+    def hottest(self):
+        """The checksum's function, which bdinfo tells the place of."""
+        report, text = self.ensure("jit")
+        moved = int(re.search(r"relocaddr += (0x[0-9a-f]+)", text)[1], 16)
+        first = max(report["counted"]["functions"],
+                    key=lambda function: function["instructions"])
+        check(moved <= int(first["at"], 16) < moved + 0x100000, first)
+        check(first["instructions"] > 4 * SUMMED, first)
+        return first
+
+
+SESSION = Session()
+
+
+def test_session():
+    """Both engines count the same in a session in U-Boot"""
+    found = {}
+    for engine in ("jit", "interp"):
+        report, text = SESSION.ensure(engine)
+        check("crc32 for 85000000 ... " in text, text)
+        counted = report["counted"]
+        found[engine] = exact(report)
+        # Each page that was summed up, once; and what was executed.
+        pages = {int(page[0], 16): page for page in counted["pages"]}
+        check(set(pages[a][1] for a in range(
+            0x85000000, 0x85000000 + SUMMED, 4096)) <= {1024, 4096}, "sums")
+    for key, value in found["interp"].items():
+        check_equal(found["jit"][key], value, key)
+    check(found["jit"]["instructions"] > 10 * SUMMED, found["jit"])
+    check_equal({mode for mode, (reads, _) in found["jit"]["modes"].items()
+                 if sum(reads)}, {"M", "S"}, "modes")
+
+
+def exact(report):
+    """What is equal in each engine."""
+    counted = report["counted"]
+    return {
+        "instructions": counted["speed"]["instructions"],
+        "traps": counted["traps"],
+        "modes": {name: (mode["reads"], mode["writes"])
+                  for name, mode in counted["modes"].items()},
+        "regions": [{key: value for key, value in region.items()
+                     if key != "latency"} for region in counted["regions"]],
+        "registers": sorted((r["region"], r["offset"], r["reads"], r["writes"])
+                            for r in counted["registers"]),
+        "pages": counted["pages"]}
+
+
+def test_session_callgrind():
+    """callgrind_annotate finds what was hot in U-Boot"""
+    need(shutil.which("callgrind_annotate"), "no callgrind_annotate")
+    first = SESSION.hottest()
+    found = subprocess.run(
+        ["callgrind_annotate", SESSION.path("jit", "callgrind.out")],
+        capture_output=True, text=True, check=True).stdout
+    lines = [line for line in found.splitlines() if "???:" in line]
+    check(re.match(rf"{first['instructions']:,} .*\?\?\?:{first['name']}",
+                   lines[0]), lines[0])
+    total = SESSION.ensure("jit")[0]["counted"]["translated"]["instructions"]
+    check(f"{total:,} (100.0%)  PROGRAM TOTALS" in found, found)
+
+
+FIND = """<script>
+const found = {};
+const field = document.getElementById("flame-search");
+field.value = "NAME";
+field.dispatchEvent(new Event("input"));
+found.share = document.getElementById("flame-found").textContent;
+found.named = [...document.querySelectorAll("#flame .found")].map(
+  (node) => node.dataset.name);
+found.row = [...document.querySelectorAll("td")].some(
+  (cell) => cell.textContent === "NAME");
+found.plots = document.querySelectorAll("figure[data-plot]").length;
+document.title = JSON.stringify(found);
+</script></body>"""
+
+
+def test_session_page():
+    """Chromium opens the page of a session in U-Boot, and finds what is hot"""
+    need(shutil.which("chromium"), "no chromium")
+    first = SESSION.hottest()
+    path = SESSION.path("jit", "found.html")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(read(SESSION.path("jit"), "report.html").replace(
+            "</body>", FIND.replace("NAME", first["name"])))
+    page, said = browser.browse("chromium", "file://" + path, 3000)
+    check_equal(said, [], "the console")
+    found = json.loads(html.unescape(re.search("<title>(.*?)</title>",
+                                               page)[1]))
+    check(found["row"], f"{first['name']} in the tables")
+    check_equal(set(found["named"]), {first["name"]}, "frames")
+    share = 100 * first["total"] / sum(
+        f["self"] for f in SESSION.ensure("jit")[0]["counted"]["functions"])
+    check_equal(found["share"], f"{share:.1f} % of samples", "share")
+    check(found["plots"] > 5, found)
+
+
+def test_session_stacks():
+    """Samples of a session in U-Boot name it, too"""
+    name = SESSION.hottest()["name"]
+    check(any(chain[-1] == name for chain, _ in
+              chains_of(SESSION.path("jit"))), "folded stacks")
+    events = json.loads(read(SESSION.path("jit"), "trace.json"))["traceEvents"]
+    check(name in {event["name"] for event in events}, "Chrome's trace")
+
+
+if __name__ == "__main__":
+    try:
+        main([test_return_stack, test_frame_pointers, test_session,
+              test_session_callgrind, test_session_page, test_session_stacks])
+    finally:
+        SESSION.close()
