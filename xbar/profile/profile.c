@@ -193,8 +193,10 @@ static int run_observed(const struct guest *guest,
         return -EINVAL;
     }
     counts_prepare(&report->counts, machine_memory(machine));
+    ret = changes_start(&report->changes, machine_memory(machine), errp);
     start = ticks_now();
-    ret = machine_run(machine, &result, errp);
+    ret = ret ? ret : machine_run(machine, &result, errp);
+    changes_stop(&report->changes);
     if (ret == 0) {
         report->tick_ns =
             result.seconds * 1e9 / (double)(ticks_now() - start + 1);

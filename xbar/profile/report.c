@@ -293,11 +293,41 @@ static void make_memory(const struct report *report, struct table *table)
     table->title = "Memory map";
     table->num_columns = 2;
     add_count(table, "commits", stats->commits);
+    add_count(table, "of these while it ran", report->changes.commits);
     add_count(table, "views published", stats->views);
     add_count(table, "windows resolved anew", stats->windows);
     add_count(table, "index nodes copied", stats->nodes_copied);
     add_count(table, "bytes live", stats->bytes_live);
     add_count(table, "bytes awaiting a grace period", stats->bytes_retired);
+}
+
+#define CHANGES_SHOWN 20
+
+/* Of addresses, as the hart sees them. */
+static void make_changes(const struct report *report, struct table *table)
+{
+    static const char *const heads[] = { "region", "at",    "to",
+                                         "commit", "after", "" };
+    const struct changes *changes = &report->changes;
+
+    table_head(table, "Changes of the memory map", 6, heads);
+    table->has_notes = true;
+    for (unsigned i = 0; i < changes->count && i < CHANGES_SHOWN; i++) {
+        const struct change *change = &changes->items[i];
+
+        table_set(table, 0, "%s", change->name);
+        table_set(table, 1, "0x%" PRIx64, change->first);
+        table_set(table, 2, "0x%" PRIx64, change->last);
+        table_set_count(table, 3, change->commit);
+        table_set_ns(table, 4, (double)change->ns);
+        table_set(table, 5, "%s", change->is_added ? "added" : "removed");
+        table_end_row(table);
+    }
+    if (changes->total > table->num_rows) {
+        table_set(table, 0, "and %" PRIu64 " more",
+                  changes->total - table->num_rows);
+        table_end_row(table);
+    }
 }
 
 typedef void make_fn(const struct report *report, struct table *table);
@@ -316,6 +346,7 @@ static make_fn *const makers[REPORT_TABLES] = {
     [REPORT_TLB] = report__make_tlb,
     [REPORT_FLUSHES] = report__make_flushes,
     [REPORT_MEMORY] = make_memory,
+    [REPORT_CHANGES] = make_changes,
 };
 
 void report_make_table(const struct report *report, enum report_table which,

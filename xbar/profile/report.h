@@ -14,6 +14,7 @@
 
 #include <xbar/xbar.h>
 
+#include "changes.h"
 #include "code.h"
 #include "counts.h"
 #include "functions.h"
@@ -42,6 +43,7 @@ struct report {
     struct run_speed counted;
     struct xbar_riscv_stats stats;
     struct xbar_engine_stats memory;   /* commits, views and their bytes */
+    struct changes changes;            /* while it ran */
     struct xbar_riscv_counts accesses; /* by privilege */
     unsigned measure;                  /* enum measure: what there is */
     struct counts counts;
@@ -72,6 +74,7 @@ enum report_table {
     REPORT_TLB,
     REPORT_FLUSHES,
     REPORT_MEMORY,
+    REPORT_CHANGES,
     REPORT_TABLES,
 };
 

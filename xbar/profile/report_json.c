@@ -144,9 +144,35 @@ static json_t *make_speed(const struct run_speed *speed)
                      speed->seconds, "cpu_seconds", speed->cpu_seconds);
 }
 
-static json_t *make_memory(const struct xbar_engine_stats *stats)
+static json_t *make_changes(const struct changes *changes)
 {
-    return json_pack("{so so so so so so}", "commits",
+    json_t *array = json_array();
+
+    for (unsigned i = 0; i < changes->count; i++) {
+        const struct change *change = &changes->items[i];
+
+        json_array_append_new(
+            array, json_pack("{so so ss ss so so sb}", "ns",
+                             report__json_count(change->ns), "commit",
+                             report__json_count(change->commit), "change",
+                             change->is_added ? "added" : "removed", "region",
+                             change->name, "first",
+                             report__json_address(change->first), "last",
+                             report__json_address(change->last), "ram",
+                             (int)change->is_ram));
+    }
+    return array;
+}
+
+static json_t *make_memory(const struct report *report)
+{
+    const struct xbar_engine_stats *stats = &report->memory;
+
+    return json_pack("{so so so so so so so so so}", "changes",
+                     make_changes(&report->changes), "changes_total",
+                     report__json_count(report->changes.total),
+                     "changes_commits",
+                     report__json_count(report->changes.commits), "commits",
                      report__json_count(stats->commits), "views",
                      report__json_count(stats->views), "windows",
                      report__json_count(stats->windows), "nodes_copied",
@@ -173,7 +199,7 @@ static json_t *make_counted(const struct report *report)
         "modes", report__json_modes(report), "traps", make_traps(stats),
         "regions", report__json_regions(report), "registers",
         report__json_registers(report), "pages", report__json_pages(report),
-        "memory", make_memory(&report->memory));
+        "memory", make_memory(report));
 
     if (object && report->translates &&
         json_object_set_new(object, "translated", make_translated(report))) {
