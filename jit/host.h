@@ -61,6 +61,19 @@ struct jit_helpers {
 
 #define JIT_FP_CONSTANTS 8
 
+/*
+ * Accesses to a page that are not in its counter yet. One for each base
+ * register, reads and writes apart: mostly, those go on where the last one was.
+ */
+struct jit_cursor {
+    uint64_t page;    /* host address / 4096, of counts->ram */
+    uint64_t count;   /* to be added */
+    int64_t patience; /* accesses elsewhere until it goes there */
+    uint64_t unused;  /* so that it lies in one cache line */
+};
+
+#define JIT_CURSORS 32
+
 /* State of the engine inside the vCPU structure. */
 struct jit_state {
     int64_t budget;   /* instructions left; counted at block entry */
@@ -73,7 +86,8 @@ struct jit_state {
      * are told of no such access. */
     uint32_t bare;
     uint64_t pages[2]; /* counter of the page at host address 0: see emit */
-    uint64_t ras_top;  /* byte offset of the newest entry in ras */
+    _Alignas(32) struct jit_cursor cursors[2][JIT_CURSORS]; /* the same */
+    uint64_t ras_top; /* byte offset of the newest entry in ras */
     struct jit_return ras[JIT_RAS_SIZE]; /* a ring */
     struct xbar_jit_jumps jumps;
     /* The host's: see jit/host_fp.h. */
@@ -270,7 +284,8 @@ struct jit_emit {
     bool fp; /* is live: jit/host_fp.h */
     enum jit_fp_rounding rounding;
     /* Loads and stores that hit count for their page: 1 is added to the word
-     * at state.pages[access] + 8 * (host address / 4096). */
+     * at state.pages[access] + 8 * (host address / 4096), or to the cursor of
+     * the base register that says how much is to be added there. */
     bool counts_pages;
     bool shows;   /* helpers.load and helpers.store see all registers */
     bool inexact; /* the guest's flag is up already: raising it is harmless */

@@ -101,6 +101,7 @@ enum cold_kind {
     COLD_NAN,     /* xmm register `va` becomes the canonical NaN */
     COLD_EXECUTE, /* helpers.execute does it */
     COLD_DIVIDE,  /* by 0 or -1, to `reg` */
+    COLD_COUNT,   /* ecx is not the page of the cursor of access.base */
     COLD_REGION_ENTRY,
     COLD_REGION_CHECK,
     COLD_REGION_WAY,
@@ -113,6 +114,7 @@ struct jit_cold {
     uint32_t jump2_at;
     uint8_t reg;     /* xmm register, of FP */
     uint8_t width;   /* of a division */
+    uint8_t way;     /* TLB_READ or TLB_WRITE, of what counts */
     uint32_t resume; /* where the hot path goes on */
     struct jit_access access;
     uint64_t pc;   /* of a far link */
@@ -200,6 +202,19 @@ void x86__address(struct jit_emit *e, unsigned base, int32_t offset);
 struct jit_cold *x86__cold(struct jit_emit *e, enum cold_kind kind);
 /* Write the cold paths of host_x86_64_mem.c. */
 void x86__cold_access(struct jit_emit *e, const struct jit_cold *cold);
+/* To where the hot path goes on. */
+void x86__go_back(struct jit_emit *e, const struct jit_cold *cold);
+
+/* ---- Counting (host_x86_64_count.c) ------------------------------------ */
+
+/* An access at @memory, through guest register @base, counts for its page, if
+ * those are counted. Only rcx and flags are lost. */
+void x86__count_page(struct jit_emit *e, enum xbar_tlb_access access,
+                     struct x86_rm memory, unsigned base);
+/* The same where the way is cold already. */
+void x86__count_page_slowly(struct jit_emit *e, enum xbar_tlb_access access,
+                            struct x86_rm memory);
+void x86__cold_count(struct jit_emit *e, const struct jit_cold *cold);
 
 /* ---- Floating point (host_x86_64_fp.c) --------------------------------- */
 

@@ -255,76 +255,36 @@ static void ask_entry(struct jit_emit *e, const struct jit_cold *cold,
     misses[1] = x86_jcc(e->b, CC_S, NULL);
 }
 
-/* ---- Counting ---------------------------------------------------------- */
-
-/*
- * An access at @memory counts for its page; rcx is free.
- *
- *     lea  rcx, memory
- *     shr  rcx, 9
- *     and  rcx, -8
- *     add  rcx, [rbp + pages]
- *     add  qword [rcx], 1
- */
-static void count_page(struct jit_emit *e, enum xbar_tlb_access access,
-                       struct x86_rm memory)
-{
-    size_t pages = offsetof(struct jit_state, pages) + 8 * (size_t)access;
-
-    if (!e->counts_pages) {
-        return;
-    }
-    x86_rm(e->b, X86_LEA, 8, RCX, memory);
-    x86_mi(e->b, X86_SHR_MI8, 8, x86_r(RCX), TLB_PAGE_BITS - 3);
-    x86_alu_imm(e->b, X86_ALU_AND, 8, x86_r(RCX), -8);
-    x86_rm(e->b, X86_ADD_RM, 8, RCX,
-           x86__field(e->stubs, e->guest->state + pages));
-    x86_alu_imm(e->b, X86_ALU_ADD, 8, x86_mem(RCX, 0), 1);
-}
-
-static void load_counted(struct jit_emit *e, const struct jit_access *a,
-                         struct x86_rm from)
-{
-    count_page(e, TLB_READ, from);
-    load_from(e, a, from);
-}
-
-static void store_counted(struct jit_emit *e, const struct jit_access *a,
-                          struct x86_rm to)
-{
-    count_page(e, TLB_WRITE, to);
-    store_to(e, a, to);
-}
-
 /* ---- Plain accesses ---------------------------------------------------- */
 
 void jit_host__load(struct jit_emit *e, const struct jit_access *a)
 {
     struct jit_cold *cold = x86__cold(e, COLD_LOAD);
+    struct x86_rm at;
 
     if (cold == NULL) {
         return;
     }
     cold->access = *a;
-    load_counted(e, a, ask_span(e, cold, TLB_READ));
+    at = ask_span(e, cold, TLB_READ);
+    x86__count_page(e, TLB_READ, at, a->base);
+    load_from(e, a, at);
     cold->resume = code_buf__offset(e->b);
 }
 
 void jit_host__store(struct jit_emit *e, const struct jit_access *a)
 {
     struct jit_cold *cold = x86__cold(e, COLD_STORE);
+    struct x86_rm at;
 
     if (cold == NULL) {
         return;
     }
     cold->access = *a;
-    store_counted(e, a, ask_span(e, cold, TLB_WRITE));
+    at = ask_span(e, cold, TLB_WRITE);
+    x86__count_page(e, TLB_WRITE, at, a->base);
+    store_to(e, a, at);
     cold->resume = code_buf__offset(e->b);
-}
-
-static void go_back(struct jit_emit *e, const struct jit_cold *cold)
-{
-    x86_jmp(e->b, e->b->start + cold->resume);
 }
 
 /* The homes that the stubs leave where they are. */
@@ -361,8 +321,9 @@ static void cold_load(struct jit_emit *e, const struct jit_cold *cold)
     uint32_t misses[2];
 
     ask_entry(e, cold, TLB_READ, misses);
-    load_counted(e, a, x86_mem_index(RDX, RAX, 0, 0));
-    go_back(e, cold);
+    x86__count_page_slowly(e, TLB_READ, x86_mem_index(RDX, RAX, 0, 0));
+    load_from(e, a, x86_mem_index(RDX, RAX, 0, 0));
+    x86__go_back(e, cold);
     x86_patch_here(e->b, misses[0]);
     x86_patch_here(e->b, misses[1]);
     call_slow(e, cold, x86__stubs(e)->load[a->size_log2]);
@@ -375,8 +336,9 @@ static void cold_store(struct jit_emit *e, const struct jit_cold *cold)
     uint32_t misses[2];
 
     ask_entry(e, cold, TLB_WRITE, misses);
-    store_counted(e, a, x86_mem_index(RDX, RAX, 0, 0));
-    go_back(e, cold);
+    x86__count_page_slowly(e, TLB_WRITE, x86_mem_index(RDX, RAX, 0, 0));
+    store_to(e, a, x86_mem_index(RDX, RAX, 0, 0));
+    x86__go_back(e, cold);
     x86_patch_here(e->b, misses[0]);
     x86_patch_here(e->b, misses[1]);
     fetch_stored(e, a);
@@ -510,8 +472,8 @@ void jit_host__amo(struct jit_emit *e, enum jit_amo op, unsigned size_log2,
     if (!atomic_address(e, TLB_WRITE, size_log2, rs1)) {
         return;
     }
-    count_page(e, TLB_READ, x86_mem(RAX, 0));
-    count_page(e, TLB_WRITE, x86_mem(RAX, 0));
+    x86__count_page(e, TLB_READ, x86_mem(RAX, 0), rs1);
+    x86__count_page(e, TLB_WRITE, x86_mem(RAX, 0), rs1);
     x86__get(e, RCX, rs2);
     switch (op) {
     case JIT_AMO_SWAP:
@@ -541,7 +503,7 @@ void jit_host__load_reserved(struct jit_emit *e, unsigned size_log2,
     if (!atomic_address(e, TLB_READ, size_log2, rs1)) {
         return;
     }
-    count_page(e, TLB_READ, x86_mem(RAX, 0));
+    x86__count_page(e, TLB_READ, x86_mem(RAX, 0), rs1);
     x86_rm(e->b, size_log2 == 2 ? X86_MOVSXD : X86_MOV_RM, 8, RDX,
            x86_mem(RAX, 0));
     x86_mr(e->b, X86_MOV_MR, 8, x86__field(stubs, r->value), RDX);
@@ -569,7 +531,7 @@ void jit_host__store_conditional(struct jit_emit *e, unsigned size_log2,
     if (!atomic_address(e, TLB_WRITE, size_log2, rs1)) {
         return;
     }
-    count_page(e, TLB_WRITE, x86_mem(RAX, 0));
+    x86__count_page(e, TLB_WRITE, x86_mem(RAX, 0), rs1);
     x86_rr(e->b, X86_MOV_MR, 8, RDX, RAX);
     x86_rm(e->b, X86_MOVZX8, 4, RAX, x86__field(stubs, r->valid));
     x86_rr(e->b, X86_XOR_MR, 4, RCX, RCX);

@@ -372,6 +372,7 @@ static bool begin_run(struct xbar_riscv_hart *hart)
 
 static void end_run(struct xbar_riscv_hart *hart)
 {
+    riscv__settle_pages(hart);
     tlb_leave(&hart->tlb);
     riscv__observe_offline(hart);
     atomic_store(&hart->runner, 0);

@@ -63,7 +63,7 @@ struct xbar_riscv_config {
      * atomic that reads and writes is told as a write, and counted as both. */
     xbar_tlb_observe_fn *observe;
     void *observe_opaque;
-    struct xbar_tlb_counts *counts;
+    struct xbar_tlb_counts *counts; /* complete while the hart does not run */
     /* With counts: for each 4 KiB page of counts->ram, the instructions that
      * begin there and were interpreted (of translated ones xbar_riscv_block
      * tells). NULL: not wanted. */

@@ -49,9 +49,32 @@ static void set_page_counters(struct xbar_riscv_hart *hart)
     const struct xbar_tlb_counts *counts = hart->config.counts;
 
     for (unsigned i = 0; riscv__counts_pages(hart) && i < 2; i++) {
+        uint64_t page = hart->tlb.counted_host / TLB_PAGE_SIZE;
+
         hart->jit_state.pages[i] =
-            (uintptr_t)counts->pages[i] -
-            hart->tlb.counted_host / TLB_PAGE_SIZE * sizeof(uint64_t);
+            (uintptr_t)counts->pages[i] - page * sizeof(uint64_t);
+        for (unsigned k = 0; k < JIT_CURSORS; k++) {
+            hart->jit_state.cursors[i][k].page = page;
+        }
+    }
+}
+
+void riscv__settle_pages(struct xbar_riscv_hart *hart)
+{
+    const struct xbar_tlb_counts *counts = hart->config.counts;
+
+    if (hart->jit == NULL || !riscv__counts_pages(hart)) {
+        return;
+    }
+    for (unsigned i = 0; i < 2 * JIT_CURSORS; i++) {
+        unsigned access = i / JIT_CURSORS;
+        struct jit_cursor *cursor =
+            &hart->jit_state.cursors[access][i % JIT_CURSORS];
+
+        counts->pages[access]
+                     [cursor->page - hart->tlb.counted_host / TLB_PAGE_SIZE] +=
+            cursor->count;
+        cursor->count = 0;
     }
 }
 
