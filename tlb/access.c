@@ -187,6 +187,9 @@ static int cut(SoftTLB *tlb, unsigned context, uint64_t va, unsigned size,
 static XBAR_COLD void observe(const SoftTLB *tlb, enum xbar_tlb_access access,
                               const FlatRange *section, unsigned size)
 {
+    if (tlb->config.device != NULL && !(section->flags & FLAT_RANGE_RAM)) {
+        return; /* told otherwise, if it is carried out */
+    }
     tlb->config.observe(tlb->config.observe_opaque, section, access, size);
 }
 
@@ -251,6 +254,9 @@ static inline MemTxResult load_from(SoftTLB *tlb, const FlatRange *section,
         return MEMTX_OK;
     }
     tlb->stats.mmio_reads++;
+    if (unlikely(tlb->config.device != NULL)) {
+        return tlb__load_told(tlb, section, phys, size_log2, value);
+    }
     return xbar_plan_read(section->plan, section->mr, phys + section->mr_delta,
                           value, size_log2, (MemTxAttrs){ 0 });
 }
@@ -318,6 +324,14 @@ static XBAR_NOINLINE int load_any(SoftTLB *tlb, unsigned context, uint64_t va,
     return 0;
 }
 
+static bool is_told_device(const SoftTLB *tlb, unsigned context, uint64_t va,
+                           unsigned size_log2, enum xbar_tlb_access access,
+                           struct tlb_device *device)
+{
+    return tlb->config.device != NULL && tlb->config.replay == NULL &&
+           tlb_find_device(tlb, context, va, size_log2, access, device);
+}
+
 XBAR_HOT int tlb_load_slow(SoftTLB *tlb, unsigned context, uint64_t va,
                            unsigned size_log2, uint64_t *value)
 {
@@ -328,7 +342,9 @@ XBAR_HOT int tlb_load_slow(SoftTLB *tlb, unsigned context, uint64_t va,
     if (unlikely(tlb->config.observe != NULL) ||
         unlikely(
             !tlb_find_device(tlb, context, va, size_log2, TLB_READ, &device))) {
-        int err = load_any(tlb, context, va, size_log2, value);
+        int err = is_told_device(tlb, context, va, size_log2, TLB_READ, &device)
+                      ? tlb__load_counted(tlb, va, &device, size_log2, value)
+                      : load_any(tlb, context, va, size_log2, value);
 
         if (unlikely(tlb->watches != NULL) && !err) {
             tlb__touch(tlb, context, va, 1u << size_log2, TLB_READ);
@@ -367,6 +383,10 @@ static inline MemTxResult store_to(SoftTLB *tlb, const FlatRange *section,
         return MEMTX_OK;
     }
     tlb->stats.mmio_writes++;
+    if (unlikely(tlb->config.device != NULL)) {
+        return tlb__store_told(tlb, section, phys, size_log2,
+                               low_bytes(value, size_log2));
+    }
     return xbar_plan_write(section->plan, section->mr, phys + section->mr_delta,
                            low_bytes(value, size_log2), size_log2,
                            (MemTxAttrs){ 0 });
@@ -489,7 +509,10 @@ XBAR_HOT int tlb_store_slow(SoftTLB *tlb, unsigned context, uint64_t va,
     if (unlikely(tlb->config.observe != NULL) ||
         unlikely(!tlb_find_device(tlb, context, va, size_log2, TLB_WRITE,
                                   &device))) {
-        int err = store_any(tlb, context, va, size_log2, value);
+        int err =
+            is_told_device(tlb, context, va, size_log2, TLB_WRITE, &device)
+                ? tlb__store_counted(tlb, va, &device, size_log2, value)
+                : store_any(tlb, context, va, size_log2, value);
 
         if (unlikely(tlb->watches != NULL) && !err) {
             tlb__touch(tlb, context, va, 1u << size_log2, TLB_WRITE);

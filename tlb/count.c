@@ -39,6 +39,7 @@ void tlb__init_counts(SoftTLB *tlb)
     const struct xbar_tlb_counts *counts = tlb->config.counts;
 
     if (counts == NULL) {
+        tlb->config.device = NULL;
         return;
     }
     if (tlb->config.observe == NULL) {

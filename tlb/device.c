@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tlb/device.h"
 
+#include "tlb/tlb_internal.h"
+
 /* Each size is compiled for itself: most of what is left depends on it. */
 static XBAR_FORCE_INLINE bool load(SoftTLB *tlb, unsigned context, uint64_t va,
                                    unsigned size_log2, uint64_t *value)
@@ -60,4 +62,94 @@ bool tlb_store_device(SoftTLB *tlb, unsigned context, uint64_t va,
     default:
         return store(tlb, context, va, 3, value);
     }
+}
+
+/* ---- Counted, and told ------------------------------------------------- */
+
+static inline uint64_t ticks_now(const SoftTLB *tlb)
+{
+    return tlb->config.ticks != NULL ? tlb->config.ticks() : 0;
+}
+
+/* It was carried out; @start: when it began. */
+static inline void tell(const SoftTLB *tlb, const FlatRange *section,
+                        hwaddr phys, enum xbar_tlb_access access,
+                        unsigned size_log2, uint64_t start)
+{
+    tlb->config.device(tlb->config.device_opaque, section,
+                       phys + section->mr_delta, access, size_log2,
+                       ticks_now(tlb) - start);
+}
+
+MemTxResult tlb__load_told(const SoftTLB *tlb, const FlatRange *section,
+                           hwaddr phys, unsigned size_log2, uint64_t *value)
+{
+    uint64_t start = ticks_now(tlb);
+    MemTxResult result = MEMTX_OK;
+
+    if (!flatview_read_bare(section, phys, value, size_log2,
+                            (MemTxAttrs){ 0 })) {
+        result =
+            xbar_plan_read(section->plan, section->mr, phys + section->mr_delta,
+                           value, size_log2, (MemTxAttrs){ 0 });
+    }
+    if (likely(result == MEMTX_OK)) {
+        tell(tlb, section, phys, TLB_READ, size_log2, start);
+    }
+    return result;
+}
+
+MemTxResult tlb__store_told(const SoftTLB *tlb, const FlatRange *section,
+                            hwaddr phys, unsigned size_log2, uint64_t value)
+{
+    uint64_t start = ticks_now(tlb);
+    MemTxResult result = MEMTX_OK;
+
+    if (!flatview_write_bare(section, phys, value, size_log2,
+                             (MemTxAttrs){ 0 })) {
+        result = xbar_plan_write(section->plan, section->mr,
+                                 phys + section->mr_delta, value, size_log2,
+                                 (MemTxAttrs){ 0 });
+    }
+    if (likely(result == MEMTX_OK)) {
+        tell(tlb, section, phys, TLB_WRITE, size_log2, start);
+    }
+    return result;
+}
+
+int tlb__load_counted(SoftTLB *tlb, uint64_t va,
+                      const struct tlb_device *device, unsigned size_log2,
+                      uint64_t *value)
+{
+    MemTxResult result;
+    uint64_t loaded;
+
+    tlb->stats.slow++;
+    tlb->stats.mmio_reads++;
+    result =
+        tlb__load_told(tlb, device->section, device->phys, size_log2, &loaded);
+    if (unlikely(result != MEMTX_OK)) {
+        return tlb__fault(tlb, va, 0, result);
+    }
+    tlb->config.counts->elsewhere[TLB_READ][size_log2]++;
+    *value = loaded;
+    return 0;
+}
+
+int tlb__store_counted(SoftTLB *tlb, uint64_t va,
+                       const struct tlb_device *device, unsigned size_log2,
+                       uint64_t value)
+{
+    const uint64_t mask = UINT64_MAX >> (64 - (8u << size_log2));
+    MemTxResult result;
+
+    tlb->stats.slow++;
+    tlb->stats.mmio_writes++;
+    result = tlb__store_told(tlb, device->section, device->phys, size_log2,
+                             value & mask);
+    if (unlikely(result != MEMTX_OK)) {
+        return tlb__fault(tlb, va, 0, result);
+    }
+    tlb->config.counts->elsewhere[TLB_WRITE][size_log2]++;
+    return 0;
 }

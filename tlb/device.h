@@ -6,7 +6,8 @@
  * is apart from access.c's general path so that nothing is saved for what does
  * not happen.
  *
- * Only for owners of a TLB whose accesses are neither observed nor replayed.
+ * Only for owners of a TLB whose accesses are neither observed nor replayed; or
+ * who tell devices apart (config.device).
  */
 #ifndef XBAR_TLB_DEVICE_H
 #define XBAR_TLB_DEVICE_H
@@ -43,5 +44,20 @@ static inline bool tlb_find_device(const SoftTLB *tlb, unsigned context,
     return section->first <= device->phys &&
            device->phys + more <= section->last;
 }
+
+/* An access with all its checks behind it, to a device that is told of
+ * (config.device). */
+MemTxResult tlb__load_told(const SoftTLB *tlb, const FlatRange *section,
+                           hwaddr phys, unsigned size_log2, uint64_t *value);
+MemTxResult tlb__store_told(const SoftTLB *tlb, const FlatRange *section,
+                            hwaddr phys, unsigned size_log2, uint64_t value);
+
+/* The same, counted; returns as tlb_load_slow() does. */
+int tlb__load_counted(SoftTLB *tlb, uint64_t va,
+                      const struct tlb_device *device, unsigned size_log2,
+                      uint64_t *value);
+int tlb__store_counted(SoftTLB *tlb, uint64_t va,
+                       const struct tlb_device *device, unsigned size_log2,
+                       uint64_t value);
 
 #endif

@@ -71,6 +71,15 @@ typedef int xbar_tlb_walk_fn(void *opaque, unsigned context, uint64_t va,
 typedef void xbar_tlb_observe_fn(void *opaque, const FlatRange *section,
                                  enum xbar_tlb_access access, unsigned size);
 
+/**
+ * Told of a data access to a device, after it was carried out: with the offset
+ * in @section's region, and what it took by the configuration's clock, 0 without
+ * one. One that crosses pages or sections is told in the pieces it is made of.
+ */
+typedef void xbar_tlb_device_fn(void *opaque, const FlatRange *section,
+                                hwaddr offset, enum xbar_tlb_access access,
+                                unsigned size_log2, uint64_t ticks);
+
 /** Accesses of 1 << 0 to 1 << 6 bytes: the widest clears a cache block. */
 #define TLB_SIZES 7
 
@@ -112,6 +121,14 @@ struct xbar_tlb_config {
      * told to observe(), unless they go on outside.
      */
     struct xbar_tlb_counts *counts;
+    /*
+     * NULL: off, at no cost. Set, with counts: told of devices, and observe()
+     * then is not. It costs less than an engine's observer, which is told of
+     * accesses by anybody.
+     */
+    xbar_tlb_device_fn *device;
+    void *device_opaque;
+    uint64_t (*ticks)(void); /* for device(); may be NULL */
     /*
      * Pages are of 1 << page_bits bytes, TLB_PAGE_BITS_MIN to TLB_PAGE_BITS; 0
      * is the latter. A guest with larger pages has them walked in parts of

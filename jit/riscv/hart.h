@@ -64,6 +64,9 @@ struct xbar_riscv_config {
     xbar_tlb_observe_fn *observe;
     void *observe_opaque;
     struct xbar_tlb_counts *counts; /* complete while the hart does not run */
+    xbar_tlb_device_fn *device;     /* with counts */
+    void *device_opaque;
+    uint64_t (*ticks)(void);
     /* With counts: for each 4 KiB page of counts->ram, the instructions that
      * begin there and were interpreted (of translated ones xbar_riscv_block
      * tells). NULL: not wanted. */

@@ -324,6 +324,7 @@ int riscv__lockstep_new(struct xbar_riscv_hart *hart)
     }
     config.observe = NULL;
     config.counts = NULL;
+    config.device = NULL;
     config.interpreted = NULL;
     config.instruments = NULL;
     ls->shadow = xbar_riscv_new(&config);

@@ -12,9 +12,10 @@
 /* ---- Life -------------------------------------------------------------- */
 
 int counts_init(struct counts *counts, uint64_t ram_size, bool has_pages,
-                Error **errp)
+                bool has_ticks, Error **errp)
 {
     memset(counts, 0, sizeof(*counts));
+    counts->has_ticks = has_ticks;
     counts->num_pages = ram_size / COUNTS_PAGE_SIZE;
     if (!has_pages) {
         return 0;
@@ -85,20 +86,16 @@ void counts_prepare(struct counts *counts, AddressSpace *as)
 
 /* ---- Devices ----------------------------------------------------------- */
 
-static unsigned log2_of(unsigned size)
-{
-    return size ? 31 - (unsigned)__builtin_clz(size) : 0;
-}
-
 /* NULL: there are too many. */
-static struct register_count *find_register(struct counts *counts,
-                                            unsigned region, hwaddr offset)
+static struct register_count *look_up_register(struct counts *counts,
+                                               unsigned region, hwaddr offset)
 {
     uint64_t hash = (offset * 32 + region) * UINT64_C(0x9e3779b97f4a7c15);
 
     for (unsigned i = (unsigned)(hash >> 32);; i++) {
         struct register_count *r = &counts->registers[i % COUNTS_REGISTERS];
 
+        counts->latest_register = i % COUNTS_REGISTERS;
         if (r->is_used && r->region == region && r->offset == offset) {
             return r;
         }
@@ -115,34 +112,58 @@ static struct register_count *find_register(struct counts *counts,
     }
 }
 
-static void count_register(struct counts *counts, unsigned region,
-                           const struct xbar_access *access)
+/* What is polled is the one of before. */
+static inline struct register_count *
+find_register(struct counts *counts, unsigned region, hwaddr offset)
 {
-    struct register_count *r = find_register(counts, region, access->offset);
+    struct register_count *r = &counts->registers[counts->latest_register];
+
+    return r->offset == offset && r->region == region && r->is_used
+               ? r
+               : look_up_register(counts, region, offset);
+}
+
+static void count_register(struct counts *counts, unsigned region,
+                           hwaddr offset, enum xbar_tlb_access access,
+                           uint64_t ticks)
+{
+    struct register_count *r = find_register(counts, region, offset);
 
     if (!r) {
         counts->registers_lost++;
-    } else {
-        r->reads += !access->is_write;
-        r->writes += access->is_write;
-        r->ticks += access->ticks;
+        return;
     }
+    if (access == TLB_WRITE) {
+        r->writes++;
+    } else {
+        r->reads++;
+    }
+    r->ticks += ticks;
 }
 
-void counts_observe_device(void *opaque, const struct xbar_access *access)
+void counts_add_device(struct counts *counts, const FlatRange *section,
+                       hwaddr offset, enum xbar_tlb_access access,
+                       unsigned size_log2, uint64_t ticks)
 {
-    struct counts *counts = opaque;
-    struct region_count *row = find_row(counts, access->mr);
+    struct region_count *row = find_row(counts, section->mr);
 
-    if (row && !row->is_ram) {
-        row->sizes[access->is_write ? TLB_WRITE : TLB_READ]
-                  [log2_of(access->size)]++;
-        histogram_add(&row->ticks, access->ticks);
-        count_register(counts, (unsigned)(row - counts->regions), access);
+    if (!row) {
+        return;
     }
+    row->sizes[access][size_log2]++;
+    if (counts->has_ticks) {
+        histogram_add(&row->ticks, ticks);
+    }
+    count_register(counts, (unsigned)(row - counts->regions), offset, access,
+                   ticks);
 }
 
 /* ---- Memory ------------------------------------------------------------ */
+
+static unsigned log2_of(unsigned size)
+{
+    return size ? 31 - (unsigned)__builtin_clz(size) : 0;
+}
 
 void counts_observe_memory(void *opaque, const FlatRange *section,
                            enum xbar_tlb_access access, unsigned size)

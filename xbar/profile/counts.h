@@ -5,7 +5,7 @@
  *
  *     RAM                 the library: all accesses of the hart, less what
  *                         began elsewhere; and by page
- *     devices             each access that reached a callback, with its time
+ *     devices             each access by the hart, with its time
  *     other memory        each access, or what of it is there
  */
 #ifndef XBAR_PROFILE_COUNTS_H
@@ -47,9 +47,11 @@ struct counts {
     struct region_count regions[COUNTS_MAX_REGIONS];
     /* Hashed; beyond three quarters of it, accesses only count as lost. */
     unsigned num_registers;
+    unsigned latest_register; /* its place */
     uint64_t registers_lost;
     struct register_count registers[COUNTS_REGISTERS];
 
+    bool has_ticks;
     struct xbar_tlb_counts tlb; /* for the hart's configuration */
     const MemoryRegion *ram;
     hwaddr ram_first;
@@ -61,11 +63,12 @@ struct counts {
  * counts_init() - before the board is made
  * @ram_size: bytes of RAM
  * @has_pages: count by page
+ * @has_ticks: accesses to devices come with their time
  *
  * Return: 0; -ENOMEM with @errp set. End it with counts_end().
  */
 int counts_init(struct counts *counts, uint64_t ram_size, bool has_pages,
-                Error **errp) XBAR_MUST_CHECK;
+                bool has_ticks, Error **errp) XBAR_MUST_CHECK;
 void counts_end(struct counts *counts);
 
 /* counts_prepare() - a row, still zero, for each region that @as shows */
@@ -77,11 +80,12 @@ void counts_finish(struct counts *counts, const struct xbar_riscv_counts *hart);
 /* counts_fetched() - @count instructions of the page at @phys were executed */
 void counts_fetched(struct counts *counts, hwaddr phys, uint64_t count);
 
-/* counts_observe_device() - for struct xbar_engine_config */
-void counts_observe_device(void *opaque, const struct xbar_access *access);
+/* counts_add_device() - for struct xbar_riscv_config */
+void counts_add_device(struct counts *counts, const FlatRange *section,
+                       hwaddr offset, enum xbar_tlb_access access,
+                       unsigned size_log2, uint64_t ticks);
 
-/* counts_observe_memory() - for struct xbar_riscv_config; devices are left to
- * the other one, which sees them on any path */
+/* counts_observe_memory() - the same, of memory */
 void counts_observe_memory(void *opaque, const FlatRange *section,
                            enum xbar_tlb_access access, unsigned size);
 

@@ -32,11 +32,14 @@ static struct run_speed speed_of(const struct machine_result *result)
 
 /* ---- Counting ---------------------------------------------------------- */
 
-static void observe_device(void *opaque, const struct xbar_access *access)
+static void count_device(void *opaque, const FlatRange *section, hwaddr offset,
+                         enum xbar_tlb_access access, unsigned size_log2,
+                         uint64_t ticks)
 {
     struct report *report = opaque;
 
-    counts_observe_device(&report->counts, access);
+    counts_add_device(&report->counts, section, offset, access, size_log2,
+                      ticks);
 }
 
 static void observe_memory(void *opaque, const FlatRange *section,
@@ -67,7 +70,7 @@ static struct board_observer make_observer(struct report *report,
     struct board_observer observer = { .opaque = report };
 
     if (measure & MEASURE_COUNTS) {
-        observer.device = observe_device;
+        observer.counted = count_device;
         observer.memory = observe_memory;
         observer.block_gone = add_block;
         observer.counts = &report->counts.tlb;
@@ -230,7 +233,8 @@ static int run_counted(const struct guest *guest, const struct options *options,
         .is_watched = true,
     };
     int ret = counts_init(&report->counts, guest->ram_size,
-                          options->measure & MEASURE_PAGES, errp);
+                          options->measure & MEASURE_PAGES,
+                          options->measure & MEASURE_LATENCY, errp);
 
     config.observer = make_observer(report, options->measure);
     return ret ? ret : run_observed(guest, &config, report, errp);

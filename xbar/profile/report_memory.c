@@ -191,7 +191,10 @@ void report__make_registers(const struct report *report, struct table *table)
     uint64_t total = 0;
 
     for (unsigned i = 0; i < counts->num_regions; i++) {
-        total += counts->regions[i].ticks.count;
+        if (!counts->regions[i].is_ram) {
+            total += counts_accesses(&counts->regions[i], TLB_READ) +
+                     counts_accesses(&counts->regions[i], TLB_WRITE);
+        }
     }
     table_head(table, "Device registers", 5, heads);
     table->has_bars = true;

@@ -56,6 +56,7 @@ struct outcome {
     struct xbar_tlb_counts tlb;
     uint64_t pages[2][PAGES];
     uint64_t told; /* of ROM and the device, with the pieces of RAM */
+    uint64_t devices;
     uint64_t instructions;
 };
 
@@ -68,6 +69,26 @@ static void note(void *opaque, const FlatRange *section,
         (section->first >> 12) + 1000000 * size + (access == TLB_WRITE);
 }
 
+static uint64_t tick(void)
+{
+    static uint64_t now;
+
+    return ++now;
+}
+
+/* Instead of note(), for every other program. */
+static void note_device(void *opaque, const FlatRange *section, hwaddr offset,
+                        enum xbar_tlb_access access, unsigned size_log2,
+                        uint64_t ticks)
+{
+    struct outcome *outcome = opaque;
+
+    assert_int_equal(ticks, 1);
+    assert_false(section->flags & FLAT_RANGE_RAM);
+    outcome->told += offset + (1000000u << size_log2) + (access == TLB_WRITE);
+    outcome->devices++;
+}
+
 static void run(struct outcome *outcome, uint64_t seed,
                 enum xbar_riscv_engine engine, unsigned stress, bool pages)
 {
@@ -77,6 +98,9 @@ static void run(struct outcome *outcome, uint64_t seed,
         .observe = note,
         .observe_opaque = outcome,
         .counts = &outcome->tlb,
+        .device = seed % 2 ? note_device : NULL,
+        .device_opaque = outcome,
+        .ticks = tick,
         .stress = stress,
         .code_limit = stress & XBAR_RISCV_STRESS_BASELINE ? 8192 : 0,
     };
@@ -112,6 +136,7 @@ static void assert_same_accesses(const struct outcome *a,
                         sizeof(a->tlb.elsewhere));
     assert_memory_equal(a->pages, b->pages, sizeof(a->pages));
     assert_int_equal(a->told, b->told);
+    assert_int_equal(a->devices, b->devices);
 }
 
 static uint64_t sum(const uint64_t *values, size_t count)

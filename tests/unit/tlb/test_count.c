@@ -125,6 +125,75 @@ static void what_is_elsewhere_is_told_and_counted(void **state)
     counting_free(c);
 }
 
+struct told {
+    const FlatRange *section;
+    hwaddr offset;
+    enum xbar_tlb_access access;
+    unsigned size_log2;
+    uint64_t ticks;
+    unsigned count;
+};
+
+static void tell(void *opaque, const FlatRange *section, hwaddr offset,
+                 enum xbar_tlb_access access, unsigned size_log2,
+                 uint64_t ticks)
+{
+    struct told *told = opaque;
+
+    *told = (struct told){ section,   offset, access,
+                           size_log2, ticks,  told->count + 1 };
+}
+
+static uint64_t tick(void)
+{
+    static uint64_t now;
+
+    return now += 7;
+}
+
+/* On the way that is for devices alone, and on the general one. */
+static void devices_are_told_by_themselves(void **state)
+{
+    struct counting *c = counting_new(RAM, true);
+    SoftTLB *tlb = &c->world->tlb;
+    struct told told = { .count = 0 };
+
+    (void)state;
+    tlb->config.device = tell;
+    tlb->config.device_opaque = &told;
+    world_must_load(c->world, 2 * PAGE + 8, 2);
+    assert_int_equal(told.count, 1);
+    assert_ptr_equal(told.section->mr, &c->world->mr[DEVICE]);
+    assert_int_equal(told.offset, 8);
+    assert_int_equal(told.access, TLB_READ);
+    assert_int_equal(told.size_log2, 2);
+    assert_int_equal(told.ticks, 0);
+    tlb->config.ticks = tick;
+    world_must_load(c->world, 2 * PAGE + 4, 1);
+    assert_int_equal(told.count, 2);
+    assert_int_equal(told.offset, 4);
+    assert_int_equal(told.size_log2, 1);
+    assert_int_equal(told.ticks, 7);
+    assert_int_equal(world_store(c->world, 0, 2 * PAGE, 0, 1), 0);
+    assert_int_equal(told.access, TLB_WRITE);
+    assert_int_equal(world_store(c->world, 0, 2 * PAGE, 3, 5), 0);
+    assert_int_equal(told.count, 4);
+    assert_int_equal(c->counts.elsewhere[TLB_READ][1], 1);
+    assert_int_equal(c->counts.elsewhere[TLB_READ][2], 1);
+    assert_int_equal(c->counts.elsewhere[TLB_WRITE][0], 1);
+    assert_int_equal(c->counts.elsewhere[TLB_WRITE][3], 1);
+    assert_int_equal(tlb->stats.mmio_reads, 2);
+    assert_int_equal(tlb->stats.mmio_writes, 2);
+    assert_int_equal(c->told, 0); /* the other one */
+    /* Memory is not theirs; nor is what a device refuses. */
+    world_must_load(c->world, 3 * PAGE, 0);
+    assert_int_equal(c->told, 1);
+    world_must_load(c->world, 0, 0);
+    assert_int_not_equal(world_store(c->world, 0, 4 * PAGE + 0x800, 3, 1), 0);
+    assert_int_equal(told.count, 4);
+    counting_free(c);
+}
+
 static void what_fails_does_not_count(void **state)
 {
     struct counting *c = counting_new(RAM, true);
@@ -205,6 +274,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counted_ram_hits_and_is_not_told),
         cmocka_unit_test(what_is_elsewhere_is_told_and_counted),
+        cmocka_unit_test(devices_are_told_by_themselves),
         cmocka_unit_test(what_fails_does_not_count),
         cmocka_unit_test(pages_are_optional),
         cmocka_unit_test(counts_want_whole_pages_of_ram),
