@@ -5,123 +5,17 @@ a socket that sends whatever one should not send."""
 import os
 import random
 import re
-import shutil
 import signal
 import socket
 import subprocess
 import time
 
-from asm import (FINISHER, T0, T1, T2, UART, ZERO, andi, beq, finish, lbu, li,
-                 sb, sw)
-from guestio import (ENGINE, OPENSBI, PATIENCE, SOURCE_DIR, UBOOT, XBAR,
-                     Failed, Terminal, check, check_equal, in_folder, main,
+from asm import T0, finish, li
+from debugger import (ECHO, GDB, Guest, Link, expect, frame, run_gdb,
+                      write_demo)
+from guestio import (ENGINE, OPENSBI, PATIENCE, UBOOT, XBAR,
+                     Terminal, check, check_equal, in_folder, main,
                      need, need_firmware, put, run)
-
-GDB = shutil.which("gdb-multiarch")
-ECHO = (li(T0, UART) + lbu(T1, 5, T0) + andi(T1, T1, 1) + beq(T1, ZERO, -8)
-        + lbu(T2, 0, T0) + sb(T2, 0, T0) + beq(ZERO, ZERO, -20))
-
-
-def write_demo(folder):
-    """The embedded guest as the ELF file that it is, names included."""
-    path = os.path.join(SOURCE_DIR, "xbar", "demo", "demo_image.inc")
-    with open(path, encoding="ascii") as file:
-        text = file.read()
-    return put(folder, "demo.elf", bytes(
-        int(byte, 16) for byte in re.findall(r"0x([0-9a-f]{2}),", text)))
-
-
-class Guest:
-    """xbar with a debugger's socket; its messages are read from a file."""
-
-    def __init__(self, folder, arguments, waits=True, address=None):
-        self.address = address or os.path.join(folder, "gdb.sock")
-        self.log = os.path.join(folder, "stderr")
-        self.out = os.path.join(folder, "stdout")
-        wait = ["--gdb-wait"] if waits else []
-        with open(self.log, "wb") as log, open(self.out, "wb") as out:
-            self.child = subprocess.Popen(
-                [XBAR, "run", *arguments, "--gdb", self.address, *wait,
-                 *ENGINE],
-                stdin=subprocess.PIPE, stdout=out, stderr=log)
-        self.wait_for("xbar: gdb: ")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        if self.child.poll() is None:
-            self.child.kill()
-        self.child.stdin.close()
-        self.child.wait()
-
-    def messages(self):
-        with open(self.log, encoding="utf-8", errors="replace") as file:
-            return file.read()
-
-    def printed(self):
-        with open(self.out, "rb") as file:
-            return file.read()
-
-    def wait_until(self, condition, what, seconds=20):
-        deadline = time.monotonic() + seconds * PATIENCE
-        while not condition():
-            if time.monotonic() > deadline:
-                raise Failed(f"waited until {what}; status "
-                             f"{self.child.poll()}, said {self.messages()!r}, "
-                             f"printed {self.printed()[-500:]!r}")
-            time.sleep(0.01)
-
-    def wait_for(self, text):
-        self.wait_until(lambda: text in self.messages(), f"{text!r} was said")
-
-    def wait_printed(self, text):
-        self.wait_until(lambda: text in self.printed(), f"{text!r} was printed")
-
-    def wait_exit(self):
-        return self.child.wait(timeout=60 * PATIENCE)
-
-    def echoes(self, text):
-        """Does the echoing guest run?"""
-        self.child.stdin.write(text)
-        self.child.stdin.flush()
-        self.wait_printed(text)
-
-    def connect(self):
-        if "/" in self.address:
-            link = socket.socket(socket.AF_UNIX)
-            link.connect(self.address)
-        else:
-            port = re.search(r"127\.0\.0\.1:(\d+)", self.messages()).group(1)
-            link = socket.create_connection(("127.0.0.1", int(port)))
-        link.settimeout(20 * PATIENCE)
-        return link
-
-
-def run_gdb(guest, *commands, file=None):
-    """gdb's commands, one after the other; returns what it printed."""
-    need(GDB, "gdb-multiarch is not installed")
-    argv = [GDB, "-nx", "-batch", "-ex", "set pagination off",
-            "-ex", "set architecture riscv:rv64"]
-    if file:
-        argv += ["-ex", "file " + file]
-    argv += ["-ex", "target remote " + guest.address]
-    for command in commands:
-        argv += ["-ex", command]
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          timeout=120 * PATIENCE)
-    return done.stdout.decode(errors="replace")
-
-
-def expect(text, *patterns):
-    """Each of @patterns, in this order."""
-    at = 0
-    for pattern in patterns:
-        found = re.compile(pattern).search(text, at)
-        check(found, f"{pattern!r} does not follow, in:\n{text}")
-        at = found.end()
-
 
 def without_times(output):
     return re.sub(rb" +\d+ ms|timer \d+", b"", output)
@@ -178,14 +72,14 @@ def test_memory_and_watch(folder):
             "set *(unsigned int *)0x80400000 = 0x12345678",
             "x/wx 0x80400000", "x/wx 0x10000000", "monitor phys on",
             "x/wx 0x80400000", "monitor phys off", "monitor translate 80400000",
-            "monitor nonsense", "trace main", "tstart", "delete", "detach", file=demo)
+            "monitor nonsense", "delete", "detach", file=demo)
         expect(text, r"Hardware watchpoint 1", r"Hardware read watchpoint 2",
                r"Hardware watchpoint 1", r"Old value = 0", r"New value = 1",
                r"take_trap", r"longest_collatz", r"0x80500a.*|timer_interrupts",
                r"0x80400000.*0x12345678", r"Cannot access memory",
                r"physical address", r"0x12345678", r"virtual address",
                r"0x80400000 is at 0x80400000", r"no such command",
-               r"tracepoints are not supported", r"detached")
+               r"detached")
         check_equal(guest.wait_exit(), 0, "status")
 
 
@@ -251,67 +145,6 @@ def test_uboot(folder):
 
 # ---- A socket ---------------------------------------------------------------
 
-def frame(payload):
-    if isinstance(payload, str):
-        payload = payload.encode()
-    return b"$" + payload + b"#%02x" % (sum(payload) & 0xff)
-
-
-class Link:
-    """The protocol by hand."""
-
-    def __init__(self, guest):
-        self.socket = guest.connect()
-        self.data = b""
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        self.socket.close()
-
-    def send(self, data):
-        self.socket.sendall(data)
-
-    def read_byte(self):
-        if not self.data:
-            self.data = self.socket.recv(65536)
-            if not self.data:
-                raise Failed("the connection was closed")
-        byte, self.data = self.data[:1], self.data[1:]
-        return byte
-
-    def answer(self):
-        """The next packet's payload; acknowledged."""
-        while self.read_byte() != b"$":
-            pass
-        payload = b""
-        while True:
-            byte = self.read_byte()
-            if byte == b"#":
-                break
-            payload += byte
-        check_equal(self.read_byte() + self.read_byte(),
-                    b"%02x" % (sum(payload) & 0xff), "the sum")
-        try:
-            self.send(b"+")
-        except ConnectionError:
-            pass  # that was its last word
-        return payload.decode()
-
-    def ask(self, payload):
-        self.send(frame(payload))
-        return self.answer()
-
-    def is_closed(self):
-        try:
-            while self.socket.recv(65536):
-                pass
-        except ConnectionError:
-            pass
-        return True
-
-
 @in_folder
 def test_packets(folder):
     """Packets: what each answers, and what is wrong with it"""
@@ -364,7 +197,6 @@ def test_packets(folder):
         check_equal(link.ask("vCont;s:1"), "T05thread:1;", "a step")
         check_equal(link.ask("s"), "T05thread:1;", "another")
         check_equal(link.ask("s80000000"), "T05thread:1;", "from elsewhere")
-        check("#" not in link.ask("QTinit"), "tracepoints")
         check_equal(link.ask("QStartNoAckMode"), "OK", "no acks")
         check_equal(link.ask("?"), "T05thread:1;", "without acks")
         link.send(frame("c"))
