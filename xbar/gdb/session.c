@@ -244,9 +244,6 @@ static void wait_and_act(struct gdb_session *session)
         say_end(session);
         return;
     }
-    if (fds[3].revents) {
-        turn_away(session);
-    }
     if (fds[1].revents) {
         note_parked(session);
     }
@@ -254,6 +251,8 @@ static void wait_and_act(struct gdb_session *session)
         receive(session);
     } else if (fds[0].revents) {
         leave(session);
+    } else if (fds[3].revents) { /* unless this one is about to go */
+        turn_away(session);
     }
 }
 
