@@ -5,6 +5,8 @@
 #include <string.h>
 #include <xbar/compat.h>
 
+#include "trace_commands.h"
+
 /* Errors as gdb shows them: a number, or text behind a dot. */
 #define BAD_PACKET "E16"
 #define NO_MEMORY  "E0c"
@@ -37,11 +39,35 @@ static bool take_reg(const char **text, uint64_t *value)
     return true;
 }
 
+static const struct gdb_frame *frame_of(struct gdb_target *target)
+{
+    return gdb_trace_frame(&target->control->trace);
+}
+
+/* One that was not collected is all x. Of a frame the pc is known anyway. */
+static void put_frame_reg(const struct gdb_frame *frame, unsigned reg,
+                          struct gdb_text *reply)
+{
+    uint64_t value = frame->pc;
+
+    if (gdb_frame_reg(frame, reg, &value) || reg == XBAR_RISCV_REG_PC) {
+        put_reg(reply, value);
+    } else {
+        gdb_put(reply, "xxxxxxxxxxxxxxxx");
+    }
+}
+
 static void read_regs(struct gdb_target *target, struct gdb_text *reply)
 {
+    const struct gdb_frame *frame = frame_of(target);
+
     for (unsigned reg = 0; reg < G_REGS; reg++) {
         uint64_t value = 0;
 
+        if (frame) {
+            put_frame_reg(frame, reg, reply);
+            continue;
+        }
         (void)xbar_riscv_get_reg(target->hart, reg, &value);
         put_reg(reply, value);
     }
@@ -68,14 +94,17 @@ static void write_regs(struct gdb_target *target, const char *args,
 static void read_reg(struct gdb_target *target, const char *args,
                      struct gdb_text *reply)
 {
+    const struct gdb_frame *frame = frame_of(target);
     uint64_t reg, value;
 
     if (!gdb_take_number(&args, &reg) || reg >= XBAR_RISCV_REGS ||
         xbar_riscv_get_reg(target->hart, (unsigned)reg, &value)) {
         gdb_put(reply, BAD_PACKET);
-        return;
+    } else if (frame) {
+        put_frame_reg(frame, (unsigned)reg, reply);
+    } else {
+        put_reg(reply, value);
     }
-    put_reg(reply, value);
 }
 
 static void write_reg(struct gdb_target *target, const char *args,
@@ -94,9 +123,14 @@ static void write_reg(struct gdb_target *target, const char *args,
 
 /* ---- Memory ------------------------------------------------------------ */
 
-static uint64_t read_bytes(const struct gdb_target *target, uint64_t addr,
-                           void *buf, uint64_t size)
+static uint64_t read_bytes(struct gdb_target *target, uint64_t addr, void *buf,
+                           uint64_t size)
 {
+    const struct gdb_frame *frame = frame_of(target);
+
+    if (frame) {
+        return gdb_frame_read(frame, addr, buf, size);
+    }
     return target->is_physical
                ? xbar_address_space_debug_rw(target->as, addr, buf, size, false)
                : xbar_riscv_debug_read(target->hart, addr, buf, size);
@@ -120,7 +154,7 @@ static bool take_range(const char **args, uint64_t *addr, uint64_t *size)
 }
 
 /* As much as there is, and has room in an answer. */
-static void read_memory(const struct gdb_target *target, const char *args,
+static void read_memory(struct gdb_target *target, const char *args,
                         struct gdb_text *reply)
 {
     uint8_t bytes[GDB_PACKET_MAX / 2];
@@ -194,10 +228,14 @@ static int change_stop(struct gdb_target *target, uint64_t type, uint64_t addr,
                        uint64_t size, bool adds)
 {
     struct xbar_tlb_watch watch = { .va = addr, .size = size };
+    struct gdb_breaks *breaks = &target->control->breaks;
 
+    if (type < 2 && adds) {
+        return gdb_breaks_add(breaks, addr, GDB_BREAK_DEBUGGER);
+    }
     if (type < 2) {
-        return adds ? xbar_riscv_add_breakpoint(target->hart, addr)
-                    : xbar_riscv_remove_breakpoint(target->hart, addr);
+        gdb_breaks_remove(breaks, addr, GDB_BREAK_DEBUGGER);
+        return 0;
     }
     watch.prot = watch_prot[type - 2];
     return adds ? xbar_riscv_add_watchpoint(target->hart, &watch)
@@ -327,27 +365,39 @@ static enum gdb_action run_verbose(const char *args, struct gdb_text *reply)
 
 /* ---- Questions --------------------------------------------------------- */
 
-/* A window of target.xml: m and more to come, or l and the last of it. */
-static void read_xml(const struct gdb_target *target, const char *args,
-                     struct gdb_text *reply)
+void gdb_put_window(struct gdb_text *reply, const char *text, uint64_t length,
+                    const char *args)
 {
     uint64_t offset, size;
 
-    if (!gdb_take(&args, "target.xml:") || !take_range(&args, &offset, &size) ||
-        offset > target->xml_length) {
+    if (!take_range(&args, &offset, &size) || offset > length) {
         gdb_put(reply, "E00");
         return;
     }
     if (size > GDB_PACKET_MAX - 1) {
         size = GDB_PACKET_MAX - 1;
     }
-    if (size < target->xml_length - offset) {
+    if (size < length - offset) {
         gdb_put(reply, "m");
     } else {
         gdb_put(reply, "l");
-        size = target->xml_length - offset;
+        size = length - offset;
     }
-    gdb_put_bytes(reply, target->xml + offset, size);
+    gdb_put_bytes(reply, text + offset, size);
+}
+
+static void transfer(struct gdb_target *target, const char *args,
+                     struct gdb_text *reply)
+{
+    if (gdb_take(&args, "features:read:")) {
+        if (gdb_take(&args, "target.xml:")) {
+            gdb_put_window(reply, target->xml, target->xml_length, args);
+        } else {
+            gdb_put(reply, "E00");
+        }
+    } else if (gdb_take(&args, "traceframe-info:read::")) {
+        gdb_trace_frame_info(&target->control->trace, args, reply);
+    }
 }
 
 static void run_monitor(struct gdb_target *target, const char *args,
@@ -397,10 +447,10 @@ static void answer_question(struct gdb_target *target, const char *args,
     if (gdb_take(&args, "Supported")) {
         gdb_put(reply,
                 "PacketSize=%x;qXfer:features:read+;QStartNoAckMode+;"
-                "vContSupported+;hwbreak-;swbreak-",
+                "vContSupported+;hwbreak-;swbreak-;" GDB_TRACE_FEATURES,
                 GDB_PACKET_MAX);
-    } else if (gdb_take(&args, "Xfer:features:read:")) {
-        read_xml(target, args, reply);
+    } else if (gdb_take(&args, "Xfer:")) {
+        transfer(target, args, reply);
     } else if (strcmp(args, "fThreadInfo") == 0) {
         gdb_put(reply, "m1");
     } else if (strcmp(args, "sThreadInfo") == 0) {
@@ -417,6 +467,8 @@ static void answer_question(struct gdb_target *target, const char *args,
         gdb_put(reply, "%d", target->is_physical);
     } else if (gdb_take(&args, "Symbol")) {
         gdb_put(reply, "OK");
+    } else if (gdb_take(&args, "T")) {
+        gdb_trace_ask(&target->control->trace, args, reply);
     }
 }
 
@@ -430,9 +482,8 @@ static void change_setting(struct gdb_target *target, const char *args,
                (*args == '0' || *args == '1')) {
         target->is_physical = *args == '1';
         gdb_put(reply, "OK");
-    } else if (args[0] == 'T') { /* QTinit and its like */
-        gdb_put(reply, "E.tracepoints are not supported: use a breakpoint "
-                       "with commands, or xbar trace");
+    } else if (gdb_take(&args, "T")) {
+        gdb_trace_set(&target->control->trace, args, reply);
     }
 }
 
@@ -449,6 +500,10 @@ enum gdb_action gdb_execute(struct gdb_target *target,
 {
     const char *args = packet->data + (packet->length != 0);
 
+    if (packet->length && strchr("GPMX", packet->data[0]) && frame_of(target)) {
+        gdb_put(reply, "E.a trace frame cannot be written");
+        return GDB_ANSWER;
+    }
     switch (packet->data[0]) {
     case '?':
         gdb_put_stop(target, reply);

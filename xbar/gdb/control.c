@@ -15,6 +15,8 @@ int gdb_control_init(struct gdb_control *control, struct xbar_riscv_hart *hart,
         .time = xbar_riscv_time(hart),
         .has_time = parked,
     };
+    control->breaks.hart = hart;
+    gdb_trace_init(&control->trace, &control->breaks);
     control->news = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (control->news < 0) {
         return -errno;
@@ -26,6 +28,8 @@ int gdb_control_init(struct gdb_control *control, struct xbar_riscv_hart *hart,
 
 void gdb_control_destroy(struct gdb_control *control)
 {
+    gdb_trace_clear(&control->trace);
+    gdb_breaks_free(&control->breaks);
     pthread_cond_destroy(&control->wake);
     pthread_mutex_destroy(&control->lock);
     close(control->news);
@@ -99,6 +103,49 @@ static bool may_run(struct gdb_control *control)
     return true;
 }
 
+/* One instruction: of the debugger's, or looked at by a tracepoint. */
+static enum xbar_riscv_exit step(struct gdb_control *control, bool for_trace)
+{
+    enum xbar_riscv_exit exit;
+
+    gdb_trace_arrive(&control->trace);
+    exit = xbar_riscv_step(control->hart, for_trace);
+    if (exit == XBAR_RISCV_EXIT_BUDGET || exit == XBAR_RISCV_EXIT_WATCH) {
+        gdb_trace_stepped(&control->trace);
+    }
+    return exit;
+}
+
+/*
+ * Run or step, no lock. Return: NULL-like for the caller's loop: is it to go on
+ * at once? A tracepoint was hit, or stepped from, and nobody else wants it.
+ */
+static bool run_once(struct gdb_control *control, bool steps, uint64_t left,
+                     enum xbar_riscv_exit *exit)
+{
+    uint64_t pc = xbar_riscv_get_pc(control->hart);
+    bool is_ours = false;
+
+    if (control->trace.stepping &&
+        gdb_breaks_has(&control->breaks, pc, GDB_BREAK_DEBUGGER)) {
+        gdb_trace_end_steps(&control->trace);
+    }
+    if (steps) {
+        *exit = step(control, false);
+    } else if (control->trace.stepping) {
+        *exit = step(control, true);
+        is_ours = *exit == XBAR_RISCV_EXIT_BUDGET;
+    } else {
+        *exit = xbar_riscv_run(control->hart, left);
+    }
+    if (*exit == XBAR_RISCV_EXIT_BREAK) {
+        pc = xbar_riscv_get_pc(control->hart);
+        is_ours = !gdb_breaks_has(&control->breaks, pc, GDB_BREAK_DEBUGGER);
+        gdb_trace_arrive(&control->trace);
+    }
+    return is_ours;
+}
+
 /* Did it stop, by how it came back? */
 static bool stops(struct gdb_control *control, enum xbar_riscv_exit exit,
                   bool stepped)
@@ -119,13 +166,12 @@ static bool stops(struct gdb_control *control, enum xbar_riscv_exit exit,
 enum xbar_riscv_exit gdb_control_run(struct gdb_control *control,
                                      uint64_t max_insns)
 {
-    struct xbar_riscv_hart *hart = control->hart;
-    uint64_t start = instructions_of(hart);
+    uint64_t start = instructions_of(control->hart);
     enum xbar_riscv_exit exit;
-    bool stopped;
+    bool goes_on;
 
     do {
-        uint64_t done = instructions_of(hart) - start;
+        uint64_t done = instructions_of(control->hart) - start;
         bool steps;
 
         pthread_mutex_lock(&control->lock);
@@ -138,12 +184,13 @@ enum xbar_riscv_exit gdb_control_run(struct gdb_control *control,
         if (done >= max_insns) {
             return XBAR_RISCV_EXIT_BUDGET;
         }
-        exit = steps ? xbar_riscv_step(hart, false)
-                     : xbar_riscv_run(hart, max_insns - done);
-        pthread_mutex_lock(&control->lock);
-        stopped = stops(control, exit, steps);
-        pthread_mutex_unlock(&control->lock);
-    } while (stopped);
+        goes_on = run_once(control, steps, max_insns - done, &exit);
+        if (!goes_on) {
+            pthread_mutex_lock(&control->lock);
+            goes_on = stops(control, exit, steps);
+            pthread_mutex_unlock(&control->lock);
+        }
+    } while (goes_on);
     return exit;
 }
 
@@ -184,6 +231,7 @@ void gdb_control_unlock(struct gdb_control *control)
 
 void gdb_control_resume(struct gdb_control *control, bool steps)
 {
+    control->trace.selected = GDB_NO_FRAME;
     control->is_parked = false;
     control->steps = steps;
     pthread_cond_signal(&control->wake);

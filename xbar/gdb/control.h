@@ -9,6 +9,8 @@
 #include <pthread.h>
 #include <xbar/xbar.h>
 
+#include "tracepoints.h"
+
 /* Why it is parked. */
 enum gdb_stop {
     GDB_STOP_ASKED, /* or it has not begun */
@@ -31,6 +33,10 @@ struct gdb_control {
     enum gdb_stop stop;
     uint64_t time; /* when it parked */
     bool has_time;
+
+    /* Of who has the hart. */
+    struct gdb_breaks breaks;
+    struct gdb_trace trace;
 };
 
 /* @parked: before the first instruction. Return: 0; -errno. */

@@ -273,6 +273,8 @@ static void release(struct gdb_session *session)
         }
         drain(control->news);
     }
+    gdb_trace_clear(&control->trace);
+    gdb_breaks_remove_all(&control->breaks, GDB_BREAK_DEBUGGER);
     xbar_riscv_remove_stops(session->target.hart);
     gdb_control_resume(control, false);
     gdb_control_unlock(control);
