@@ -94,12 +94,28 @@ struct xbar_dynarmic *of_listener(MemoryListener *listener)
     return reinterpret_cast<xbar_dynarmic::Ear *>(listener)->plug;
 }
 
-void on_section(MemoryListener *listener, MemoryRegionSection *section)
+void changed(struct xbar_dynarmic *plug, const MemoryRegionSection *section)
 {
     hwaddr first = section->offset_within_address_space;
 
-    of_listener(listener)->changed(
-        first, first + static_cast<uint64_t>(section->size - 1));
+    plug->changed(first, first + static_cast<uint64_t>(section->size - 1));
+}
+
+void on_added(MemoryListener *listener, MemoryRegionSection *section)
+{
+    of_listener(listener)->added(section);
+    changed(of_listener(listener), section);
+}
+
+void on_deleted(MemoryListener *listener, MemoryRegionSection *section)
+{
+    of_listener(listener)->hide(section);
+    changed(of_listener(listener), section);
+}
+
+void on_cleared(MemoryListener *listener, MemoryRegionSection *section)
+{
+    of_listener(listener)->cleared(section);
 }
 
 void on_commit(MemoryListener *listener)
@@ -150,14 +166,23 @@ const char *xbar_dynarmic::start()
     user.silently_mirror_page_table = false;
     user.detect_misaligned_access_via_page_table = 16 | 32 | 64 | 128;
     user.only_detect_misalignment_via_page_table_on_page_boundary = true;
+    if (config.fastmem_bits != 0) {
+        if (!open_window()) {
+            return "no address space for fastmem";
+        }
+        user.fastmem_pointer = window;
+        user.fastmem_address_space_bits = config.fastmem_bits;
+        user.silently_mirror_fastmem = false;
+    }
     user.check_halt_on_memory_access = true;
     user.hook_isb = true;
     user.code_cache_size = 64 << 20;
     jit.emplace(user);
 
     ear.plug = this;
-    ear.listener.region_add = on_section;
-    ear.listener.region_del = on_section;
+    ear.listener.region_add = on_added;
+    ear.listener.region_del = on_deleted;
+    ear.listener.log_clear = window != nullptr ? on_cleared : nullptr;
     ear.listener.commit = on_commit;
     ear.listener.name = "dynarmic";
     if (memory_listener_register(&ear.listener, config.as) != 0) {
@@ -177,6 +202,7 @@ void xbar_dynarmic::end()
         tlb_destroy(&tlb);
     }
     jit.reset();
+    close_window();
     if (page_table != nullptr) {
         munmap(page_table, page_table_bytes);
     }
@@ -191,8 +217,15 @@ static const char *check(const struct xbar_dynarmic_config *config)
         return "the engine is of a big-endian guest";
     }
     if (config->address_bits != 0 &&
-        (config->address_bits < 13 || config->address_bits > 48)) {
-        return "a page table for fewer than 13 or more than 48 bits";
+        (config->address_bits < 13 || config->address_bits > 43)) {
+        return "a page table for fewer than 13 or more than 43 bits";
+    }
+    if (config->fastmem_bits != 0 &&
+        (config->fastmem_bits < 13 || config->fastmem_bits > 46)) {
+        return "fastmem for fewer than 13 or more than 46 bits";
+    }
+    if (config->fastmem_bits != 0 && config->walk != nullptr) {
+        return "fastmem for virtual addresses: it shows physical ones";
     }
     return nullptr;
 }
@@ -306,4 +339,5 @@ void xbar_dynarmic_get_stats(const struct xbar_dynarmic *plug,
                              struct xbar_dynarmic_stats *stats)
 {
     *stats = plug->stats;
+    stats->shown = plug->shown.load();
 }

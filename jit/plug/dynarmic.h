@@ -23,8 +23,9 @@
  * wrote; what the guest itself writes to code it must invalidate (ic ivau), as
  * on hardware.
  *
- * There is no fastmem: it needs all guest memory at one distance from its
- * addresses, and a handler of SIGSEGV, and takes both from the embedder.
+ * Fastmem is there if asked for: dynarmic's code then accesses shared memory at
+ * one distance from its guest addresses, without a table, and dynarmic's handler
+ * of SIGSEGV, which it has since it was loaded, does all that is not there.
  */
 #ifndef XBAR_JIT_PLUG_DYNARMIC_H
 #define XBAR_JIT_PLUG_DYNARMIC_H
@@ -60,8 +61,16 @@ struct xbar_dynarmic_config {
 
     /* The page table is for addresses of so many bits (8 bytes of address
      * space, not of memory, for each page); what is above has callbacks. 13 to
-     * 48; 0: 36. */
+     * 43; 0: 36. */
     unsigned address_bits;
+
+    /* Fastmem for physical addresses of so many bits, which are reserved as
+     * address space; 13 to 46; 0: none. Only memory that is shared (RAM_SHARED,
+     * files with it) is in it, as no other can be mapped twice; the rest has
+     * the page table, and what is accessed there faults once an instruction.
+     * dynarmic's handler of SIGSEGV must be there, or be called by who took its
+     * place. Not with a walk. */
+    unsigned fastmem_bits;
 
     /* svc #@number. May use the registers, and halt. NULL: the run ends. */
     void (*svc)(void *opaque, uint32_t number);
@@ -123,6 +132,7 @@ struct xbar_dynarmic_stats {
     uint64_t filled;    /* pages entered into the page table */
     uint64_t dropped;   /* times that it was emptied */
     uint64_t code;      /* pages of which the code was dropped */
+    uint64_t shown;     /* sections that fastmem got */
 };
 
 XBAR_API void xbar_dynarmic_get_stats(const struct xbar_dynarmic *plug,

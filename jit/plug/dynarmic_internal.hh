@@ -137,6 +137,15 @@ struct xbar_dynarmic final : public Dynarmic::A64::UserCallbacks {
     }
     void empty_page_table();
 
+    // ---- dynarmic_fastmem.cc: any thread, under the writer lock ----
+    struct Pages;
+    bool open_window();
+    void close_window();
+    bool show(const MemoryRegionSection *section, bool can_write);
+    void hide(const MemoryRegionSection *section);
+    void added(const MemoryRegionSection *section);
+    void cleared(const MemoryRegionSection *section);
+
     // ---- dynarmic_code.cc ----
     bool note_code(uint64_t va);
     void changed(hwaddr first, hwaddr last);
@@ -155,6 +164,10 @@ struct xbar_dynarmic final : public Dynarmic::A64::UserCallbacks {
     size_t page_table_bytes = 0;
     unsigned address_bits = 0;
     std::vector<uint64_t> filled; // pages of it
+
+    uint8_t *window = nullptr; // fastmem
+    size_t window_size = 0;
+    std::atomic<uint64_t> shown{ 0 }; // sections, ever
 
     std::mutex lock; // under the writer lock; nothing is called under it
     std::map<uint64_t, CodePage> code; // by virtual page
