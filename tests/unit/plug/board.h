@@ -53,6 +53,7 @@ struct board {
     uint64_t sum;
     unsigned swapped; /* banks: how often */
     _Atomic unsigned asked;
+    int ended; /* what ending bank 0 returned */
     uint64_t (*on_read)(struct board *b, hwaddr addr, unsigned size);
     void (*on_write)(struct board *b, hwaddr addr, uint64_t value,
                      unsigned size);
@@ -238,6 +239,19 @@ static inline void mover_start(struct mover *mover, struct board *b)
     mover->board = b;
     assert_int_equal(pthread_create(&mover->thread, NULL, mover_main, mover),
                      0);
+}
+
+/* Ends bank 0 while the guest waits at the device for `asked` to be 0. */
+static inline void *ender_main(void *opaque)
+{
+    struct board *b = opaque;
+
+    usleep(2000);
+    xbar_engine_enter(b->engine);
+    b->ended = xbar_region_destroy(&b->bank[0], NULL, NULL);
+    xbar_engine_leave(b->engine);
+    b->asked = 0;
+    return NULL;
 }
 
 static inline void mover_stop(struct mover *mover)

@@ -212,7 +212,8 @@ static void test_walker(void **state)
     rig_finish(&r);
 }
 
-/* dynarmic handles SIGSEGV for fastmem, which is not used. */
+/* dynarmic handles SIGSEGV when it is loaded; here a test has its own handler,
+ * which stays. */
 static void test_takes_no_signal(void **state)
 {
     struct sigaction before, after;
@@ -228,6 +229,31 @@ static void test_takes_no_signal(void **state)
     rig_finish(&r);
 }
 
+/* It is waited for until the guest's page table has it no more. */
+static void test_region_ends_in_a_run(void **state)
+{
+    static struct rig r;
+    pthread_t thread;
+
+    (void)state;
+    rig_init(&r, NULL);
+    r.b.code[0] = a64_str(2, 0, 4, 0);
+    r.b.code[1] = a64_ldr(2, 7, 3, 8);
+    r.b.code[2] = a64_cbnz(7, -4);
+    r.b.code[3] = a64_svc(0);
+    set(&r, 3, DEVICE);
+    set(&r, 4, BANK0);
+    r.b.asked = 1;
+    r.b.ended = -1;
+    pthread_create(&thread, NULL, ender_main, &r.b);
+    assert_int_equal(rig_run(&r, RAM), XBAR_DYNARMIC_SVC);
+    pthread_join(thread, NULL);
+    assert_int_equal(r.b.ended, 0);
+    assert_int_equal(rig_run(&r, RAM), XBAR_DYNARMIC_FAULT);
+    assert_int_equal(xbar_engine_free(r.b.engine), -EBUSY);
+    rig_finish(&r);
+}
+
 static void test_mistakes(void **state)
 {
     static struct rig r;
@@ -239,7 +265,16 @@ static void test_mistakes(void **state)
     assert_null(xbar_dynarmic_new(&config, &err));
     assert_non_null(strstr(error_get_pretty(err), "no address space"));
     error_free(err);
+    err = NULL;
     config.as = &r.b.as;
+    assert_null(xbar_dynarmic_new(&config, NULL));
+    config.address_bits = 44; /* dynarmic would end the process */
+    assert_null(xbar_dynarmic_new(&config, &err));
+    assert_non_null(strstr(error_get_pretty(err), "more than 43 bits"));
+    error_free(err);
+    config.address_bits = 0;
+    config.fastmem_bits = 32;
+    config.walk = walk;
     assert_null(xbar_dynarmic_new(&config, NULL));
     assert_int_equal(xbar_dynarmic_free(NULL), 0);
     assert_int_equal(xbar_address_space_destroy(&r.b.as, NULL, NULL), -EBUSY);
@@ -261,6 +296,7 @@ int main(void)
         cmocka_unit_test(test_runs_end),
         cmocka_unit_test(test_walker),
         cmocka_unit_test(test_takes_no_signal),
+        cmocka_unit_test(test_region_ends_in_a_run),
         cmocka_unit_test(test_mistakes),
     };
 

@@ -181,6 +181,33 @@ static void test_wrong_order(void **state)
     rig_finish(&r);
 }
 
+/* Nor can the engine. A region can: it is waited for until the guest, which
+ * runs on another thread, was told. */
+static void test_region_ends_in_a_run(void **state)
+{
+    static struct rig r;
+    pthread_t thread;
+
+    (void)state;
+    rig_init(&r, NULL);
+    r.b.code[0] = rv_sw(RV_T0, 0, RV_S1);
+    r.b.code[1] = rv_lw(RV_T1, 8, RV_S0);
+    r.b.code[2] = rv_bne(RV_T1, RV_ZERO, -4);
+    r.b.code[3] = rv_addi(RV_T0, RV_T0, 1);
+    rig_set(&r, RV_S0, DEVICE);
+    rig_set(&r, RV_S1, BANK0);
+    r.b.asked = 1;
+    r.b.ended = -1;
+    pthread_create(&thread, NULL, ender_main, &r.b);
+    rig_run(&r, RAM, 4);
+    pthread_join(thread, NULL);
+    assert_int_equal(r.b.ended, 0);
+    assert_int_equal(rig_get(&r, RV_T0), 1);
+    assert_int_equal(rig_try(&r, RAM, 1), UC_ERR_WRITE_UNMAPPED);
+    assert_int_equal(xbar_engine_free(r.b.engine), -EBUSY);
+    rig_finish(&r);
+}
+
 /* Who waits for readers would wait for the guest. */
 static void test_run_in_a_section(void **state)
 {
@@ -329,6 +356,7 @@ int main(void)
         cmocka_unit_test(test_bad_configuration),
         cmocka_unit_test(test_busy_in_callbacks),
         cmocka_unit_test(test_wrong_order),
+        cmocka_unit_test(test_region_ends_in_a_run),
         cmocka_unit_test(test_run_in_a_section),
         cmocka_unit_test(test_refused_mapping),
         cmocka_unit_test(test_out_of_memory),
