@@ -131,6 +131,33 @@ static uint32_t fp_insn(size_t i, uint32_t step)
                  : rv_addi(RV_T0, RV_T0, (int32_t)step);
 }
 
+/* About what compilers make: of 20 instructions four load, two store, and three
+ * branch. */
+static uint32_t mixed_insn(size_t i, uint32_t step)
+{
+    switch (i % 20) {
+    case 1:
+    case 4:
+    case 10:
+    case 16:
+        return rv_ld(RV_A0, (int32_t)(i % 64 * 8 + 8 * step), RV_S0);
+    case 8:
+    case 14:
+        return rv_sd(RV_A2, (int32_t)(i % 64 * 8 + 8 * step), RV_S0);
+    case 5:
+    case 11:
+    case 19:
+        return branch_insn(0, step);
+    default:
+        return alu_insn(i, step);
+    }
+}
+
+static int fill_mixed(struct program *p)
+{
+    return make_straight(p, STRAIGHT_WORDS, mixed_insn);
+}
+
 static int fill_alu(struct program *p)
 {
     return make_straight(p, STRAIGHT_WORDS, alu_insn);
@@ -342,6 +369,7 @@ enum program_id {
     ALU,
     MEMORY,
     BRANCH,
+    MIXED,
     FP,
     EVICT,
     JUMP_NEAR,
@@ -360,6 +388,7 @@ static int (*const fills[])(struct program *p) = {
     [ALU] = fill_alu,
     [MEMORY] = fill_memory,
     [BRANCH] = fill_branch,
+    [MIXED] = fill_mixed,
     [FP] = fill_fp,
     [EVICT] = fill_evict,
     [JUMP_NEAR] = fill_jump_near,
@@ -479,6 +508,7 @@ static const struct bench rows[] = {
     AGAIN("code/translate_memory", MEMORY),
     AGAIN("code/translate_branches", BRANCH),
     AGAIN("code/translate_fp", FP),
+    AGAIN("code/translate_mixed", MIXED),
     { FIELDS("code/evict", EVICT, EVICT_WORDS), .check = check_evicted },
     ROW("code/jump_near", JUMP_NEAR, 1 << 16),
     ROW("code/jump_far", JUMP_FAR, 1 << 16),

@@ -124,6 +124,7 @@ BARS = {
     "access/cache_ldl": 1.1,
     "emit/load_mmio": 12,
     "code/translate_alu": 200,
+    "code/translate_mixed": 200,
     "plug/kvm_exit_load": 30,
     "plug/kvm_exit_store": 30,
 }
