@@ -95,7 +95,7 @@ enum xbar_access_target {
 };
 
 /** One instruction, as it lies in memory. */
-struct xbar_code_insn {
+struct xbar_insn {
     uint64_t pc;
     hwaddr phys; /* guest-physical address of its first byte */
     uint8_t bytes[8];
@@ -252,8 +252,8 @@ XBAR_API int xbar_instrument_accesses(struct xbar_instrument *in,
 XBAR_API unsigned xbar_code_insns(const struct xbar_code *code);
 
 /** xbar_code_insn() - instruction @which; good as long as @code */
-XBAR_API const struct xbar_code_insn *
-xbar_code_insn(const struct xbar_code *code, unsigned which);
+XBAR_API const struct xbar_insn *xbar_code_insn(const struct xbar_code *code,
+                                                unsigned which);
 
 /**
  * xbar_code_print() - the text of instruction @which

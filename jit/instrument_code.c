@@ -38,7 +38,7 @@ struct wish {
 struct xbar_code {
     struct xbar_vcpu *vcpu;
     struct xbar_instrument *in; /* that is being asked */
-    const struct xbar_code_insn *insns;
+    const struct xbar_insn *insns;
     unsigned count;
     bool failed;
     struct wish *wishes;
@@ -196,8 +196,8 @@ unsigned xbar_code_insns(const struct xbar_code *code)
     return code->count;
 }
 
-const struct xbar_code_insn *xbar_code_insn(const struct xbar_code *code,
-                                            unsigned which)
+const struct xbar_insn *xbar_code_insn(const struct xbar_code *code,
+                                       unsigned which)
 {
     return which < code->count ? &code->insns[which] : NULL;
 }
@@ -349,7 +349,7 @@ static void ask(struct xbar_code *code, struct xbar_instrument *in)
 }
 
 struct instrument_block *instrument__show(struct xbar_vcpu *vcpu,
-                                          const struct xbar_code_insn *insns,
+                                          const struct xbar_insn *insns,
                                           unsigned count)
 {
     struct instrument_block *block = NULL;

@@ -32,7 +32,7 @@ struct vcpu_ops {
     uint64_t (*retired)(const void *opaque);
     uint64_t (*reg)(const void *opaque, unsigned reg);
     uint64_t (*read)(void *opaque, uint64_t va, void *buf, uint64_t size);
-    void (*print)(char *buf, size_t size, const struct xbar_code_insn *insn);
+    void (*print)(char *buf, size_t size, const struct xbar_insn *insn);
     /* Any thread: have the vCPU reach a safe point soon. */
     void (*kick)(void *opaque);
 };
@@ -83,7 +83,7 @@ struct instrument_place {
 };
 
 struct instrument_insn {
-    struct xbar_code_insn shown;
+    struct xbar_insn shown;
     struct instrument_place place;
     const struct instrument_block *block; /* that it is of */
     uint8_t index;
@@ -132,7 +132,7 @@ void instrument__lose(struct xbar_vcpu *vcpu, uint64_t count);
  * block, with what they want of it; NULL if memory is short.
  */
 struct instrument_block *instrument__show(struct xbar_vcpu *vcpu,
-                                          const struct xbar_code_insn *insns,
+                                          const struct xbar_insn *insns,
                                           unsigned count) XBAR_MUST_CHECK;
 void instrument__free_block(struct xbar_vcpu *vcpu,
                             struct instrument_block *block);

@@ -138,7 +138,7 @@ XBAR_API int xbar_riscv_remove_watchpoint(struct xbar_riscv_hart *hart,
 /** xbar_riscv_remove_stops() - all breakpoints and watchpoints */
 XBAR_API void xbar_riscv_remove_stops(struct xbar_riscv_hart *hart);
 
-struct xbar_riscv_watch_hit {
+struct xbar_riscv_hit {
     struct xbar_tlb_watch watch;
     uint64_t va; /* the first watched byte that was touched */
     enum xbar_tlb_access access;
@@ -146,7 +146,7 @@ struct xbar_riscv_watch_hit {
 
 /** xbar_riscv_watch_hit() - what the last XBAR_RISCV_EXIT_WATCH was about; the
  * first, if the instruction touched several */
-XBAR_API struct xbar_riscv_watch_hit
+XBAR_API struct xbar_riscv_hit
 xbar_riscv_watch_hit(const struct xbar_riscv_hart *hart);
 
 /**

@@ -164,7 +164,7 @@ static void note_hit(void *opaque, const struct xbar_tlb_watch *watch,
 
     if (!debug->has_hit) {
         debug->has_hit = true;
-        debug->hit = (struct xbar_riscv_watch_hit){ *watch, first, access };
+        debug->hit = (struct xbar_riscv_hit){ *watch, first, access };
     }
     atomic_fetch_or_explicit(&hart->attention, ATTN_WATCH,
                              memory_order_relaxed);
@@ -254,8 +254,7 @@ void xbar_riscv_remove_stops(struct xbar_riscv_hart *hart)
     debug->has_hit = false;
 }
 
-struct xbar_riscv_watch_hit
-xbar_riscv_watch_hit(const struct xbar_riscv_hart *hart)
+struct xbar_riscv_hit xbar_riscv_watch_hit(const struct xbar_riscv_hart *hart)
 {
     return hart->debug.hit;
 }

@@ -216,7 +216,7 @@ struct riscv_debug {
     size_t watch_room;
     struct xbar_tlb_watches watches; /* for the TLB */
     bool has_hit;                    /* to be reported */
-    struct xbar_riscv_watch_hit hit;
+    struct xbar_riscv_hit hit;
     bool is_stale; /* memory was written: translated code has to follow */
     bool is_back;  /* the same, and who wrote told of the pages */
 };

@@ -58,10 +58,10 @@ static hwaddr fetch_phys(const struct xbar_riscv_hart *hart, uint64_t pc)
            (pc & ~TLB_PAGE_MASK);
 }
 
-static struct xbar_code_insn show_insn(uint64_t pc, hwaddr phys,
-                                       const struct riscv_insn *insn)
+static struct xbar_insn show_insn(uint64_t pc, hwaddr phys,
+                                  const struct riscv_insn *insn)
 {
-    struct xbar_code_insn shown = {
+    struct xbar_insn shown = {
         .pc = pc,
         .phys = phys,
         .length = insn->length,
@@ -76,7 +76,7 @@ static struct xbar_code_insn show_insn(uint64_t pc, hwaddr phys,
 
 /* The block that begins @source, whoever is to execute it. */
 static unsigned cut(const struct riscv_source *source,
-                    struct xbar_code_insn insns[XBAR_CODE_INSNS])
+                    struct xbar_insn insns[XBAR_CODE_INSNS])
 {
     hwaddr phys = source->key.page | (source->pc & ~TLB_PAGE_MASK);
     unsigned offset = 0;
@@ -103,7 +103,7 @@ static bool is_source(const struct instrument_block *block,
     unsigned offset = 0;
 
     for (unsigned i = 0; i < block->count; i++) {
-        const struct xbar_code_insn *insn = &block->insns[i].shown;
+        const struct xbar_insn *insn = &block->insns[i].shown;
 
         if (offset + insn->length > source->size ||
             memcmp(source->bytes + offset, insn->bytes, insn->length) != 0) {
@@ -165,7 +165,7 @@ static void free_blocks(struct riscv_observer *o)
 
 /* Show what is at hart->pc. NULL: memory is short. */
 static struct instrument_block *show(struct xbar_riscv_hart *hart,
-                                     const struct xbar_code_insn *insns,
+                                     const struct xbar_insn *insns,
                                      unsigned count)
 {
     struct riscv_observer *o = hart->shown;
@@ -203,7 +203,7 @@ static bool take_source(struct xbar_riscv_hart *hart,
 static const struct instrument_block *block_at(struct xbar_riscv_hart *hart,
                                                const struct riscv_insn *insn)
 {
-    struct xbar_code_insn insns[XBAR_CODE_INSNS];
+    struct xbar_insn insns[XBAR_CODE_INSNS];
     struct instrument_block *block;
     struct riscv_source source;
     unsigned count;
@@ -380,8 +380,7 @@ static uint64_t read_memory(void *opaque, uint64_t va, void *buf, uint64_t size)
                         buf, size, false);
 }
 
-static void print_insn(char *buf, size_t size,
-                       const struct xbar_code_insn *insn)
+static void print_insn(char *buf, size_t size, const struct xbar_insn *insn)
 {
     uint32_t bits = 0;
 

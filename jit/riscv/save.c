@@ -56,7 +56,7 @@ struct xbar_riscv_state {
     bool at_break;
     uint64_t break_pc;
     bool has_hit;
-    struct xbar_riscv_watch_hit hit;
+    struct xbar_riscv_hit hit;
     uint64_t irq_lines;
     uint64_t timecmp;
     uint64_t time_offset; /* deterministic */

@@ -10,7 +10,7 @@ import subprocess
 import tree
 from tap import Tap
 
-STRICT = ["-Wall", "-Wextra", "-Wundef", "-pedantic", "-Werror"]
+STRICT = ["-Wall", "-Wextra", "-Wshadow", "-Wundef", "-pedantic", "-Werror"]
 ROOT = ["-I", tree.ROOT]
 STAGED = ["-I", os.path.join(tree.BUILD, "include")]
 

@@ -270,7 +270,7 @@ static void set_stop(struct gdb_target *target, const char *args, bool adds,
 void gdb_put_stop(const struct gdb_target *target, struct gdb_text *reply)
 {
     enum gdb_stop stop = target->control->stop;
-    struct xbar_riscv_watch_hit hit;
+    struct xbar_riscv_hit hit;
 
     gdb_put(reply, "T%02x", stop == GDB_STOP_ASKED ? SIGNAL_INT : SIGNAL_TRAP);
     if (stop == GDB_STOP_WATCH) {

@@ -137,7 +137,7 @@ static void access_data(struct xbar_vcpu *vcpu,
 }
 
 /* The same instruction, shown again, goes on counting. */
-static struct site *site_of(struct sim *sim, const struct xbar_code_insn *insn)
+static struct site *site_of(struct sim *sim, const struct xbar_insn *insn)
 {
     struct site **slot = &sim->sites[insn->pc / 2 % HASH_SIZE];
     struct site *site = *slot;
@@ -169,7 +169,7 @@ static void look_at(void *opaque, struct xbar_vcpu *vcpu,
     (void)vcpu;
     pthread_mutex_lock(&sim->lock);
     for (unsigned i = 0; i < xbar_code_insns(code); i++) {
-        const struct xbar_code_insn *insn = xbar_code_insn(code, i);
+        const struct xbar_insn *insn = xbar_code_insn(code, i);
         struct site *site = NULL;
 
         if (insn->phys / sim->line != line) {

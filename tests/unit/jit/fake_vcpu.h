@@ -54,7 +54,7 @@ static inline uint64_t fake_read(void *opaque, uint64_t va, void *buf,
 }
 
 static inline void fake_print(char *buf, size_t size,
-                              const struct xbar_code_insn *insn)
+                              const struct xbar_insn *insn)
 {
     snprintf(buf, size, "insn %u", insn->bytes[0]);
 }

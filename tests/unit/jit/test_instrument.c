@@ -162,7 +162,7 @@ static void note_end(void *opaque)
 
 static void *run_vcpu(void *opaque)
 {
-    const struct xbar_code_insn insn = { .pc = 4, .length = 4 };
+    const struct xbar_insn insn = { .pc = 4, .length = 4 };
     struct shared *shared = opaque;
     struct xbar_vcpu *vcpu = &shared->fake->vcpu;
 

@@ -84,7 +84,7 @@ static void ask(void *opaque, struct xbar_vcpu *vcpu, struct xbar_code *code)
 
 static const struct xbar_instrument_ops ops = { .translated = ask };
 
-static const struct xbar_code_insn insns[3] = {
+static const struct xbar_insn insns[3] = {
     { .pc = 100, .bytes = { 10 }, .length = 4 },
     { .pc = 104,
       .bytes = { 11 },

@@ -191,7 +191,7 @@ static void test_an_exit_at_a_breakpoint(void **state)
 
 static void check_hit(uint64_t watch, uint64_t va, enum xbar_tlb_access access)
 {
-    struct xbar_riscv_watch_hit hit = xbar_riscv_watch_hit(rig.hart);
+    struct xbar_riscv_hit hit = xbar_riscv_watch_hit(rig.hart);
 
     assert_int_equal(hit.watch.va, watch);
     assert_int_equal(hit.va, va);
