@@ -40,6 +40,7 @@ int board_snapshot_take(struct board *board,
         .devices = devices,
         .device_count = DEVICES,
     };
+    int ret;
 
     *to = NULL;
     if (board->config.tap) {
@@ -47,15 +48,21 @@ int board_snapshot_take(struct board *board,
         return -EPERM;
     }
     list_devices(board, devices);
-    return xbar_riscv_snapshot_take(&machine, after, to, errp);
+    xbar_engine_lock(board->engine);
+    ret = xbar_riscv_snapshot_take(&machine, after, to, errp);
+    xbar_engine_unlock(board->engine);
+    return ret;
 }
 
 int board_snapshot_restore(struct board *board,
                            struct xbar_riscv_snapshot *snapshot, Error **errp)
 {
     struct uart16550_host *host = &board->uart.host;
-    int ret = xbar_riscv_snapshot_restore(snapshot, errp);
+    int ret;
 
+    xbar_engine_lock(board->engine);
+    ret = xbar_riscv_snapshot_restore(snapshot, errp);
+    xbar_engine_unlock(board->engine);
     if (ret == 0) {
         host->has_room(host->opaque);
     }

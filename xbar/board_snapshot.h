@@ -16,9 +16,9 @@
 /*
  * board_snapshot_take() - see xbar_riscv_snapshot_take()
  *
- * No hart runs, the I/O thread is stopped (virtio_slots_stop()), and other
- * threads let the devices be. xbar_riscv_snapshot_drop() ends it, before
- * board_free().
+ * No hart runs, and the I/O thread is stopped (virtio_slots_stop()). Takes the
+ * machine lock, which keeps what is typed, the terminal's size, the power key and
+ * the RTC's alarm out. xbar_riscv_snapshot_drop() ends it, before board_free().
  *
  * Return: 0; -errno with @errp set.
  */

@@ -305,6 +305,12 @@ static void take_key(struct console *console, uint8_t key)
     case KEYS_MTREE:
         ask(console, CONSOLE_MTREE);
         return;
+    case KEYS_SNAPSHOT:
+        ask(console, CONSOLE_SNAPSHOT);
+        return;
+    case KEYS_RESTORE:
+        ask(console, CONSOLE_RESTORE);
+        return;
     case KEYS_STOP:
         hold(console, true);
         break;

@@ -72,6 +72,8 @@ enum console_question {
     CONSOLE_NO_QUESTION,
     CONSOLE_INFO,
     CONSOLE_MTREE,
+    CONSOLE_SNAPSHOT, /* keep the machine as it is */
+    CONSOLE_RESTORE,  /* go back to that */
 };
 
 /*

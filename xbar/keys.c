@@ -26,6 +26,10 @@ static enum keys_wish take_monitor_key(struct keys *keys, uint8_t key)
         return KEYS_STOP;
     case MONITOR_CONT:
         return KEYS_CONT;
+    case MONITOR_SNAPSHOT:
+        return KEYS_SNAPSHOT;
+    case MONITOR_RESTORE:
+        return KEYS_RESTORE;
     case MONITOR_QUIT:
         return KEYS_QUIT;
     case MONITOR_NOTHING:

@@ -28,6 +28,8 @@ enum keys_wish {
     KEYS_MTREE,
     KEYS_STOP,
     KEYS_CONT,
+    KEYS_SNAPSHOT,
+    KEYS_RESTORE,
 };
 
 struct keys {

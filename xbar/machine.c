@@ -213,7 +213,12 @@ static bool press_power(void *opaque)
 {
     struct machine *machine = opaque;
 
-    return virtio_slots_press_power(machine->board->virtio);
+    bool is_heard;
+
+    xbar_engine_lock(machine->board->engine); /* not during a snapshot */
+    is_heard = virtio_slots_press_power(machine->board->virtio);
+    xbar_engine_unlock(machine->board->engine);
+    return is_heard;
 }
 
 static bool is_line_heard(void *opaque)
@@ -273,7 +278,9 @@ static void resize_console(void *opaque, uint16_t columns, uint16_t rows)
 
     atomic_store(&machine->console_size, (uint32_t)columns << 16 | rows);
     if (!leave_to_hart(machine, WAITING_SIZE)) {
+        xbar_engine_lock(machine->board->engine); /* not during a snapshot */
         virtio_slots_resize_console(machine->board->virtio, columns, rows);
+        xbar_engine_unlock(machine->board->engine);
     }
 }
 
@@ -343,11 +350,20 @@ static void reclaim_retired(struct machine *machine)
 
 static void answer(struct machine *machine, enum console_question question)
 {
-    if (question == CONSOLE_INFO) {
+    switch (question) {
+    case CONSOLE_INFO:
         info_print(machine->board, machine->guest,
                    console_is_held(machine->console), stderr);
-    } else if (xbar_mtree_print(&machine->board->memory, stderr)) {
-        fputs("no memory for that\n", stderr);
+        break;
+    case CONSOLE_SNAPSHOT:
+    case CONSOLE_RESTORE:
+        machine__go_back(machine, question == CONSOLE_SNAPSHOT);
+        break;
+    default:
+        if (xbar_mtree_print(&machine->board->memory, stderr)) {
+            fputs("no memory for that\n", stderr);
+        }
+        break;
     }
     monitor_prompt(stderr);
 }
@@ -364,6 +380,9 @@ static void rest(struct machine *machine)
         question = console_rest(machine->console, &was_held);
         if (question != CONSOLE_NO_QUESTION) {
             answer(machine, question);
+        }
+        if (question == CONSOLE_RESTORE) {
+            time = xbar_riscv_time(hart); /* it is another one */
         }
     } while (question != CONSOLE_NO_QUESTION);
     if (was_held && !machine->deterministic) {
@@ -545,6 +564,7 @@ int machine_run(struct machine *machine, struct machine_result *result,
 
 void machine_free(struct machine *machine)
 {
+    xbar_riscv_snapshot_drop(machine->kept);
     board_free(machine->board);
     free(machine);
 }

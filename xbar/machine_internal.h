@@ -33,16 +33,21 @@ struct machine {
     _Atomic uint8_t break_key;
     _Atomic uint32_t console_size;
     struct machine_config config;
-    struct progress progress;   /* hart thread */
-    struct sampler *sampler;    /* NULL: nobody looks on */
-    struct gdb *gdb;            /* NULL: no debugger */
-    double start;               /* of the run, seconds */
-    uint64_t commits_reclaimed; /* as of the last reclaim */
+    struct progress progress;         /* hart thread */
+    struct sampler *sampler;          /* NULL: nobody looks on */
+    struct gdb *gdb;                  /* NULL: no debugger */
+    struct xbar_riscv_snapshot *kept; /* the monitor's; NULL: none */
+    double start;                     /* of the run, seconds */
+    uint64_t commits_reclaimed;       /* as of the last reclaim */
 };
 
 /* machine.c: end the run because somebody else than the guest says so. Any
  * thread; @opaque is the machine. */
 void machine__cut(void *opaque, int status);
+
+/* machine_kept.c: what the monitor's `snapshot` (@keeps) and `restore` do, and
+ * say. The hart's thread, between runs. */
+void machine__go_back(struct machine *machine, bool keeps);
 
 /* ---- machine_gdb.c ----------------------------------------------------- */
 

@@ -21,6 +21,8 @@ static const struct command {
     { "mtree", MONITOR_MTREE, "the region tree and the flat view" },
     { "stop", MONITOR_STOP, "hold the guest, its time as well" },
     { "cont", MONITOR_CONT, "let it go on" },
+    { "snapshot", MONITOR_SNAPSHOT, "keep the machine as it is now" },
+    { "restore", MONITOR_RESTORE, "go back to that" },
     { "quit", MONITOR_QUIT, "end the run" },
     { "help", MONITOR_NOTHING, "this list; ctrl-a c goes back to the guest" },
 };
@@ -46,7 +48,7 @@ void monitor_toggle(struct monitor *monitor)
 static void print_help(FILE *out)
 {
     for (unsigned i = 0; i < COMMANDS; i++) {
-        fprintf(out, "%-6s %s\n", commands[i].name, commands[i].help);
+        fprintf(out, "%-8s %s\n", commands[i].name, commands[i].help);
     }
 }
 

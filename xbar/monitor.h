@@ -19,6 +19,8 @@ enum monitor_command {
     MONITOR_MTREE,
     MONITOR_STOP,
     MONITOR_CONT,
+    MONITOR_SNAPSHOT,
+    MONITOR_RESTORE,
     MONITOR_QUIT,
 };
 

@@ -5,7 +5,7 @@ import os
 import subprocess
 import time
 
-from asm import (T0, T1, T2, UART, ZERO, andi, beq, lbu, li, sb)
+from asm import (RAM, T0, T1, T2, UART, ZERO, addi, andi, beq, lbu, li, sb)
 from guestio import (ENGINE, XBAR, Terminal, check, check_equal, in_folder,
                      main)
 
@@ -32,8 +32,8 @@ def test_lines(folder):
                 ("  info  \r", "MMIO "),
                 ("inxy\x7f\x08fo\r", "instructions  "),
                 ("mtree\r", "uart"),
-                ("junk\x15help\r", "mtree  the region tree"),
-                ("?\r", "quit   end the run"),
+                ("junk\x15help\r", "mtree    the region tree"),
+                ("?\r", "quit     end the run"),
                 ("fly\r", "fly: no such command (try help)"),
                 ("x" * 300 + "\r", "no such command")):
             terminal.send(typed)
@@ -96,5 +96,68 @@ def test_in_a_pipe(folder):
     check(b"(xbar) " in done.stderr, done.stderr)
 
 
+# Each key is answered by the next letter, which is kept in memory.
+COUNT = (li(T0, UART) + li(T2, RAM + 0x8000) + lbu(T1, 5, T0)
+         + andi(T1, T1, 1) + beq(T1, ZERO, -8) + lbu(T1, 0, T0)
+         + lbu(T1, 0, T2) + addi(T1, T1, 1) + sb(T1, 0, T2)
+         + addi(T1, T1, 64) + sb(T1, 0, T0) + beq(ZERO, ZERO, -36))
+
+
+def start_counting(folder, *options):
+    path = os.path.join(folder, "count")
+    with open(path, "wb") as file:
+        file.write(COUNT)
+    return [XBAR, "run", "--bios", path, *options, *ENGINE]
+
+
+@in_folder
+def test_snapshot(folder):
+    """A guest goes back to where it was, again and again"""
+    for options in ((), ("--deterministic",), ("--device", "virtio-rng-device")):
+        with Terminal(start_counting(folder, *options)) as terminal:
+            terminal.wait_until(terminal.is_raw, "it runs")
+            terminal.send("\x01crestore\r")
+            terminal.wait_for("there is no snapshot")
+            terminal.wait_for("(xbar) ")
+            terminal.send("\x01cx")
+            terminal.wait_for("A")
+            terminal.send("\x01csnapshot\r")
+            terminal.wait_for("kept: 0.0 MiB")
+            terminal.wait_for("(xbar) ")
+            for _ in range(3):
+                terminal.send("\x01cx")
+                terminal.wait_for("B")
+                terminal.send("x")
+                terminal.wait_for("C")
+                terminal.send("\x01crestore\r")
+                terminal.wait_for("back: ")
+                terminal.wait_for("(xbar) ")
+            terminal.send("stop\rrestore\r")
+            terminal.wait_for("back: ")
+            terminal.send("cont\r\x01cx")
+            terminal.wait_for("B")
+            terminal.send("\x01x")
+            check_equal(terminal.wait_exit(), 0, "status")
+
+
+@in_folder
+def test_refused_snapshot(folder):
+    """What could not go back says so, and the guest goes on"""
+    disk = os.path.join(folder, "disk")
+    with open(disk, "wb") as file:
+        file.truncate(1 << 20)
+    with Terminal(start_counting(folder, "--drive",
+                                 f"file={disk}")) as terminal:
+        terminal.wait_until(terminal.is_raw, "it runs")
+        terminal.send("\x01csnapshot\r")
+        terminal.wait_for("virtio-blk: a drive that the guest may write")
+        terminal.wait_for("(xbar) ")
+        terminal.send("\x01cx")
+        terminal.wait_for("A")
+        terminal.send("\x01x")
+        check_equal(terminal.wait_exit(), 0, "status")
+
+
 if __name__ == "__main__":
-    main([test_lines, test_stop, test_ends_while_stopped, test_in_a_pipe])
+    main([test_lines, test_stop, test_ends_while_stopped, test_in_a_pipe,
+          test_snapshot, test_refused_snapshot])
