@@ -17,10 +17,13 @@
  * What is covered: RAM, ROM and ROM devices' memory of regions that the engine
  * has when it is taken, whether the tree shows them or not. Not a device's own
  * memory (memory_region_init_ram_device_ptr()), nor what is made later. What is
- * written through host pointers has to be told, memory_region_set_dirty(); what
- * others write to memory that is shared with them is neither seen nor kept.
+ * written through host pointers has to be told, memory_region_set_dirty(), and
+ * what is mapped is told when it is unmapped: nothing is mapped for writing when
+ * one is taken or gone back to. What others write to memory that is shared with
+ * them is neither seen nor kept.
  *
- * This is memory alone. With harts, devices and the tree: jit/riscv/machine_snapshot.h.
+ * This is memory alone. With harts, devices and the tree:
+ * jit/riscv/machine_snapshot.h.
  */
 #ifndef XBAR_FLATVIEW_RAM_SNAPSHOT_H
 #define XBAR_FLATVIEW_RAM_SNAPSHOT_H
