@@ -394,6 +394,13 @@ void jit_host__jump_indirect(struct jit_emit *e, unsigned base, int32_t offset,
 void jit_host__push_return(struct jit_emit *e, uint64_t pc);
 /* Empty the stack: the mode changed, or code that it names went away. */
 void jit_host__forget_returns(struct jit_state *state);
+
+/*
+ * Where a signal handler's @context says that the host was. If that is in a
+ * block, *@budget is what is left of state.budget, to be changed there. NULL:
+ * this host does not know.
+ */
+const void *jit_host__interrupted(void *context, int64_t **budget);
 /* Leave so that another engine does the instruction at hand. */
 void jit_host__step(struct jit_emit *e);
 /* Call helpers.resume for the instruction at hand, all registers in memory,

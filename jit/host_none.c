@@ -249,6 +249,13 @@ void jit_host__push_return(struct jit_emit *e, uint64_t pc)
     no_host();
 }
 
+const void *jit_host__interrupted(void *context, int64_t **budget)
+{
+    (void)context;
+    (void)budget;
+    return NULL;
+}
+
 void jit_host__forget_returns(struct jit_state *state)
 {
     no_host();

@@ -476,16 +476,6 @@ static void report_mismatch(const struct machine *machine)
     }
 }
 
-static int start_sampler(struct machine *machine, Error **errp)
-{
-    if (!machine->config.tick) {
-        return 0;
-    }
-    machine->sampler =
-        sampler_start(machine->config.period_us, pause_hart, machine, errp);
-    return machine->sampler ? 0 : -EIO;
-}
-
 /* All or none, behind the console, which blocks signals in them. */
 static int start_threads(struct machine *machine, Error **errp)
 {
@@ -496,13 +486,12 @@ static int start_threads(struct machine *machine, Error **errp)
                    strerror(-ret));
         return ret;
     }
-    ret = start_sampler(machine, errp);
+    ret = machine__start_sampler(machine, errp);
     if (ret == 0 && machine->gdb) {
         ret = gdb_start(machine->gdb, errp);
     }
     if (ret) {
-        sampler_stop(machine->sampler);
-        machine->sampler = NULL;
+        machine__stop_sampler(machine);
         virtio_slots_stop(machine->board->virtio);
     }
     return ret;
@@ -543,8 +532,7 @@ int machine_run(struct machine *machine, struct machine_result *result,
     result->status = run_to_end(machine);
     result->seconds = now_seconds(CLOCK_MONOTONIC) - start;
     result->cpu_seconds = now_seconds(CLOCK_THREAD_CPUTIME_ID) - cpu_start;
-    sampler_stop(machine->sampler);
-    machine->sampler = NULL;
+    machine__stop_sampler(machine);
     progress_end(&machine->progress);
     virtio_slots_stop(machine->board->virtio);
     console_stop(machine->console);

@@ -3,6 +3,8 @@
 #ifndef XBAR_MACHINE_INTERNAL_H
 #define XBAR_MACHINE_INTERNAL_H
 
+#include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 
 #include "machine.h"
@@ -35,6 +37,8 @@ struct machine {
     struct machine_config config;
     struct progress progress;         /* hart thread */
     struct sampler *sampler;          /* NULL: nobody looks on */
+    pthread_t hart_thread;            /* while there is one */
+    struct sigaction old_action;      /* the same: of SIGPROF */
     struct gdb *gdb;                  /* NULL: no debugger */
     struct xbar_riscv_snapshot *kept; /* the monitor's; NULL: none */
     double start;                     /* of the run, seconds */
@@ -48,6 +52,14 @@ void machine__cut(void *opaque, int status);
 /* machine_kept.c: what the monitor's `snapshot` (@keeps) and `restore` do, and
  * say. The hart's thread, between runs. */
 void machine__go_back(struct machine *machine, bool keeps);
+
+/* ---- machine_sampler.c ------------------------------------------------- */
+
+/* Have config.tick called, if there is one. From the hart's thread, as stop.
+ * -errno with @errp set. */
+int machine__start_sampler(struct machine *machine, Error **errp)
+    XBAR_MUST_CHECK;
+void machine__stop_sampler(struct machine *machine);
 
 /* ---- machine_gdb.c ----------------------------------------------------- */
 

@@ -75,6 +75,12 @@ void xbar_riscv_request_exit(struct xbar_riscv_hart *hart)
     riscv__post(hart, ATTN_EXIT);
 }
 
+void xbar_riscv_request_exit_here(struct xbar_riscv_hart *hart, void *context)
+{
+    riscv__jit_cut_slice(hart, context);
+    riscv__post(hart, ATTN_EXIT);
+}
+
 void xbar_riscv_set_irq(struct xbar_riscv_hart *hart, enum xbar_riscv_irq line,
                         bool level)
 {

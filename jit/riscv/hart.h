@@ -220,6 +220,20 @@ XBAR_API enum xbar_riscv_exit xbar_riscv_run(struct xbar_riscv_hart *hart,
  */
 XBAR_API void xbar_riscv_request_exit(struct xbar_riscv_hart *hart);
 
+/**
+ * xbar_riscv_request_exit_here() - the same, without running much further
+ * @context: the third argument of a signal handler
+ *
+ * Translated code looks for requests where a slice ends and behind accesses to
+ * devices, so that where it is then says little about where it was. This has
+ * it leave at the end of the block that was interrupted; what translated code
+ * called, ends first.
+ *
+ * Context: a signal handler (SA_SIGINFO), on the thread that runs @hart.
+ */
+XBAR_API void xbar_riscv_request_exit_here(struct xbar_riscv_hart *hart,
+                                           void *context);
+
 /** xbar_riscv_set_irq() - drive an interrupt line; wakes a wfi */
 XBAR_API void xbar_riscv_set_irq(struct xbar_riscv_hart *hart,
                                  enum xbar_riscv_irq line, bool level);

@@ -431,6 +431,10 @@ void riscv__jit_free(struct xbar_riscv_hart *hart);
 int riscv__lockstep_new(struct xbar_riscv_hart *hart) XBAR_MUST_CHECK;
 void riscv__lockstep_free(struct xbar_riscv_hart *hart);
 
+/* From a signal handler on the hart's thread: if translated code was
+ * interrupted, its slice ends with the block that it is in. */
+void riscv__jit_cut_slice(struct xbar_riscv_hart *hart, void *context);
+
 /* Add what translated code left to be added to the counts of pages. */
 void riscv__settle_pages(struct xbar_riscv_hart *hart);
 void riscv__jit_get_stats(const struct xbar_riscv_hart *hart,

@@ -59,6 +59,24 @@ static void set_page_counters(struct xbar_riscv_hart *hart)
     }
 }
 
+/*
+ * While a block is at work nothing else of this hart is: the cache can be asked,
+ * and the budget is in its register. What it loses, the slice does.
+ */
+void riscv__jit_cut_slice(struct xbar_riscv_hart *hart, void *context)
+{
+    struct riscv_jit *jit = hart->jit;
+    int64_t *budget = NULL;
+    const void *at = jit_host__interrupted(context, &budget);
+
+    if (at == NULL || jit == NULL || hart->lockstep != NULL ||
+        xbar_jit_at(jit->cache, at) == NULL || *budget <= 0) {
+        return;
+    }
+    jit->slice -= (uint64_t)*budget;
+    *budget = 0;
+}
+
 void riscv__settle_pages(struct xbar_riscv_hart *hart)
 {
     const struct xbar_tlb_counts *counts = hart->config.counts;

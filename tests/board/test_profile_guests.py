@@ -113,6 +113,58 @@ def test_frame_pointers(folder):
         check(["_start", "work"] + 24 * ["dive"] + ["spin"] in deep, deep)
 
 
+# Half a microsecond of computing, then a register of the UART.
+POLLING = """
+    .section .text.start, "ax"
+    .globl _start
+    .type _start, @function
+    _start: li s1, 200000
+    1: call compute
+    call poll
+    addi s1, s1, -1
+    bnez s1, 1b
+    li t0, 0x100000
+    li t1, 0x5555
+    sw t1, 0(t0)
+    2: j 2b
+    .size _start, . - _start
+    .type compute, @function
+    compute: li t0, 300
+    3: addi t0, t0, -1
+    mul t1, t0, t0
+    xor t2, t1, t0
+    bnez t0, 3b
+    ret
+    .size compute, . - compute
+    .type poll, @function
+    poll: li t0, 0x10000000
+    lbu t1, 5(t0)
+    ret
+    .size poll, . - poll
+"""
+
+
+@in_folder
+def test_interrupted_where_it_is(folder):
+    """Samples are of where the time goes, not of what accesses devices"""
+    need(shutil.which("riscv64-linux-gnu-gcc"), "no riscv64-linux-gnu-gcc")
+    script, source, elf = (os.path.join(folder, name)
+                           for name in ("ld", "polling.S", "polling.elf"))
+    for path, text in ((script, LAYOUT), (source, POLLING)):
+        with open(path, "w", encoding="ascii") as file:
+            file.write(text)
+    subprocess.run(["riscv64-linux-gnu-gcc", "-nostdlib", "-static",
+                    "-no-pie", "-Wl,--build-id=none", "-T", script, "-o", elf, source],
+                   check=True, capture_output=True)
+    report, _ = profile(folder, "--bios", elf, "-m", "1", "--measure",
+                        "samples")
+    need(report["engine"] == "jit", "no translator for this host")
+    functions = {f["name"]: f for f in report["counted"]["functions"]}
+    total = report["counted"]["samples"]["total"]
+    check(total > 20, f"{total} samples")
+    check(functions["compute"]["self"] > 0.6 * total, functions)
+
+
 # ---- OpenSBI and U-Boot ----------------------------------------------------
 
 RAM = 128 << 20
@@ -291,7 +343,8 @@ def test_session_stacks():
 
 if __name__ == "__main__":
     try:
-        main([test_return_stack, test_frame_pointers, test_session,
+        main([test_return_stack, test_frame_pointers,
+              test_interrupted_where_it_is, test_session,
               test_session_callgrind, test_session_page, test_session_stacks])
     finally:
         SESSION.close()

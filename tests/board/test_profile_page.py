@@ -176,7 +176,7 @@ def test_plots():
     """Timelines and histograms are drawn, and answer"""
     found = DEMO.on(1280)
     timed = [r for r in DEMO.report["counted"]["regions"] if "latency" in r]
-    check_equal(found["plots"], 5 + len(timed), "plots")
+    check_equal(found["plots"], 6 + len(timed), "plots")
     check_equal(found["silent"], 0, "plots that say nothing")
 
 

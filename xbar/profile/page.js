@@ -178,6 +178,7 @@ const series = [
   ["Device accesses per second", perSecond("mmio")],
   ["Commits per second", perSecond("commits")],
   ["Resident memory, MiB", (i, line) => line.resident_bytes[i] / (1 << 20)],
+  ["Translated code, KiB", (i, line) => line.code_bytes[i] / (1 << 10)],
 ];
 
 const WIDTH = 480, HEIGHT = 110, BASE = 92, TOP = 14;

@@ -200,9 +200,9 @@ static void make_functions(const struct report *report, struct table *table)
         table_set(table, 0, "%.40s", f->function.name);
         table_set(table, 1, "0x%" PRIx64, f->function.start);
         table_set_count(table, 2, f->instructions);
-        table_set(table, 3, "%.2f %%", share);
-        table_set(table, 4, "%.1f %%", table_percent(f->total, samples));
-        table_set(table, 5, "%.1f %%", table_percent(f->self, samples));
+        table_set_share(table, 3, share / 100, 2);
+        table_set_share(table, 4, table_percent(f->total, samples) / 100, 1);
+        table_set_share(table, 5, table_percent(f->self, samples) / 100, 1);
         table->bars[table->num_rows] =
             f->instructions ? share / 100
                             : table_percent(f->self, samples) / 100;
@@ -228,7 +228,7 @@ static void make_blocks(const struct report *report, struct table *table)
         table_set_count(table, 1, block->insns);
         table_set_count(table, 2, block->executions);
         table_set_count(table, 3, block->instructions);
-        table_set(table, 4, "%.2f %%", share);
+        table_set_share(table, 4, share / 100, 2);
         table->bars[table->num_rows] = share / 100;
         table_end_row(table);
     }
@@ -272,7 +272,7 @@ static void make_traps(const struct report *report, struct table *table)
 
         table_set(table, 0, "%s", report_trap_name(cause));
         table_set_count(table, 1, stats->traps[cause]);
-        table_set(table, 2, "%.2f %%", 100 * share);
+        table_set_share(table, 2, share, 2);
         table->bars[table->num_rows] = share;
         table_end_row(table);
     }

@@ -144,7 +144,7 @@ void report__make_regions(const struct report *report, struct table *table)
         table_set_count(table, 4,
                         counts_bytes(row, TLB_READ) +
                             counts_bytes(row, TLB_WRITE));
-        table_set(table, 5, "%.4f %%", 100 * share);
+        table_set_share(table, 5, share, 2);
         table->bars[table->num_rows] = share;
         table_end_row(table);
     }
@@ -175,7 +175,7 @@ void report__make_latency(const struct report *report, struct table *table)
                      (double)histogram_quantile(h, 0.99) * report->tick_ns);
         table_set_ns(table, 4, (double)h->max * report->tick_ns);
         table_set_ns(table, 5, all);
-        table_set(table, 6, "%.3f %%", 100 * share);
+        table_set_share(table, 6, share, 2);
         table->bars[table->num_rows] = share;
         table_end_row(table);
     }
@@ -213,7 +213,7 @@ void report__make_registers(const struct report *report, struct table *table)
         } else {
             table_set(table, 3, "-");
         }
-        table_set(table, 4, "%.2f %%", table_percent(own, total));
+        table_set_share(table, 4, table_ratio((double)own, (double)total), 2);
         table->bars[table->num_rows] = table_percent(own, total) / 100;
         table_end_row(table);
     }

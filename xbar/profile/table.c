@@ -50,6 +50,21 @@ void table_set_ns(struct table *table, unsigned column, double ns)
     }
 }
 
+void table_set_share(struct table *table, unsigned column, double share,
+                     unsigned digits)
+{
+    double least = 1;
+
+    for (unsigned i = 0; i < digits; i++) {
+        least /= 10;
+    }
+    if (share > 0 && 100 * share < least / 2) {
+        table_set(table, column, "<%.*f %%", (int)digits, least);
+    } else {
+        table_set(table, column, "%.*f %%", (int)digits, 100 * share);
+    }
+}
+
 void table_end_row(struct table *table)
 {
     if (table->num_rows < TABLE_ROWS - 1) {

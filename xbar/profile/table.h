@@ -32,6 +32,9 @@ void XBAR_PRINTF(3, 4)
 void table_set_count(struct table *table, unsigned column, uint64_t value);
 /* A time with its unit: "850 ns", "1.2 ms" */
 void table_set_ns(struct table *table, unsigned column, double ns);
+/* A share, 0 to 1, in percent; one that is too small to show as "<0.01 %" */
+void table_set_share(struct table *table, unsigned column, double share,
+                     unsigned digits);
 void table_end_row(struct table *table);
 
 /* table_ratio() - 0 if there is no @whole */
