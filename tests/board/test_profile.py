@@ -866,6 +866,9 @@ def test_report_folder(folder):
     check(b"Accesses by region" in result.stdout, "the report on stdout")
     check_equal(len(result.stderr.splitlines()), 1, result.stderr)
     check(b"out/report.json: " in result.stderr, result.stderr)
+    for name in os.listdir(os.path.join(folder, "out")):
+        size = os.path.getsize(os.path.join(folder, "out", name))
+        check(0 < size < 20000, f"{name} is whole: {size} bytes")
     with open(os.path.join(folder, "out", "stacks.folded"),
               encoding="ascii") as file:
         check("longest_collatz" in file.read(), "what fits is there")

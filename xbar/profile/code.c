@@ -134,6 +134,40 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* ---- Functions that no jal calls --------------------------------------- */
+
+/* addi sp, sp, -N: compressed (two forms of it), or not */
+static bool takes_stack(uint32_t bits)
+{
+    return (bits & 0xff83) == 0x7101 || (bits & 0xff83) == 0x1101 ||
+           ((bits & 0x000fffff) == 0x00010113 && bits >> 31);
+}
+
+/* j, jr, jalr without a link: what is behind is reached from elsewhere. */
+static bool never_goes_on(uint32_t bits)
+{
+    return (bits & 0xfff) == 0x06f || (bits & 0x7fff) == 0x067 ||
+           (bits & 0xe003) == 0xa001 || (bits & 0xf07f) == 0x8002;
+}
+
+/*
+ * What is called by pointer is no target of a jal. Most of it begins with taking
+ * stack, where nothing that was executed goes on to.
+ */
+static void find_prologues(struct code *code)
+{
+    for (size_t i = 0; i < code->count; i++) {
+        struct code_insn *insn = &code->insns[i];
+        const struct code_insn *before = i ? insn - 1 : NULL;
+        bool is_reached = before && before->pc + before->length == insn->pc &&
+                          !never_goes_on(before->bits);
+
+        if (takes_stack(insn->bits) && !is_reached) {
+            insn->is_call_target = true;
+        }
+    }
+}
+
 void code_sort(struct code *code)
 {
     size_t count = 0;
@@ -147,6 +181,7 @@ void code_sort(struct code *code)
     if (count) {
         qsort(code->insns, count, sizeof(*code->insns), compare);
     }
+    find_prologues(code);
 }
 
 size_t code_find(const struct code *code, uint64_t pc)

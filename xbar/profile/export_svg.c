@@ -228,6 +228,19 @@ static double rate_at(const struct samples *samples, const struct plot *plot,
                        (double)(b->ns - a->ns) / 1e9);
 }
 
+/* "2.19 G" */
+static void print_number(double value, FILE *out)
+{
+    static const char *const units[] = { "", " k", " M", " G" };
+    unsigned unit = 0;
+
+    while (value >= 1000 && unit < 3) {
+        value /= 1000;
+        unit++;
+    }
+    fprintf(out, "%.3g%s", value, units[unit]);
+}
+
 static void print_plot(const struct samples *samples, const struct plot *plot,
                        int y, FILE *out)
 {
@@ -242,9 +255,11 @@ static void print_plot(const struct samples *samples, const struct plot *plot,
         most = rate > most ? rate : most;
     }
     fprintf(out,
-            "<text x=\"4\" y=\"%d\">%s, up to %.3g</text>\n"
-            "<line x1=\"4\" x2=\"%d\" y1=\"%d\" y2=\"%d\"/>\n<path d=\"",
-            y + 16, plot->title, most, WIDTH - 4, y + PLOT_BASE, y + PLOT_BASE);
+            "<line x1=\"4\" x2=\"%d\" y1=\"%d\" y2=\"%d\"/>\n"
+            "<text x=\"4\" y=\"%d\">%s, up to ",
+            WIDTH - 4, y + PLOT_BASE, y + PLOT_BASE, y + 16, plot->title);
+    print_number(most, out);
+    fputs("</text>\n<path d=\"", out);
     for (unsigned i = 0; i + step <= last; i += step) {
         double rate = rate_at(samples, plot, i, i + step);
         double x = (double)samples->points[i + step].ns / end;

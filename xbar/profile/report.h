@@ -33,7 +33,7 @@ struct run_speed {
 };
 
 struct report {
-    const char *title; /* of the guest */
+    char title[512]; /* of the guest */
     uint64_t ram_size;
     const char *engine; /* as --engine takes it */
     bool deterministic;
