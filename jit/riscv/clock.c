@@ -91,15 +91,19 @@ static uint64_t retired_insns(const struct xbar_riscv_hart *hart)
     return atomic_load_explicit(&hart->retired_seen, memory_order_acquire);
 }
 
+uint64_t xbar_riscv_clock_ns(struct xbar_riscv_hart *hart)
+{
+    return is_runner(hart) ? host_clock__ns(&hart->clock.host)
+                           : host_clock__system_ns();
+}
+
 /*
  * The runner's clock is its own, and may be a little behind what another
  * thread was told; but what was made from that is never undone.
  */
 static uint64_t host_ticks(struct xbar_riscv_hart *hart)
 {
-    uint64_t ns = is_runner(hart) ? host_clock__ns(&hart->clock.host)
-                                  : host_clock__system_ns();
-    uint64_t ticks = ticks_of(&hart->clock, ns);
+    uint64_t ticks = ticks_of(&hart->clock, xbar_riscv_clock_ns(hart));
     uint64_t floor =
         atomic_load_explicit(&hart->time_floor, memory_order_relaxed);
 

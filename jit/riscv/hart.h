@@ -241,6 +241,10 @@ XBAR_API void xbar_riscv_set_irq(struct xbar_riscv_hart *hart,
 /** xbar_riscv_time() - the `time` CSR, in ticks of the timebase; the hart itself
  * may see it a few microseconds late */
 XBAR_API uint64_t xbar_riscv_time(struct xbar_riscv_hart *hart);
+/** xbar_riscv_clock_ns() - CLOCK_MONOTONIC, within 10 us; on the thread that
+ * runs the hart by a counter of the host's, where it has one: for who asks at
+ * each access */
+XBAR_API uint64_t xbar_riscv_clock_ns(struct xbar_riscv_hart *hart);
 /** xbar_riscv_set_time() - move `time` (an mtime write) */
 XBAR_API void xbar_riscv_set_time(struct xbar_riscv_hart *hart, uint64_t time);
 /** xbar_riscv_set_timecmp() - MTIP is raised while time >= @ticks */

@@ -4,7 +4,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "leaf_lock.h"
 #include "memmap.h"
@@ -21,7 +20,7 @@ struct recorder {
     pthread_t thread; /* the hart's */
     bool is_deterministic;
     bool is_started;
-    struct timespec start;
+    uint64_t start;
 
     struct leaf_lock lock; /* of all below */
     struct trace_encoder encoder;
@@ -36,14 +35,13 @@ struct recorder {
  * guest's. */
 static uint64_t now_ns(const struct recorder *recorder)
 {
-    struct timespec now;
+    uint64_t now;
 
     if (recorder->is_deterministic) {
         return xbar_riscv_time(recorder->hart) * NS_PER_TICK;
     }
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)((now.tv_sec - recorder->start.tv_sec) * 1000000000 +
-                      now.tv_nsec - recorder->start.tv_nsec);
+    now = xbar_riscv_clock_ns(recorder->hart);
+    return now > recorder->start ? now - recorder->start : 0;
 }
 
 static bool is_hart(const struct recorder *recorder)
@@ -259,7 +257,7 @@ void recorder_start(struct recorder *recorder, struct machine *machine,
 
     recorder->hart = board->hart;
     recorder->is_deterministic = is_deterministic;
-    clock_gettime(CLOCK_MONOTONIC, &recorder->start);
+    recorder->start = xbar_riscv_clock_ns(board->hart);
     leaf_lock(&recorder->lock);
     trace_put(&recorder->encoder, TRACE_BOARD, 0, numbers, guest->title,
               strlen(guest->title));

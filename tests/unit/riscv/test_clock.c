@@ -245,6 +245,29 @@ static void test_host_rate(void **state)
     check_rate(UINT64_MAX, 1e12); /* as fast as it gets */
 }
 
+/* By the counter on the runner's thread, by the kernel on another. */
+static void test_clock_ns(void **state)
+{
+    (void)state;
+    open_host(0);
+    for (unsigned who = 0; who < 2; who++) {
+        uint64_t last = 0, end = host_ns() + 20000000, late = 0;
+
+        atomic_store(&rig.hart->runner, who ? 0 : (uintptr_t)pthread_self());
+        while (last < end) {
+            uint64_t before = host_ns();
+            uint64_t now = xbar_riscv_clock_ns(rig.hart);
+            uint64_t after = host_ns();
+
+            assert_true(now >= last || who);
+            assert_true(now + HOST_CLOCK_SKEW_NS >= before);
+            late += now > after + HOST_CLOCK_SKEW_NS;
+            last = now;
+        }
+        assert_int_equal(late, 0);
+    }
+}
+
 static void test_host_time_moves(void **state)
 {
     (void)state;
@@ -338,6 +361,7 @@ int main(void)
         cmocka_unit_test_teardown(test_stimecmp, close_rig),
         cmocka_unit_test_teardown(test_other_thread, close_rig),
         cmocka_unit_test_teardown(test_host_rate, close_rig),
+        cmocka_unit_test_teardown(test_clock_ns, close_rig),
         cmocka_unit_test_teardown(test_host_time_moves, close_rig),
         cmocka_unit_test_teardown(test_calm, close_rig),
         cmocka_unit_test_teardown(test_host_wait, close_rig),
