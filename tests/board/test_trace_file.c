@@ -167,6 +167,53 @@ static void a_cut_file_is_readable_to_there(void **state)
     unlink(w.path);
 }
 
+/* At every byte of a small one: what whole frames hold is there, to the
+ * access. */
+static void a_file_may_be_cut_at_every_byte(void **state)
+{
+    enum { FRAMES = 5, EACH = 20 };
+    char path[] = "/tmp/xbar-trace-XXXXXX";
+    const uint64_t board[] = { 1 << 20, 10000000, 0 };
+    const uint64_t region[] = { 0x10000000, 0x1000 };
+    const uint64_t end[] = { FRAMES * EACH, 0 };
+    int fd = mkstemp(path);
+    uint64_t size, last = FRAMES * EACH, falls = 0;
+    struct written w;
+
+    (void)state;
+    random_state = 44;
+    assert_true(fd >= 0);
+    open_sink(&w, path);
+    trace_put(&w.encoder, TRACE_BOARD, 0, board, "a guest", 7);
+    trace_put(&w.encoder, TRACE_REGION, 0, region, "uart", 4);
+    for (unsigned i = 0; i < FRAMES * EACH; i++) {
+        struct trace_site site = random_site(8);
+
+        trace_put_access(&w.encoder, 100 * i, &site, random_value(site.size));
+        if (i % EACH == EACH - 1 && i + 1 < FRAMES * EACH) {
+            trace_encoder_flush(&w.encoder);
+        }
+    }
+    trace_put(&w.encoder, TRACE_END, w.encoder.ns, end, NULL, 0);
+    trace_encoder_flush(&w.encoder);
+    trace_encoder_end(&w.encoder);
+    assert_int_equal(trace_sink_close(w.sink, &size), 0);
+    assert_int_equal(read_trace(path, NULL), FRAMES * EACH);
+    while (size-- > TRACE_HEADER_SIZE) {
+        uint64_t accesses;
+
+        assert_int_equal(ftruncate(fd, (off_t)size), 0);
+        accesses = read_trace(path, "cut off after");
+        assert_true(accesses <= last && accesses % EACH == 0);
+        falls += accesses < last;
+        last = accesses;
+    }
+    assert_int_equal(last, 0);
+    assert_int_equal(falls, FRAMES);
+    close(fd);
+    unlink(path);
+}
+
 static void a_damaged_file_is_told(void **state)
 {
     struct written w;
@@ -272,6 +319,7 @@ int main(void)
         cmocka_unit_test(a_file_comes_back),
         cmocka_unit_test(a_file_without_accesses_comes_back),
         cmocka_unit_test(a_cut_file_is_readable_to_there),
+        cmocka_unit_test(a_file_may_be_cut_at_every_byte),
         cmocka_unit_test(a_damaged_file_is_told),
         cmocka_unit_test(another_file_is_no_trace),
         cmocka_unit_test(large_frames_are_refused),
