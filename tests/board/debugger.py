@@ -89,6 +89,7 @@ class Guest:
         else:
             port = re.search(r"127\.0\.0\.1:(\d+)", self.messages()).group(1)
             link = socket.create_connection(("127.0.0.1", int(port)))
+            link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         link.settimeout(20 * PATIENCE)
         return link
 
