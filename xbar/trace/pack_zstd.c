@@ -8,7 +8,7 @@
 
 #include "trace/record.h"
 
-#define LEVEL      3  /* a higher one gains little on this and costs much */
+#define LEVEL      1  /* a higher one gains little on this and costs much */
 #define WINDOW_LOG 17 /* the largest that is taken: memory is bounded */
 
 bool pack_is_there(void)
