@@ -103,8 +103,28 @@ static int note(void *opaque, MemoryRegion *mr)
     return 0;
 }
 
+/* The same few as m->seen says, each once; too many is said too early at most. */
+static void check_few(struct model *m, hwaddr first, hwaddr last, size_t count)
+{
+    MemoryRegion *few[XBAR_FEW_CHILDREN];
+    size_t found =
+        interval__few(&m->container, first, last, few, XBAR_FEW_CHILDREN);
+
+    if (found > XBAR_FEW_CHILDREN) {
+        assert_true(count > XBAR_FEW_CHILDREN / 2); /* room for a leaf */
+        return;
+    }
+    assert_int_equal(found, count);
+    for (size_t i = 0; i < found; i++) {
+        assert_true(m->seen[few[i] - m->nodes]);
+        assert_true(i == 0 || few[i - 1]->addr <= few[i]->addr);
+    }
+}
+
 static void check_window(struct model *m, hwaddr first, hwaddr last)
 {
+    size_t count = 0;
+
     memset(m->seen, 0, sizeof(m->seen));
     m->previous = 0;
     assert_int_equal(interval__overlaps(&m->container, first, last, note, m),
@@ -112,7 +132,9 @@ static void check_window(struct model *m, hwaddr first, hwaddr last)
     for (unsigned i = 0; i < NODES; i++) {
         assert_int_equal(m->seen[i],
                          m->is_in[i] && overlaps(&m->nodes[i], first, last));
+        count += m->seen[i];
     }
+    check_few(m, first, last, count);
 }
 
 static unsigned max_height(const struct model *m)
