@@ -180,13 +180,18 @@ FlatView *xbar_view_keep(AddressSpace *as)
     return view;
 }
 
-/* Current, or replaced and on its way already: it takes what waited along. */
-static void give_up(struct flatview_root *root, struct flatview_kept *kept)
+/*
+ * Current, or replaced and on its way already: it takes what waited along, and
+ * then, as soon as @link does not lead to it any more, may be freed.
+ */
+static void give_up(struct flatview_root *root, struct flatview_kept **link)
 {
+    struct flatview_kept *kept = *link;
     FlatView *view = kept->view;
 
     move_all(&view->nodes, &kept->nodes);
     move_all(&view->ranges, &kept->ranges);
+    __atomic_store_n(link, kept->older, __ATOMIC_RELEASE);
     if (kept->is_replaced) {
         xbar_retire(root->engine, &root->queue, &view->retired, sizeof(*view));
     }
@@ -209,8 +214,7 @@ void xbar_view_release(FlatView *view)
     kept = *link;
     xbar_assert(kept != NULL);
     if (--kept->users == 0) {
-        __atomic_store_n(link, kept->older, __ATOMIC_RELEASE);
-        give_up(root, kept);
+        give_up(root, link);
     }
     xbar_tree_release(engine);
 }
