@@ -212,12 +212,18 @@ static void release_view(struct xbar_engine *engine,
     }
 }
 
-/* Of the nodes and sections that a view took along the first; then what these
- * lead to. */
+/*
+ * Of the nodes and sections that a view took along the first; then what these
+ * lead to. While views are kept, these lists belong to who has the writer lock.
+ */
 static void fetch_view(const struct xbar_retired *object, unsigned ahead)
 {
     const FlatView *view = xbar_container_of(object, FlatView, retired);
 
+    if (unlikely(__atomic_load_n(&view->root->newest_kept, __ATOMIC_ACQUIRE) !=
+                 NULL)) {
+        return;
+    }
     if (ahead > 1) {
         __builtin_prefetch(view->nodes);
         __builtin_prefetch(view->ranges);
