@@ -267,15 +267,18 @@ static void move_homes(struct jit_emit *e, const struct jit_homes *to)
     } while (moved);
 }
 
-/* What is still elsewhere goes by way of its field. */
+/* What is still elsewhere goes by way of rcx: of each circle one. */
 static void break_circles(struct jit_emit *e, const struct jit_homes *to)
 {
     for (unsigned home = 0; home < HOME_COUNT; home++) {
         unsigned reg = homes_of(e)->reg[home];
 
         if (reg != 0 && to->home[reg] != home) {
-            jit_host__take_home(e, reg, true);
+            x86_rr(e->b, X86_MOV_MR, 8, RCX, e->home[reg]);
+            move_out(e, reg);
             move_homes(e, to);
+            settle_in(e, reg, to->home[reg]);
+            x86_rr(e->b, X86_MOV_MR, 8, e->home[reg], RCX);
         }
     }
 }
