@@ -29,6 +29,15 @@
  *
  * The first of the two shifts becomes the rotation, as the second may
  * overwrite what is rotated.
+ *
+ * Pairs. Without Zba and Zbb an index is scaled, and a part of a register
+ * extended, in two instructions, the first of which is dead behind the second:
+ *
+ *     slli a5, a5, 2            nothing
+ *     add  a5, a5, a4           sh2add a5, a5, a4
+ *
+ *     slli a0, a4, 48           nothing
+ *     srli a0, a0, 48           zext.h a0, a4
  */
 #include "jit/riscv/ahead.h"
 
@@ -64,6 +73,9 @@ static const uint8_t reads_of[RISCV_OP_COUNT] = {
     [RISCV_OP_AND] = RISCV_READS_LOWER_FOR_LOWER,
     [RISCV_OP_MUL] = RISCV_READS_LOWER_FOR_LOWER,
     [RISCV_OP_LUI] = RISCV_READS_LOWER_FOR_LOWER,
+    [RISCV_OP_SH1ADD] = RISCV_READS_LOWER_FOR_LOWER,
+    [RISCV_OP_SH2ADD] = RISCV_READS_LOWER_FOR_LOWER,
+    [RISCV_OP_SH3ADD] = RISCV_READS_LOWER_FOR_LOWER,
 };
 
 enum riscv_reads riscv__reads(enum riscv_op op)
@@ -207,6 +219,152 @@ static void find_rotation(const struct code *code, unsigned k,
     }
 }
 
+/* ---- Pairs ------------------------------------------------------------- */
+
+struct riscv_insn riscv__paired(const struct riscv_insn *insn,
+                                const struct riscv_note *note)
+{
+    struct riscv_insn paired = *insn;
+
+    paired.op = note->op;
+    paired.rs1 = note->rs1;
+    paired.rs2 = note->rs2;
+    paired.imm = note->amount;
+    return paired;
+}
+
+/* Shifts there and back: what the second is of the first's source. */
+static const struct {
+    uint8_t there;
+    uint8_t back;
+    uint8_t by;
+    uint8_t op;
+    uint8_t amount;
+} shifts[] = {
+    { RISCV_OP_SLLI, RISCV_OP_SRLI, 32, RISCV_OP_ADD_UW, 0 },
+    { RISCV_OP_SLLI, RISCV_OP_SRAI, 32, RISCV_OP_ADDIW, 0 },
+    { RISCV_OP_SLLI, RISCV_OP_SRLI, 48, RISCV_OP_ZEXT_H, 0 },
+    { RISCV_OP_SLLI, RISCV_OP_SRAI, 48, RISCV_OP_SEXT_H, 0 },
+    { RISCV_OP_SLLI, RISCV_OP_SRLI, 56, RISCV_OP_ANDI, 255 },
+    { RISCV_OP_SLLI, RISCV_OP_SRAI, 56, RISCV_OP_SEXT_B, 0 },
+    { RISCV_OP_SLLIW, RISCV_OP_SRLIW, 16, RISCV_OP_ZEXT_H, 0 },
+    { RISCV_OP_SLLIW, RISCV_OP_SRAIW, 16, RISCV_OP_SEXT_H, 0 },
+    { RISCV_OP_SLLIW, RISCV_OP_SRLIW, 24, RISCV_OP_ANDI, 255 },
+    { RISCV_OP_SLLIW, RISCV_OP_SRAIW, 24, RISCV_OP_SEXT_B, 0 },
+};
+
+/* What @back is of the source of @there, which writes its rs1. */
+static bool extends(const struct riscv_insn *there,
+                    const struct riscv_insn *back, struct riscv_note *note)
+{
+    note->rs2 = 0;
+    if (there->op == RISCV_OP_SLLI && back->op == RISCV_OP_SRLI &&
+        there->imm == 32 && back->imm > 0 && back->imm < 32) {
+        note->op = RISCV_OP_SLLI_UW;
+        note->amount = (uint8_t)(32 - back->imm);
+        return true;
+    }
+    for (unsigned i = 0; i < sizeof(shifts) / sizeof(shifts[0]); i++) {
+        if (shifts[i].there == there->op && shifts[i].back == back->op &&
+            shifts[i].by == there->imm && shifts[i].by == back->imm) {
+            note->op = shifts[i].op;
+            note->amount = shifts[i].amount;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The same of an addition of @other. */
+static bool scales(const struct riscv_insn *there, const struct riscv_insn *add,
+                   unsigned other, struct riscv_note *note)
+{
+    static const uint8_t ops[] = { 0, RISCV_OP_SH1ADD, RISCV_OP_SH2ADD,
+                                   RISCV_OP_SH3ADD };
+
+    if (there->op != RISCV_OP_SLLI || add->op != RISCV_OP_ADD ||
+        there->imm < 1 || there->imm > 3 || other == 0 || other == there->rd) {
+        return false;
+    }
+    note->op = ops[there->imm];
+    note->rs2 = (uint8_t)other;
+    note->amount = 0;
+    return true;
+}
+
+static bool is_written_between(const struct code *code, unsigned from,
+                               unsigned to, unsigned reg)
+{
+    for (unsigned i = from + 1; i < to; i++) {
+        if (code->insns[i].rd == reg) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Is what is at @i, of a source that is still there at @k, of use to the
+ * instruction there alone? */
+static bool may_pair(const struct code *code, unsigned i, unsigned k)
+{
+    const struct riscv_insn *first = &code->insns[i];
+
+    return first->rs1 != 0 && first->rd != 0 && code->insns[k].rd != 0 &&
+           !is_written_between(code, i, k, first->rs1) &&
+           !is_read_between(code, i, k, first->rd) &&
+           is_dead_behind(code, k, first->rd);
+}
+
+/* The instruction at @k with the shift that wrote @shifted. */
+static bool find_pair(const struct code *code, unsigned k, unsigned shifted,
+                      unsigned other, struct riscv_note *notes)
+{
+    const struct riscv_insn *second = &code->insns[k];
+    int at = find_writer(code, k, shifted);
+    struct riscv_note note = notes[k];
+    const struct riscv_insn *first;
+
+    if (at < 0 || notes[at].form != RISCV_AS_IT_IS ||
+        note.form != RISCV_AS_IT_IS) {
+        return false;
+    }
+    first = &code->insns[at];
+    if (!(second->op == RISCV_OP_ADD ? scales(first, second, other, &note)
+                                     : extends(first, second, &note)) ||
+        !may_pair(code, (unsigned)at, k)) {
+        return false;
+    }
+    note.form = RISCV_PAIR;
+    note.rs1 = first->rs1;
+    notes[k] = note;
+    notes[at].form = RISCV_NOTHING;
+    return true;
+}
+
+static void find_pairs(const struct code *code, struct riscv_note *notes)
+{
+    for (unsigned i = 0; i < code->count; i++) {
+        const struct riscv_insn *insn = &code->insns[i];
+
+        switch (insn->op) {
+        case RISCV_OP_ADD:
+            if (find_pair(code, i, insn->rs1, insn->rs2, notes)) {
+                break;
+            }
+            (void)find_pair(code, i, insn->rs2, insn->rs1, notes);
+            break;
+        case RISCV_OP_SRLI:
+        case RISCV_OP_SRAI:
+        case RISCV_OP_SRLIW:
+        case RISCV_OP_SRAIW:
+            (void)find_pair(code, i, insn->rs1, 0, notes);
+            break;
+        default:
+            break;
+        }
+    }
+}
+
 /* ---- All of it --------------------------------------------------------- */
 
 static unsigned decode_all(struct riscv_insn *insns,
@@ -250,6 +408,7 @@ void riscv__look_ahead_at(struct riscv_note *notes,
             find_rotation(&code, i, notes);
         }
     }
+    find_pairs(&code, notes);
 }
 
 void riscv__look_ahead(struct riscv_ahead *ahead,

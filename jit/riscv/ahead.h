@@ -12,6 +12,7 @@ enum riscv_form {
     RISCV_ROTATE,  /* rd = rs1, rotated right by amount, 32 bits of it */
     RISCV_NOTHING, /* its result is not needed */
     RISCV_MOVE,    /* rd = register amount */
+    RISCV_PAIR,    /* op, of rs1, rs2 and amount: what it is with another */
 };
 
 /* One instruction. */
@@ -19,6 +20,9 @@ struct riscv_note {
     uint8_t form; /* enum riscv_form */
     uint8_t amount;
     bool narrow; /* nobody reads the upper half of its result */
+    uint8_t op;  /* enum riscv_op, and its registers, of a pair */
+    uint8_t rs1;
+    uint8_t rs2;
 };
 
 enum riscv_reads {
@@ -29,6 +33,10 @@ enum riscv_reads {
 
 /* What @op reads of its registers. */
 enum riscv_reads riscv__reads(enum riscv_op op);
+
+/* @insn as its @note says, of a pair. */
+struct riscv_insn riscv__paired(const struct riscv_insn *insn,
+                                const struct riscv_note *note);
 
 /* Does it do nothing but compute @insn's rd? */
 bool riscv__only_computes(const struct riscv_insn *insn);

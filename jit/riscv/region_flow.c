@@ -82,6 +82,10 @@ static bool is_known_result(const struct riscv_insn *insn)
         return insn->imm >= 32;
     case RISCV_OP_ADDI:
         return insn->rs1 == 0;
+    case RISCV_OP_SEXT_B:
+    case RISCV_OP_SEXT_H:
+    case RISCV_OP_ZEXT_H:
+        return true;
     default:
         return riscv__reads(insn->op) == RISCV_READS_LOWER;
     }
@@ -90,6 +94,14 @@ static bool is_known_result(const struct riscv_insn *insn)
 static uint32_t sources_of(const struct riscv_insn *insn)
 {
     return bit(insn->rs1) | bit(insn->rs2);
+}
+
+/* Is it a part of the lower half, extended? */
+static bool extends_lower(const struct riscv_insn *insn)
+{
+    return insn->op == RISCV_OP_SEXT_B || insn->op == RISCV_OP_SEXT_H ||
+           insn->op == RISCV_OP_ZEXT_H || insn->op == RISCV_OP_SLLI_UW ||
+           (insn->op == RISCV_OP_ADD_UW && insn->rs2 == 0);
 }
 
 /* Does it need no more than lower halves, whatever becomes of its result? */
@@ -108,6 +120,8 @@ static bool reads_lower(const struct riscv_insn *insn, uint32_t known,
     switch (riscv__reads(insn->op)) {
     case RISCV_READS_LOWER:
         return true;
+    case RISCV_READS_ALL:
+        return extends_lower(insn);
     case RISCV_READS_LOWER_FOR_LOWER:
         return narrow_result || is_copy(insn) ||
                (insn->op == RISCV_OP_ANDI && insn->imm >= 0) ||

@@ -113,7 +113,7 @@ void riscv__choose_homes(struct jit_homes *joined,
 
 /* ---- What comes when --------------------------------------------------- */
 
-/* Rotations as one instruction each (see ahead.c). */
+/* Rotations and pairs as one instruction each (see ahead.c). */
 static void rewrite(struct riscv_insn *insn, const struct riscv_note *note)
 {
     switch ((enum riscv_form)note->form) {
@@ -132,6 +132,9 @@ static void rewrite(struct riscv_insn *insn, const struct riscv_note *note)
         insn->rs1 = note->amount;
         insn->rs2 = 0;
         insn->imm = 0;
+        break;
+    case RISCV_PAIR:
+        *insn = riscv__paired(insn, note);
         break;
     default:
         break;

@@ -38,7 +38,9 @@ struct region_work {
 /* Operations that read rs1 and rs2 before, or while, they write rd. */
 static bool may_share(enum jit_alu op)
 {
-    return op < JIT_ANDN || op == JIT_RORW;
+    return op < JIT_ANDN || op == JIT_RORW ||
+           (op >= JIT_SH1ADD && op <= JIT_SH3ADD) || op == JIT_SEXT_B ||
+           op == JIT_SEXT_H || op == JIT_ZEXT_H;
 }
 
 static bool commutes(enum jit_alu op)

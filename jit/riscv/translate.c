@@ -177,8 +177,13 @@ static void translate_alu(struct riscv_translation *t,
 {
     struct jit_operand b;
     enum jit_alu op = riscv__alu(insn, &b);
+    struct riscv_insn paired;
 
-    if (t->note.form != RISCV_AS_IT_IS) {
+    if (t->note.form == RISCV_PAIR) {
+        paired = riscv__paired(insn, &t->note);
+        insn = &paired;
+        op = riscv__alu(insn, &b);
+    } else if (t->note.form != RISCV_AS_IT_IS) {
         translate_part(t, insn);
         return;
     }

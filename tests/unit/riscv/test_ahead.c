@@ -108,6 +108,72 @@ static void rotations(void **state)
     assert_false(rotates(left, right, kill, kill));
 }
 
+/* Is the instruction behind @between one with @first, and which? */
+static enum riscv_op pair(uint32_t first, uint32_t between, uint32_t second,
+                          uint32_t behind)
+{
+    const uint32_t code[] = { first, between, second, behind, INSN_SELF };
+    struct riscv_ahead ahead;
+
+    look(&ahead, code, COUNT(code));
+    if (ahead.notes[2].form == RISCV_AS_IT_IS) {
+        assert_int_equal(ahead.notes[0].form, RISCV_AS_IT_IS);
+        return RISCV_OP_ILLEGAL;
+    }
+    assert_int_equal(ahead.notes[0].form, RISCV_NOTHING);
+    assert_int_equal(ahead.notes[2].form, RISCV_PAIR);
+    assert_int_equal(ahead.notes[2].rs1, first >> 15 & 31);
+    return (enum riscv_op)ahead.notes[2].op;
+}
+
+static void pairs(void **state)
+{
+    const uint32_t there = encode(RISCV_OP_SLLI, 10, 12, 0, 48);
+    const uint32_t back = encode(RISCV_OP_SRLI, 11, 10, 0, 48);
+    const uint32_t scaled = encode(RISCV_OP_SLLI, 10, 12, 0, 2);
+    const uint32_t add = encode(RISCV_OP_ADD, 10, 10, 13, 0);
+    const uint32_t none = encode(RISCV_OP_ADDI, 20, 20, 0, 1);
+    const uint32_t kill = encode(RISCV_OP_ADDI, 10, 0, 0, 1);
+
+    (void)state;
+    assert_int_equal(pair(there, none, back, kill), RISCV_OP_ZEXT_H);
+    assert_int_equal(pair(scaled, none, add, none), RISCV_OP_SH2ADD);
+    assert_int_equal(
+        pair(scaled, none, encode(RISCV_OP_ADD, 9, 13, 10, 0), kill),
+        RISCV_OP_SH2ADD);
+    /* The index itself is overwritten: by nothing, then. */
+    assert_int_equal(pair(encode(RISCV_OP_SLLI, 10, 10, 0, 3), none, add, none),
+                     RISCV_OP_SH3ADD);
+    assert_int_equal(pair(encode(RISCV_OP_SLLI, 10, 12, 0, 32), none,
+                          encode(RISCV_OP_SRLI, 10, 10, 0, 30), none),
+                     RISCV_OP_SLLI_UW);
+    assert_int_equal(pair(encode(RISCV_OP_SLLIW, 10, 12, 0, 16), none,
+                          encode(RISCV_OP_SRAIW, 10, 10, 0, 16), none),
+                     RISCV_OP_SEXT_H);
+    /* The shift is seen, or read. */
+    assert_int_equal(pair(there, none, back, none), 0);
+    assert_int_equal(pair(there, encode(RISCV_OP_LW, 20, 21, 0, 0), back, kill),
+                     0);
+    assert_int_equal(
+        pair(there, encode(RISCV_OP_ADD, 20, 20, 10, 0), back, kill), 0);
+    assert_int_equal(
+        pair(there, none, back, encode(RISCV_OP_ADD, 10, 10, 11, 0)), 0);
+    /* Its source is written. */
+    assert_int_equal(
+        pair(scaled, encode(RISCV_OP_ADDI, 12, 12, 0, 1), add, none), 0);
+    /* They do not fit. */
+    assert_int_equal(
+        pair(encode(RISCV_OP_SLLIW, 10, 12, 0, 2), none, add, none), 0);
+    assert_int_equal(pair(encode(RISCV_OP_SLLI, 10, 12, 0, 4), none, add, none),
+                     0);
+    assert_int_equal(
+        pair(scaled, none, encode(RISCV_OP_ADD, 10, 10, 10, 0), none), 0);
+    assert_int_equal(
+        pair(there, none, encode(RISCV_OP_SRLI, 11, 10, 0, 47), kill), 0);
+    assert_int_equal(
+        pair(there, none, encode(RISCV_OP_SRLIW, 11, 10, 0, 16), kill), 0);
+}
+
 /* ---- Against the interpreter ------------------------------------------- */
 
 #define LENGTH 48u
@@ -169,6 +235,34 @@ static void plant_rotation(uint32_t code[6], uint64_t *seed)
     code[5] = encode(RISCV_OP_ADDI, b, 0, 0, 1);
 }
 
+/* A shift, and what may be one instruction with it. */
+static void plant_pair(uint32_t code[4], uint64_t *seed)
+{
+    static const uint8_t shifts[] = { 16, 24, 32, 48, 56 };
+    static const uint8_t backs[] = { RISCV_OP_SRLI, RISCV_OP_SRAI,
+                                     RISCV_OP_SRLIW, RISCV_OP_SRAIW };
+    uint64_t r = rig_random(seed);
+    unsigned x = regs[r % 6], a = regs[r / 6 % 6], b = regs[r / 36 % 6];
+    unsigned d = r >> 20 & 1 ? a : b, by = shifts[(r >> 24 & 255) % 5];
+    bool word = by < 32;
+
+    code[1] = random_insn(seed);
+    if (r >> 21 & 1) {
+        code[0] = encode(RISCV_OP_SLLI, a, x, 0, 1 + (int)(r >> 32 & 3));
+        code[2] = encode(RISCV_OP_ADD, d, r >> 22 & 1 ? a : b,
+                         r >> 22 & 1 ? b : a, 0);
+    } else {
+        code[0] =
+            encode(word ? RISCV_OP_SLLIW : RISCV_OP_SLLI, a, x, 0, (int)by);
+        if (by == 32) {
+            by -= r >> 32 & 3;
+        }
+        code[2] = encode((enum riscv_op)backs[2 * word + (r >> 23 & 1)], d, a,
+                         0, (int)by);
+    }
+    code[3] = encode(RISCV_OP_ADDI, a, d, 0, 1);
+}
+
 static void make_code(uint32_t code[LENGTH + 1], uint64_t *seed)
 {
     for (unsigned i = 0; i < LENGTH; i++) {
@@ -176,6 +270,7 @@ static void make_code(uint32_t code[LENGTH + 1], uint64_t *seed)
     }
     for (unsigned i = 0; i < LENGTH; i += 12) {
         plant_rotation(code + i, seed);
+        plant_pair(code + i + 6, seed);
     }
     code[LENGTH] = INSN_SELF;
 }
@@ -196,7 +291,7 @@ static void same_as_the_interpreter(void **state)
 {
     const struct xbar_riscv_config config = { .hartid = 0 };
     struct rig rig[2];
-    uint64_t seed = 1, rotated = 0, narrow = 0;
+    uint64_t seed = 1, rotated = 0, narrow = 0, paired = 0;
 
     (void)state;
     for (unsigned i = 0; i < 2; i++) {
@@ -215,6 +310,7 @@ static void same_as_the_interpreter(void **state)
         look(&ahead, code, LENGTH + 1);
         for (unsigned i = 0; i < LENGTH; i++) {
             rotated += ahead.notes[i].form == RISCV_ROTATE;
+            paired += ahead.notes[i].form == RISCV_PAIR;
             narrow += ahead.notes[i].narrow;
         }
         run(&rig[0], code, seed);
@@ -223,9 +319,9 @@ static void same_as_the_interpreter(void **state)
                             sizeof(rig[0].hart->x));
         assert_memory_equal(rig[0].mem + DATA, rig[1].mem + DATA, 512);
     }
-    print_message("%u rotations, %u narrow results\n", (unsigned)rotated,
-                  (unsigned)narrow);
-    assert_true(rotated > ROUNDS / 4 && narrow > ROUNDS);
+    print_message("%u rotations, %u pairs, %u narrow results\n",
+                  (unsigned)rotated, (unsigned)paired, (unsigned)narrow);
+    assert_true(rotated > ROUNDS / 4 && paired > ROUNDS && narrow > ROUNDS);
     rig_close(&rig[0]);
     rig_close(&rig[1]);
 }
@@ -235,6 +331,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(upper_halves_that_nobody_reads),
         cmocka_unit_test(rotations),
+        cmocka_unit_test(pairs),
         cmocka_unit_test(same_as_the_interpreter),
     };
 
