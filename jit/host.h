@@ -257,7 +257,14 @@ struct jit_operand {
     int64_t imm;
 };
 
-/* A load or store of 1 << size_log2 bytes at regs[base] + offset. */
+/*
+ * A load or store of 1 << size_log2 bytes at regs[base] + offset.
+ *
+ * In regions, a load may be indexed: at that + (regs[index] << scale). It does
+ * then what two instructions did, the first of which left regs[base] +
+ * (regs[index] << scale) in reg: that is there if the load faults or calls out.
+ * And one of 4 bytes may leave the value narrow (jit/host_region.h).
+ */
 struct jit_access {
     uint8_t reg; /* loaded or stored */
     uint8_t base;
@@ -265,6 +272,10 @@ struct jit_access {
     bool sign_extend;
     int32_t offset;
     bool fp; /* reg is an FP register; a single is boxed */
+    bool narrow;
+    bool is_indexed;
+    uint8_t index;
+    uint8_t scale;
 };
 
 #define JIT_COLD_MAX 512

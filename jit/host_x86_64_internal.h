@@ -315,6 +315,8 @@ void x86__use_point(struct jit_emit *e, const struct jit_cold *cold);
 /* Around a call out of a region: fields for C; homes for the rest. */
 void x86__region_call(struct jit_emit *e, const struct jit_cold *cold);
 void x86__region_return(struct jit_emit *e, const struct jit_cold *cold);
+/* @reg is another value, in its home or else its field, out of line. */
+void x86__region_wrote(struct jit_emit *e, unsigned reg);
 /* The access at @cold is done, and the region is left. */
 void x86__region_done(struct jit_emit *e, const struct jit_cold *cold);
 void x86__cold_region(struct jit_emit *e, const struct jit_cold *cold);

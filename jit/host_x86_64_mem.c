@@ -105,7 +105,7 @@ static void load_value(struct jit_emit *e, const struct jit_access *a,
                      { X86_MOVSXD, 8 },
                      { X86_MOV_RM, 8 } };
 
-    if (a->sign_extend) {
+    if (a->sign_extend && !a->narrow) {
         x86_rm(e->b, (enum x86_op)extended[a->size_log2].op,
                extended[a->size_log2].width, reg, from);
     } else {
@@ -217,14 +217,21 @@ static struct x86_rm span_field(const struct jit_emit *e,
 /*
  * Misses jump to the cold path; on a hit rdx is the addend, and the operand
  * returned is the memory.
+ *
+ * What is indexed adds the base to the addend, so that the memory is not later
+ * than the index is.
  */
 static struct x86_rm ask_span(struct jit_emit *e, struct jit_cold *cold,
                               enum xbar_tlb_access access)
 {
     const struct jit_access *a = &cold->access;
     unsigned base = x86__read(e, a->base, RAX);
+    unsigned index = a->is_indexed ? x86__read(e, a->index, RCX) : 0;
 
-    if (a->offset != 0) {
+    if (a->is_indexed) {
+        x86_rm(e->b, X86_LEA, 8, RDX,
+               x86_mem_index(base, index, a->scale, a->offset));
+    } else if (a->offset != 0) {
         x86_rm(e->b, X86_LEA, 8, RDX, x86_mem(base, a->offset));
     } else {
         x86_rr(e->b, X86_MOV_MR, 8, RDX, base);
@@ -236,6 +243,10 @@ static struct x86_rm ask_span(struct jit_emit *e, struct jit_cold *cold,
     cold->jump_at = x86_jcc(e->b, CC_AE, NULL);
     x86_rm(e->b, X86_MOV_RM, 8, RDX,
            span_field(e, a, access, offsetof(TLBSpan, addend)));
+    if (a->is_indexed) {
+        x86_rr(e->b, X86_ADD_MR, 8, RDX, base);
+        return x86_mem_index(RDX, index, a->scale, a->offset);
+    }
     return x86_mem_index(RDX, base, 0, a->offset);
 }
 
@@ -249,7 +260,7 @@ static void ask_entry(struct jit_emit *e, const struct jit_cold *cold,
     const struct jit_access *a = &cold->access;
     struct x86_rm credit = span_field(e, a, access, offsetof(TLBSpan, credit));
 
-    x86__address(e, a->base, a->offset);
+    x86__address(e, a->is_indexed ? a->reg : a->base, a->offset);
     misses[0] = x86__probe(e, e->data_context, access, 1u << a->size_log2, RAX);
     x86_alu_imm(e->b, X86_ALU_SUB, 4, credit, 1);
     misses[1] = x86_jcc(e->b, CC_S, NULL);
@@ -315,11 +326,26 @@ static void call_slow(struct jit_emit *e, const struct jit_cold *cold,
     }
 }
 
+/* The first of the two instructions that an indexed load is. */
+static void put_indexed(struct jit_emit *e, const struct jit_access *a)
+{
+    unsigned d = x86__target(e, a->reg, RAX);
+    unsigned base = x86__read(e, a->base, RAX);
+    unsigned index = x86__read(e, a->index, RCX);
+
+    x86_rm(e->b, X86_LEA, 8, d, x86_mem_index(base, index, a->scale, 0));
+    x86__put(e, a->reg, d);
+    x86__region_wrote(e, a->reg);
+}
+
 static void cold_load(struct jit_emit *e, const struct jit_cold *cold)
 {
     const struct jit_access *a = &cold->access;
     uint32_t misses[2];
 
+    if (a->is_indexed) {
+        put_indexed(e, a);
+    }
     ask_entry(e, cold, TLB_READ, misses);
     x86__count_page_slowly(e, TLB_READ, x86_mem_index(RDX, RAX, 0, 0));
     load_from(e, a, x86_mem_index(RDX, RAX, 0, 0));

@@ -511,10 +511,23 @@ void x86__region_return(struct jit_emit *e, const struct jit_cold *cold)
     }
 }
 
+void x86__region_wrote(struct jit_emit *e, unsigned reg)
+{
+    struct jit_homes *h = homes_of(e);
+
+    h->narrow &= ~bit(reg);
+    h->lazy &= ~bit(reg);
+    h->dirty |= has_home(e, reg) ? bit(reg) : 0;
+}
+
 void x86__region_done(struct jit_emit *e, const struct jit_cold *cold)
 {
     unsigned reg = cold->kind == COLD_LOAD ? cold->access.reg : 0;
 
+    if (!x86__is_zero(e, reg) && cold->access.narrow) {
+        homes_of(e)->narrow |= bit(reg);
+        jit_host__widen(e, reg);
+    }
     if (!x86__is_zero(e, reg) && has_home(e, reg)) {
         x86_mr(e->b, X86_MOV_MR, 8, field_of(e, reg), e->home[reg]);
     }

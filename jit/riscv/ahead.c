@@ -226,6 +226,9 @@ struct riscv_insn riscv__paired(const struct riscv_insn *insn,
 {
     struct riscv_insn paired = *insn;
 
+    if (note->form != RISCV_PAIR) {
+        return paired;
+    }
     paired.op = note->op;
     paired.rs1 = note->rs1;
     paired.rs2 = note->rs2;

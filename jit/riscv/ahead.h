@@ -34,7 +34,7 @@ enum riscv_reads {
 /* What @op reads of its registers. */
 enum riscv_reads riscv__reads(enum riscv_op op);
 
-/* @insn as its @note says, of a pair. */
+/* @insn, as its @note says if that is of a pair. */
 struct riscv_insn riscv__paired(const struct riscv_insn *insn,
                                 const struct riscv_note *note);
 

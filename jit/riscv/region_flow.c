@@ -156,6 +156,8 @@ void riscv__step_upper(struct region_upper *upper,
         known = upper->known & bit(copied(insn));
     } else if (has_narrow_result(insn)) {
         narrow = true;
+    } else if (insn->op == RISCV_OP_LW) {
+        narrow = narrow_result;
     } else if (riscv__reads(insn->op) == RISCV_READS_LOWER_FOR_LOWER &&
                narrow_result) {
         narrow = true;
@@ -239,6 +241,48 @@ static bool step_all(const struct riscv_region *region,
     return changed;
 }
 
+/* May @insn read all of a register that is known? Bitwise operations are taken
+ * to be on such alone. */
+static bool may_read_whole(const struct riscv_insn *insn, unsigned reg,
+                           bool narrow_result)
+{
+    uint32_t whole = is_bitwise((enum riscv_op)insn->op)
+                         ? 0
+                         : riscv__reads_whole(insn, UINT32_MAX, narrow_result);
+
+    return whole & bit(reg);
+}
+
+/* Does nothing in the part at hand read all of what is loaded at @i? The host
+ * extends it at once, or an instruction later. */
+static bool is_narrow_load(const struct riscv_insn *insns,
+                           const struct riscv_note *notes, unsigned count,
+                           unsigned i)
+{
+    unsigned reg = insns[i].rd;
+
+    if (insns[i].op != RISCV_OP_LW || reg == 0) {
+        return false;
+    }
+    for (unsigned k = i + 1; k < count; k++) {
+        if (may_read_whole(&insns[k], reg, notes[k].narrow)) {
+            return false;
+        }
+        if (insns[k].rd == reg) {
+            return true;
+        }
+    }
+    return true;
+}
+
+static void find_narrow_loads(const struct riscv_insn *insns,
+                              struct riscv_note *notes, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        notes[i].narrow |= is_narrow_load(insns, notes, count, i);
+    }
+}
+
 static void find_upper(const struct riscv_region *region,
                        struct region_flow *flow)
 {
@@ -247,6 +291,8 @@ static void find_upper(const struct riscv_region *region,
 
         riscv__look_ahead_at(&flow->notes[part->first],
                              &region->insns[part->first], part->count);
+        find_narrow_loads(&region->insns[part->first],
+                          &flow->notes[part->first], part->count);
     }
     memset(flow->reached, 0, sizeof(flow->reached));
     memset(flow->upper, 0, sizeof(flow->upper));

@@ -147,6 +147,55 @@ static void rewrite(struct riscv_insn *insn, const struct riscv_note *note)
     }
 }
 
+/* The last of the two that is written before @at: nothing waits for the
+ * other. */
+static bool is_later(const struct riscv_insn *insns, unsigned at, unsigned reg,
+                     unsigned other)
+{
+    while (at-- > 0) {
+        if (insns[at].rd == reg || insns[at].rd == other) {
+            return insns[at].rd == reg;
+        }
+    }
+    return false;
+}
+
+/* Is that at @i an address that the load behind it overwrites? Then it is part
+ * of the load, which is @i + 1. */
+static void find_indexed(struct region_homes *homes, unsigned i)
+{
+    struct riscv_insn *add = &homes->insns[i], *load = add + 1;
+    unsigned scale = 0;
+
+    switch (add->op) {
+    case RISCV_OP_ADD:
+        break;
+    case RISCV_OP_SH1ADD:
+    case RISCV_OP_SH2ADD:
+    case RISCV_OP_SH3ADD:
+        scale = add->op == RISCV_OP_SH1ADD   ? 1
+                : add->op == RISCV_OP_SH2ADD ? 2
+                                             : 3;
+        break;
+    default:
+        return;
+    }
+    if (riscv__ops[load->op].class != RISCV_CLASS_LOAD || add->rd == 0 ||
+        load->rs1 != add->rd || load->rd != add->rd || add->rs1 == 0 ||
+        add->rs2 == 0) {
+        return;
+    }
+    load->rs1 = add->rs2;
+    load->rs2 = add->rs1;
+    if (scale == 0 && is_later(homes->insns, i, add->rs2, add->rs1)) {
+        load->rs1 = add->rs1;
+        load->rs2 = add->rs2;
+    }
+    homes->is_indexed[i + 1] = true;
+    homes->scale[i + 1] = (uint8_t)scale;
+    *add = (struct riscv_insn){ .op = RISCV_OP_ADDI };
+}
+
 /* Rotations become one instruction in the way of region_lazy.c, or else in that
  * of ahead.c. */
 static void decide_forms(struct region_homes *homes, const uint16_t *distance)
@@ -156,6 +205,7 @@ static void decide_forms(struct region_homes *homes, const uint16_t *distance)
     const struct riscv_note *notes = &homes->flow->notes[part->first];
 
     memset(homes->is_lazy, 0, sizeof(homes->is_lazy));
+    memset(homes->is_indexed, 0, sizeof(homes->is_indexed));
     riscv__find_rotations(&(struct region_rotations){
         .insns = homes->insns,
         .count = part->count,
@@ -166,6 +216,11 @@ static void decide_forms(struct region_homes *homes, const uint16_t *distance)
         homes->next[i].narrow = notes[i].narrow;
         if (!homes->is_lazy[i] && homes->insns[i].op == old[i].op) {
             rewrite(&homes->insns[i], &notes[i]);
+        }
+    }
+    for (unsigned i = 0; i + 1 < part->count; i++) {
+        if (!homes->is_lazy[i]) {
+            find_indexed(homes, i);
         }
     }
 }

@@ -97,6 +97,18 @@ static void translate_alu(struct region_work *w, unsigned i)
     }
 }
 
+static void translate_load(struct region_work *w, unsigned i)
+{
+    const struct riscv_insn *insn = &w->homes.insns[i];
+    struct jit_access access = riscv__load_of(insn);
+
+    access.is_indexed = w->homes.is_indexed[i];
+    access.narrow = insn->op == RISCV_OP_LW && w->homes.next[i].narrow;
+    access.index = insn->rs2;
+    access.scale = w->homes.scale[i];
+    jit_host__load(&w->e, &access);
+}
+
 static void translate_insn(struct region_work *w, unsigned i)
 {
     const struct riscv_insn *insn = &w->homes.insns[i];
@@ -109,7 +121,7 @@ static void translate_insn(struct region_work *w, unsigned i)
     case RISCV_CLASS_LOAD:
         riscv__place_sources(&w->homes, i);
         riscv__place_result(&w->homes, i, false);
-        riscv__translate_load(&w->e, insn);
+        translate_load(w, i);
         break;
     case RISCV_CLASS_STORE:
         riscv__place_sources(&w->homes, i);

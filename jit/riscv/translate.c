@@ -177,13 +177,8 @@ static void translate_alu(struct riscv_translation *t,
 {
     struct jit_operand b;
     enum jit_alu op = riscv__alu(insn, &b);
-    struct riscv_insn paired;
 
-    if (t->note.form == RISCV_PAIR) {
-        paired = riscv__paired(insn, &t->note);
-        insn = &paired;
-        op = riscv__alu(insn, &b);
-    } else if (t->note.form != RISCV_AS_IT_IS) {
+    if (t->note.form != RISCV_AS_IT_IS && t->note.form != RISCV_PAIR) {
         translate_part(t, insn);
         return;
     }
@@ -201,18 +196,16 @@ static unsigned access_log2(const struct riscv_insn *insn)
     return (unsigned)__builtin_ctz((unsigned)(access < 0 ? -access : access));
 }
 
-void riscv__translate_load(struct jit_emit *e, const struct riscv_insn *insn)
+struct jit_access riscv__load_of(const struct riscv_insn *insn)
 {
-    struct jit_access access = {
+    return (struct jit_access){
         .reg = insn->rd,
         .base = insn->rs1,
         .size_log2 = (uint8_t)access_log2(insn),
         .sign_extend = riscv__ops[insn->op].access < 0,
         .offset = insn->imm,
+        .fp = field_is_fp(insn, RISCV_RD),
     };
-
-    access.fp = field_is_fp(insn, RISCV_RD);
-    jit_host__load(e, &access);
 }
 
 void riscv__translate_store(struct jit_emit *e, const struct riscv_insn *insn)
@@ -222,9 +215,9 @@ void riscv__translate_store(struct jit_emit *e, const struct riscv_insn *insn)
         .base = insn->rs1,
         .size_log2 = (uint8_t)access_log2(insn),
         .offset = insn->imm,
+        .fp = field_is_fp(insn, RISCV_RS2),
     };
 
-    access.fp = field_is_fp(insn, RISCV_RS2);
     jit_host__store(e, &access);
 }
 
@@ -321,13 +314,16 @@ bool riscv__needs_step(const struct riscv_translation *t,
 static bool translate_insn(struct riscv_translation *t,
                            const struct riscv_insn *insn)
 {
+    struct jit_access access;
+
     switch ((enum riscv_class)riscv__ops[insn->op].class) {
     case RISCV_CLASS_ILLEGAL:
     case RISCV_CLASS_CSR:
     case RISCV_CLASS_SYSTEM:
         return riscv__translate_system(t, insn);
     case RISCV_CLASS_LOAD:
-        riscv__translate_load(&t->e, insn);
+        access = riscv__load_of(insn);
+        jit_host__load(&t->e, &access);
         return false;
     case RISCV_CLASS_STORE:
         riscv__translate_store(&t->e, insn);
@@ -407,6 +403,7 @@ static void translate_body(struct riscv_translation *t)
         t->e.length = insn.length;
         t->e.bits = insn.bits;
         t->note = ahead.notes[block->insns];
+        insn = t->source->shown ? insn : riscv__paired(&insn, &t->note);
         t->e.narrow = t->note.narrow;
         if (riscv__needs_step(t, &insn)) {
             jit_host__step(&t->e);

@@ -33,7 +33,8 @@ bool riscv__needs_step(const struct riscv_translation *t,
  * auipc. */
 enum jit_alu riscv__alu(const struct riscv_insn *insn, struct jit_operand *b);
 enum jit_condition riscv__condition(const struct riscv_insn *insn);
-void riscv__translate_load(struct jit_emit *e, const struct riscv_insn *insn);
+/* The access that a load is. */
+struct jit_access riscv__load_of(const struct riscv_insn *insn);
 void riscv__translate_store(struct jit_emit *e, const struct riscv_insn *insn);
 
 /* ---- translate_observed.c ---------------------------------------------- */

@@ -36,6 +36,7 @@ struct rig {
     /* The I/O page: what was written last, and a hook that sees it. */
     _Atomic unsigned io_writes;
     uint64_t io_value;
+    uint32_t io_attention; /* that reading asks for */
     void (*on_write)(struct rig *rig, hwaddr addr, uint64_t value);
 };
 
@@ -45,6 +46,9 @@ static inline uint64_t rig_io_read(void *opaque, hwaddr addr, unsigned size)
 
     (void)addr;
     (void)size;
+    if (rig->io_attention != 0) {
+        riscv__post(rig->hart, rig->io_attention);
+    }
     return rig->io_value;
 }
 

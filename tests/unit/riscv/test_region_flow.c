@@ -359,6 +359,38 @@ static void accesses_and_branches(void **state)
     assert_int_equal(riscv__reads_whole(&insn, bit(8), false), bit(8) | bit(9));
 }
 
+/* A load is narrow where nothing asks for all of it. */
+static void narrow_loads(void **state)
+{
+    const uint32_t code[] = {
+        encode(RISCV_OP_LW, 11, 20, 0, 0),   /* 0: an index */
+        encode(RISCV_OP_LW, 12, 20, 0, 4),   /* 1: in addw and xor */
+        encode(RISCV_OP_LW, 13, 20, 0, 8),   /* 2: stored, 4 bytes; kept */
+        encode(RISCV_OP_LW, 14, 20, 0, 12),  /* 3: stored, 8 bytes */
+        encode(RISCV_OP_LWU, 15, 20, 0, 16), /* 4: not one */
+        encode(RISCV_OP_ADDW, 16, 12, 13, 0),
+        encode(RISCV_OP_XOR, 16, 16, 12, 0),
+        encode(RISCV_OP_SW, 0, 20, 13, 0),
+        encode(RISCV_OP_SD, 0, 20, 14, 8),
+        encode(RISCV_OP_LW, 12, 11, 0, 0), /* 9: added, after the end */
+        STEP,
+        branch(-11),
+        encode(RISCV_OP_ADD, 17, 12, 12, 0),
+        INSN_SELF,
+    };
+    struct found *found = look(code, COUNT(code), false);
+
+    (void)state;
+    assert_non_null(found);
+    for (unsigned i = 0; i < 10; i++) {
+        if (i < 5 || i == 9) {
+            assert_int_equal(found->flow.notes[i].narrow,
+                             i == 1 || i == 2 || i == 9);
+        }
+    }
+    test_free(found);
+}
+
 /* ---- Distances --------------------------------------------------------- */
 
 static void distances(void **state)
@@ -406,6 +438,7 @@ int main(void)
         cmocka_unit_test(known_is_true),
         cmocka_unit_test(reads_no_more),
         cmocka_unit_test(accesses_and_branches),
+        cmocka_unit_test(narrow_loads),
         cmocka_unit_test(distances),
     };
 

@@ -152,6 +152,39 @@ static void put_rotation(struct program *p)
     }
 }
 
+/* An element of a table, or of nothing, or a register of the device, unless
+ * what is in between spoils it. */
+static void put_indexed(struct program *p)
+{
+    static const uint8_t loads[] = { RISCV_OP_LW,  RISCV_OP_LW,  RISCV_OP_LH,
+                                     RISCV_OP_LBU, RISCV_OP_LWU, RISCV_OP_LD };
+    static const uint8_t bases[] = { BASE, BASE, BASE, STRAY, DEVICE };
+    unsigned base = bases[draw(p, COUNT(bases))], rd = any_reg(p);
+    unsigned index = draw(p, 2) ? rd : any_reg(p), scale = (unsigned)draw(p, 4);
+    unsigned op = loads[draw(p, base == DEVICE ? 2 : COUNT(loads))];
+    bool swapped = draw(p, 2);
+
+    put(p,
+        encode(RISCV_OP_ANDI, index, any_reg(p), 0, base == DEVICE ? 8 : 56));
+    if (scale != 0) {
+        put(p, encode(RISCV_OP_SLLI, rd, index, 0, (int)scale));
+        index = rd;
+    }
+    if (draw(p, 4) == 0) {
+        put_word(p);
+    }
+    put(p, encode(RISCV_OP_ADD, rd, swapped ? base : index,
+                  swapped ? index : base, 0));
+    if (draw(p, 8) == 0) {
+        put_word(p);
+    }
+    put(p, encode((enum riscv_op)op, draw(p, 4) ? rd : any_reg(p), rd, 0,
+                  base == DEVICE ? 0 : (int)draw(p, 16)));
+    if (draw(p, 2)) {
+        put(p, encode(RISCV_OP_XOR, rd, rd, any_reg(p), 0));
+    }
+}
+
 static enum riscv_op any_branch(struct program *p)
 {
     static const uint8_t ops[] = { RISCV_OP_BEQ, RISCV_OP_BNE,  RISCV_OP_BLT,
@@ -163,9 +196,12 @@ static enum riscv_op any_branch(struct program *p)
 static void put_some(struct program *p, unsigned count)
 {
     while (count-- > 0) {
-        switch (draw(p, 7)) {
+        switch (draw(p, 8)) {
         case 0:
             put_access(p);
+            break;
+        case 7:
+            put_indexed(p);
             break;
         case 1:
             put_rotation(p);
@@ -302,7 +338,8 @@ static void start(struct rig *rig, const struct program *p)
     rig->hart->mepc = 0;
     rig->hart->mtval = 0;
     rig->hart->pc = RAM_ADDR + CODE;
-    rig->io_value = 0;
+    rig->io_value = seed;
+    rig->io_attention = seed & 128 ? ATTN_SLICE : 0;
 }
 
 static void compare(const struct rig *a, const struct rig *b)
