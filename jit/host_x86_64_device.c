@@ -15,7 +15,7 @@
  *     does it take this size, aligned like this?    plan
  *
  * Whatever is not so is left to C, before anything was done. tlb/device.h asks
- * the same for callers in C.
+ * much the same.
  */
 #include "engine/plan.h"
 #include "jit/host_x86_64_internal.h"

@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What emitted code calls for loads and stores that miss inline.
+ * What emitted code calls for loads and stores that miss inline, and are not of
+ * a device that it may call itself (struct jit_state: bare).
  *
- *     emitted code --stub--> help_load_2 --------> the device's callback
- *                               |
- *                               +--> load_other --> tlb_load_slow
- *
- * Most of those, in the long run, are devices: RAM hits once its page has an
- * entry. So the first step is the device whose section the entry knows, and
- * whose callback is called with nothing held; all else is out of line.
+ *     emitted code --stub--> the device's callback
+ *                    |
+ *                    +--> help_load --> load --> tlb_load_slow
  */
 #include "jit/riscv/jit.h"
 #include "jit/riscv/observe.h"
@@ -69,10 +66,9 @@ static inline void learn_span(struct xbar_riscv_hart *hart,
     }
 }
 
-/* What is no plain device. 0, or the walker's word for a fault, is passed on as
- * it is. */
-static XBAR_NOINLINE uint32_t load_other(struct xbar_riscv_hart *hart,
-                                         uint64_t va, unsigned size_log2)
+/* 0, or the walker's word for a fault, is passed on as it is. */
+static uint32_t load(struct xbar_riscv_hart *hart, uint64_t va,
+                     unsigned size_log2)
 {
     uint32_t failed;
 
@@ -83,9 +79,8 @@ static XBAR_NOINLINE uint32_t load_other(struct xbar_riscv_hart *hart,
     return failed;
 }
 
-static XBAR_NOINLINE uint32_t store_other(struct xbar_riscv_hart *hart,
-                                          uint64_t va, unsigned size_log2,
-                                          uint64_t value)
+static uint32_t store(struct xbar_riscv_hart *hart, uint64_t va,
+                      unsigned size_log2, uint64_t value)
 {
     uint32_t failed;
 
@@ -97,41 +92,22 @@ static XBAR_NOINLINE uint32_t store_other(struct xbar_riscv_hart *hart,
 }
 
 /*
- * The usual: nobody counts, observes or compares, and all there is to do is
- * the access. One function for each size: for a device, most of what remains
- * is what depends on it.
+ * The usual: nobody counts, observes or compares, and all there is to do is the
+ * access. A plain device was called by emitted code; it does not come by here.
  */
-#define HELP_SIZE(log2)                                                       \
-    static uint32_t help_load_##log2(void *vcpu, uint64_t va, unsigned size,  \
-                                     const void *return_address)              \
-    {                                                                         \
-        struct xbar_riscv_hart *hart = vcpu;                                  \
-                                                                              \
-        (void)size;                                                           \
-        (void)return_address;                                                 \
-        return likely(tlb_load_device(&hart->tlb, hart->data_context, va,     \
-                                      log2, &hart->jit_state.value))          \
-                   ? 0                                                        \
-                   : load_other(hart, va, log2);                              \
-    }                                                                         \
-    static uint32_t help_store_##log2(void *vcpu, uint64_t va, unsigned size, \
-                                      const void *return_address,             \
-                                      uint64_t value)                         \
-    {                                                                         \
-        struct xbar_riscv_hart *hart = vcpu;                                  \
-                                                                              \
-        (void)size;                                                           \
-        (void)return_address;                                                 \
-        return likely(tlb_store_device(&hart->tlb, hart->data_context, va,    \
-                                       log2, value))                          \
-                   ? 0                                                        \
-                   : store_other(hart, va, log2, value);                      \
-    }
+static uint32_t help_load(void *vcpu, uint64_t va, unsigned size_log2,
+                          const void *return_address)
+{
+    (void)return_address;
+    return load(vcpu, va, size_log2);
+}
 
-HELP_SIZE(0)
-HELP_SIZE(1)
-HELP_SIZE(2)
-HELP_SIZE(3)
+static uint32_t help_store(void *vcpu, uint64_t va, unsigned size_log2,
+                           const void *return_address, uint64_t value)
+{
+    (void)return_address;
+    return store(vcpu, va, size_log2, value);
+}
 
 /* The TLB tells who observes, or the engine does. */
 static uint32_t help_load_observed(void *vcpu, uint64_t va, unsigned size_log2,
@@ -141,7 +117,7 @@ static uint32_t help_load_observed(void *vcpu, uint64_t va, unsigned size_log2,
     uint32_t failed;
 
     hart->jit->accessing = return_address;
-    failed = load_other(hart, va, size_log2);
+    failed = load(hart, va, size_log2);
     hart->jit->accessing = NULL;
     return failed;
 }
@@ -153,7 +129,7 @@ static uint32_t help_store_observed(void *vcpu, uint64_t va, unsigned size_log2,
     uint32_t failed;
 
     hart->jit->accessing = return_address;
-    failed = store_other(hart, va, size_log2, value);
+    failed = store(hart, va, size_log2, value);
     hart->jit->accessing = NULL;
     return failed;
 }
@@ -237,10 +213,6 @@ static uint32_t help_store_shown(void *vcpu, uint64_t va, unsigned size_log2,
 
 void riscv__choose_access_helpers(struct xbar_riscv_hart *hart)
 {
-    static const struct jit_helpers plain = {
-        .load = { help_load_0, help_load_1, help_load_2, help_load_3 },
-        .store = { help_store_0, help_store_1, help_store_2, help_store_3 },
-    };
     struct jit_helpers *helpers = &hart->jit_state.helpers;
     bool is_watched =
         hart->config.insns_per_tick != 0 || hart->lockstep != NULL;
@@ -258,8 +230,8 @@ void riscv__choose_access_helpers(struct xbar_riscv_hart *hart)
             helpers->load[i] = help_load_observed;
             helpers->store[i] = help_store_observed;
         } else {
-            helpers->load[i] = plain.load[i];
-            helpers->store[i] = plain.store[i];
+            helpers->load[i] = help_load;
+            helpers->store[i] = help_store;
             hart->jit_state.bare = true;
         }
     }
