@@ -473,8 +473,8 @@ void riscv__region_heat(struct xbar_riscv_hart *hart,
     unsigned hot = hart->config.stress & XBAR_RISCV_STRESS_REGION ? 1 : HOT;
 
     if (block->is_region || block->heat == AGAIN * hot ||
-        hart->config.count_blocks || hart->shown != NULL ||
-        riscv__page_has_break(hart, block->key.pc)) {
+        hart->config.count_blocks || riscv__counts_pages(hart) ||
+        hart->shown != NULL || riscv__page_has_break(hart, block->key.pc)) {
         return; /* what is counted, shown, or ends early are plain blocks */
     }
     block->heat++;

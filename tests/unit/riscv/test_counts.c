@@ -199,6 +199,30 @@ static void test_engines_count_alike(void **state)
     free(got);
 }
 
+/* A hot loop becomes a region, which would count none. */
+static void test_pages_of_a_hot_loop(void **state)
+{
+    enum { TURNS = 400000 };
+    static uint64_t pages[2][PAGES];
+    struct xbar_tlb_counts counts = { .pages = { pages[0], pages[1] } };
+    const struct xbar_riscv_config config = { .counts = &counts };
+    uint32_t code[] = { encode(RISCV_OP_LD, 11, 5, 0, 0), insn_sd(11, 5, 8), 0,
+                        0, 0 };
+    struct rig rig;
+
+    (void)state;
+    counts.ram = &rig.ram;
+    rig_open_with(&rig, &config);
+    load_rounds(&rig, CODE, code, 2, TURNS);
+    assert_int_equal(xbar_riscv_set_engine(rig.hart, XBAR_RISCV_JIT), 0);
+    assert_int_equal(xbar_riscv_run(rig.hart, 4 * TURNS),
+                     XBAR_RISCV_EXIT_BUDGET);
+    assert_int_equal(rig.hart->x[16], 0);
+    rig_close(&rig);
+    assert_int_equal(pages[TLB_READ][DATA / 4096], TURNS);
+    assert_int_equal(pages[TLB_WRITE][DATA / 4096], TURNS);
+}
+
 static void test_without_pages(void **state)
 {
     struct outcome *want = calloc(1, sizeof(*want));
@@ -374,6 +398,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_engines_count_alike),
+        cmocka_unit_test(test_pages_of_a_hot_loop),
         cmocka_unit_test(test_without_pages),
         cmocka_unit_test(test_code_is_the_same_unless_pages_count),
         cmocka_unit_test(test_gone_blocks_are_told),
