@@ -187,7 +187,7 @@ void virtio_device_wake(struct virtio_device *device)
 
 static void kick(struct virtio_device *device)
 {
-    if (virtio_device_runs(device)) {
+    if (virtio_device_runs(device) && !device->is_held) {
         device->class->kick(device);
     }
 }
@@ -293,8 +293,20 @@ void virtio_device_reset(struct virtio_device *device)
 void virtio_device_drain(struct virtio_device *device)
 {
     virtio_device_lock(device);
+    device->is_held = true;
     wait_idle(device);
     virtio_device_unlock(device);
+}
+
+/* Kicks that came meanwhile were taken, and missed. */
+void virtio_device_go_on(struct virtio_device *device)
+{
+    virtio_device_lock(device);
+    device->is_held = false;
+    virtio_device_unlock(device);
+    if (!device->is_sync) {
+        virtio_device_wake(device);
+    }
 }
 
 /* ---- Registers: what a write does -------------------------------------- */

@@ -97,6 +97,7 @@ struct virtio_device {
     uint32_t waiting;    /* interrupts for virtio_device_deliver() */
     uint8_t status;
     unsigned waiters; /* for it to be idle: it begins nothing new */
+    bool is_held;     /* drained: kicks wait for virtio_device_go_on() */
     struct virtio_queue queues[VIRTIO_QUEUES_MAX];
 };
 
@@ -138,8 +139,11 @@ void virtio_device_reset(struct virtio_device *device);
  * no machine lock */
 void virtio_device_deliver(struct virtio_device *device);
 
-/* virtio_device_drain() - wait until nothing is in flight; no machine lock */
+/* virtio_device_drain() - wait until nothing is in flight, and begin nothing
+ * until virtio_device_go_on(), which looks at what was offered meanwhile; no
+ * machine lock */
 void virtio_device_drain(struct virtio_device *device);
+void virtio_device_go_on(struct virtio_device *device);
 
 /* virtio_device_wake() - have class->kick called; any thread, any lock */
 void virtio_device_wake(struct virtio_device *device);

@@ -227,7 +227,13 @@ void virtio_slots_deliver(struct virtio_slots *slots)
 
 int virtio_slots_start(struct virtio_slots *slots)
 {
-    return slots->loop ? io_loop_start(slots->loop) : 0;
+    if (!slots->loop) {
+        return 0;
+    }
+    for (unsigned i = 0; i < VIRTIO_SLOTS; i++) {
+        virtio_device_go_on(slots->devices[i]);
+    }
+    return io_loop_start(slots->loop);
 }
 
 /* Draining needs the thread: it takes what completes. */
