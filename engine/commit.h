@@ -230,6 +230,9 @@ static inline int xbar_region_compare(const MemoryRegion *a,
 /* The host address of byte 0 of a region that answers, or NULL. */
 uint8_t *xbar_region_host(const MemoryRegion *mr);
 
+/* Was @mr not destroyed, whoever still refers to it? Under the writer lock. */
+bool xbar_region_is_usable(const MemoryRegion *mr);
+
 /* Keeping a region (and its owner) alive; from any thread. */
 void xbar_region_get(MemoryRegion *mr);
 void xbar_region_put(MemoryRegion *mr);

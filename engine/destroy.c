@@ -270,6 +270,11 @@ int xbar_region_destroy(MemoryRegion *mr,
     return rc;
 }
 
+bool xbar_region_is_usable(const MemoryRegion *mr)
+{
+    return region__is_usable(mr);
+}
+
 /* ---- References -------------------------------------------------------- */
 
 static void ref_owner(const struct xbar_engine *engine, Object *owner)

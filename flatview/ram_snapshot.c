@@ -140,8 +140,9 @@ static int add_block(RAMBlock *block, void *opaque)
     uint64_t count;
 
     xbar_ram_block_get_info(block, &info);
-    if (info.size == 0 || memory_region_is_ram_device(info.mr)) {
-        return 0;
+    if (info.size == 0 || memory_region_is_ram_device(info.mr) ||
+        !xbar_region_is_usable(info.mr)) {
+        return 0; /* or is about to go */
     }
     count = (info.size + PAGE - 1) / PAGE;
     saved = xbar_alloc(s->engine, block_bytes(count));
@@ -365,7 +366,8 @@ static uint64_t size_now(const struct saved_block *block)
 static int check(const struct xbar_ram_snapshot *s)
 {
     for (const struct saved_block *b = s->blocks; b != NULL; b = b->next) {
-        if (!is_there(s, b) || size_now(b) != b->size) {
+        if (!is_there(s, b) || !xbar_region_is_usable(b->mr) ||
+            size_now(b) != b->size) {
             return -ESTALE;
         }
     }
