@@ -184,6 +184,7 @@ int xbar_riscv_snapshot_take(const struct xbar_riscv_machine *machine,
     if (rc) {
         return rc;
     }
+    (void)xbar_engine_flush_coalesced(machine->engine);
     s = xbar_alloc(machine->engine, sizeof(*s));
     if (s == NULL) {
         return refuse(-ENOMEM, errp, "no snapshot");
@@ -255,6 +256,8 @@ static int check(const struct xbar_riscv_snapshot *s, Error **errp)
     if (rc) {
         return rc;
     }
+    /* What waits is of the time that is given up: not for whom we restore. */
+    (void)xbar_engine_flush_coalesced(s->engine);
     rc = xbar_ram_snapshot_check(s->ram);
     if (rc) {
         return refuse(rc, errp, "a region with memory has ended, or changed");
