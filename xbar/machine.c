@@ -378,6 +378,10 @@ static void rest(struct machine *machine)
 
     do {
         question = console_rest(machine->console, &was_held);
+        if (question == CONSOLE_SNAPSHOT && was_held &&
+            !machine->deterministic) {
+            xbar_riscv_set_time(hart, time); /* what is kept stood still, too */
+        }
         if (question != CONSOLE_NO_QUESTION) {
             answer(machine, question);
         }
