@@ -120,6 +120,15 @@ static inline void xbar_rcu_leaf_end(struct urcu_bp_reader *reader)
     cmm_barrier();
 }
 
+/* No thread's, and in a section: xbar_rcu_leaf_begin() says false. For where a
+ * reader is kept and its thread is not there. */
+static inline struct urcu_bp_reader *xbar_rcu_no_reader(void)
+{
+    static struct urcu_bp_reader none = { .ctr = 1 };
+
+    return &none;
+}
+
 static inline bool xbar_rcu_quick_begin(struct xbar_rcu_quick *section)
 {
     struct urcu_bp_reader *reader = xbar_rcu_quick_reader();
@@ -150,6 +159,11 @@ static inline struct xbar_rcu_quick xbar_rcu_quick_of(unsigned long before)
 }
 #else
 static inline struct urcu_bp_reader *xbar_rcu_quick_reader(void)
+{
+    return NULL;
+}
+
+static inline struct urcu_bp_reader *xbar_rcu_no_reader(void)
 {
     return NULL;
 }

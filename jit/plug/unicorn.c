@@ -4,7 +4,9 @@
 #include <errno.h>
 
 #include "engine/check.h"
+#include "engine/commit.h"
 #include "engine/engine.h"
+#include "engine/plan.h"
 #include "engine/rcu.h"
 #include "flatview/dirty_bitmap.h"
 #include "jit/plug/client.h"
@@ -40,30 +42,20 @@ static void on_section(MemoryListener *listener, MemoryRegionSection *section)
     pthread_mutex_unlock(&plug->lock);
 }
 
-/* Not all is for the device's own callbacks from now on. */
-static void forget_leaves(struct xbar_unicorn *plug, const MemoryRegion *mr)
+/* Event notifiers, queued writes and their order are in a plan of the region's
+ * own, of which no listener is told. */
+static void forget_deferred(struct xbar_unicorn *plug)
 {
     pthread_mutex_lock(&plug->lock);
     for (unsigned i = 0; i < plug->used; i++) {
-        if (plug->table[i].mr == mr) {
-            xbar_leaf_forget(&plug->table[i].leaf);
+        struct unicorn_mapping *m = &plug->table[i];
+
+        if (m->kind == UNICORN_DEVICE && m->mr != NULL &&
+            xbar_region_plan(m->mr)->is_deferred) {
+            xbar_leaf_forget(&m->leaf);
         }
     }
     pthread_mutex_unlock(&plug->lock);
-}
-
-static void on_eventfd(MemoryListener *listener, MemoryRegionSection *section,
-                       bool match_data, uint64_t data, EventNotifier *e)
-{
-    (void)match_data, (void)data, (void)e;
-    forget_leaves(of_listener(listener), section->mr);
-}
-
-static void on_coalesced(MemoryListener *listener, MemoryRegionSection *section,
-                         hwaddr addr, hwaddr len)
-{
-    (void)addr, (void)len;
-    forget_leaves(of_listener(listener), section->mr);
 }
 
 /* Outside of a run nobody uses stale regions: let one go, if there is any. */
@@ -95,6 +87,7 @@ static void on_commit(MemoryListener *listener)
 {
     struct xbar_unicorn *plug = of_listener(listener);
 
+    forget_deferred(plug);
     while (let_one_go(plug)) {
     }
 }
@@ -224,8 +217,6 @@ struct xbar_unicorn *xbar_unicorn_new(const struct xbar_unicorn_config *config,
     plug->listener = (MemoryListener){
         .region_add = on_section,
         .region_del = on_section,
-        .eventfd_add = on_eventfd,
-        .coalesced_io_add = on_coalesced,
         .commit = on_commit,
         .log_sync_global = config->track_dirty ? on_log_sync : NULL,
         .name = "unicorn",
@@ -364,6 +355,7 @@ int xbar_unicorn_run(struct xbar_unicorn *plug, uint64_t begin, uint64_t until,
     err = run_guest(plug, begin, until);
     unicorn__report_stored(plug);
     unicorn__catch_up(plug);
+    unicorn__set_reader(plug, xbar_rcu_no_reader()); /* whoever calls, then */
     clear_running(plug);
     return err == UC_ERR_OK ? 0 : explain(plug, err, errp);
 }

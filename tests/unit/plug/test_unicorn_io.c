@@ -266,6 +266,63 @@ static void test_eventfd(void **state)
     rig_finish(&r);
 }
 
+static void nobody_waits(void *opaque)
+{
+    (void)opaque;
+}
+
+/* A device that is mapped already has what is queued delivered first. */
+static void test_flush_coalesced(void **state)
+{
+    static const struct xbar_engine_config config = { .coalesced =
+                                                          nobody_waits };
+    struct xbar_engine *engine = xbar_engine_new(&config);
+    static struct rig r;
+    struct board *b = &r.b;
+    MemoryRegion *queued = &b->small[0];
+    uint32_t *code;
+
+    (void)state;
+    seen_count = 0;
+    b->on_write = note_write;
+    assert_int_equal(xbar_engine_enter(engine), 0);
+    memory_region_init(&b->root, NULL, "root", UINT64_MAX);
+    memory_region_init_ram(&b->ram, NULL, "ram", PAGE, NULL);
+    memory_region_init_io(&b->device, NULL, &board_ops, b, "device", PAGE);
+    memory_region_init_io(queued, NULL, &board_ops, b, "queued", PAGE);
+    xbar_region_set_lock_policy(&b->device, XBAR_LOCK_NONE);
+    memory_region_add_subregion(&b->root, RAM, &b->ram);
+    memory_region_add_subregion(&b->root, DEVICE, &b->device);
+    memory_region_add_subregion(&b->root, DEVICE + PAGE, queued);
+    assert_int_equal(memory_region_add_coalescing(queued, 16, 4), 0);
+    assert_int_equal(address_space_init(&b->as, &b->root, "memory"), 0);
+    code = memory_region_get_ram_ptr(&b->ram);
+    code[0] = rv_sw(RV_A1, 32, RV_S0);
+    code[1] = rv_sw(RV_A1, 16, RV_S1);
+    code[2] = rv_sw(RV_A1, 32, RV_S0);
+    assert_int_equal(uc_open(UC_ARCH_RISCV, UC_MODE_RISCV64, &r.uc), 0);
+    rig_attach(&r, NULL);
+    rig_set(&r, RV_S0, DEVICE);
+    rig_set(&r, RV_S1, DEVICE + PAGE);
+    rig_set(&r, RV_A1, 9);
+    rig_run(&r, RAM, 1);
+    assert_int_equal(seen_count, 1);
+    memory_region_set_flush_coalesced(&b->device);
+    rig_run(&r, RAM + 4, 2);
+    assert_int_equal(seen_count, 3);
+    check_seen(1, 16, 9, 4);
+    check_seen(2, 32, 9, 4);
+    assert_int_equal(xbar_unicorn_free(r.plug), 0);
+    uc_close(r.uc);
+    assert_int_equal(xbar_address_space_destroy(&b->as, NULL, NULL), 0);
+    assert_int_equal(xbar_region_destroy(&b->device, NULL, NULL), 0);
+    assert_int_equal(xbar_region_destroy(queued, NULL, NULL), 0);
+    assert_int_equal(xbar_region_destroy(&b->ram, NULL, NULL), 0);
+    assert_int_equal(xbar_region_destroy(&b->root, NULL, NULL), 0);
+    xbar_engine_leave(engine);
+    assert_int_equal(xbar_engine_free(engine), 0);
+}
+
 /* A big-endian guest on a big-endian engine. */
 static void test_big_endian(void **state)
 {
@@ -329,6 +386,7 @@ int main(void)
         cmocka_unit_test(test_device_goes_in_its_callback),
         cmocka_unit_test(test_callback_uses_unicorn),
         cmocka_unit_test(test_eventfd),
+        cmocka_unit_test(test_flush_coalesced),
         cmocka_unit_test(test_big_endian),
     };
 
