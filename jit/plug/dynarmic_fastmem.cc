@@ -78,8 +78,14 @@ void xbar_dynarmic::hide(const MemoryRegionSection *section)
     const Pages pages(this, section);
 
     if (pages.size != 0) {
-        mmap(window + pages.first, pages.size, PROT_NONE,
-             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+        if (mmap(window + pages.first, pages.size, PROT_NONE,
+                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
+                 0) == MAP_FAILED) {
+            // The kernel has no mapping more to give: then none is shown, which
+            // takes none. The page table does it all.
+            (void)mprotect(window, UINT64_C(1) << config.fastmem_bits,
+                           PROT_NONE);
+        }
     }
 }
 
@@ -90,6 +96,7 @@ bool xbar_dynarmic::show(const MemoryRegionSection *section, bool can_write)
     const Pages pages(this, section);
     const int prot = can_write ? PROT_READ | PROT_WRITE : PROT_READ;
     uint8_t *host;
+    void *copy;
 
     if (pages.size == 0 || !memory_region_is_ram(section->mr) ||
         memory_region_is_ram_device(section->mr)) {
@@ -100,9 +107,17 @@ bool xbar_dynarmic::show(const MemoryRegionSection *section, bool can_write)
     if ((reinterpret_cast<uintptr_t>(host) & page_mask) != 0) {
         return false;
     }
-    if (mremap(host, 0, pages.size, MREMAP_MAYMOVE | MREMAP_FIXED,
-               window + pages.first) == MAP_FAILED ||
-        mprotect(window + pages.first, pages.size, prot) != 0) {
+    // Aside first: what fails leaves the window whole, and what is not to be
+    // written is not, not even for a moment.
+    copy = mremap(host, 0, pages.size, MREMAP_MAYMOVE);
+    if (copy == MAP_FAILED) {
+        hide(section);
+        return false;
+    }
+    if (mprotect(copy, pages.size, prot) != 0 ||
+        mremap(copy, pages.size, pages.size, MREMAP_MAYMOVE | MREMAP_FIXED,
+               window + pages.first) == MAP_FAILED) {
+        munmap(copy, pages.size);
         hide(section); // whatever is left there
         return false;
     }
