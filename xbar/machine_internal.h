@@ -39,6 +39,7 @@ struct machine {
     struct sampler *sampler;          /* NULL: nobody looks on */
     pthread_t hart_thread;            /* while there is one */
     struct sigaction old_action;      /* the same: of SIGPROF */
+    sigset_t old_mask;                /* the same: of its thread */
     struct gdb *gdb;                  /* NULL: no debugger */
     struct xbar_riscv_snapshot *kept; /* the monitor's; NULL: none */
     double start;                     /* of the run, seconds */

@@ -37,6 +37,7 @@ static void on_interrupt(int number, siginfo_t *info, void *context)
 int machine__start_sampler(struct machine *machine, Error **errp)
 {
     struct sigaction action = { .sa_flags = SA_SIGINFO | SA_RESTART };
+    sigset_t set;
 
     if (!machine->config.tick) {
         return 0;
@@ -44,6 +45,9 @@ int machine__start_sampler(struct machine *machine, Error **errp)
     action.sa_sigaction = on_interrupt;
     sigemptyset(&action.sa_mask);
     sigaction(SIGPROF, &action, &machine->old_action);
+    sigemptyset(&set); /* who started us may have had it blocked */
+    sigaddset(&set, SIGPROF);
+    pthread_sigmask(SIG_UNBLOCK, &set, &machine->old_mask);
     machine->hart_thread = pthread_self();
     machine->sampler =
         sampler_start(machine->config.period_us, interrupt_hart, machine, errp);
@@ -56,6 +60,7 @@ void machine__stop_sampler(struct machine *machine)
     sampler_stop(machine->sampler);
     machine->sampler = NULL;
     if (machine->config.tick) {
+        pthread_sigmask(SIG_SETMASK, &machine->old_mask, NULL);
         sigaction(SIGPROF, &machine->old_action, NULL);
     }
 }

@@ -282,6 +282,7 @@ static int write_file(const struct report *report, print_fn *print,
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
     char path[4096];
+    bool may_write;
     int ret;
 
     if (!out) {
@@ -294,8 +295,9 @@ static int write_file(const struct report *report, print_fn *print,
         ret = -ENOMEM;
     } else {
         snprintf(path, sizeof(path), "%s/%s", dir, name);
+        may_write = access(path, W_OK) == 0 || errno == ENOENT;
         ret = file_write(path, text, size, errp);
-        if (ret) {
+        if (ret && may_write) { /* else nothing of it was touched */
             remove_part(path);
         }
     }
