@@ -64,6 +64,9 @@ static void note_stop(struct gdb_control *control, enum gdb_stop stop)
     control->wants_stop = false;
     control->steps = false;
     control->stop = stop;
+    if (stop != GDB_STOP_STEP) {
+        gdb_trace_end_steps(&control->trace);
+    }
 }
 
 static bool take_poke(struct gdb_control *control)
@@ -103,13 +106,21 @@ static bool may_run(struct gdb_control *control)
     return true;
 }
 
-/* One instruction: of the debugger's, or looked at by a tracepoint. */
+/*
+ * One instruction: of the debugger's, or looked at by a tracepoint. What a
+ * tracepoint has looked at is executed: an interrupt in between would come back
+ * to it, and have it looked at again. (But where time is the count of
+ * instructions, nothing may come later for being looked at.)
+ */
 static enum xbar_riscv_exit step(struct gdb_control *control, bool for_trace)
 {
+    uint64_t pc = xbar_riscv_get_pc(control->hart);
+    bool is_seen = control->keeps_time &&
+                   gdb_breaks_has(&control->breaks, pc, GDB_BREAK_TRACE);
     enum xbar_riscv_exit exit;
 
     gdb_trace_arrive(&control->trace);
-    exit = xbar_riscv_step(control->hart, for_trace);
+    exit = xbar_riscv_step(control->hart, for_trace && !is_seen);
     if (exit == XBAR_RISCV_EXIT_BUDGET || exit == XBAR_RISCV_EXIT_WATCH) {
         gdb_trace_stepped(&control->trace);
     }
@@ -142,6 +153,10 @@ static bool run_once(struct gdb_control *control, bool steps, uint64_t left,
         pc = xbar_riscv_get_pc(control->hart);
         is_ours = !gdb_breaks_has(&control->breaks, pc, GDB_BREAK_DEBUGGER);
         gdb_trace_arrive(&control->trace);
+        if (is_ours && control->keeps_time && !control->trace.stepping) {
+            *exit = xbar_riscv_step(control->hart, false);
+            is_ours = *exit == XBAR_RISCV_EXIT_BUDGET;
+        }
     }
     return is_ours;
 }
