@@ -187,7 +187,11 @@ static int cut(SoftTLB *tlb, unsigned context, uint64_t va, unsigned size,
 static XBAR_COLD void observe(const SoftTLB *tlb, enum xbar_tlb_access access,
                               const FlatRange *section, unsigned size)
 {
-    if (tlb->config.device != NULL && !(section->flags & FLAT_RANGE_RAM)) {
+    /* Of a ROM device, reads are memory's, and writes the device's. */
+    const uint32_t memory =
+        access == TLB_WRITE ? FLAT_RANGE_WRITABLE : FLAT_RANGE_RAM;
+
+    if (tlb->config.device != NULL && !(section->flags & memory)) {
         return; /* told otherwise, if it is carried out */
     }
     tlb->config.observe(tlb->config.observe_opaque, section, access, size);
