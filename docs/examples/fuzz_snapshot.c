@@ -177,12 +177,12 @@ static void mutate(struct fuzzer *f, uint8_t *input)
 /* Return: where it stopped; 0: it did not, or the machine is at fault. */
 static uint64_t execute(struct fuzzer *f, uint8_t *input)
 {
+    f->executions++;
     if (xbar_riscv_snapshot_restore(f->start, NULL) != 0 ||
         xbar_address_space_debug_rw(&f->memory, INPUT, input, INPUT_SIZE,
                                     true) != INPUT_SIZE) {
         return 0;
     }
-    f->executions++;
     return xbar_riscv_run(f->hart, INSNS_MOST) == XBAR_RISCV_EXIT_BREAK
                ? xbar_riscv_get_pc(f->hart)
                : 0;

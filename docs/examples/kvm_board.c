@@ -108,13 +108,18 @@ static int open_vcpu(int vm)
 /* Until the guest halts. */
 static int run(struct xbar_kvm *plug, int vcpu, struct kvm_run *state)
 {
-    do {
-        if (ioctl(vcpu, KVM_RUN, 0) < 0 && errno != EINTR) {
+    for (;;) {
+        if (ioctl(vcpu, KVM_RUN, 0) < 0) {
+            if (errno == EINTR) {
+                continue; /* a signal came, and no exit */
+            }
             perror("KVM_RUN");
             return 1;
         }
-    } while (xbar_kvm_exit(plug, state));
-    return state->exit_reason != KVM_EXIT_HLT;
+        if (!xbar_kvm_exit(plug, state)) {
+            return state->exit_reason != KVM_EXIT_HLT;
+        }
+    }
 }
 
 int main(void)
