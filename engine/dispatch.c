@@ -19,8 +19,6 @@
 
 #define HOST_IS_BIG_ENDIAN (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__)
 
-/* Out of line, but not cold: that would mean "small rather than fast". */
-
 /* ---- The general path -------------------------------------------------- */
 
 /* RAM answers in host order. Writes to ROM are dropped. */

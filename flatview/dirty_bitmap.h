@@ -11,8 +11,8 @@
  *     xbar_dirty_snapshot_free(snap);
  *
  * A client is a number; any below 2^31 - 64 will do (what is above is snapshots'
- * and adapters', see docs/adapters.md), and each logs, and clears, on its own. All of a region's
- * memory is dirty when a client starts to log it.
+ * and adapters', see docs/adapters.md), and each logs, and clears, on its own.
+ * All of a region's memory is dirty when a client starts to log it.
  *
  * What counts: every write that goes through this library, by whichever region
  * or alias shows the memory. Stores and atomics of vCPUs, address_space_*,

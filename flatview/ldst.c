@@ -17,8 +17,6 @@
 #include "flatview/flatview_internal.h"
 #include "flatview/ram_access.h"
 
-/* One body for all widths, folded for each: the size is a constant. */
-
 /* Is it memory, by @flag, and aligned? Then one access will do. */
 static inline bool is_plain(const FlatRange *range, hwaddr addr, uint32_t flag,
                             unsigned size_log2)
@@ -157,6 +155,8 @@ static XBAR_NOINLINE void store_first(AddressSpace *as, hwaddr addr,
 }
 
 /* ---- Inline ------------------------------------------------------------ */
+
+/* One body for all widths, folded for each: the size is a constant. */
 
 static XBAR_FORCE_INLINE uint64_t load(AddressSpace *as, hwaddr addr,
                                        MemTxAttrs attrs, MemTxResult *result,

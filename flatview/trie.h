@@ -295,7 +295,8 @@ static inline bool trie_prefix_matches(const struct flatview_trie_node *node,
 
 /*
  * Where the digits of @key lead, if each is present or what lies to the left of
- * a missing one is a leaf: then true, and it is stored. What nodes skip is not compared:
+ * a missing one is a leaf: then true, and it is stored. What nodes skip is not
+ * compared:
  *
  *     key     a b c d e f     digits; nodes branch on a, c and e
  *     leaf    a y c z e x     is where they lead

@@ -350,7 +350,6 @@ static void test_many_marks(void **state)
     end_region(&root);
 }
 
-/* Short of memory for marks or for carrying them: void, nothing is kept. */
 /* ---- What is expected -------------------------------------------------- */
 
 static hwaddr expected_at; /* 1: nothing was */
@@ -397,6 +396,9 @@ static void test_large_engines_say_where(void **state)
     end_region(&root);
 }
 
+/* ---- Short of memory --------------------------------------------------- */
+
+/* For marks or for carrying them: void, nothing is kept. */
 static void test_no_memory(void **state)
 {
     static MemoryRegion chips[200];
