@@ -7,6 +7,8 @@
 
 #include <errno.h>
 
+#include "engine/memory_ram.h"
+
 #define COUNTED_PAGES 16
 
 struct counting {
@@ -194,6 +196,43 @@ static void devices_are_told_by_themselves(void **state)
     counting_free(c);
 }
 
+#define FLASH 0x20000000 /* where nothing is */
+
+/* Reads are memory's, and writes are told where they are carried out. */
+static void writes_to_a_rom_device_are_told_once(void **state)
+{
+    struct counting *c = counting_new(RAM, true);
+    SoftTLB *tlb = &c->world->tlb;
+    struct told told = { .count = 0 };
+    MemoryRegion flash;
+
+    (void)state;
+    assert_int_equal(memory_region_init_rom_device_nomigrate(
+                         &flash, NULL, &world_any_ops,
+                         &c->world->device[DEVICE], "flash", PAGE, NULL),
+                     0);
+    assert_int_equal(
+        memory_region_add_subregion(&c->world->root, FLASH, &flash), 0);
+    tlb_safepoint(tlb);
+    world_map(c->world, 7 * PAGE, FLASH, PROT_RWX);
+    tlb->config.device = tell;
+    tlb->config.device_opaque = &told;
+    world_must_load(c->world, 7 * PAGE + 8, 2);
+    assert_int_equal(told.count, 0);
+    assert_int_equal(c->told, 1);
+    assert_int_equal(world_store(c->world, 0, 7 * PAGE + 8, 2, 5), 0);
+    assert_int_equal(told.count, 1);
+    assert_ptr_equal(told.section->mr, &flash);
+    assert_int_equal(told.offset, 8);
+    assert_int_equal(told.access, TLB_WRITE);
+    assert_int_equal(c->told, 1); /* the other one: not again */
+    assert_int_equal(memory_region_del_subregion(&c->world->root, &flash), 0);
+    tlb_leave(tlb);
+    assert_int_equal(xbar_region_destroy(&flash, NULL, NULL), 0);
+    tlb_enter(tlb);
+    counting_free(c);
+}
+
 static void what_fails_does_not_count(void **state)
 {
     struct counting *c = counting_new(RAM, true);
@@ -275,6 +314,7 @@ int main(void)
         cmocka_unit_test(counted_ram_hits_and_is_not_told),
         cmocka_unit_test(what_is_elsewhere_is_told_and_counted),
         cmocka_unit_test(devices_are_told_by_themselves),
+        cmocka_unit_test(writes_to_a_rom_device_are_told_once),
         cmocka_unit_test(what_fails_does_not_count),
         cmocka_unit_test(pages_are_optional),
         cmocka_unit_test(counts_want_whole_pages_of_ram),
