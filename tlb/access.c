@@ -388,8 +388,7 @@ static inline MemTxResult store_to(SoftTLB *tlb, const FlatRange *section,
     }
     tlb->stats.mmio_writes++;
     if (unlikely(tlb->config.device != NULL)) {
-        return tlb__store_told(tlb, section, phys, size_log2,
-                               low_bytes(value, size_log2));
+        return tlb__store_told(tlb, section, phys, size_log2, value);
     }
     return xbar_plan_write(section->plan, section->mr, phys + section->mr_delta,
                            low_bytes(value, size_log2), size_log2,

@@ -140,13 +140,12 @@ int tlb__store_counted(SoftTLB *tlb, uint64_t va,
                        const struct tlb_device *device, unsigned size_log2,
                        uint64_t value)
 {
-    const uint64_t mask = UINT64_MAX >> (64 - (8u << size_log2));
     MemTxResult result;
 
     tlb->stats.slow++;
     tlb->stats.mmio_writes++;
-    result = tlb__store_told(tlb, device->section, device->phys, size_log2,
-                             value & mask);
+    result =
+        tlb__store_told(tlb, device->section, device->phys, size_log2, value);
     if (unlikely(result != MEMTX_OK)) {
         return tlb__fault(tlb, va, 0, result);
     }

@@ -54,6 +54,25 @@ void tlb__note_filled(SoftTLB *tlb, unsigned context, unsigned index)
     }
 }
 
+/* The slots of a context that may hold an entry. */
+struct slots {
+    const uint16_t *list; /* NULL: all of them */
+    unsigned count;
+};
+
+static inline struct slots slots_in_use(const SoftTLB *tlb, unsigned context)
+{
+    if (tlb->filled[context] > TLB_FILL_LIST_SIZE) {
+        return (struct slots){ NULL, TLB_L1_SIZE };
+    }
+    return (struct slots){ tlb->fill_list[context], tlb->filled[context] };
+}
+
+static inline unsigned slot_at(const struct slots *slots, unsigned i)
+{
+    return slots->list != NULL ? slots->list[i] : i;
+}
+
 static void clear_context(SoftTLB *tlb, unsigned context)
 {
     unsigned filled = tlb->filled[context];
@@ -99,13 +118,12 @@ static bool is_global(const SoftTLB *tlb, unsigned context, unsigned index)
 /* Clear what holds in one address space only; the list names the rest. */
 static void keep_global(SoftTLB *tlb, unsigned context)
 {
-    bool listed = tlb->filled[context] <= TLB_FILL_LIST_SIZE;
-    unsigned count = listed ? tlb->filled[context] : TLB_L1_SIZE;
+    const struct slots slots = slots_in_use(tlb, context);
     unsigned kept = 0;
 
     tlb__drop_spans(tlb, context);
-    for (unsigned i = 0; i < count; i++) {
-        unsigned index = listed ? tlb->fill_list[context][i] : i;
+    for (unsigned i = 0; i < slots.count; i++) {
+        unsigned index = slot_at(&slots, i);
 
         if (!is_global(tlb, context, index)) {
             clear_slot(tlb, context, index);
@@ -156,13 +174,12 @@ typedef bool drop_fn(const TLBInfo *info, const void *opaque);
 static unsigned sweep(SoftTLB *tlb, unsigned context, drop_fn *drop,
                       const void *opaque)
 {
-    bool listed = tlb->filled[context] <= TLB_FILL_LIST_SIZE;
-    unsigned count = listed ? tlb->filled[context] : TLB_L1_SIZE;
+    const struct slots slots = slots_in_use(tlb, context);
     unsigned dropped = 0;
 
     tlb__drop_spans(tlb, context);
-    for (unsigned i = 0; i < count; i++) {
-        unsigned index = listed ? tlb->fill_list[context][i] : i;
+    for (unsigned i = 0; i < slots.count; i++) {
+        unsigned index = slot_at(&slots, i);
         const TLBInfo *info = &tlb->info[context][index];
 
         if ((info->flags & TLB_INFO_VALID) && drop(info, opaque)) {
@@ -267,38 +284,21 @@ static void protect_slot(SoftTLB *tlb, unsigned context, unsigned index,
 static void protect_context(SoftTLB *tlb, unsigned context, protect_fn *named,
                             uint64_t host)
 {
-    bool listed = tlb->filled[context] <= TLB_FILL_LIST_SIZE;
-    unsigned count = listed ? tlb->filled[context] : TLB_L1_SIZE;
+    const struct slots slots = slots_in_use(tlb, context);
 
-    for (unsigned i = 0; i < count; i++) {
-        protect_slot(tlb, context, listed ? tlb->fill_list[context][i] : i,
-                     named, host);
+    for (unsigned i = 0; i < slots.count; i++) {
+        protect_slot(tlb, context, slot_at(&slots, i), named, host);
     }
-}
-
-/* The number of slots of @context that may hold an entry. */
-static unsigned slots_in_use(const SoftTLB *tlb, unsigned context)
-{
-    return tlb->filled[context] <= TLB_FILL_LIST_SIZE ? tlb->filled[context]
-                                                      : TLB_L1_SIZE;
-}
-
-/* One of these. */
-static unsigned slot_in_use(const SoftTLB *tlb, unsigned context, unsigned i)
-{
-    return tlb->filled[context] <= TLB_FILL_LIST_SIZE
-               ? tlb->fill_list[context][i]
-               : i;
 }
 
 /* Tags of pages that some dirty log has clean go, and leave a note behind. */
 static void drop_clean(SoftTLB *tlb, struct xbar_engine *engine,
                        unsigned context)
 {
-    unsigned count = slots_in_use(tlb, context);
+    const struct slots slots = slots_in_use(tlb, context);
 
-    for (unsigned i = 0; i < count; i++) {
-        unsigned index = slot_in_use(tlb, context, i);
+    for (unsigned i = 0; i < slots.count; i++) {
+        unsigned index = slot_at(&slots, i);
         TLBInfo *info = &tlb->info[context][index];
         TLBEntry *entry = &tlb->l1[context][index];
 
@@ -314,10 +314,10 @@ static void drop_clean(SoftTLB *tlb, struct xbar_engine *engine,
 static void mark_dropped(SoftTLB *tlb, struct xbar_engine *engine,
                          unsigned context, bool marks)
 {
-    unsigned count = slots_in_use(tlb, context);
+    const struct slots slots = slots_in_use(tlb, context);
 
-    for (unsigned i = 0; i < count; i++) {
-        unsigned index = slot_in_use(tlb, context, i);
+    for (unsigned i = 0; i < slots.count; i++) {
+        unsigned index = slot_at(&slots, i);
         TLBInfo *info = &tlb->info[context][index];
 
         if (!(info->flags & TLB_INFO_RECHECKED)) {
