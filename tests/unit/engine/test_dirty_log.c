@@ -4,9 +4,8 @@
 
 #include "engine/dispatch.h"
 #include "engine/ram_writes.h"
-#include "tests/unit/engine/fixture.h"
+#include "tests/unit/engine/dirty_log_rig.h"
 
-#define PAGE  ((uint64_t)4096)
 #define PAGES 200
 
 static char memory[PAGES * PAGE] __attribute__((aligned(4096)));
@@ -14,13 +13,6 @@ static char memory[PAGES * PAGE] __attribute__((aligned(4096)));
 static uint64_t at(uint64_t page)
 {
     return (uintptr_t)memory + page * PAGE;
-}
-
-static void start(struct fixture *f, MemoryRegion *mr, unsigned client)
-{
-    xbar_tree_hold(f->engine);
-    assert_int_equal(xbar_dirty_log_start(mr, client), 0);
-    xbar_tree_release(f->engine);
 }
 
 static int stop(struct fixture *f, MemoryRegion *mr, unsigned client)
@@ -33,19 +25,6 @@ static int stop(struct fixture *f, MemoryRegion *mr, unsigned client)
     return err;
 }
 
-static void open_ram(struct fixture *f, MemoryRegion *mr)
-{
-    fixture_open(f, (struct xbar_engine_config){ 0 });
-    assert_int_equal(
-        memory_region_init_ram_ptr(mr, NULL, "ram", sizeof(memory), memory), 0);
-}
-
-static void close_ram(struct fixture *f, MemoryRegion *mr)
-{
-    assert_int_equal(xbar_region_destroy(mr, NULL, NULL), 0);
-    fixture_close(f);
-}
-
 /* Every range of pages against a byte each, ends in any place of a word. */
 static void test_ranges_are_exact(void **state)
 {
@@ -55,7 +34,7 @@ static void test_ranges_are_exact(void **state)
     MemoryRegion mr;
 
     (void)state;
-    open_ram(&f, &mr);
+    open_ram(&f, &mr, memory, PAGES * PAGE);
     start(&f, &mr, 7);
     for (unsigned i = 0; i < 12; i++) {
         for (unsigned j = i; j < 12; j++) {
@@ -99,7 +78,7 @@ static void test_bits_outside_are_nobodys(void **state)
     MemoryRegion mr;
 
     (void)state;
-    open_ram(&f, &mr);
+    open_ram(&f, &mr, memory, PAGES * PAGE);
     start(&f, &mr, 0);
     assert_true(xbar_dirty_clear(&mr, 0, 0, UINT64_MAX, NULL));
     xbar_dirty_wrote(f.engine, at(0) - 64, 64);
@@ -121,7 +100,7 @@ static void test_clients_are_apart(void **state)
     MemoryRegion mr;
 
     (void)state;
-    open_ram(&f, &mr);
+    open_ram(&f, &mr, memory, PAGES * PAGE);
     assert_int_equal(xbar_dirty_log_mask(&mr), 0);
     for (unsigned client = 0; client < 100; client += 3) {
         start(&f, &mr, client);
@@ -151,7 +130,7 @@ static void test_on_and_off(void **state)
     MemoryRegion mr;
 
     (void)state;
-    open_ram(&f, &mr);
+    open_ram(&f, &mr, memory, PAGES * PAGE);
     assert_false(xbar_dirty_is_on(f.engine));
     assert_int_equal(stop(&f, &mr, 0), -EINVAL);
     start(&f, &mr, 0);
@@ -180,7 +159,7 @@ static void test_shared_buffer(void **state)
     MemoryRegion half;
 
     (void)state;
-    open_ram(&f, &mr);
+    open_ram(&f, &mr, memory, PAGES * PAGE);
     assert_int_equal(memory_region_init_ram_ptr(&half, NULL, "half", 10 * PAGE,
                                                 memory + 5 * PAGE),
                      0);
@@ -208,7 +187,7 @@ static void test_changes(void **state)
     uint64_t before;
 
     (void)state;
-    open_ram(&f, &mr);
+    open_ram(&f, &mr, memory, PAGES * PAGE);
     changes = xbar_dirty_changes(f.engine);
     before = *changes;
     xbar_ram_wrote(f.engine, memory, PAGE);
@@ -238,7 +217,7 @@ static void test_refusals(void **state)
     MemoryRegion none;
 
     (void)state;
-    open_ram(&f, &mr);
+    open_ram(&f, &mr, memory, PAGES * PAGE);
     assert_int_equal(memory_region_init(&box, NULL, "box", 4096), 0);
     assert_int_equal(memory_region_init_ram_ptr(&none, NULL, "none", 0, memory),
                      0);
@@ -281,7 +260,7 @@ static void test_parties_look_again_if_bits_went(void **state)
     MemoryRegion mr;
 
     (void)state;
-    open_ram(&f, &mr);
+    open_ram(&f, &mr, memory, PAGES * PAGE);
     xbar_dirty_join(f.engine, &a.party);
     xbar_dirty_join(f.engine, &b.party);
     start(&f, &mr, 0);

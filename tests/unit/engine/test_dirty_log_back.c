@@ -4,9 +4,8 @@
 
 #include "engine/code_pages.h"
 #include "engine/ram_writes.h"
-#include "tests/unit/engine/fixture.h"
+#include "tests/unit/engine/dirty_log_rig.h"
 
-#define PAGE  ((uint64_t)4096)
 #define PAGES 20000 /* words of summary, too */
 
 static char *memory;
@@ -32,13 +31,6 @@ static int close_memory(void **state)
     return 0;
 }
 
-static void start(struct fixture *f, MemoryRegion *mr, unsigned client)
-{
-    xbar_tree_hold(f->engine);
-    assert_int_equal(xbar_dirty_log_start(mr, client), 0);
-    xbar_tree_release(f->engine);
-}
-
 static uint64_t put_back(struct fixture *f, MemoryRegion *mr, unsigned client)
 {
     uint64_t count;
@@ -50,19 +42,6 @@ static uint64_t put_back(struct fixture *f, MemoryRegion *mr, unsigned client)
     return count;
 }
 
-static void open_ram(struct fixture *f, MemoryRegion *mr)
-{
-    fixture_open(f, (struct xbar_engine_config){ 0 });
-    assert_int_equal(
-        memory_region_init_ram_ptr(mr, NULL, "ram", PAGES * PAGE, memory), 0);
-}
-
-static void close_ram(struct fixture *f, MemoryRegion *mr)
-{
-    assert_int_equal(xbar_region_destroy(mr, NULL, NULL), 0);
-    fixture_close(f);
-}
-
 /* Random pages against a byte each. */
 static void test_those_that_are_dirty(void **state)
 {
@@ -72,7 +51,7 @@ static void test_those_that_are_dirty(void **state)
     MemoryRegion mr;
 
     (void)state;
-    open_ram(&f, &mr);
+    open_ram(&f, &mr, memory, PAGES * PAGE);
     start(&f, &mr, 3);
     assert_int_equal(put_back(&f, &mr, 3), PAGES); /* as it starts */
     for (unsigned round = 0; round < 200; round++) {
@@ -115,7 +94,7 @@ static void test_who_hears_of_it(void **state)
     uint64_t changes;
 
     (void)state;
-    open_ram(&f, &mr);
+    open_ram(&f, &mr, memory, PAGES * PAGE);
     assert_int_equal(memory_region_init_ram_ptr(&part, NULL, "part", 2 * PAGE,
                                                 memory + 100 * PAGE),
                      0);
@@ -223,7 +202,7 @@ static void test_has_log(void **state)
     MemoryRegion mr;
 
     (void)state;
-    open_ram(&f, &mr);
+    open_ram(&f, &mr, memory, PAGES * PAGE);
     start(&f, &mr, 3);
     xbar_tree_hold(f.engine);
     assert_true(xbar_dirty_has_log(f.engine, &mr, 3));
