@@ -302,6 +302,40 @@ static void test_a_region_has_ended(void **state)
     assert_int_equal(xbar_region_destroy(&extra, NULL, NULL), 0);
 }
 
+static void note_end(MemoryRegion *mr, void *opaque)
+{
+    (void)mr;
+    ++*(unsigned *)opaque;
+}
+
+/* Destroyed, and its memory is there until a reclaim: it is not covered. */
+static void test_a_region_is_ending(void **state)
+{
+    struct xbar_ram_snapshot *before;
+    struct xbar_ram_snapshot *s;
+    unsigned ended = 0;
+    MemoryRegion extra;
+
+    (void)state;
+    assert_int_equal(memory_region_init_ram(&extra, NULL, "x", PAGE, NULL), 0);
+    before = take(NULL);
+    assert_int_equal(xbar_region_destroy(&extra, note_end, &ended), 0);
+    assert_int_equal(xbar_ram_snapshot_check(before), -ESTALE);
+    s = take(before);
+    assert_int_equal(info_of(s).pages, PAGES + 3 + 1);
+    assert_int_equal(ended, 0);
+    store(PAGE, 1);
+    assert_int_equal(restore(s), 1);
+    assert_true(xbar_engine_reclaim(y.engine) > 0);
+    assert_int_equal(ended, 1);
+    store(PAGE, 1);
+    assert_int_equal(restore(s), 1);
+    assert_int_equal(load(PAGE), 0);
+    assert_int_equal(xbar_ram_snapshot_check(before), -ESTALE);
+    xbar_ram_snapshot_drop(s);
+    xbar_ram_snapshot_drop(before);
+}
+
 static void test_regions_made_since_are_left(void **state)
 {
     struct xbar_ram_snapshot *s = take(NULL);
@@ -464,6 +498,7 @@ int main(void)
         YARD_TEST(test_memory_is_shared),
         YARD_TEST(test_as_many_as_there_may_be),
         YARD_TEST(test_a_region_has_ended),
+        YARD_TEST(test_a_region_is_ending),
         YARD_TEST(test_regions_made_since_are_left),
         YARD_TEST(test_resized),
         YARD_TEST(test_misuse),
