@@ -123,15 +123,15 @@ bool xbar_dirty_clear(MemoryRegion *mr, unsigned client, uint64_t first,
 
 /*
  * @put_back writes page @page of @mr, for each that @client has dirty, in no
- * order; some may lie behind the bytes that @mr shows now. They are clean for
- * @client then, dirty for everybody else, and told to who keeps code of them.
- * Costs what is dirty, and a load for each 16 MiB.
+ * order; some may lie behind the bytes that @mr shows now. Did it? All are clean
+ * for @client then; those that it wrote are dirty for everybody else, and told
+ * to who keeps code of them. Costs what is dirty, and a load for each 16 MiB.
  *
  * For who made a copy when all was clean, while nobody else writes: what is
  * written to a page while it is put back may be lost. Under the writer lock.
- * Return: how many there were.
+ * Return: how many were written.
  */
-typedef void xbar_dirty_page_fn(void *opaque, uint64_t page);
+typedef bool xbar_dirty_page_fn(void *opaque, uint64_t page);
 uint64_t xbar_dirty_put_back(MemoryRegion *mr, unsigned client,
                              xbar_dirty_page_fn *put_back, void *opaque);
 

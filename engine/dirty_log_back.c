@@ -20,7 +20,8 @@ struct back {
     struct dirty_log *log;
     xbar_dirty_page_fn *put_back;
     void *opaque;
-    uint64_t count;
+    uint64_t count;   /* of pages that were put back */
+    bool has_cleared; /* a page's bit, put back or not */
     bool has_changed; /* a page that was clean for somebody else is not */
 };
 
@@ -53,19 +54,25 @@ static void tell_logs(struct back *back, uint64_t word, uint64_t pages)
 
 static void put_word_back(struct back *back, uint64_t word)
 {
-    uint64_t pages =
+    uint64_t left =
         __atomic_exchange_n(&back->log->bits[word], 0, __ATOMIC_SEQ_CST);
+    uint64_t pages = 0;
 
-    for (uint64_t left = pages; left != 0; left &= left - 1) {
+    back->has_cleared |= left != 0;
+    for (; left != 0; left &= left - 1) {
         uint64_t page = word * WORD_BITS + lowest_bit(left);
         uint64_t host = back->area->host + page * PAGE_SIZE;
 
-        back->put_back(back->opaque, page);
-        tell_areas(back, host);
-        xbar_code_wrote(back->engine, host);
-        back->count++;
+        if (back->put_back(back->opaque, page)) {
+            pages |= left & -left;
+            tell_areas(back, host);
+            xbar_code_wrote(back->engine, host);
+            back->count++;
+        }
     }
-    tell_logs(back, word, pages);
+    if (pages != 0) {
+        tell_logs(back, word, pages);
+    }
 }
 
 static void put_all_back(struct back *back)
@@ -103,7 +110,7 @@ uint64_t xbar_dirty_put_back(MemoryRegion *mr, unsigned client,
         __atomic_fetch_add(&mr->engine->dirty_logs.changes, 1,
                            __ATOMIC_RELEASE);
     }
-    if (back.count != 0) {
+    if (back.has_cleared) {
         dirty_log__recheck(mr->engine);
     }
     return back.count;

@@ -386,13 +386,13 @@ int xbar_ram_snapshot_check(const struct xbar_ram_snapshot *snapshot)
     return rc;
 }
 
-static void put_page_back(void *opaque, uint64_t n)
+static bool put_page_back(void *opaque, uint64_t n)
 {
     const struct saved_block *block = opaque;
     const struct saved_page *page;
 
     if (n >= block->count) {
-        return; /* set aside, and not shown */
+        return false; /* set aside, and not shown */
     }
     page = block->pages[n];
     if (page != NULL) {
@@ -400,6 +400,7 @@ static void put_page_back(void *opaque, uint64_t n)
     } else {
         memset(block->host + n * PAGE, 0, page_length(block, n));
     }
+    return true;
 }
 
 static uint64_t put_block_back(struct xbar_ram_snapshot *s,

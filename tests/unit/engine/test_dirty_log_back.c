@@ -10,12 +10,14 @@
 
 static char *memory;
 static unsigned seen[PAGES];
+static uint64_t refused; /* a page; 0: none */
 
-static void note(void *opaque, uint64_t page)
+static bool note(void *opaque, uint64_t page)
 {
     (void)opaque;
     assert_in_range(page, 0, PAGES - 1);
     seen[page]++;
+    return refused == 0 || page != refused;
 }
 
 static int open_memory(void **state)
@@ -123,6 +125,29 @@ static void test_who_hears_of_it(void **state)
     close_ram(&f, &mr);
 }
 
+/* Clean for who asked, and for the others what it was. */
+static void test_what_is_not_written(void **state)
+{
+    struct fixture f;
+    MemoryRegion mr;
+
+    (void)state;
+    open_ram(&f, &mr, memory, PAGES * PAGE);
+    start(&f, &mr, 3);
+    start(&f, &mr, 4);
+    (void)xbar_dirty_clear(&mr, 3, 0, UINT64_MAX, NULL);
+    xbar_ram_wrote(f.engine, memory + 101 * PAGE, 2 * PAGE);
+    (void)xbar_dirty_clear(&mr, 4, 0, UINT64_MAX, NULL);
+    refused = 101;
+    assert_int_equal(put_back(&f, &mr, 3), 1);
+    refused = 0;
+    assert_int_equal(seen[101] + seen[102], 2);
+    assert_false(xbar_dirty_test(&mr, 3, 0, UINT64_MAX));
+    assert_false(xbar_dirty_test(&mr, 4, 0, 101));
+    assert_true(xbar_dirty_test(&mr, 4, 102, 102));
+    close_ram(&f, &mr);
+}
+
 static void ignore_protect(struct xbar_code_party *party, uint64_t frame)
 {
     (void)party;
@@ -223,6 +248,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_those_that_are_dirty),
         cmocka_unit_test(test_who_hears_of_it),
+        cmocka_unit_test(test_what_is_not_written),
         cmocka_unit_test(test_code_is_told),
         cmocka_unit_test(test_clients),
         cmocka_unit_test(test_has_log),
