@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "engine/memory_ram.h"
+#include "flatview/deferred_writes.h"
 #include "tests/unit/flatview/counting_alloc.h"
 #include "tests/unit/riscv/encode.h"
 #include "tests/unit/riscv/gauge.h"
@@ -35,6 +36,12 @@ static struct xbar_riscv_machine machine(void)
                                         .device_count = 2 };
 }
 
+/* Writes to coalesced ranges wait. */
+static void deliver_later(void *opaque)
+{
+    (void)opaque;
+}
+
 static void open_as(enum xbar_riscv_engine as)
 {
     const struct xbar_riscv_config config = { .hartid = 5,
@@ -45,7 +52,9 @@ static void open_as(enum xbar_riscv_engine as)
     alloc.hooks.free = counting_alloc_put;
     alloc.hooks.opaque = &alloc;
     alloc.hooks.is_exact = true;
-    rig_open_in(&rig, &(struct xbar_engine_config){ .allocator = &alloc.hooks },
+    rig_open_in(&rig,
+                &(struct xbar_engine_config){ .allocator = &alloc.hooks,
+                                              .coalesced = deliver_later },
                 &config);
     assert_int_equal(xbar_riscv_set_engine(rig.hart, as), 0);
     memset(gauges, 0, sizeof(gauges));
@@ -388,6 +397,28 @@ static void test_devices_in_order(void **state)
     xbar_riscv_snapshot_drop(later);
 }
 
+/* What was written before is in it; what is given up is not in what comes. */
+static void test_queued_writes(void **state)
+{
+    struct xbar_riscv_snapshot *start;
+
+    (void)state;
+    rig.on_write = count_writes;
+    memory_region_set_coalescing(&rig.io);
+    address_space_stq(&rig.as, RIG_IO, 5, MEMTXATTRS_UNSPECIFIED, NULL);
+    assert_int_equal(rig.io_writes, 0);
+    start = take(NULL);
+    assert_int_equal(rig.io_writes, 1);
+    address_space_stq(&rig.as, RIG_IO, 6, MEMTXATTRS_UNSPECIFIED, NULL);
+    assert_int_equal(rig.io_writes, 1);
+    restore(start);
+    assert_int_equal(rig.io_writes, 2);
+    assert_int_equal(gauges[1].value, 5);
+    assert_int_equal(xbar_engine_flush_coalesced(rig.engine), 0);
+    assert_int_equal(rig.io_writes, 2);
+    xbar_riscv_snapshot_drop(start);
+}
+
 static void check_error(int rc, int expected, Error *err, const char *text)
 {
     assert_int_equal(rc, expected);
@@ -598,6 +629,7 @@ int main(void)
         SNAPSHOT_TEST(test_page_tables),
         SNAPSHOT_TEST(test_regions),
         SNAPSHOT_TEST(test_devices_in_order),
+        SNAPSHOT_TEST(test_queued_writes),
         SNAPSHOT_TEST(test_devices_that_refuse),
         SNAPSHOT_TEST(test_two_harts),
         SNAPSHOT_TEST(test_not_while_it_runs),
