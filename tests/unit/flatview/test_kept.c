@@ -7,6 +7,8 @@
 #include "flatview/flatview_internal.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 
@@ -300,6 +302,95 @@ static void test_without_memory(void **state)
     xbar_view_release(memory.view);
 }
 
+/* ---- Released while a reclaim is under way ----------------------------- */
+
+/* Relaxed: they must not order anything, or a missing order would not show. */
+static atomic_bool is_letting_go;
+static atomic_bool is_released;
+static unsigned let_go;
+
+/* Of the owner of what the view after the kept one had, and nobody else. */
+static void wait_for_release(Object *owner)
+{
+    (void)owner;
+    let_go++;
+    atomic_store_explicit(&is_letting_go, true, memory_order_relaxed);
+    while (!atomic_load_explicit(&is_released, memory_order_relaxed)) {
+        sched_yield();
+    }
+}
+
+static void *reclaim_here(void *engine)
+{
+    assert_int_equal(xbar_engine_reclaim(engine), 2);
+    atomic_store_explicit(&is_letting_go, true, memory_order_relaxed);
+    return NULL;
+}
+
+/* Nobody reads while a thread reclaims, so there is nothing to wait for. */
+static void wait_for_nobody(void)
+{
+}
+
+/*
+ * The view of @devices[0] is kept, the next one has @devices[1] too, and the
+ * last one neither. A reclaim lets the second go, so that the section of
+ * @devices[0] waits for the kept one, and has that itself in its hands when it
+ * is released.
+ */
+static void test_released_on_its_way(void **state)
+{
+    const struct xbar_engine_config config = { .owner_unref =
+                                                   wait_for_release };
+    struct yard *yard = *state;
+    struct xbar_engine *engine;
+    MemoryRegion devices[3];
+    MemoryRegion root;
+    pthread_t thread;
+    AddressSpace as;
+    FlatView *view;
+
+    engine = xbar_engine_new(&config); /* counting would order, too */
+    assert_int_equal(xbar_engine_enter(engine), 0);
+    assert_int_equal(memory_region_init(&root, NULL, "root", UINT64_MAX), 0);
+    for (size_t i = 0; i < 3; i++) {
+        Object *owner = i == 1 ? (Object *)yard : NULL;
+
+        assert_int_equal(memory_region_init_io(&devices[i], owner, NULL, NULL,
+                                               "device", PAGE),
+                         0);
+        assert_int_equal(memory_region_set_enabled(&devices[i], i != 1), 0);
+        assert_int_equal(
+            memory_region_add_subregion(&root, 16 * i * PAGE, &devices[i]), 0);
+    }
+    assert_int_equal(address_space_init(&as, &root, "as"), 0);
+    assert_true(xbar_engine_reclaim(engine) >= 0);
+    view = xbar_view_keep(&as);
+    assert_int_equal(memory_region_set_enabled(&devices[1], true), 0);
+    memory_region_transaction_begin();
+    memory_region_set_enabled(&devices[0], false);
+    memory_region_set_enabled(&devices[1], false);
+    assert_int_equal(memory_region_transaction_commit(), 0);
+    atomic_store(&is_letting_go, false);
+    atomic_store(&is_released, false);
+    let_go = 0;
+    assert_int_equal(pthread_create(&thread, NULL, reclaim_here, engine), 0);
+    while (!atomic_load_explicit(&is_letting_go, memory_order_relaxed)) {
+        sched_yield();
+    }
+    xbar_view_release(view);
+    atomic_store_explicit(&is_released, true, memory_order_relaxed);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(let_go, 1);
+    address_space_destroy(&as);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(xbar_region_destroy(&devices[i], NULL, NULL), 0);
+    }
+    assert_int_equal(xbar_region_destroy(&root, NULL, NULL), 0);
+    assert_int_equal(xbar_engine_leave(engine), 0);
+    assert_int_equal(xbar_engine_free(engine), 0);
+}
+
 /* ---- Differences ------------------------------------------------------- */
 
 struct difference {
@@ -360,11 +451,6 @@ static void test_differences(void **state)
 
 /* ---- Set-up ------------------------------------------------------------ */
 
-/* Nobody reads while this thread reclaims, so there is nothing to wait for. */
-static void wait_for_nobody(void)
-{
-}
-
 static int set_up(void **state)
 {
     struct yard *yard = calloc(1, sizeof(*yard));
@@ -415,6 +501,7 @@ int main(void)
         yard_test(test_all_address_spaces_ended),
         yard_test(test_the_empty_view),
         yard_test(test_without_memory),
+        yard_test(test_released_on_its_way),
         yard_test(test_differences),
     };
 
