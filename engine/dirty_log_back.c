@@ -128,6 +128,8 @@ bool xbar_dirty_has_log(const struct xbar_engine *engine,
 
 /* ---- Clients ----------------------------------------------------------- */
 
+static_assert(XBAR_DIRTY_COPIES == 64, "a bit of a word for each");
+
 int xbar_dirty_take_copy(struct xbar_engine *engine, unsigned *client)
 {
     struct dirty_logs *logs = &engine->dirty_logs;

@@ -41,6 +41,8 @@
 #include "flatview/dirty_bitmap.h"
 #include "flatview/listener_internal.h"
 
+static_assert(XBAR_RAM_SNAPSHOTS == XBAR_DIRTY_COPIES, "a client for each");
+
 #define PAGE XBAR_DIRTY_PAGE_SIZE
 
 /* Looked at as a whole: pages of an older snapshot that are all clean. */
