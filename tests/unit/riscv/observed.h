@@ -225,6 +225,7 @@ struct setup {
     struct xbar_access_filter filter;
     bool interrupts;
     bool profile;
+    bool shifts; /* the program is of those that could be one with the next */
     unsigned piece; /* instructions of a run at most */
 };
 

@@ -5,6 +5,7 @@
  * ROM, a device and nowhere, across pages, atomics, floating point, traps and
  * interrupts, run in pieces of any length.
  */
+#include "jit/riscv/ahead.h"
 #include "observed.h"
 
 struct outcome {
@@ -33,6 +34,42 @@ static void toggle_line(struct rig *rig, hwaddr addr, uint64_t value)
     xbar_riscv_set_irq(rig->hart, XBAR_RISCV_IRQ_S_EXT, rig->io_writes % 2);
 }
 
+/* What the first of two, or two of three, leave is seen by who looks alone: else
+ * they are one instruction. */
+static unsigned make_shifts(uint32_t code[BODY + 3])
+{
+    const uint32_t shifts[] = {
+        encode(RISCV_OP_SLLIW, 10, 11, 0, 7), /* a rotation */
+        encode(RISCV_OP_SRLIW, 12, 11, 0, 25),
+        encode(RISCV_OP_OR, 10, 10, 12, 0),
+        encode(RISCV_OP_SLLI, 12, 11, 0, 2), /* and pairs */
+        encode(RISCV_OP_ADD, 12, 12, 13, 0),
+        encode(RISCV_OP_SLLI, 12, 12, 0, 48), /* its source is lost */
+        encode(RISCV_OP_SRLI, 12, 12, 0, 48),
+        encode(RISCV_OP_SLLI, 14, 10, 0, 32),
+        encode(RISCV_OP_SRLI, 14, 14, 0, 30),
+        encode(RISCV_OP_SLLIW, 15, 10, 0, 24),
+        encode(RISCV_OP_SRAIW, 15, 15, 0, 24),
+        encode(RISCV_OP_ADD, 11, 11, 15, 0), /* for the next round */
+    };
+
+    memcpy(code, shifts, sizeof(shifts));
+    return sizeof(shifts) / sizeof(shifts[0]);
+}
+
+static void load(struct rig *rig, const struct setup *setup)
+{
+    uint32_t code[BODY + 3];
+
+    if (setup->shifts) {
+        load_rounds(rig, CODE, code, make_shifts(code), 40 * ROUNDS);
+        rig->hart->x[11] = 0xfedcba9876543210;
+        rig->hart->x[13] = 0x123456789abcdef1;
+    } else {
+        load_program(rig, setup->seed);
+    }
+}
+
 static void run(struct outcome *outcome, const struct setup *setup,
                 enum xbar_riscv_engine engine)
 {
@@ -45,7 +82,7 @@ static void run(struct outcome *outcome, const struct setup *setup,
     log->wants_accesses = setup->wants_accesses;
     log->filter = setup->filter;
     open_rig(&rig, log, setup);
-    load_program(&rig, setup->seed);
+    load(&rig, setup);
     rig.on_write = toggle_line;
     if (setup->interrupts) {
         rig.hart->mstatus |= MSTATUS_MIE;
@@ -154,6 +191,26 @@ static void test_stores_in_a_range(void **state)
                                                  .phys_size = 0x900 } });
 }
 
+/* Unobserved, all but the last would be something else. */
+static void test_shifts(void **state)
+{
+    static struct riscv_insn_cache decoded;
+    struct riscv_source source = { .decoded = &decoded };
+    struct riscv_ahead ahead;
+    uint32_t code[BODY + 3];
+    unsigned count = make_shifts(code);
+
+    (void)state;
+    source.size = 4 * count;
+    memcpy(source.bytes, code, source.size);
+    riscv__look_ahead(&ahead, &source, RISCV_BLOCK_INSNS);
+    for (unsigned i = 0; i < count; i++) {
+        assert_int_equal(ahead.notes[i].form == RISCV_AS_IT_IS, i + 1 == count);
+    }
+    compare(
+        &(struct setup){ .shifts = true, .wants_insns = true, .piece = 1000 });
+}
+
 static void test_interrupts(void **state)
 {
     (void)state;
@@ -192,6 +249,7 @@ int main(void)
         cmocka_unit_test(test_blocks_alone),
         cmocka_unit_test(test_device_accesses),
         cmocka_unit_test(test_stores_in_a_range),
+        cmocka_unit_test(test_shifts),
         cmocka_unit_test(test_interrupts),
         cmocka_unit_test(test_with_a_profile),
         cmocka_unit_test(test_stressed),
