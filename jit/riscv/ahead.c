@@ -420,5 +420,8 @@ void riscv__look_ahead(struct riscv_ahead *ahead,
     struct riscv_insn insns[RISCV_BLOCK_INSNS];
 
     memset(ahead, 0, sizeof(*ahead));
-    riscv__look_ahead_at(ahead->notes, insns, decode_all(insns, source, max));
+    if (source->shown == NULL) {
+        riscv__look_ahead_at(ahead->notes, insns,
+                             decode_all(insns, source, max));
+    }
 }

@@ -45,7 +45,9 @@ struct riscv_ahead {
     struct riscv_note notes[RISCV_BLOCK_INSNS];
 };
 
-/* Of the block that at most @max instructions of @source make. */
+/* Of the block that at most @max instructions of @source make. If it is shown
+ * to somebody, all are as they are: any register may be looked at between any
+ * two of them. */
 void riscv__look_ahead(struct riscv_ahead *ahead,
                        const struct riscv_source *source, unsigned max);
 

@@ -403,7 +403,7 @@ static void translate_body(struct riscv_translation *t)
         t->e.length = insn.length;
         t->e.bits = insn.bits;
         t->note = ahead.notes[block->insns];
-        insn = t->source->shown ? insn : riscv__paired(&insn, &t->note);
+        insn = riscv__paired(&insn, &t->note);
         t->e.narrow = t->note.narrow;
         if (riscv__needs_step(t, &insn)) {
             jit_host__step(&t->e);

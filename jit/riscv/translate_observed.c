@@ -51,8 +51,6 @@ bool riscv__translate_observed(struct riscv_translation *t,
     enum riscv_class class = (enum riscv_class)riscv__ops[insn->op].class;
     bool ended = false;
 
-    t->note = (struct riscv_note){ .form = RISCV_AS_IT_IS };
-    t->e.narrow = false;
     shown->is_executed = is_executed(shown, class);
     if (shown->index == 0) {
         emit_counters(&t->e, &shown->block->place);

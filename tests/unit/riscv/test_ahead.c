@@ -7,6 +7,7 @@
 #include "jit/riscv/ahead.h"
 
 #include "encode.h"
+#include "jit/instrumented.h"
 #include "rig.h"
 
 #define CODE     0x1000u
@@ -17,14 +18,21 @@
 
 /* ---- Notes ------------------------------------------------------------- */
 
-static void look(struct riscv_ahead *ahead, const uint32_t *code, size_t count)
+static void look_shown(struct riscv_ahead *ahead, const uint32_t *code,
+                       size_t count, struct instrument_block *shown)
 {
     static struct riscv_insn_cache decoded;
     struct riscv_source source = { .decoded = &decoded,
+                                   .shown = shown,
                                    .size = (unsigned)(4 * count) };
 
     memcpy(source.bytes, code, 4 * count);
     riscv__look_ahead(ahead, &source, RISCV_BLOCK_INSNS);
+}
+
+static void look(struct riscv_ahead *ahead, const uint32_t *code, size_t count)
+{
+    look_shown(ahead, code, count, NULL);
 }
 
 static void upper_halves_that_nobody_reads(void **state)
@@ -172,6 +180,29 @@ static void pairs(void **state)
         pair(there, none, encode(RISCV_OP_SRLI, 11, 10, 0, 47), kill), 0);
     assert_int_equal(
         pair(there, none, encode(RISCV_OP_SRLIW, 11, 10, 0, 16), kill), 0);
+}
+
+static void what_is_shown_is_as_it_is(void **state)
+{
+    const uint32_t code[] = {
+        encode(RISCV_OP_SLLI, 10, 12, 0, 48),
+        encode(RISCV_OP_SRLI, 10, 10, 0, 48),
+        encode(RISCV_OP_ADDW, 10, 10, 12, 0),
+        encode(RISCV_OP_ADDW, 10, 10, 12, 0),
+        INSN_SELF,
+    };
+    struct instrument_block shown = { .count = COUNT(code) };
+    const struct riscv_note none = { .form = RISCV_AS_IT_IS };
+    struct riscv_ahead ahead;
+
+    (void)state;
+    look_shown(&ahead, code, COUNT(code), NULL);
+    assert_int_equal(ahead.notes[1].form, RISCV_PAIR);
+    assert_true(ahead.notes[2].narrow);
+    look_shown(&ahead, code, COUNT(code), &shown);
+    for (unsigned i = 0; i < COUNT(code); i++) {
+        assert_memory_equal(&ahead.notes[i], &none, sizeof(none));
+    }
 }
 
 /* ---- Against the interpreter ------------------------------------------- */
@@ -332,6 +363,7 @@ int main(void)
         cmocka_unit_test(upper_halves_that_nobody_reads),
         cmocka_unit_test(rotations),
         cmocka_unit_test(pairs),
+        cmocka_unit_test(what_is_shown_is_as_it_is),
         cmocka_unit_test(same_as_the_interpreter),
     };
 
