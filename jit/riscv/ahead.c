@@ -115,6 +115,26 @@ static uint32_t demand_before(const struct riscv_insn *insn, uint32_t behind)
     }
 }
 
+struct riscv_insn riscv__instead(const struct riscv_insn *insn,
+                                 const struct riscv_note *note)
+{
+    struct riscv_insn other = *insn;
+
+    if (note->form == RISCV_INSTEAD) {
+        other.op = note->op;
+        other.rs1 = note->rs1;
+        other.rs2 = note->rs2;
+        other.imm = note->amount;
+    } else if (note->form == RISCV_NOTHING) {
+        other.op = RISCV_OP_ADDI;
+        other.rd = 0;
+        other.rs1 = 0;
+        other.rs2 = 0;
+        other.imm = 0;
+    }
+    return other;
+}
+
 /* ---- Rotations --------------------------------------------------------- */
 
 /* The block's instructions, decoded: to the first that ends it. */
@@ -210,31 +230,19 @@ static void find_rotation(const struct code *code, unsigned k,
     right = &code->insns[code->insns[i].op == RISCV_OP_SLLIW ? j : i];
     if (are_parts(left, right) && may_rotate(code, i, j, k) &&
         notes[i].form == RISCV_AS_IT_IS && notes[j].form == RISCV_AS_IT_IS) {
-        notes[i].form = RISCV_ROTATE;
-        notes[i].amount = (uint8_t)right->imm;
-        notes[i].narrow = notes[k].narrow;
+        notes[i] = (struct riscv_note){ .form = RISCV_INSTEAD,
+                                        .op = RISCV_OP_RORIW,
+                                        .rs1 = right->rs1,
+                                        .amount = (uint8_t)right->imm,
+                                        .narrow = notes[k].narrow };
         notes[j].form = RISCV_NOTHING;
-        notes[k].form = RISCV_MOVE;
-        notes[k].amount = code->insns[i].rd;
+        notes[k].form = RISCV_INSTEAD;
+        notes[k].op = RISCV_OP_ADDI;
+        notes[k].rs1 = code->insns[i].rd;
     }
 }
 
 /* ---- Pairs ------------------------------------------------------------- */
-
-struct riscv_insn riscv__paired(const struct riscv_insn *insn,
-                                const struct riscv_note *note)
-{
-    struct riscv_insn paired = *insn;
-
-    if (note->form != RISCV_PAIR) {
-        return paired;
-    }
-    paired.op = note->op;
-    paired.rs1 = note->rs1;
-    paired.rs2 = note->rs2;
-    paired.imm = note->amount;
-    return paired;
-}
 
 /* Shifts there and back: what the second is of the first's source. */
 static const struct {
@@ -337,7 +345,7 @@ static bool find_pair(const struct code *code, unsigned k, unsigned shifted,
         !may_pair(code, (unsigned)at, k)) {
         return false;
     }
-    note.form = RISCV_PAIR;
+    note.form = RISCV_INSTEAD;
     note.rs1 = first->rs1;
     notes[k] = note;
     notes[at].form = RISCV_NOTHING;

@@ -9,10 +9,8 @@
 
 enum riscv_form {
     RISCV_AS_IT_IS,
-    RISCV_ROTATE,  /* rd = rs1, rotated right by amount, 32 bits of it */
     RISCV_NOTHING, /* its result is not needed */
-    RISCV_MOVE,    /* rd = register amount */
-    RISCV_PAIR,    /* op, of rs1, rs2 and amount: what it is with another */
+    RISCV_INSTEAD, /* op, of rs1, rs2 and amount: what it is with others */
 };
 
 /* One instruction. */
@@ -20,7 +18,7 @@ struct riscv_note {
     uint8_t form; /* enum riscv_form */
     uint8_t amount;
     bool narrow; /* nobody reads the upper half of its result */
-    uint8_t op;  /* enum riscv_op, and its registers, of a pair */
+    uint8_t op;  /* enum riscv_op, and its registers, of what is done instead */
     uint8_t rs1;
     uint8_t rs2;
 };
@@ -34,9 +32,9 @@ enum riscv_reads {
 /* What @op reads of its registers. */
 enum riscv_reads riscv__reads(enum riscv_op op);
 
-/* @insn, as its @note says if that is of a pair. */
-struct riscv_insn riscv__paired(const struct riscv_insn *insn,
-                                const struct riscv_note *note);
+/* @insn, or what its @note says is done instead: nothing is a nop. */
+struct riscv_insn riscv__instead(const struct riscv_insn *insn,
+                                 const struct riscv_note *note);
 
 /* Does it do nothing but compute @insn's rd? */
 bool riscv__only_computes(const struct riscv_insn *insn);

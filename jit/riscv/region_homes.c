@@ -116,29 +116,7 @@ void riscv__choose_homes(struct jit_homes *joined,
 /* Rotations and pairs as one instruction each (see ahead.c). */
 static void rewrite(struct riscv_insn *insn, const struct riscv_note *note)
 {
-    switch ((enum riscv_form)note->form) {
-    case RISCV_ROTATE:
-        insn->op = RISCV_OP_RORIW;
-        insn->imm = note->amount;
-        break;
-    case RISCV_NOTHING:
-        insn->op = RISCV_OP_ADDI;
-        insn->rd = 0;
-        insn->rs1 = 0;
-        insn->imm = 0;
-        break;
-    case RISCV_MOVE:
-        insn->op = RISCV_OP_ADDI;
-        insn->rs1 = note->amount;
-        insn->rs2 = 0;
-        insn->imm = 0;
-        break;
-    case RISCV_PAIR:
-        *insn = riscv__paired(insn, note);
-        break;
-    default:
-        break;
-    }
+    *insn = riscv__instead(insn, note);
     if (insn->op == RISCV_OP_ADD && insn->rs1 == 0) { /* c.mv */
         insn->op = RISCV_OP_ADDI;
         insn->rs1 = insn->rs2;

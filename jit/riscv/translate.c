@@ -150,18 +150,12 @@ static bool in_page(const struct riscv_translation *t, uint64_t target)
            ((target ^ t->source->pc) & TLB_PAGE_MASK) == 0;
 }
 
-/* Of a rotation. */
-static void translate_part(struct riscv_translation *t,
-                           const struct riscv_insn *insn)
+/* Is what is done instead a copy of a register to itself? */
+static bool is_nothing(const struct riscv_note *note,
+                       const struct riscv_insn *insn)
 {
-    struct jit_operand amount = { .is_imm = true, .imm = t->note.amount };
-    struct jit_operand zero = { .is_imm = true };
-
-    if (t->note.form == RISCV_ROTATE) {
-        jit_host__alu(&t->e, JIT_RORW, insn->rd, insn->rs1, amount);
-    } else if (t->note.form == RISCV_MOVE && insn->rd != t->note.amount) {
-        jit_host__alu(&t->e, JIT_ADD, insn->rd, t->note.amount, zero);
-    }
+    return note->form != RISCV_AS_IT_IS && insn->op == RISCV_OP_ADDI &&
+           insn->rs1 == insn->rd;
 }
 
 enum jit_alu riscv__alu(const struct riscv_insn *insn, struct jit_operand *b)
@@ -178,8 +172,7 @@ static void translate_alu(struct riscv_translation *t,
     struct jit_operand b;
     enum jit_alu op = riscv__alu(insn, &b);
 
-    if (t->note.form != RISCV_AS_IT_IS && t->note.form != RISCV_PAIR) {
-        translate_part(t, insn);
+    if (is_nothing(&t->note, insn)) {
         return;
     }
     if (insn->op == RISCV_OP_AUIPC) {
@@ -403,7 +396,7 @@ static void translate_body(struct riscv_translation *t)
         t->e.length = insn.length;
         t->e.bits = insn.bits;
         t->note = ahead.notes[block->insns];
-        insn = riscv__paired(&insn, &t->note);
+        insn = riscv__instead(&insn, &t->note);
         t->e.narrow = t->note.narrow;
         if (riscv__needs_step(t, &insn)) {
             jit_host__step(&t->e);
