@@ -367,7 +367,7 @@ void x86__cold_divide(struct jit_emit *e, const struct jit_cold *cold)
     } else {
         x86_load_imm(e->b, RAX, UINT64_MAX);
     }
-    x86_jmp(e->b, e->b->start + cold->resume);
+    x86__go_back(e, cold);
     if (cold->jump2_at == 0) {
         return;
     }
@@ -377,7 +377,7 @@ void x86__cold_divide(struct jit_emit *e, const struct jit_cold *cold)
     } else {
         x86_m(e->b, X86_NEG_M, cold->width, x86_r(RAX));
     }
-    x86_jmp(e->b, e->b->start + cold->resume);
+    x86__go_back(e, cold);
 }
 
 /* ---- Choosing ---------------------------------------------------------- */

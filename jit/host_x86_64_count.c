@@ -32,7 +32,7 @@ static struct x86_rm cursor_field(const struct jit_emit *e, unsigned base,
     return x86__field(e->stubs, e->guest->state + cursor + field);
 }
 
-/* rcx is a page: now it is where its counter is. */
+/* @reg is a page: now it is where its counter is. */
 static void find_counter(struct jit_emit *e, unsigned reg,
                          enum xbar_tlb_access access)
 {
@@ -78,11 +78,6 @@ void x86__count_page_slowly(struct jit_emit *e, enum xbar_tlb_access access,
         find_counter(e, RCX, access);
         x86_alu_imm(e->b, X86_ALU_ADD, 8, x86_mem(RCX, 0), 1);
     }
-}
-
-void x86__go_back(struct jit_emit *e, const struct jit_cold *cold)
-{
-    x86_jmp(e->b, e->b->start + cold->resume);
 }
 
 /* The cursor goes to the page in rcx, and this access with it. */

@@ -186,8 +186,6 @@ struct jit_cold *x86__fcold(struct jit_emit *e, unsigned reads, unsigned writes)
 
 void x86__cold_fp(struct jit_emit *e, const struct jit_cold *cold)
 {
-    uint32_t back;
-
     x86_patch_here(e->b, cold->jump_at);
     if (cold->jump2_at) {
         x86_patch_here(e->b, cold->jump2_at);
@@ -199,8 +197,7 @@ void x86__cold_fp(struct jit_emit *e, const struct jit_cold *cold)
     } else {
         x86__execute(e, cold);
     }
-    back = x86_jmp(e->b, NULL);
-    x86_patch(e->b, back, e->b->start + cold->resume);
+    x86__go_back(e, cold);
 }
 
 void x86__fcheck_nan(struct jit_emit *e, bool is_double, unsigned reg)

@@ -203,7 +203,10 @@ struct jit_cold *x86__cold(struct jit_emit *e, enum cold_kind kind);
 /* Write the cold paths of host_x86_64_mem.c. */
 void x86__cold_access(struct jit_emit *e, const struct jit_cold *cold);
 /* To where the hot path goes on. */
-void x86__go_back(struct jit_emit *e, const struct jit_cold *cold);
+static inline void x86__go_back(struct jit_emit *e, const struct jit_cold *cold)
+{
+    x86_jmp(e->b, e->b->start + cold->resume);
+}
 
 /* ---- Counting (host_x86_64_count.c) ------------------------------------ */
 
