@@ -20,11 +20,7 @@
 #include "engine/plan.h"
 #include "jit/host_x86_64_internal.h"
 
-/* As slots are numbered in host_x86_64_mem.c. */
-#define INDEX_SHIFT (TLB_PAGE_BITS - 5)
-#define INDEX_MASK  ((TLB_L1_SIZE - 1) << 5)
-
-#define CONTEXT_SHIFT (TLB_L1_BITS + 5)
+#define CONTEXT_SHIFT (TLB_L1_BITS + X86_ENTRY_LOG2)
 
 _Static_assert(sizeof(((SoftTLB *)NULL)->info[0]) == 1 << CONTEXT_SHIFT,
                "contexts are scaled by a shift");
@@ -63,8 +59,8 @@ static void find_info(struct device_writer *w)
            x86__field(w->stubs, w->guest->data_context));
     x86_rr(w->b, X86_MOV_MR, 4, RSI, RAX);
     x86_mi(w->b, X86_SHL_MI8, 4, x86_r(RCX), CONTEXT_SHIFT);
-    x86_mi(w->b, X86_SHR_MI8, 4, x86_r(RSI), INDEX_SHIFT);
-    x86_alu_imm(w->b, X86_ALU_AND, 4, x86_r(RSI), INDEX_MASK);
+    x86_mi(w->b, X86_SHR_MI8, 4, x86_r(RSI), X86_INDEX_SHIFT);
+    x86_alu_imm(w->b, X86_ALU_AND, 4, x86_r(RSI), X86_INDEX_MASK);
     x86_rr(w->b, X86_ADD_MR, 4, RCX, RSI);
 }
 

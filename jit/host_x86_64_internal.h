@@ -127,6 +127,16 @@ struct jit_cold {
     uint16_t length;
 };
 
+/* ---- Slots of the TLB -------------------------------------------------- */
+
+/* An address, shifted and masked, is its slot's offset in a table of entries. */
+#define X86_ENTRY_LOG2  5
+#define X86_INDEX_SHIFT (TLB_PAGE_BITS - X86_ENTRY_LOG2)
+#define X86_INDEX_MASK  ((TLB_L1_SIZE - 1) << X86_ENTRY_LOG2)
+
+_Static_assert(sizeof(TLBEntry) == 1 << X86_ENTRY_LOG2,
+               "the index is scaled by 32");
+
 /* ---- Shared by the emitting files -------------------------------------- */
 
 /* The address of vCPU field @offset. */

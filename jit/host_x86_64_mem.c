@@ -28,11 +28,6 @@
  */
 #include "jit/host_x86_64_internal.h"
 
-#define INDEX_SHIFT (TLB_PAGE_BITS - 5)
-#define INDEX_MASK  ((TLB_L1_SIZE - 1) << 5)
-
-_Static_assert(sizeof(TLBEntry) == 1 << 5, "the index is scaled by 32");
-
 /* Offset in the vCPU of the first entry of @context. */
 static size_t table_offset(const struct jit_emit *e, unsigned context)
 {
@@ -56,15 +51,16 @@ void x86__address(struct jit_emit *e, unsigned base, int32_t offset)
 static void slot_index(struct jit_emit *e, unsigned va)
 {
     if (x86__has(e, X86_HAS_BMI2)) {
-        x86__emit(
-            e->b, X86_RORX,
-            &(struct x86_operands){
-                .width = 4, .reg = RCX, .rm = x86_r(va), .imm = INDEX_SHIFT });
+        x86__emit(e->b, X86_RORX,
+                  &(struct x86_operands){ .width = 4,
+                                          .reg = RCX,
+                                          .rm = x86_r(va),
+                                          .imm = X86_INDEX_SHIFT });
     } else {
         x86_rr(e->b, X86_MOV_MR, 4, RCX, va);
-        x86_mi(e->b, X86_SHR_MI8, 4, x86_r(RCX), INDEX_SHIFT);
+        x86_mi(e->b, X86_SHR_MI8, 4, x86_r(RCX), X86_INDEX_SHIFT);
     }
-    x86_alu_imm(e->b, X86_ALU_AND, 4, x86_r(RCX), INDEX_MASK);
+    x86_alu_imm(e->b, X86_ALU_AND, 4, x86_r(RCX), X86_INDEX_MASK);
 }
 
 uint32_t x86__probe(struct jit_emit *e, unsigned context,
