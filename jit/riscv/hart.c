@@ -113,7 +113,7 @@ static int init_tlb(struct xbar_riscv_hart *hart)
         .observe = hart->config.observe,
         .observe_opaque = hart->config.observe_opaque,
         .counts = hart->config.counts,
-        .device = hart->config.counts != NULL ? hart->config.device : NULL,
+        .device = hart->config.device,
         .device_opaque = hart->config.device_opaque,
         .ticks = hart->config.ticks,
         .one_entry = (hart->config.stress & XBAR_RISCV_STRESS_TLB) != 0,
