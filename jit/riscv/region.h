@@ -180,9 +180,9 @@ struct region_homes {
     uint32_t written;                   /* those of which it is a write */
     uint32_t known; /* values that are the sign extension of their lower half */
     struct region_fact facts[32];
-    bool is_lazy[REGION_INSNS];    /* the instruction is not executed */
-    bool is_indexed[REGION_INSNS]; /* a load, of rs1 + (rs2 << scale) + imm */
-    uint8_t scale[REGION_INSNS];
+    bool is_lazy[REGION_INSNS];  /* the instruction is not executed */
+    uint8_t scale[REGION_INSNS]; /* of a load with an index, which is rs2: of
+                                    rs1 + (rs2 << scale) + imm */
     uint32_t gone;   /* registers whose values are lost, as nobody asks */
     uint32_t pinned; /* homes that the instruction at hand needs */
     bool shares;     /* its rd has the home of its rs1 */

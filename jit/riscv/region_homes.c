@@ -169,7 +169,6 @@ static void find_indexed(struct region_homes *homes, unsigned i)
         load->rs1 = add->rs1;
         load->rs2 = add->rs2;
     }
-    homes->is_indexed[i + 1] = true;
     homes->scale[i + 1] = (uint8_t)scale;
     *add = (struct riscv_insn){ .op = RISCV_OP_ADDI };
 }
@@ -183,7 +182,6 @@ static void decide_forms(struct region_homes *homes, const uint16_t *distance)
     const struct riscv_note *notes = &homes->flow->notes[part->first];
 
     memset(homes->is_lazy, 0, sizeof(homes->is_lazy));
-    memset(homes->is_indexed, 0, sizeof(homes->is_indexed));
     riscv__find_rotations(&(struct region_rotations){
         .insns = homes->insns,
         .count = part->count,

@@ -102,7 +102,7 @@ static void translate_load(struct region_work *w, unsigned i)
     const struct riscv_insn *insn = &w->homes.insns[i];
     struct jit_access access = riscv__load_of(insn);
 
-    access.is_indexed = w->homes.is_indexed[i];
+    access.is_indexed = insn->rs2 != 0;
     access.narrow = insn->op == RISCV_OP_LW && w->homes.next[i].narrow;
     access.index = insn->rs2;
     access.scale = w->homes.scale[i];
