@@ -9,7 +9,8 @@ import socket
 import subprocess
 import time
 
-from asm import T0, UART, li
+from asm import (A0, A1, A2, LOOP as HANG, MRET, MSTATUS, MTVEC, RAM, T0, T1,
+                 UART, ZERO, addi, bne, csrw, jump, ld, li, sd)
 from debugger import (ECHO, GDB, Guest, Link, expect, frame,
                       write_demo)
 from guestio import (PATIENCE, Failed, check, check_equal, in_folder, main,
@@ -384,6 +385,83 @@ def test_frames(folder):
         guest.child.terminate()
 
 
+# ---- Interrupts -------------------------------------------------------------
+
+MIE, MIP = 0x304, 0x344
+S2, S3 = 18, 19
+TURNS = 20000
+
+
+def make_interrupted(turns):
+    """A loop that counts to @turns in a0, which timer interrupts every 10 us,
+    and a software interrupt, count in a1. Return: it, the loop, its end."""
+    handler = (ld(T1, 0, S2) + addi(T1, T1, 100) + sd(T1, 0, S3)
+               + csrw(MIP, ZERO) + addi(A1, A1, 1) + MRET)
+    code = jump(4 + len(handler)) + handler + (
+        li(S2, 0x200bff8) + li(S3, 0x2004000) + sd(ZERO, 0, S3)
+        + li(T0, RAM + 4) + csrw(MTVEC, T0) + li(T0, 0x82) + csrw(MIE, T0)
+        + li(A2, turns) + addi(T0, ZERO, 8) + csrw(MSTATUS, T0))
+    loop = RAM + len(code)
+    code += addi(A0, A0, 1) + bne(A0, A2, -4)
+    return code + HANG, loop, RAM + len(code)
+
+
+def reg(link, number):
+    return int.from_bytes(bytes.fromhex(link.ask(f"p{number:x}")), "little")
+
+
+def check_turns(link, loop, end, steps=0):
+    """Each turn of the loop, up to its end, has one frame, and its steps."""
+    check_equal(link.ask(f"Z0,{end:x},4"), "OK", "a breakpoint at the end")
+    check_equal(link.ask("c"), "T05thread:1;", "the end")
+    check_equal((reg(link, 0x20), reg(link, A0)), (end, TURNS), "turns")
+    check(reg(link, A1) > 20, f"{reg(link, A1)} interrupts")
+    status = link.ask("qTStatus")
+    check(f"tcreated:{TURNS * (1 + steps):x};" in status, status)
+    check_equal(link.ask(f"qTP:1:{loop:x}").split(":")[0], f"V{TURNS:x}",
+                "hits")
+    for turn in (0, 1, TURNS // 3, TURNS // 2, TURNS - 2, TURNS - 1):
+        which = turn * (1 + steps)
+        check_equal(link.ask(f"QTFrame:{which:x}"), f"F{which:x}T1", "a frame")
+        check_equal(reg(link, A0), turn, "its turn")
+
+
+@in_folder
+def test_interrupts(folder):
+    """Packets: what interrupts come between is collected once"""
+    code, loop, end = make_interrupted(TURNS)
+    path = put(folder, "interrupted", code)
+    for arguments, steps in ([], 0), ([], 2), (["--deterministic"], 0):
+        with Guest(folder, [*arguments, "--bios", path]) as guest, \
+                Link(guest) as link:
+            for packet in ("QTinit", f"QTDP:1:{loop:x}:E:{steps:x}:0-",
+                           f"QTDP:-1:{loop:x}:R400", "QTStart"):
+                check_equal(link.ask(packet), "OK", packet)
+            check_turns(link, loop, end, steps)
+            guest.child.kill()
+
+
+@in_folder
+def test_interrupt_meanwhile(folder):
+    """Packets: an interrupt that comes while the debugger has the guest waits
+    for what was collected to be executed"""
+    code, loop, end = make_interrupted(TURNS)
+    path = put(folder, "interrupted", code)
+    with Guest(folder, ["--bios", path]) as guest, Link(guest) as link:
+        for packet in ("QTinit", f"QTDP:1:{loop:x}:E:0:0-",
+                       f"QTDP:-1:{loop:x}:R400", "QTStart",
+                       f"Z0,{loop:x},4"):
+            check_equal(link.ask(packet), "OK", packet)
+        for turn in range(50):
+            check_equal(link.ask("c"), "T05thread:1;", "at the loop")
+            check_equal((reg(link, 0x20), reg(link, A0)), (loop, turn), "turn")
+            check_equal(link.ask(f"P{0x41 + MIP:x}=0200000000000000"), "OK",
+                        "an interrupt")
+        check_equal(link.ask(f"z0,{loop:x},4"), "OK", "without it")
+        check_turns(link, loop, end)
+        guest.child.kill()
+
+
 # ---- Sessions that go wrong -------------------------------------------------
 
 # As gdb sends them; none that writes the guest or ends it.
@@ -525,4 +603,5 @@ def test_reconnect(folder):
 if __name__ == "__main__":
     main([test_collect, test_conditions_and_steps, test_full,
           test_expression_fails, test_deterministic, test_packets, test_frames,
-          test_mutants, test_reconnect])
+          test_interrupts, test_interrupt_meanwhile, test_mutants,
+          test_reconnect])

@@ -107,58 +107,58 @@ static bool may_run(struct gdb_control *control)
 }
 
 /*
- * One instruction: of the debugger's, or looked at by a tracepoint. What a
- * tracepoint has looked at is executed: an interrupt in between would come back
- * to it, and have it looked at again. (But where time is the count of
- * instructions, nothing may come later for being looked at.)
+ * What a tracepoint has looked at is executed before anything else: an
+ * interrupt in between would come back to it, and have it looked at again. (But
+ * where time is the count of instructions, nothing may come later for being
+ * looked at.)
  */
-static enum xbar_riscv_exit step(struct gdb_control *control, bool for_trace)
+static bool is_seen(const struct gdb_control *control, uint64_t now)
 {
-    uint64_t pc = xbar_riscv_get_pc(control->hart);
-    bool is_seen = control->keeps_time &&
-                   gdb_breaks_has(&control->breaks, pc, GDB_BREAK_TRACE);
+    return control->keeps_time && gdb_trace_has_seen(&control->trace, now);
+}
+
+/* One instruction: of the debugger's, or looked at by a tracepoint. */
+static enum xbar_riscv_exit step(struct gdb_control *control, bool for_trace,
+                                 uint64_t now)
+{
     enum xbar_riscv_exit exit;
 
-    gdb_trace_arrive(&control->trace);
-    exit = xbar_riscv_step(control->hart, for_trace && !is_seen);
+    gdb_trace_arrive(&control->trace, now);
+    exit = xbar_riscv_step(control->hart, for_trace && !is_seen(control, now));
     if (exit == XBAR_RISCV_EXIT_BUDGET || exit == XBAR_RISCV_EXIT_WATCH) {
         gdb_trace_stepped(&control->trace);
     }
     return exit;
 }
 
+static bool is_at_break(const struct gdb_control *control)
+{
+    return gdb_breaks_has(&control->breaks, xbar_riscv_get_pc(control->hart),
+                          GDB_BREAK_DEBUGGER);
+}
+
 /*
- * Run or step, no lock. Return: NULL-like for the caller's loop: is it to go on
+ * Run or step, no lock. *@now: the instructions so far. Return: is it to go on
  * at once? A tracepoint was hit, or stepped from, and nobody else wants it.
  */
 static bool run_once(struct gdb_control *control, bool steps, uint64_t left,
-                     enum xbar_riscv_exit *exit)
+                     uint64_t *now, enum xbar_riscv_exit *exit)
 {
-    uint64_t pc = xbar_riscv_get_pc(control->hart);
-    bool is_ours = false;
+    struct gdb_trace *trace = &control->trace;
+    bool for_trace;
 
-    if (control->trace.stepping &&
-        gdb_breaks_has(&control->breaks, pc, GDB_BREAK_DEBUGGER)) {
-        gdb_trace_end_steps(&control->trace);
+    if (trace->stepping && is_at_break(control)) {
+        gdb_trace_end_steps(trace);
     }
-    if (steps) {
-        *exit = step(control, false);
-    } else if (control->trace.stepping) {
-        *exit = step(control, true);
-        is_ours = *exit == XBAR_RISCV_EXIT_BUDGET;
-    } else {
-        *exit = xbar_riscv_run(control->hart, left);
-    }
+    for_trace = !steps && (trace->stepping || is_seen(control, *now));
+    *exit = steps || for_trace ? step(control, for_trace, *now)
+                               : xbar_riscv_run(control->hart, left);
+    *now = instructions_of(control->hart);
     if (*exit == XBAR_RISCV_EXIT_BREAK) {
-        pc = xbar_riscv_get_pc(control->hart);
-        is_ours = !gdb_breaks_has(&control->breaks, pc, GDB_BREAK_DEBUGGER);
-        gdb_trace_arrive(&control->trace);
-        if (is_ours && control->keeps_time && !control->trace.stepping) {
-            *exit = xbar_riscv_step(control->hart, false);
-            is_ours = *exit == XBAR_RISCV_EXIT_BUDGET;
-        }
+        gdb_trace_arrive(trace, *now);
+        return !is_at_break(control);
     }
-    return is_ours;
+    return for_trace && *exit == XBAR_RISCV_EXIT_BUDGET;
 }
 
 /* Did it stop, by how it came back? */
@@ -182,11 +182,11 @@ enum xbar_riscv_exit gdb_control_run(struct gdb_control *control,
                                      uint64_t max_insns)
 {
     uint64_t start = instructions_of(control->hart);
+    uint64_t now = start;
     enum xbar_riscv_exit exit;
     bool goes_on;
 
     do {
-        uint64_t done = instructions_of(control->hart) - start;
         bool steps;
 
         pthread_mutex_lock(&control->lock);
@@ -196,10 +196,11 @@ enum xbar_riscv_exit gdb_control_run(struct gdb_control *control,
         }
         steps = control->steps;
         pthread_mutex_unlock(&control->lock);
-        if (done >= max_insns) {
+        if (now - start >= max_insns) {
             return XBAR_RISCV_EXIT_BUDGET;
         }
-        goes_on = run_once(control, steps, max_insns - done, &exit);
+        goes_on =
+            run_once(control, steps, max_insns - (now - start), &now, &exit);
         if (!goes_on) {
             pthread_mutex_lock(&control->lock);
             goes_on = stops(control, exit, steps);

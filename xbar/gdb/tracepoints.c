@@ -16,14 +16,6 @@ static uint64_t now_us(void)
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-static uint64_t instructions_of(const struct xbar_riscv_hart *hart)
-{
-    struct xbar_riscv_stats stats;
-
-    xbar_riscv_get_stats(hart, &stats);
-    return stats.instructions;
-}
-
 /* ---- Definitions ------------------------------------------------------- */
 
 void gdb_trace_init(struct gdb_trace *trace, struct gdb_breaks *breaks)
@@ -229,7 +221,7 @@ int gdb_trace_start(struct gdb_trace *trace)
     }
     trace->defining = NULL;
     trace->selected = GDB_NO_FRAME;
-    trace->has_arrived = false;
+    trace->has_seen = false;
     trace->is_running = true;
     trace->start_us = now_us();
     return gdb_trace_follow(trace);
@@ -484,25 +476,25 @@ static void hit(struct gdb_trace *trace, struct gdb_tracepoint *tracepoint)
     end_if_passed(trace, tracepoint);
 }
 
-void gdb_trace_arrive(struct gdb_trace *trace)
+bool gdb_trace_has_seen(const struct gdb_trace *trace, uint64_t now)
+{
+    return trace->is_running && trace->has_seen && trace->seen_at == now &&
+           trace->seen_pc == xbar_riscv_get_pc(trace->hart);
+}
+
+void gdb_trace_arrive(struct gdb_trace *trace, uint64_t now)
 {
     struct gdb_tracepoint *tracepoint = trace->tracepoints;
-    uint64_t pc, count;
+    uint64_t pc = xbar_riscv_get_pc(trace->hart);
 
-    if (!trace->is_running) {
+    if (gdb_trace_has_seen(trace, now)) {
         return;
     }
-    pc = xbar_riscv_get_pc(trace->hart);
-    count = instructions_of(trace->hart);
-    if (trace->has_arrived && trace->arrived_pc == pc &&
-        trace->arrived_at == count) {
-        return;
-    }
-    trace->has_arrived = true;
-    trace->arrived_pc = pc;
-    trace->arrived_at = count;
     for (; tracepoint && trace->is_running; tracepoint = tracepoint->next) {
         if (tracepoint->pc == pc && tracepoint->is_enabled) {
+            trace->has_seen = true;
+            trace->seen_pc = pc;
+            trace->seen_at = now;
             hit(trace, tracepoint);
         }
     }
@@ -512,6 +504,7 @@ void gdb_trace_stepped(struct gdb_trace *trace)
 {
     struct gdb_tracepoint *tracepoint = trace->tracepoints;
 
+    trace->has_seen = false;
     for (; tracepoint && trace->stepping; tracepoint = tracepoint->next) {
         if (tracepoint->steps_left == 0) {
             continue;

@@ -108,10 +108,10 @@ struct gdb_trace {
     size_t frames_room; /* of the next run; 0: GDB_FRAMES_DEFAULT */
     uint32_t selected;  /* GDB_NO_FRAME: the guest itself */
 
-    /* So that nothing is collected twice: the last arrival. */
-    bool has_arrived;
-    uint64_t arrived_pc;
-    uint64_t arrived_at; /* instructions */
+    /* So that nothing is collected twice: what was looked at last. */
+    bool has_seen;
+    uint64_t seen_pc;
+    uint64_t seen_at; /* instructions */
     bool has_no_room;
 };
 
@@ -158,9 +158,14 @@ const struct gdb_frame *gdb_trace_frame(struct gdb_trace *trace);
 
 /* ---- The hart's thread, between runs ----------------------------------- */
 
+/* @now: how many instructions the hart has executed. */
+
 /* gdb_trace_arrive() - the instruction at pc is about to be executed: it is
  * looked at, once */
-void gdb_trace_arrive(struct gdb_trace *trace);
+void gdb_trace_arrive(struct gdb_trace *trace, uint64_t now);
+
+/* gdb_trace_has_seen() - it was, and was not executed since */
+bool gdb_trace_has_seen(const struct gdb_trace *trace, uint64_t now);
 
 /* gdb_trace_stepped() - an instruction was executed by itself */
 void gdb_trace_stepped(struct gdb_trace *trace);
