@@ -19,6 +19,7 @@ struct world {
     uint64_t addr, size; /* what was collected last */
     unsigned collected;
     unsigned collected_variable;
+    uint64_t steps; /* of all that ran */
 };
 
 static bool get_reg(void *opaque, unsigned reg, uint64_t *value)
@@ -86,7 +87,7 @@ static const char *run(struct world *world, const void *code, size_t size,
 
     memcpy(copy, code, size);
     *top = 0;
-    why = agent_run(&host, copy, size, top);
+    why = agent_run(&host, copy, size, &world->steps, top);
     test_free(copy);
     return why;
 }
@@ -288,6 +289,7 @@ static void what_is_collected(void **state)
     }
     assert_null(run(&world, "\x2e\x00\x01\x27", 4, &got));
     assert_int_equal(world.collected_variable, 1);
+    assert_int_equal(world.steps, 3 + 3 + 4 + 4 + 2);
 }
 
 /* ---- What is none ------------------------------------------------------ */

@@ -462,6 +462,57 @@ def test_interrupt_meanwhile(folder):
         guest.child.kill()
 
 
+# ---- How much at once -------------------------------------------------------
+
+# Counts down from 2475, four steps each, and is then true.
+LONG = "Xd,2309ab22010328200003220127"
+
+
+def go_past(link, loop, end, packets):
+    """Let a loop run to its end under tracepoints. Return: the status."""
+    for packet in ("QTinit", *packets, "QTBuffer:circular:1",
+                   "QTBuffer:size:1000000", "QTStart", f"Z0,{end:x},4"):
+        check_equal(link.ask(packet), "OK", packet[:50])
+    check_equal(link.ask("c"), "T05thread:1;", "the end")
+    return link.ask("qTStatus")
+
+
+@in_folder
+def test_too_much(folder):
+    """Packets: what is evaluated and collected at one instruction is bounded"""
+    code = li(A2, 20)
+    loop = RAM + len(code)
+    end = loop + 8
+    why = b"more than may be done in one place".hex()
+    path = put(folder, "loop",
+               code + addi(A0, A0, 1) + bne(A0, A2, -4) + HANG)
+    for kind, fits, packets in (
+            # Conditions, and what is collected, here and behind a step.
+            ("conditions", 10, lambda n: [
+                f"QTDP:{n:x}:{loop:x}:E:0:0:" + LONG]),
+            ("expressions", 10, lambda n: [
+                f"QTDP:{n:x}:{loop:x}:E:0:0-",
+                f"QTDP:-{n:x}:{loop:x}:" + LONG]),
+            ("steps", 10, lambda n: [
+                f"QTDP:{n:x}:{loop:x}:E:1:0-",
+                f"QTDP:-{n:x}:{loop:x}:S" + LONG]),
+            ("memory", 390, lambda n: [
+                f"QTDP:{n:x}:{loop:x}:E:0:0-",
+                f"QTDP:-{n:x}:{loop:x}:M-1,80000000,10000"])):
+        with Guest(folder, ["--bios", path]) as guest, Link(guest) as link:
+            many = [packet for n in range(1, 1000 + 1)
+                    for packet in packets(n)]
+            status = go_past(link, loop, end, many)
+            check(status.startswith(f"T0;terror:{why}:{fits + 2:x};"),
+                  f"{kind}: {status}")
+            guest.child.kill()
+        with Guest(folder, ["--bios", path]) as guest, Link(guest) as link:
+            status = go_past(link, loop, end, [
+                packet for n in range(1, fits + 1) for packet in packets(n)])
+            check(status.startswith("T1;"), f"{kind}: {status}")
+            guest.child.kill()
+
+
 # ---- Sessions that go wrong -------------------------------------------------
 
 # As gdb sends them; none that writes the guest or ends it.
@@ -603,5 +654,5 @@ def test_reconnect(folder):
 if __name__ == "__main__":
     main([test_collect, test_conditions_and_steps, test_full,
           test_expression_fails, test_deterministic, test_packets, test_frames,
-          test_interrupts, test_interrupt_meanwhile, test_mutants,
-          test_reconnect])
+          test_interrupts, test_interrupt_meanwhile, test_too_much,
+          test_mutants, test_reconnect])

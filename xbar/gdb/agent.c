@@ -405,12 +405,14 @@ static const char *step(struct machine *m)
 }
 
 const char *agent_run(const struct agent_host *host, const uint8_t *code,
-                      size_t size, uint64_t *top)
+                      size_t size, uint64_t *steps, uint64_t *top)
 {
     struct machine m = { .host = host, .code = code, .size = size };
 
-    for (unsigned steps = 0; steps < AGENT_STEPS_MAX; steps++) {
+    for (unsigned i = 0; i < AGENT_STEPS_MAX; i++) {
         const char *why;
+
+        ++*steps;
 
         if (m.at >= size) {
             return "malformed expression";

@@ -33,11 +33,12 @@ struct agent_host {
 
 /*
  * agent_run() - evaluate @size bytes of @code
+ * @steps: those that it took are added
  * @top: gets what it leaves on the stack, 0 if that is nothing
  *
  * Return: NULL; else why it did not come to its end, a text that stays.
  */
 const char *agent_run(const struct agent_host *host, const uint8_t *code,
-                      size_t size, uint64_t *top);
+                      size_t size, uint64_t *steps, uint64_t *top);
 
 #endif

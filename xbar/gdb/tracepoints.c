@@ -294,6 +294,7 @@ static bool collect_memory(void *opaque, uint64_t addr, uint64_t size)
     if (size > GDB_COLLECT_MAX) {
         return false;
     }
+    trace->steps += size / GDB_STEP_BYTES;
     bytes = add_block(trace, GDB_BLOCK_MEMORY, addr, size);
     if (bytes) {
         gdb_frames_shrink(
@@ -340,6 +341,13 @@ static bool collect_variable(void *opaque, unsigned number)
     return bytes != NULL;
 }
 
+/* Return: NULL; else why no more is evaluated or collected here. */
+static const char *check_steps(const struct gdb_trace *trace)
+{
+    return trace->steps > GDB_STEPS_MAX ? "more than may be done in one place"
+                                        : NULL;
+}
+
 static const char *evaluate(struct gdb_trace *trace, const uint8_t *code,
                             size_t size, uint64_t *value)
 {
@@ -354,7 +362,15 @@ static const char *evaluate(struct gdb_trace *trace, const uint8_t *code,
         .opaque = trace,
     };
 
-    return agent_run(&host, code, size, value);
+    return agent_run(&host, code, size, &trace->steps, value);
+}
+
+/* Return: NULL; else why there is none. */
+static const char *begin_frame(struct gdb_trace *trace, uint32_t number,
+                               uint64_t pc)
+{
+    trace->has_no_room = !gdb_frames_begin(&trace->frames, number, pc);
+    return trace->has_no_room ? "" : NULL;
 }
 
 /* A condition makes no frame. */
@@ -362,14 +378,13 @@ static const char *evaluate_condition(struct gdb_trace *trace,
                                       const struct gdb_tracepoint *tracepoint,
                                       uint64_t *value)
 {
-    const char *why;
+    const char *why = begin_frame(trace, 0, 0);
 
-    if (!gdb_frames_begin(&trace->frames, 0, 0)) {
-        trace->has_no_room = true;
-        return "";
+    why = why ? why : check_steps(trace);
+    if (!why) {
+        why = evaluate(trace, tracepoint->condition, tracepoint->condition_size,
+                       value);
     }
-    why = evaluate(trace, tracepoint->condition, tracepoint->condition_size,
-                   value);
     gdb_frames_drop(&trace->frames);
     return why;
 }
@@ -397,8 +412,12 @@ static bool collect_regs(struct gdb_trace *trace,
 static const char *collect_one(struct gdb_trace *trace,
                                const struct gdb_collect *collect)
 {
+    const char *why = check_steps(trace);
     uint64_t base = 0;
 
+    if (why) {
+        return why;
+    }
     switch (collect->kind) {
     case GDB_COLLECT_REGS:
         return collect_regs(trace, collect) ? NULL : "";
@@ -414,26 +433,30 @@ static const char *collect_one(struct gdb_trace *trace,
     }
 }
 
+/* For want of room, or as it says. */
+static void stop_at(struct gdb_trace *trace,
+                    const struct gdb_tracepoint *tracepoint, const char *why)
+{
+    stop_for(trace, trace->has_no_room ? GDB_TRACE_FULL : GDB_TRACE_ERROR,
+             tracepoint, why);
+}
+
 /* A frame of what is to be collected, all of it or none. */
 static void collect_frame(struct gdb_trace *trace,
                           struct gdb_tracepoint *tracepoint, bool in_steps)
 {
     const struct gdb_collect *collect = tracepoint->collects;
-    const char *why = NULL;
+    const char *why =
+        begin_frame(trace, tracepoint->number, xbar_riscv_get_pc(trace->hart));
 
-    if (!gdb_frames_begin(&trace->frames, tracepoint->number,
-                          xbar_riscv_get_pc(trace->hart))) {
-        trace->has_no_room = true;
-    }
-    for (; collect && !why && !trace->has_no_room; collect = collect->next) {
+    for (; collect && !why; collect = collect->next) {
         if (collect->in_steps == in_steps) {
             why = collect_one(trace, collect);
         }
     }
-    if (trace->has_no_room || why) {
+    if (why) {
         gdb_frames_drop(&trace->frames);
-        stop_for(trace, trace->has_no_room ? GDB_TRACE_FULL : GDB_TRACE_ERROR,
-                 tracepoint, why);
+        stop_at(trace, tracepoint, why);
         return;
     }
     tracepoint->usage += gdb_frames_end(&trace->frames);
@@ -455,13 +478,11 @@ static void hit(struct gdb_trace *trace, struct gdb_tracepoint *tracepoint)
     uint64_t value = 1;
     const char *why = NULL;
 
-    trace->has_no_room = false;
     if (tracepoint->condition) {
         why = evaluate_condition(trace, tracepoint, &value);
     }
     if (why) {
-        stop_for(trace, trace->has_no_room ? GDB_TRACE_FULL : GDB_TRACE_ERROR,
-                 tracepoint, why);
+        stop_at(trace, tracepoint, why);
         return;
     }
     if (value == 0) {
@@ -490,6 +511,7 @@ void gdb_trace_arrive(struct gdb_trace *trace, uint64_t now)
     if (gdb_trace_has_seen(trace, now)) {
         return;
     }
+    trace->steps = 0;
     for (; tracepoint && trace->is_running; tracepoint = tracepoint->next) {
         if (tracepoint->pc == pc && tracepoint->is_enabled) {
             trace->has_seen = true;
@@ -505,11 +527,11 @@ void gdb_trace_stepped(struct gdb_trace *trace)
     struct gdb_tracepoint *tracepoint = trace->tracepoints;
 
     trace->has_seen = false;
+    trace->steps = 0;
     for (; tracepoint && trace->stepping; tracepoint = tracepoint->next) {
         if (tracepoint->steps_left == 0) {
             continue;
         }
-        trace->has_no_room = false;
         collect_frame(trace, tracepoint, true);
         if (trace->is_running) {
             trace->stepping -= --tracepoint->steps_left == 0;

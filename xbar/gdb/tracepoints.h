@@ -25,6 +25,11 @@
 #define GDB_DEFINED_MAX (1 << 20)
 #define GDB_COLLECT_MAX (1 << 16)
 
+/* Of expressions together at one instruction, where GDB_STEP_BYTES of memory
+ * that are collected are a step, too: nobody stops the hart meanwhile. */
+#define GDB_STEPS_MAX  100000
+#define GDB_STEP_BYTES 256
+
 /* Of frames, where the debugger does not say. */
 #define GDB_FRAMES_DEFAULT (4 << 20)
 #define GDB_FRAMES_MAX     (256 << 20)
@@ -112,6 +117,8 @@ struct gdb_trace {
     bool has_seen;
     uint64_t seen_pc;
     uint64_t seen_at; /* instructions */
+
+    uint64_t steps; /* of expressions, at this instruction */
     bool has_no_room;
 };
 
