@@ -175,6 +175,17 @@ int file_write_fully(int fd, const void *from, size_t size)
     return 0;
 }
 
+/* Half of a file is read by nobody, and takes room from those that follow. What
+ * is not regular stays, as does a link. */
+static void remove_part(const char *path)
+{
+    struct stat info;
+
+    if (lstat(path, &info) == 0 && S_ISREG(info.st_mode)) {
+        (void)unlink(path);
+    }
+}
+
 int file_write(const char *path, const void *bytes, size_t size, Error **errp)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
@@ -186,6 +197,9 @@ int file_write(const char *path, const void *bytes, size_t size, Error **errp)
     ret = file_write_fully(fd, bytes, size);
     if (close(fd) && !ret) {
         ret = -errno;
+    }
+    if (ret) {
+        remove_part(path);
     }
     return ret ? fail(errp, path, -ret) : 0;
 }

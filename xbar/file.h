@@ -40,7 +40,8 @@ ssize_t file_read_fully(int fd, void *to, size_t want) XBAR_MUST_CHECK;
 /* file_write_fully() - all of @from, unless it is -errno */
 int file_write_fully(int fd, const void *from, size_t size) XBAR_MUST_CHECK;
 
-/* file_write() - make or replace @path */
+/* file_write() - make or replace @path; what cannot be written whole is
+ * removed, if it is a regular file and could be opened */
 int file_write(const char *path, const void *bytes, size_t size, Error **errp)
     XBAR_MUST_CHECK;
 

@@ -15,7 +15,8 @@ import xml.etree.ElementTree
 
 from asm import A0, T0, ZERO, addi, bne, finish, jump, word
 from guestio import (OPENSBI, SOURCE_DIR, UBOOT, XBAR, Terminal, check,
-                     check_equal, in_folder, main, need, need_firmware, run)
+                     check_equal, in_folder, main, need, need_firmware, put,
+                     run)
 
 DEVICES = ["boot-rom", "test-finisher", "rtc", "aclint", "plic", "uart", "ram"]
 SLOTS = 7 * ["virtio-mmio"] + ["virtio-input"]
@@ -843,6 +844,32 @@ def test_no_color(folder):
         check("Speed\n" in text and "\x1b[1m" not in text, text)
 
 
+def limit_files(size):
+    """A disk with room for files of @size."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+@in_folder
+def test_half_a_file(folder):
+    """A file that cannot be written whole is not there, if it is one"""
+    tree, link, full = (os.path.join(folder, name)
+                        for name in ("tree", "link", "full"))
+    os.symlink("target", link)
+    os.symlink("/dev/full", full)
+    for path, why in ((tree, b"File too large"), (link, b"File too large"),
+                      (full, b"No space left on device")):
+        for _ in "absent", "there":
+            result = run(["run", "--dump-dtb", path], cwd=folder,
+                         preexec_fn=lambda: limit_files(500))
+            check_equal(result.returncode, 2, path)
+            check_equal(result.stderr, b"xbar: %s: %s\n" % (path.encode(), why),
+                        "message")
+            check_equal(os.path.lexists(path), path != tree, path)
+            put(folder, "tree", b"what was there")
+    check(os.path.islink(link) and os.path.islink(full), "links stay")
+
+
 @in_folder
 def test_report_folder(folder):
     """A folder that cannot be made is told before the run; a full disk after
@@ -854,13 +881,9 @@ def test_report_folder(folder):
     check_equal((result.returncode, result.stdout), (2, b""), "no run")
     check_equal(len(result.stderr.splitlines()), 1, result.stderr)
 
-    def limit():
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
-
     # Translated code would lie in a file as well, of memory.
     result = run(["profile", "-o", "out", "--engine", "interp"], cwd=folder,
-                 preexec_fn=limit)
+                 preexec_fn=lambda: limit_files(20000))
     check_equal(result.returncode, 2, result.stderr)
     check(b"xbar demo: all right" in result.stdout, "the run")
     check(b"Accesses by region" in result.stdout, "the report on stdout")
@@ -880,7 +903,7 @@ if __name__ == "__main__":
               test_functions, test_timeline, test_callgrind, test_stacks,
               test_pictures, test_perf_map, test_perf, test_symbols,
               test_uboot, test_interrupted, test_no_color,
-              test_report_folder,
+              test_half_a_file, test_report_folder,
               test_html, test_translated, test_listing,
               test_evicted, test_interpreted, test_deterministic, test_status,
               test_demo_bytes, test_mtree, test_mtree_json, test_mtree_dot,

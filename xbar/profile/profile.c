@@ -11,7 +11,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "demo/demo_image.h"
@@ -265,16 +264,6 @@ static int run_guest(const struct guest *guest, const struct options *options,
 
 typedef int print_fn(const struct report *report, FILE *out);
 
-/* Half of a file is read by nobody, and takes room from those that follow. */
-static void remove_part(const char *path)
-{
-    struct stat info;
-
-    if (lstat(path, &info) == 0 && S_ISREG(info.st_mode)) {
-        (void)unlink(path);
-    }
-}
-
 static int write_file(const struct report *report, print_fn *print,
                       const char *dir, const char *name, Error **errp)
 {
@@ -282,7 +271,6 @@ static int write_file(const struct report *report, print_fn *print,
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
     char path[4096];
-    bool may_write;
     int ret;
 
     if (!out) {
@@ -295,11 +283,7 @@ static int write_file(const struct report *report, print_fn *print,
         ret = -ENOMEM;
     } else {
         snprintf(path, sizeof(path), "%s/%s", dir, name);
-        may_write = access(path, W_OK) == 0 || errno == ENOENT;
         ret = file_write(path, text, size, errp);
-        if (ret && may_write) { /* else nothing of it was touched */
-            remove_part(path);
-        }
     }
     free(text);
     return ret;
