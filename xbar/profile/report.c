@@ -191,8 +191,9 @@ static void make_functions(const struct report *report, struct table *table)
     for (size_t i = 0; i < functions->count && i < HOT_FUNCTIONS; i++) {
         const struct function_count *f =
             &functions->items[functions->by_heat[i]];
-        double share =
-            table_percent(f->instructions, report->stats.instructions);
+        double share = table_ratio((double)f->instructions,
+                                   (double)report->stats.instructions);
+        double self = table_ratio((double)f->self, (double)samples);
 
         if (!f->instructions && !f->total) {
             continue;
@@ -200,12 +201,11 @@ static void make_functions(const struct report *report, struct table *table)
         table_set(table, 0, "%.40s", f->function.name);
         table_set(table, 1, "0x%" PRIx64, f->function.start);
         table_set_count(table, 2, f->instructions);
-        table_set_share(table, 3, share / 100, 2);
-        table_set_share(table, 4, table_percent(f->total, samples) / 100, 1);
-        table_set_share(table, 5, table_percent(f->self, samples) / 100, 1);
-        table->bars[table->num_rows] =
-            f->instructions ? share / 100
-                            : table_percent(f->self, samples) / 100;
+        table_set_share(table, 3, share, 2);
+        table_set_share(table, 4,
+                        table_ratio((double)f->total, (double)samples), 1);
+        table_set_share(table, 5, self, 1);
+        table->bars[table->num_rows] = f->instructions ? share : self;
         table_end_row(table);
     }
 }
@@ -221,15 +221,15 @@ static void make_blocks(const struct report *report, struct table *table)
     memcpy(table->heads, heads, sizeof(heads));
     for (unsigned i = 0; i < report->hot.count; i++) {
         const struct xbar_riscv_block *block = &report->hot.items[i].block;
-        double share =
-            table_percent(block->instructions, report->stats.instructions);
+        double share = table_ratio((double)block->instructions,
+                                   (double)report->stats.instructions);
 
         table_set(table, 0, "0x%" PRIx64, block->pc);
         table_set_count(table, 1, block->insns);
         table_set_count(table, 2, block->executions);
         table_set_count(table, 3, block->instructions);
-        table_set_share(table, 4, share / 100, 2);
-        table->bars[table->num_rows] = share / 100;
+        table_set_share(table, 4, share, 2);
+        table->bars[table->num_rows] = share;
         table_end_row(table);
     }
 }

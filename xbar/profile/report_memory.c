@@ -201,6 +201,7 @@ void report__make_registers(const struct report *report, struct table *table)
     for (unsigned i = 0; i < count; i++) {
         const struct register_count *r = &counts->registers[places[i]];
         uint64_t own = r->reads + r->writes;
+        double share = table_ratio((double)own, (double)total);
 
         table_set(table, 0, "%s + 0x%" PRIx64, counts->regions[r->region].name,
                   r->offset);
@@ -213,8 +214,8 @@ void report__make_registers(const struct report *report, struct table *table)
         } else {
             table_set(table, 3, "-");
         }
-        table_set_share(table, 4, table_ratio((double)own, (double)total), 2);
-        table->bars[table->num_rows] = table_percent(own, total) / 100;
+        table_set_share(table, 4, share, 2);
+        table->bars[table->num_rows] = share;
         table_end_row(table);
     }
 }
