@@ -3,15 +3,8 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
+#include "host_clock.h"
 
 static struct changes *of(MemoryListener *listener)
 {
@@ -38,7 +31,7 @@ static void note(struct changes *changes, const MemoryRegionSection *section,
     }
     change = &changes->items[changes->count++];
     *change = (struct change){
-        .ns = now_ns() - changes->start_ns,
+        .ns = host_clock_ns(CLOCK_MONOTONIC) - changes->start_ns,
         .commit = changes->commits,
         .is_added = is_added,
         .is_ram = memory_region_is_ram(section->mr),
@@ -75,7 +68,7 @@ int changes_start(struct changes *changes, AddressSpace *as, Error **errp)
                    strerror(-ret));
         return ret;
     }
-    changes->start_ns = now_ns();
+    changes->start_ns = host_clock_ns(CLOCK_MONOTONIC);
     changes->is_heard = true;
     return 0;
 }

@@ -6,8 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "host_clock.h"
 
 #define MAGIC     0x4a695444 /* "JiTD" */
 #define VERSION   1
@@ -40,14 +41,6 @@ struct dump_load {
 _Static_assert(sizeof(struct dump_header) == 40, "of the format");
 _Static_assert(sizeof(struct dump_load) == 56, "of the format");
 
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 /* The machine that this program runs on. */
 static uint32_t host_machine(void)
 {
@@ -70,7 +63,7 @@ int jitdump_open(struct jitdump *dump, const char *dir, Error **errp)
                                   .size = sizeof(header),
                                   .machine = host_machine(),
                                   .pid = (uint32_t)getpid(),
-                                  .time = now_ns() };
+                                  .time = host_clock_ns(CLOCK_MONOTONIC) };
     char path[4096];
 
     snprintf(path, sizeof(path), "%s/jit-%ld.dump", dir, (long)getpid());

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "ticks.h"
 
-#include <time.h>
+#include "host_clock.h"
 
 uint64_t ticks_now(void)
 {
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+    return host_clock_ns(CLOCK_MONOTONIC);
 }

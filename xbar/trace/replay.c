@@ -13,8 +13,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "host_clock.h"
 #include "profile/histogram.h"
 #include "profile/ticks.h"
 #include "trace/dump.h"
@@ -223,24 +223,17 @@ static void report(const struct replay *replay, double tick_ns)
     }
 }
 
-static double now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
-}
-
 static int play(struct replay *replay, Error **errp)
 {
     uint64_t start_ticks = ticks_now();
-    double start = now_ns();
+    uint64_t start = host_clock_ns(CLOCK_MONOTONIC);
     double tick_ns;
     int ret;
 
     measure_clock(replay);
     ret = play_all(replay, errp);
-    tick_ns = (now_ns() - start) / (double)(ticks_now() - start_ticks + 1);
+    tick_ns = (double)(host_clock_ns(CLOCK_MONOTONIC) - start) /
+              (double)(ticks_now() - start_ticks + 1);
     if (ret == 0 || trace_source_accesses(replay->source)) {
         report(replay, tick_ns);
     }
