@@ -54,7 +54,8 @@ def build_calls(folder, frame_pointers, rounds=40):
         ["riscv64-linux-gnu-gcc", "-O2", "-march=rv64imac_zicsr",
          "-mabi=lp64", "-mcmodel=medany", f"-f{way}-frame-pointer",
          "-fno-stack-protector", "-fno-pic", "-no-pie", "-ffreestanding",
-         f"-DROUNDS={rounds}", "-nostdlib", "-static", "-Wl,--build-id=none", "-T", script, "-o",
+         f"-DROUNDS={rounds}", "-nostdlib", "-static",
+         "-Wl,--build-id=none", "-T", script, "-o",
          elf, os.path.join(SOURCE_DIR, "tests", "board", "calls.c")],
         check=True, capture_output=True)
     return elf
