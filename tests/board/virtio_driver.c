@@ -128,7 +128,7 @@ void world_make_with(struct virtio_world *w,
     }
     place_regions(w);
     assert_int_equal(address_space_init(&w->as, &w->system, "memory"), 0);
-    w->base = VIRTIO_BASE + (VIRTIO_SLOTS - 1) * VIRTIO_STRIDE;
+    world_select(w, 0);
     assert_int_equal(virtio_slots_start(w->slots), 0);
 }
 
@@ -146,6 +146,12 @@ void world_free(struct virtio_world *w)
     xbar_engine_leave(w->engine);
     assert_int_equal(xbar_engine_free(w->engine), 0);
     pthread_mutex_destroy(&w->lock);
+}
+
+void world_select(struct virtio_world *w, unsigned n)
+{
+    w->selected = n;
+    w->base = VIRTIO_BASE + (VIRTIO_SLOTS - 1 - n) * VIRTIO_STRIDE;
 }
 
 /* ---- Accesses ---------------------------------------------------------- */
@@ -224,7 +230,7 @@ void driver_negotiate(struct virtio_world *w, uint64_t features)
 void driver_add_queue(struct virtio_world *w, struct virtio_ring *ring,
                       unsigned index, uint16_t size)
 {
-    hwaddr at = QUEUES_AT + index * QUEUE_STRIDE;
+    hwaddr at = QUEUES_AT + index * QUEUE_STRIDE + w->selected * DEVICE_STRIDE;
 
     *ring = (struct virtio_ring){ w,           index,       size, at,
                                   at + 0x4000, at + 0x5000, 0,    0 };

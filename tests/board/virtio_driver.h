@@ -24,8 +24,9 @@
 #define REGION_BYTES UINT64_C(0x1000)
 
 /* Where the queues are put: out of the way of what tests write. */
-#define QUEUES_AT    UINT64_C(0xc0000)
-#define QUEUE_STRIDE UINT64_C(0x8000)
+#define QUEUES_AT     UINT64_C(0xc0000)
+#define QUEUE_STRIDE  UINT64_C(0x8000)
+#define DEVICE_STRIDE (2 * QUEUE_STRIDE)
 
 enum {
     DESC_NEXT = 1,
@@ -44,7 +45,8 @@ struct virtio_world {
     atomic_uint touched; /* accesses to the counting device */
     atomic_uint rises;   /* of the first device's interrupt line */
     atomic_uint level;   /* of it */
-    hwaddr base;         /* of the first device */
+    unsigned selected;   /* device: world_select() */
+    hwaddr base;         /* of it */
 
     /* The console's far end: what it printed, and how much more it may. */
     pthread_mutex_t lock;
@@ -77,7 +79,10 @@ void world_make_with(struct virtio_world *w,
                      const struct virtio_slots_config *config);
 void world_free(struct virtio_world *w);
 
-/* Registers of the first device, and RAM. */
+/* world_select() - which device is driven; at first it is 0 */
+void world_select(struct virtio_world *w, unsigned n);
+
+/* Registers of that device, and RAM. */
 uint32_t world_get(struct virtio_world *w, hwaddr reg);
 void world_put(struct virtio_world *w, hwaddr reg, uint32_t value);
 void ram_put(struct virtio_world *w, hwaddr at, uint64_t value, unsigned size);
