@@ -212,7 +212,6 @@ static uint64_t now_ms(void)
 static bool press_power(void *opaque)
 {
     struct machine *machine = opaque;
-
     bool is_heard;
 
     xbar_engine_lock(machine->board->engine); /* not during a snapshot */
@@ -368,7 +367,8 @@ static void answer(struct machine *machine, enum console_question question)
     monitor_prompt(stderr);
 }
 
-/* While the monitor holds the machine, its clock stands still. */
+/* While the monitor holds the machine, its clock stands still: also for what it
+ * is asked meanwhile. */
 static void rest(struct machine *machine)
 {
     struct xbar_riscv_hart *hart = machine->board->hart;
@@ -378,9 +378,8 @@ static void rest(struct machine *machine)
 
     do {
         question = console_rest(machine->console, &was_held);
-        if (question == CONSOLE_SNAPSHOT && was_held &&
-            !machine->deterministic) {
-            xbar_riscv_set_time(hart, time); /* what is kept stood still, too */
+        if (was_held && !machine->deterministic) {
+            xbar_riscv_set_time(hart, time);
         }
         if (question != CONSOLE_NO_QUESTION) {
             answer(machine, question);
@@ -389,9 +388,6 @@ static void rest(struct machine *machine)
             time = xbar_riscv_time(hart); /* it is another one */
         }
     } while (question != CONSOLE_NO_QUESTION);
-    if (was_held && !machine->deterministic) {
-        xbar_riscv_set_time(hart, time);
-    }
 }
 
 static uint64_t instructions_of(const struct machine *machine)

@@ -5,6 +5,7 @@ import struct
 
 ZERO, T0, T1, T2, A0, A1, A2 = 0, 5, 6, 7, 10, 11, 12
 MSTATUS, MTVEC, MEPC, MCAUSE, SATP = 0x300, 0x305, 0x341, 0x342, 0x180
+TIME = 0xc01
 
 FINISHER = 0x100000
 UART = 0x10000000
@@ -41,6 +42,14 @@ def andi(rd, rs1, imm):
 
 def slli(rd, rs1, shift):
     return _i(0x13, 1, rd, rs1, shift)
+
+
+def srli(rd, rs1, shift):
+    return _i(0x13, 5, rd, rs1, shift)
+
+
+def sub(rd, rs1, rs2):
+    return word(0x20 << 25 | rs2 << 20 | rs1 << 15 | rd << 7 | 0x33)
 
 
 def ori(rd, rs1, imm):

@@ -5,19 +5,17 @@ import os
 import subprocess
 import time
 
-from asm import (RAM, T0, T1, T2, UART, ZERO, addi, andi, beq, lbu, li, sb)
+from asm import (A0, A1, RAM, T0, T1, T2, TIME, UART, ZERO, addi, andi, beq,
+                 csrr, lbu, ld, li, sb, sd, srli, sub)
 from guestio import (ENGINE, XBAR, Terminal, check, check_equal, in_folder,
-                     main)
+                     main, put)
 
 ECHO = (li(T0, UART) + lbu(T1, 5, T0) + andi(T1, T1, 1) + beq(T1, ZERO, -8)
         + lbu(T2, 0, T0) + sb(T2, 0, T0) + beq(ZERO, ZERO, -20))
 
 
 def start(folder):
-    path = os.path.join(folder, "echo")
-    with open(path, "wb") as file:
-        file.write(ECHO)
-    return [XBAR, "run", "--bios", path, *ENGINE]
+    return [XBAR, "run", "--bios", put(folder, "echo", ECHO), *ENGINE]
 
 
 @in_folder
@@ -103,18 +101,25 @@ COUNT = (li(T0, UART) + li(T2, RAM + 0x8000) + lbu(T1, 5, T0)
          + addi(T1, T1, 64) + sb(T1, 0, T0) + beq(ZERO, ZERO, -36))
 
 
-def start_counting(folder, *options):
-    path = os.path.join(folder, "count")
-    with open(path, "wb") as file:
-        file.write(COUNT)
-    return [XBAR, "run", "--bios", path, *options, *ENGINE]
+# Each key is answered by the time since the last one, of which a bit is STEP.
+STEP = 2 ** 20 / 10e6  # seconds
+WATCH = (li(T0, UART) + li(T2, RAM + 0x8000) + lbu(T1, 5, T0)
+         + andi(T1, T1, 1) + beq(T1, ZERO, -8) + lbu(T1, 0, T0)
+         + csrr(A0, TIME) + ld(A1, 0, T2) + sd(A0, 0, T2)
+         + sub(A0, A0, A1) + srli(A0, A0, 20) + addi(A0, A0, ord("A"))
+         + sb(A0, 0, T0) + addi(A0, ZERO, ord(".")) + sb(A0, 0, T0)
+         + beq(ZERO, ZERO, -52))
+
+
+def start_code(folder, code, *options):
+    return [XBAR, "run", "--bios", put(folder, "code", code), *options, *ENGINE]
 
 
 @in_folder
 def test_snapshot(folder):
     """A guest goes back to where it was, again and again"""
     for options in ((), ("--deterministic",), ("--device", "virtio-rng-device")):
-        with Terminal(start_counting(folder, *options)) as terminal:
+        with Terminal(start_code(folder, COUNT, *options)) as terminal:
             terminal.wait_until(terminal.is_raw, "it runs")
             terminal.send("\x01crestore\r")
             terminal.wait_for("there is no snapshot")
@@ -140,14 +145,48 @@ def test_snapshot(folder):
             check_equal(terminal.wait_exit(), 0, "status")
 
 
+def seconds_without_hold(terminal, orders):
+    """The guest's and the host's at most, from key to key around a hold."""
+    begin = time.monotonic()
+    terminal.send("x")
+    terminal.wait_for(".")
+    terminal.send("\x01cstop\rinfo\r")
+    terminal.wait_for("stopped")
+    terminal.wait_for("(xbar) ")
+    held = time.monotonic()
+    time.sleep(1.5)
+    for order, answer in orders:
+        terminal.send(order)
+        terminal.wait_for(answer)
+        terminal.wait_for("(xbar) ")
+    held = time.monotonic() - held
+    terminal.send("cont\r\x01cx")
+    steps = ord(terminal.wait_for(".")[-2]) - ord("A")
+    return steps * STEP, time.monotonic() - begin - held
+
+
+@in_folder
+def test_time_of_a_hold(folder):
+    """What the monitor does while it holds a guest takes none of its time"""
+    with Terminal(start_code(folder, WATCH)) as terminal:
+        terminal.wait_until(terminal.is_raw, "it runs")
+        for orders in ([("mtree\r", "uart")],
+                       [("restore\r", "there is no snapshot")],
+                       [("snapshot\r", "kept: "), ("restore\r", "back: ")]):
+            guest, host = seconds_without_hold(terminal, orders)
+            check(guest <= host, f"{guest} s of {host} s, {orders}")
+        terminal.send("\x01x")
+        check_equal(terminal.wait_exit(), 0, "status")
+
+
 @in_folder
 def test_refused_snapshot(folder):
     """What could not go back says so, and the guest goes on"""
     disk = os.path.join(folder, "disk")
     with open(disk, "wb") as file:
         file.truncate(1 << 20)
-    with Terminal(start_counting(folder, "--drive",
-                                 f"file={disk}")) as terminal:
+    with Terminal(start_code(folder, COUNT, "--drive",
+                             f"file={disk}")) as terminal:
         terminal.wait_until(terminal.is_raw, "it runs")
         terminal.send("\x01csnapshot\r")
         terminal.wait_for("virtio-blk: a drive that the guest may write")
@@ -160,4 +199,4 @@ def test_refused_snapshot(folder):
 
 if __name__ == "__main__":
     main([test_lines, test_stop, test_ends_while_stopped, test_in_a_pipe,
-          test_snapshot, test_refused_snapshot])
+          test_snapshot, test_time_of_a_hold, test_refused_snapshot])
