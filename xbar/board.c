@@ -380,7 +380,7 @@ uint64_t board_poll_rtc(struct board *board)
     uint64_t ns = UINT64_MAX;
 
     xbar_engine_lock(board->engine);
-    if (board->rtc.alarm_armed) {
+    if (board->rtc.state.alarm_armed) {
         ns = goldfish_rtc_poll(&board->rtc);
         tap_note(board->config.tap, TRACE_RTC_POLL, 0, 0, NULL, 0);
     }

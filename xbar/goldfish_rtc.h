@@ -18,10 +18,8 @@ struct goldfish_rtc_host {
     void *opaque;
 };
 
-struct goldfish_rtc {
-    MemoryRegion region;
-    struct goldfish_rtc_host host;
-    struct irq_line irq;
+/* All that a snapshot keeps of it. */
+struct goldfish_rtc_state {
     uint64_t offset;    /* the guest's time - the host's, mod 2^64 */
     uint64_t alarm;     /* in the guest's time */
     uint32_t time_high; /* latched by a read of the low half */
@@ -31,13 +29,21 @@ struct goldfish_rtc {
     bool irq_pending;
 };
 
+struct goldfish_rtc {
+    MemoryRegion region;
+    struct goldfish_rtc_host host;
+    struct irq_line irq;
+    struct goldfish_rtc_state state;
+};
+
 /* Return: 0 or -errno. */
 int goldfish_rtc_init(struct goldfish_rtc *rtc,
                       const struct goldfish_rtc_host *host, struct irq_line irq)
     XBAR_MUST_CHECK;
 void goldfish_rtc_reset(struct goldfish_rtc *rtc);
 
-/* The clock itself runs on; what it is ahead of the host's goes back. */
+/* The clock itself runs on; what it is ahead of the host's goes back. Under the
+ * machine lock. */
 extern const struct xbar_snapshot_ops goldfish_rtc_snapshot_ops;
 
 /*
