@@ -246,46 +246,24 @@ void virtio_queue_stop(struct virtio_queue *queue)
     queue->is_broken = false;
 }
 
+/* The caches are @queue's to let go of. */
 void virtio_queue_save(const struct virtio_queue *queue,
-                       struct virtio_queue_state *state)
+                       struct virtio_queue *saved)
 {
-    *state = (struct virtio_queue_state){
-        .desc = queue->desc,
-        .avail = queue->avail,
-        .used = queue->used,
-        .size = queue->size,
-        .next_avail = queue->next_avail,
-        .next_used = queue->next_used,
-        .signalled = queue->signalled,
-        .in_use = queue->in_use,
-        .is_ready = queue->is_ready,
-        .is_broken = queue->is_broken,
-        .has_event_idx = queue->has_event_idx,
-        .was_signalled = queue->was_signalled,
-    };
+    *saved = *queue;
+    saved->desc_cache = (MemoryRegionCache){ 0 };
+    saved->avail_cache = (MemoryRegionCache){ 0 };
+    saved->used_cache = (MemoryRegionCache){ 0 };
 }
 
 /* Caches of a broken queue are not looked at, and still to be let go of. */
-void virtio_queue_restore(struct virtio_queue *queue, AddressSpace *as,
-                          const struct virtio_queue_state *state)
+void virtio_queue_restore(struct virtio_queue *queue,
+                          const struct virtio_queue *saved)
 {
     virtio_queue_stop(queue);
-    *queue = (struct virtio_queue){
-        .desc = state->desc,
-        .avail = state->avail,
-        .used = state->used,
-        .size = state->size,
-        .as = as,
-        .next_avail = state->next_avail,
-        .next_used = state->next_used,
-        .signalled = state->signalled,
-        .in_use = state->in_use,
-        .is_ready = state->is_ready,
-        .has_event_idx = state->has_event_idx,
-        .was_signalled = state->was_signalled,
-    };
-    if (queue->is_ready) {
-        queue->is_broken = make_caches(queue) != 0 || state->is_broken;
+    *queue = *saved;
+    if (queue->is_ready && make_caches(queue)) {
+        queue->is_broken = true;
     }
 }
 

@@ -79,27 +79,16 @@ int virtio_queue_start(struct virtio_queue *queue, AddressSpace *as,
 /* virtio_queue_stop() - let go of the memory; fine if it is stopped */
 void virtio_queue_stop(struct virtio_queue *queue);
 
-/* What of a queue is not in memory. */
-struct virtio_queue_state {
-    hwaddr desc;
-    hwaddr avail;
-    hwaddr used;
-    uint16_t size;
-    uint16_t next_avail;
-    uint16_t next_used;
-    uint16_t signalled;
-    uint16_t in_use;
-    bool is_ready;
-    bool is_broken;
-    bool has_event_idx;
-    bool was_signalled;
-};
-
-/* virtio_queue_save() / _restore() - the rings are what they were by then */
+/*
+ * virtio_queue_save() / _restore() - for snapshots
+ *
+ * @saved holds no memory: it may just be forgotten. By the time of the restore
+ * the rings are what they were.
+ */
 void virtio_queue_save(const struct virtio_queue *queue,
-                       struct virtio_queue_state *state);
-void virtio_queue_restore(struct virtio_queue *queue, AddressSpace *as,
-                          const struct virtio_queue_state *state);
+                       struct virtio_queue *saved);
+void virtio_queue_restore(struct virtio_queue *queue,
+                          const struct virtio_queue *saved);
 
 /* virtio_queue_has_more() - was anything offered that was not popped? */
 bool virtio_queue_has_more(struct virtio_queue *queue);

@@ -18,7 +18,7 @@ struct virtio_state {
     uint32_t interrupts;
     uint32_t waiting;
     uint8_t status;
-    struct virtio_queue_state queues[VIRTIO_QUEUES_MAX];
+    struct virtio_queue queues[VIRTIO_QUEUES_MAX];
     max_align_t of_class[]; /* class->state_size bytes */
 };
 
@@ -59,7 +59,7 @@ static void restore_common(struct virtio_device *device,
     device->waiting = state->waiting;
     device->status = state->status;
     for (unsigned i = 0; i < VIRTIO_QUEUES_MAX; i++) {
-        virtio_queue_restore(&device->queues[i], device->as, &state->queues[i]);
+        virtio_queue_restore(&device->queues[i], &state->queues[i]);
     }
 }
 
