@@ -101,19 +101,19 @@ static int make_lock(struct virtio_device *device)
 /* The PLIC has a lock of its own, further down the wire than ours. */
 static void set_interrupts(struct virtio_device *device, uint32_t interrupts)
 {
-    if (interrupts == device->interrupts) {
+    if (interrupts == device->regs.interrupts) {
         return;
     }
-    device->interrupts = interrupts;
+    device->regs.interrupts = interrupts;
     irq_line_set(&device->irq, interrupts != 0);
 }
 
 static void raise_interrupts(struct virtio_device *device, uint32_t reasons)
 {
-    reasons &= ~device->interrupts;
+    reasons &= ~device->regs.interrupts;
     if (reasons) {
         tap_note(device->tap, TRACE_INTERRUPT, device->slot, reasons, NULL, 0);
-        set_interrupts(device, device->interrupts | reasons);
+        set_interrupts(device, device->regs.interrupts | reasons);
     }
 }
 
@@ -122,7 +122,7 @@ void virtio_device_interrupt(struct virtio_device *device,
                              enum virtio_interrupt reason)
 {
     if (device->tap && !device->tap->is_ordered(device->tap->opaque)) {
-        device->waiting |= reason;
+        device->regs.waiting |= reason;
         device->posted(device->posted_opaque);
     } else {
         raise_interrupts(device, reason);
@@ -132,8 +132,8 @@ void virtio_device_interrupt(struct virtio_device *device,
 void virtio_device_deliver(struct virtio_device *device)
 {
     virtio_device_lock(device);
-    raise_interrupts(device, device->waiting);
-    device->waiting = 0;
+    raise_interrupts(device, device->regs.waiting);
+    device->regs.waiting = 0;
     virtio_device_unlock(device);
 }
 
@@ -168,12 +168,12 @@ void virtio_device_told(struct virtio_device *device,
 /* A driver that does not run yet is not interrupted: it reads Status. */
 void virtio_device_fail(struct virtio_device *device)
 {
-    if (device->status & VIRTIO_STATUS_NEEDS_RESET) {
+    if (device->regs.status & VIRTIO_STATUS_NEEDS_RESET) {
         return;
     }
     tap_note(device->tap, TRACE_FAIL, device->slot, 0, NULL, 0);
-    device->status |= VIRTIO_STATUS_NEEDS_RESET;
-    if (device->status & VIRTIO_STATUS_DRIVER_OK) {
+    device->regs.status |= VIRTIO_STATUS_NEEDS_RESET;
+    if (device->regs.status & VIRTIO_STATUS_DRIVER_OK) {
         virtio_device_interrupt(device, VIRTIO_INTERRUPT_CONFIG);
     }
 }
@@ -274,13 +274,8 @@ static void reset(struct virtio_device *device)
         device->class->reset(device);
         note_config(device);
     }
-    device->status = 0;
-    device->driver_features = 0;
-    device->device_features_word = 0;
-    device->driver_features_word = 0;
-    device->queue_index = 0;
-    device->waiting = 0;
     set_interrupts(device, 0);
+    device->regs = (struct virtio_regs){ 0 };
 }
 
 void virtio_device_reset(struct virtio_device *device)
@@ -313,26 +308,26 @@ void virtio_device_go_on(struct virtio_device *device)
 
 static void write_driver_features(struct virtio_device *device, uint32_t value)
 {
-    unsigned shift = 32 * device->driver_features_word;
+    unsigned shift = 32 * device->regs.driver_features_word;
 
     /* settled; or bits that nobody has given a meaning */
-    if ((device->status & VIRTIO_STATUS_FEATURES_OK) || shift > 32) {
+    if ((device->regs.status & VIRTIO_STATUS_FEATURES_OK) || shift > 32) {
         return;
     }
-    device->driver_features &= ~((uint64_t)UINT32_MAX << shift);
-    device->driver_features |= (uint64_t)value << shift;
+    device->regs.driver_features &= ~((uint64_t)UINT32_MAX << shift);
+    device->regs.driver_features |= (uint64_t)value << shift;
 }
 
 static bool are_features_good(const struct virtio_device *device)
 {
-    return !(device->driver_features & ~device->features) &&
-           (device->driver_features & VIRTIO_F_VERSION_1);
+    return !(device->regs.driver_features & ~device->features) &&
+           (device->regs.driver_features & VIRTIO_F_VERSION_1);
 }
 
 /* Bits stay set until the reset. FEATURES_OK that does not stick is a no. */
 static void write_status(struct virtio_device *device, uint32_t value)
 {
-    uint8_t raised = (uint8_t)(value & STATUS_OF_DRIVER & ~device->status);
+    uint8_t raised = (uint8_t)(value & STATUS_OF_DRIVER & ~device->regs.status);
 
     if (value == 0) {
         reset(device);
@@ -341,9 +336,9 @@ static void write_status(struct virtio_device *device, uint32_t value)
     if ((raised & VIRTIO_STATUS_FEATURES_OK) && !are_features_good(device)) {
         raised &= (uint8_t)~VIRTIO_STATUS_FEATURES_OK;
     }
-    device->status |= raised;
+    device->regs.status |= raised;
     if (raised & VIRTIO_STATUS_DRIVER_OK) {
-        if (!(device->status & VIRTIO_STATUS_FEATURES_OK)) {
+        if (!(device->regs.status & VIRTIO_STATUS_FEATURES_OK)) {
             virtio_device_fail(device);
         }
         note_kick(device); /* what was offered before is looked at now */
@@ -378,8 +373,8 @@ static void set_high(hwaddr *addr, uint32_t value)
 /* The queue that QueueSel names, or NULL. */
 static struct virtio_queue *selected_queue(struct virtio_device *device)
 {
-    return device->queue_index < device->class->num_queues
-               ? &device->queues[device->queue_index]
+    return device->regs.queue_index < device->class->num_queues
+               ? &device->queues[device->regs.queue_index]
                : NULL;
 }
 
@@ -431,22 +426,22 @@ static void write_register(struct virtio_device *device, hwaddr addr,
 {
     switch (addr) {
     case REG_DEVICE_FEATURES_SEL:
-        device->device_features_word = value;
+        device->regs.device_features_word = value;
         break;
     case REG_DRIVER_FEATURES:
         write_driver_features(device, value);
         break;
     case REG_DRIVER_FEATURES_SEL:
-        device->driver_features_word = value;
+        device->regs.driver_features_word = value;
         break;
     case REG_QUEUE_SEL:
-        device->queue_index = value;
+        device->regs.queue_index = value;
         break;
     case REG_QUEUE_NOTIFY: /* with an I/O thread only if there is a tap */
         note_kick(device);
         break;
     case REG_INTERRUPT_ACK:
-        set_interrupts(device, device->interrupts & ~value);
+        set_interrupts(device, device->regs.interrupts & ~value);
         break;
     case REG_STATUS:
         write_status(device, value);
@@ -461,10 +456,10 @@ static void write_register(struct virtio_device *device, hwaddr addr,
 
 static uint32_t read_features(const struct virtio_device *device)
 {
-    return device->device_features_word > 1
+    return device->regs.device_features_word > 1
                ? 0
                : (uint32_t)(device->features >>
-                            32 * device->device_features_word);
+                            32 * device->regs.device_features_word);
 }
 
 static uint32_t read_register(struct virtio_device *device, hwaddr addr)
@@ -479,9 +474,9 @@ static uint32_t read_register(struct virtio_device *device, hwaddr addr)
     case REG_QUEUE_READY:
         return queue ? queue->is_ready : 0;
     case REG_INTERRUPT_STATUS:
-        return device->interrupts;
+        return device->regs.interrupts;
     case REG_STATUS:
-        return device->status;
+        return device->regs.status;
     case REG_CONFIG_GENERATION:
         return device->config_generation;
     default:

@@ -71,6 +71,17 @@ struct virtio_class {
     void (*restore)(struct virtio_device *device, const void *from);
 };
 
+/* What the driver wrote, and is told. A reset zeroes it. */
+struct virtio_regs {
+    uint64_t driver_features;
+    uint32_t device_features_word;
+    uint32_t driver_features_word;
+    uint32_t queue_index;
+    uint32_t interrupts; /* the line is high while it is not 0 */
+    uint32_t waiting;    /* interrupts for virtio_device_deliver() */
+    uint8_t status;
+};
+
 struct virtio_device {
     MemoryRegion region;
     const struct virtio_class *class;
@@ -89,13 +100,7 @@ struct virtio_device {
     uint8_t config[VIRTIO_CONFIG_MAX];
     uint32_t config_generation;
 
-    uint64_t driver_features;
-    uint32_t device_features_word;
-    uint32_t driver_features_word;
-    uint32_t queue_index;
-    uint32_t interrupts; /* the line is high while it is not 0 */
-    uint32_t waiting;    /* interrupts for virtio_device_deliver() */
-    uint8_t status;
+    struct virtio_regs regs;
     unsigned waiters; /* for it to be idle: it begins nothing new */
     bool is_held;     /* drained: kicks wait for virtio_device_go_on() */
     struct virtio_queue queues[VIRTIO_QUEUES_MAX];
@@ -159,7 +164,7 @@ extern const struct xbar_snapshot_ops virtio_snapshot_ops;
 
 static inline bool virtio_device_runs(const struct virtio_device *device)
 {
-    return (device->status &
+    return (device->regs.status &
             (VIRTIO_STATUS_DRIVER_OK | VIRTIO_STATUS_NEEDS_RESET)) ==
                VIRTIO_STATUS_DRIVER_OK &&
            !device->waiters;
@@ -168,7 +173,7 @@ static inline bool virtio_device_runs(const struct virtio_device *device)
 static inline bool virtio_device_has(const struct virtio_device *device,
                                      uint64_t feature)
 {
-    return device->driver_features & feature;
+    return device->regs.driver_features & feature;
 }
 
 void virtio_device_lock(struct virtio_device *device);

@@ -11,13 +11,7 @@
 struct virtio_state {
     uint8_t config[VIRTIO_CONFIG_MAX];
     uint32_t config_generation;
-    uint64_t driver_features;
-    uint32_t device_features_word;
-    uint32_t driver_features_word;
-    uint32_t queue_index;
-    uint32_t interrupts;
-    uint32_t waiting;
-    uint8_t status;
+    struct virtio_regs regs;
     struct virtio_queue queues[VIRTIO_QUEUES_MAX];
     max_align_t of_class[]; /* class->state_size bytes */
 };
@@ -34,13 +28,7 @@ static void save_common(const struct virtio_device *device,
 {
     memcpy(state->config, device->config, sizeof(state->config));
     state->config_generation = device->config_generation;
-    state->driver_features = device->driver_features;
-    state->device_features_word = device->device_features_word;
-    state->driver_features_word = device->driver_features_word;
-    state->queue_index = device->queue_index;
-    state->interrupts = device->interrupts;
-    state->waiting = device->waiting;
-    state->status = device->status;
+    state->regs = device->regs;
     for (unsigned i = 0; i < VIRTIO_QUEUES_MAX; i++) {
         virtio_queue_save(&device->queues[i], &state->queues[i]);
     }
@@ -51,13 +39,7 @@ static void restore_common(struct virtio_device *device,
 {
     memcpy(device->config, state->config, sizeof(device->config));
     device->config_generation = state->config_generation;
-    device->driver_features = state->driver_features;
-    device->device_features_word = state->device_features_word;
-    device->driver_features_word = state->driver_features_word;
-    device->queue_index = state->queue_index;
-    device->interrupts = state->interrupts;
-    device->waiting = state->waiting;
-    device->status = state->status;
+    device->regs = state->regs;
     for (unsigned i = 0; i < VIRTIO_QUEUES_MAX; i++) {
         virtio_queue_restore(&device->queues[i], &state->queues[i]);
     }
