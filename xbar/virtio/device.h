@@ -156,7 +156,7 @@ void virtio_device_wake(struct virtio_device *device);
 /*
  * With a device as opaque. While the I/O thread does not run, and nothing is in
  * flight: after virtio_slots_stop(). What was offered and not looked at is
- * looked at afterwards.
+ * looked at when virtio_slots_start() has it go on.
  */
 extern const struct xbar_snapshot_ops virtio_snapshot_ops;
 

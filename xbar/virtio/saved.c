@@ -77,9 +77,6 @@ static void restore_state(void *opaque, const void *from)
         device->class->restore(device, state->of_class);
     }
     virtio_device_unlock(device);
-    if (!device->is_sync) {
-        virtio_device_wake(device);
-    }
 }
 
 const struct xbar_snapshot_ops virtio_snapshot_ops = {
