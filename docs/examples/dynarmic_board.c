@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A board for dynarmic: A64 code, RAM, and a device that moves RAM while the
- * guest runs. The supervisor call ends the program.
+ * banked_board.h for dynarmic: A64 code has the device move RAM while it runs.
+ * The supervisor call ends the program.
  *
  * cc dynarmic_board.c $(pkg-config --cflags --libs xbar-dynarmic) && ./a.out
  */
@@ -9,56 +9,11 @@
 #include <xbar/jit/plug/dynarmic.h>
 #include <xbar/xbar.h>
 
+#include "banked_board.h"
+
 #define RAM    0x80000000u
 #define WINDOW 0x90000000u /* where one of two banks is */
 #define DEVICE 0x10000000u
-#define SIZE   0x10000u
-
-struct board {
-    MemoryRegion root, ram, bank[2], device;
-    AddressSpace as;
-};
-
-static uint64_t dev_read(void *opaque, hwaddr addr, unsigned size)
-{
-    (void)opaque, (void)addr, (void)size;
-    return 0;
-}
-
-/* Register 0 chooses the bank; what is written to register 4 is printed. */
-static void dev_write(void *opaque, hwaddr addr, uint64_t data, unsigned size)
-{
-    struct board *b = opaque;
-
-    (void)size;
-    if (addr == 4) {
-        printf("the guest says %u\n", (unsigned)data);
-        return;
-    }
-    memory_region_transaction_begin();
-    memory_region_set_enabled(&b->bank[0], data == 0);
-    memory_region_set_enabled(&b->bank[1], data == 1);
-    memory_region_transaction_commit();
-}
-
-static const MemoryRegionOps ops = { .read = dev_read, .write = dev_write };
-
-static int build_board(struct board *b)
-{
-    memory_region_transaction_begin();
-    memory_region_init(&b->root, NULL, "root", UINT64_MAX);
-    memory_region_init_ram(&b->ram, NULL, "ram", SIZE, NULL);
-    memory_region_init_io(&b->device, NULL, &ops, b, "device", 0x1000);
-    memory_region_add_subregion(&b->root, RAM, &b->ram);
-    memory_region_add_subregion(&b->root, DEVICE, &b->device);
-    for (unsigned i = 0; i < 2; i++) {
-        memory_region_init_ram(&b->bank[i], NULL, "bank", SIZE, NULL);
-        memory_region_set_enabled(&b->bank[i], i == 0);
-        memory_region_add_subregion(&b->root, WINDOW, &b->bank[i]);
-    }
-    return memory_region_transaction_commit() ||
-           address_space_init(&b->as, &b->root, "memory");
-}
 
 /* x0 = WINDOW, x1 = DEVICE, x2 = 1, x4 = 0. Sums the bank's 8 bytes, and says
  * what came out; then the same with the other bank. */
@@ -104,7 +59,7 @@ int main(void)
     static struct board b;
     uint8_t *bank[2];
 
-    if (build_board(&b)) {
+    if (build_board(&b, RAM, WINDOW, DEVICE)) {
         return 1;
     }
     address_space_write(&b.as, RAM, MEMTXATTRS_UNSPECIFIED, code, sizeof(code));

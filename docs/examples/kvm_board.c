@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A board for KVM: RAM, and a device that moves RAM while the guest runs. Ends
+ * banked_board.h for KVM: the guest has the device move RAM while it runs. Ends
  * with status 77 where there is no KVM.
  *
  * cc kvm_board.c $(pkg-config --cflags --libs xbar-kvm) && ./a.out
@@ -15,58 +15,13 @@
 #include <xbar/jit/plug/kvm.h>
 #include <xbar/xbar.h>
 
+#include "banked_board.h"
+
 #define RAM    0u
 #define WINDOW 0x20000u /* where one of two banks is */
 #define DEVICE 0xa0000u
-#define SIZE   0x10000u
 
 #define CANNOT 77 /* as Automake has it */
-
-struct board {
-    MemoryRegion root, ram, bank[2], device;
-    AddressSpace as;
-};
-
-static uint64_t dev_read(void *opaque, hwaddr addr, unsigned size)
-{
-    (void)opaque, (void)addr, (void)size;
-    return 0;
-}
-
-/* Register 0 chooses the bank; what is written to register 4 is printed. */
-static void dev_write(void *opaque, hwaddr addr, uint64_t data, unsigned size)
-{
-    struct board *b = opaque;
-
-    (void)size;
-    if (addr == 4) {
-        printf("the guest says %u\n", (unsigned)data);
-        return;
-    }
-    memory_region_transaction_begin();
-    memory_region_set_enabled(&b->bank[0], data == 0);
-    memory_region_set_enabled(&b->bank[1], data == 1);
-    memory_region_transaction_commit();
-}
-
-static const MemoryRegionOps ops = { .read = dev_read, .write = dev_write };
-
-static int build_board(struct board *b)
-{
-    memory_region_transaction_begin();
-    memory_region_init(&b->root, NULL, "root", UINT64_MAX);
-    memory_region_init_ram(&b->ram, NULL, "ram", SIZE, NULL);
-    memory_region_init_io(&b->device, NULL, &ops, b, "device", 0x1000);
-    memory_region_add_subregion(&b->root, RAM, &b->ram);
-    memory_region_add_subregion(&b->root, DEVICE, &b->device);
-    for (unsigned i = 0; i < 2; i++) {
-        memory_region_init_ram(&b->bank[i], NULL, "bank", SIZE, NULL);
-        memory_region_set_enabled(&b->bank[i], i == 0);
-        memory_region_add_subregion(&b->root, WINDOW, &b->bank[i]);
-    }
-    return memory_region_transaction_commit() ||
-           address_space_init(&b->as, &b->root, "memory");
-}
 
 /* 16 bits; ds: WINDOW, fs: DEVICE. */
 static const uint8_t code[] = {
@@ -139,7 +94,7 @@ int main(void)
     }
     state = mmap(NULL, (size_t)ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0),
                  PROT_READ | PROT_WRITE, MAP_SHARED, vcpu, 0);
-    if (state == MAP_FAILED || build_board(&b)) {
+    if (state == MAP_FAILED || build_board(&b, RAM, WINDOW, DEVICE)) {
         return 1;
     }
     plug =

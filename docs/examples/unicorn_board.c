@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A board for Unicorn: RAM, and a device that moves RAM while the guest runs.
+ * banked_board.h for Unicorn: the guest has the device move RAM while it runs.
  *
  * cc unicorn_board.c $(pkg-config --cflags --libs xbar-unicorn) && ./a.out
  */
@@ -9,56 +9,11 @@
 #include <xbar/jit/plug/unicorn.h>
 #include <xbar/xbar.h>
 
+#include "banked_board.h"
+
 #define RAM    0x80000000u
 #define WINDOW 0x90000000u /* where one of two banks is */
 #define DEVICE 0x10000000u
-#define SIZE   0x10000u
-
-struct board {
-    MemoryRegion root, ram, bank[2], device;
-    AddressSpace as;
-};
-
-static uint64_t dev_read(void *opaque, hwaddr addr, unsigned size)
-{
-    (void)opaque, (void)addr, (void)size;
-    return 0;
-}
-
-/* Register 0 chooses the bank; what is written to register 4 is printed. */
-static void dev_write(void *opaque, hwaddr addr, uint64_t data, unsigned size)
-{
-    struct board *b = opaque;
-
-    (void)size;
-    if (addr == 4) {
-        printf("the guest says %u\n", (unsigned)data);
-        return;
-    }
-    memory_region_transaction_begin();
-    memory_region_set_enabled(&b->bank[0], data == 0);
-    memory_region_set_enabled(&b->bank[1], data == 1);
-    memory_region_transaction_commit();
-}
-
-static const MemoryRegionOps ops = { .read = dev_read, .write = dev_write };
-
-static int build_board(struct board *b)
-{
-    memory_region_transaction_begin();
-    memory_region_init(&b->root, NULL, "root", UINT64_MAX);
-    memory_region_init_ram(&b->ram, NULL, "ram", SIZE, NULL);
-    memory_region_init_io(&b->device, NULL, &ops, b, "device", 0x1000);
-    memory_region_add_subregion(&b->root, RAM, &b->ram);
-    memory_region_add_subregion(&b->root, DEVICE, &b->device);
-    for (unsigned i = 0; i < 2; i++) {
-        memory_region_init_ram(&b->bank[i], NULL, "bank", SIZE, NULL);
-        memory_region_set_enabled(&b->bank[i], i == 0);
-        memory_region_add_subregion(&b->root, WINDOW, &b->bank[i]);
-    }
-    return memory_region_transaction_commit() ||
-           address_space_init(&b->as, &b->root, "memory");
-}
 
 /* RV64: a0 = WINDOW, a1 = DEVICE, a2 = 1. */
 static const uint32_t code[] = {
@@ -98,7 +53,8 @@ int main(void)
     uint32_t *bank[2];
     uc_engine *uc;
 
-    if (build_board(&b) || uc_open(UC_ARCH_RISCV, UC_MODE_RISCV64, &uc)) {
+    if (build_board(&b, RAM, WINDOW, DEVICE) ||
+        uc_open(UC_ARCH_RISCV, UC_MODE_RISCV64, &uc)) {
         return 1;
     }
     address_space_write(&b.as, RAM, MEMTXATTRS_UNSPECIFIED, code, sizeof(code));
