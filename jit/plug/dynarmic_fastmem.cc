@@ -48,7 +48,8 @@ void xbar_dynarmic::close_window()
     }
 }
 
-// The whole pages of a section that the window has room for; none: size 0.
+// The whole pages of a section that the window has room for, if it is memory;
+// none: size 0.
 struct xbar_dynarmic::Pages {
     Pages(const struct xbar_dynarmic *plug, const MemoryRegionSection *section)
     {
@@ -58,7 +59,9 @@ struct xbar_dynarmic::Pages {
         uint64_t high = low + static_cast<uint64_t>(last);
 
         first = (low + page_mask) & ~page_mask;
-        if (plug->window == nullptr || low >= end || first < low) {
+        if (plug->window == nullptr || low >= end || first < low ||
+            !memory_region_is_ram(section->mr) ||
+            memory_region_is_ram_device(section->mr)) {
             return;
         }
         high = high < end ? high + 1 : end;
@@ -77,15 +80,13 @@ void xbar_dynarmic::hide(const MemoryRegionSection *section)
 {
     const Pages pages(this, section);
 
-    if (pages.size != 0) {
-        if (mmap(window + pages.first, pages.size, PROT_NONE,
-                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
-                 0) == MAP_FAILED) {
-            // The kernel has no mapping more to give: then none is shown, which
-            // takes none. The page table does it all.
-            (void)mprotect(window, UINT64_C(1) << config.fastmem_bits,
-                           PROT_NONE);
-        }
+    if (pages.size != 0 &&
+        mmap(window + pages.first, pages.size, PROT_NONE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
+             0) == MAP_FAILED) {
+        // The kernel has no mapping more to give: then none is shown, which
+        // takes none. The page table does it all.
+        (void)mprotect(window, UINT64_C(1) << config.fastmem_bits, PROT_NONE);
     }
 }
 
@@ -98,8 +99,7 @@ bool xbar_dynarmic::show(const MemoryRegionSection *section, bool can_write)
     uint8_t *host;
     void *copy;
 
-    if (pages.size == 0 || !memory_region_is_ram(section->mr) ||
-        memory_region_is_ram_device(section->mr)) {
+    if (pages.size == 0) {
         return false;
     }
     host = static_cast<uint8_t *>(memory_region_get_ram_ptr(section->mr)) +
@@ -110,18 +110,16 @@ bool xbar_dynarmic::show(const MemoryRegionSection *section, bool can_write)
     // Aside first: what fails leaves the window whole, and what is not to be
     // written is not, not even for a moment.
     copy = mremap(host, 0, pages.size, MREMAP_MAYMOVE);
-    if (copy == MAP_FAILED) {
-        hide(section);
-        return false;
-    }
-    if (mprotect(copy, pages.size, prot) != 0 ||
-        mremap(copy, pages.size, pages.size, MREMAP_MAYMOVE | MREMAP_FIXED,
-               window + pages.first) == MAP_FAILED) {
+    if (copy != MAP_FAILED) {
+        if (mprotect(copy, pages.size, prot) == 0 &&
+            mremap(copy, pages.size, pages.size, MREMAP_MAYMOVE | MREMAP_FIXED,
+                   window + pages.first) != MAP_FAILED) {
+            return true;
+        }
         munmap(copy, pages.size);
-        hide(section); // whatever is left there
-        return false;
     }
-    return true;
+    hide(section); // whatever is left there
+    return false;
 }
 
 // Pages of a section that is logged may be clean: then stores are to be told.

@@ -4,6 +4,7 @@
 //
 //     dynarmic.cc          making, ending, runs, the listener, registers
 //     dynarmic_memory.cc   loads and stores; the page table
+//     dynarmic_fastmem.cc  memory at guest addresses, which commits exchange
 //     dynarmic_code.cc     what code was made of; dropping it
 //
 // Two caches of what an address space says: a page table, which dynarmic's code
