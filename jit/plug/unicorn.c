@@ -135,6 +135,17 @@ static int pc_of(uc_engine *uc)
     }
 }
 
+/* Unicorn 2.0 ends the process at one more: it has as many sections as a page of
+ * the guest's has bytes, and one of them is all that is not mapped. */
+static size_t most_mappings(uc_engine *uc)
+{
+    size_t page = 0;
+
+    return uc_query(uc, UC_QUERY_PAGE_SIZE, &page) == UC_ERR_OK && page != 0
+               ? page - 1
+               : XBAR_UNICORN_MAPPINGS;
+}
+
 static bool check_config(const struct xbar_unicorn_config *config, Error **errp)
 {
     const char *wrong = NULL;
@@ -144,7 +155,7 @@ static bool check_config(const struct xbar_unicorn_config *config, Error **errp)
     } else if (config->max_mappings != 0 &&
                config->max_mappings < MIN_MAPPINGS) {
         wrong = "fewer than 4 mappings";
-    } else if (config->max_mappings > XBAR_UNICORN_MAPPINGS * 64) {
+    } else if (config->max_mappings > most_mappings(config->uc)) {
         wrong = "more mappings than Unicorn can have";
     }
     if (wrong != NULL) {

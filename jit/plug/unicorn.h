@@ -57,7 +57,9 @@ struct xbar_unicorn_config {
     struct uc_struct *uc;
 
     /* Mappings at one time, 4 at least; 0: XBAR_UNICORN_MAPPINGS. Each costs
-     * those that come after it. When there is none left, one is unmapped. */
+     * those that come after it. When there is none left, one is unmapped.
+     * Unicorn has no more than 1023 with Arm's guests, 4095 with most others,
+     * the caller's own among them, and ends the process where they are more. */
     unsigned max_mappings;
 
     /* Follow changes at each block, also where the guest only computes: 1.3 ns

@@ -120,6 +120,7 @@ static void test_bad_configuration(void **state)
 {
     static struct rig r;
     struct xbar_unicorn_config config = { 0 };
+    struct xbar_unicorn *plug;
     Error *err = NULL;
 
     (void)state;
@@ -136,6 +137,15 @@ static void test_bad_configuration(void **state)
     error_free(err);
     config.max_mappings = UINT32_MAX;
     assert_null(xbar_unicorn_new(&config, NULL));
+    config.max_mappings = PAGE; /* Unicorn would end the process */
+    err = NULL;
+    assert_null(xbar_unicorn_new(&config, &err));
+    assert_non_null(strstr(error_get_pretty(err), "more mappings"));
+    error_free(err);
+    config.max_mappings = PAGE - 1;
+    plug = xbar_unicorn_new(&config, NULL);
+    assert_non_null(plug);
+    assert_int_equal(xbar_unicorn_free(plug), 0);
     assert_int_equal(xbar_unicorn_free(NULL), 0);
     rig_finish(&r);
 }
