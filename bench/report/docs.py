@@ -20,16 +20,11 @@ def class_rows(found):
     native = ratios.class_ratios(found, "native")
     yield "| class | QEMU / xbar | at least | met | native / xbar |"
     yield "|---|---|---|---|---|"
-    for group, value in ratios.class_ratios(found, "qemu").items():
-        bar = ratios.GUEST_BARS.get(group, 0)
-        yield (f"| {group} | {text.ratio(value)} | {bar:g}x |"
-               f" {'yes' if value >= bar else '**no**'} |"
-               f" {text.ratio(native.get(group))} |")
-    plain = ratios.class_ratios(found, "qemu", "plain")
-    for group, value in plain.items():
-        bar = ratios.PLAIN_BARS[group]
-        yield (f"| {group}, without BMI2 and FMA | {text.ratio(value)} |"
-               f" {bar:g}x | {'yes' if value >= bar else '**no**'} | |")
+    for group, is_plain, value, bar in ratios.judged_classes(found):
+        host = ", without BMI2 and FMA" if is_plain else ""
+        beside = "" if is_plain else f" {text.ratio(native.get(group))}"
+        yield (f"| {group}{host} | {text.ratio(value)} | {bar:g}x |"
+               f" {'yes' if value >= bar else '**no**'} |{beside} |")
 
 
 def area_rows(found, names):

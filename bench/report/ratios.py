@@ -214,6 +214,13 @@ def class_ratios(found, engine, ours="xbar"):
             for group, values in groups.items()}
 
 
+def judged_classes(found):
+    """(class, is it on a plain host, its ratio to QEMU, what is promised)"""
+    for ours, bars in (("xbar", GUEST_BARS), ("plain", PLAIN_BARS)):
+        for group, value in class_ratios(found, "qemu", ours).items():
+            yield group, ours == "plain", value, bars.get(group, 0)
+
+
 def against_floor(found, name):
     """How many floors the figure is, or None."""
     floor, _ = rule_for(name)

@@ -119,17 +119,12 @@ def by_area(found):
 def class_lines(found):
     """Guests by class: what QEMU takes, what native code takes."""
     native = ratios.class_ratios(found, "native")
-    for group, ratio_to_qemu in ratios.class_ratios(found, "qemu").items():
-        bar = ratios.GUEST_BARS.get(group, 0)
+    for group, is_plain, ratio_to_qemu, bar in ratios.judged_classes(found):
         beside = f", native {ratio(native[group])}" if group in native else ""
+        if is_plain:
+            beside = " without BMI2 and FMA"
         yield (f"  class {group:10} QEMU takes {ratio(ratio_to_qemu)} of"
                f" xbar's time{beside}; promised {bar:g}x:"
-               f" {'met' if ratio_to_qemu >= bar else 'missed'}")
-    plain = ratios.class_ratios(found, "qemu", "plain")
-    for group, ratio_to_qemu in plain.items():
-        bar = ratios.PLAIN_BARS[group]
-        yield (f"  class {group:10} QEMU takes {ratio(ratio_to_qemu)} of"
-               f" xbar's time without BMI2 and FMA; promised {bar:g}x:"
                f" {'met' if ratio_to_qemu >= bar else 'missed'}")
 
 
