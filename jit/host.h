@@ -42,12 +42,11 @@ struct jit_return {
 
 /* Functions that emitted code calls; all get the vCPU first. */
 struct jit_helpers {
-    /* By log2 of the size, which they are told, too. 0 with the value in
-     * state.value; nonzero: a fault, nothing changed. */
-    uint32_t (*load[4])(void *vcpu, uint64_t va, unsigned size_log2,
-                        const void *return_address);
-    uint32_t (*store[4])(void *vcpu, uint64_t va, unsigned size_log2,
-                         const void *return_address, uint64_t value);
+    /* 0 with the value in state.value; nonzero: a fault, nothing changed. */
+    uint32_t (*load)(void *vcpu, uint64_t va, unsigned size_log2,
+                     const void *return_address);
+    uint32_t (*store)(void *vcpu, uint64_t va, unsigned size_log2,
+                      const void *return_address, uint64_t value);
     /* Execute one instruction out of line; nonzero: it trapped. */
     uint32_t (*execute)(void *vcpu, uint32_t bits, uint64_t pc,
                         const void *return_address);

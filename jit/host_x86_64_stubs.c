@@ -268,8 +268,7 @@ static uint32_t write_load(struct stub_writer *w, unsigned size_log2,
     set_arguments(w);
     x86_rr(&w->b, X86_MOV_MR, 8, RSI, RAX);
     x86_load_imm(&w->b, RDX, size_log2);
-    end_call(w, HOME_SAVED, offsetof(struct jit_helpers, load[size_log2]),
-             fault);
+    end_call(w, HOME_SAVED, offsetof(struct jit_helpers, load), fault);
     return at;
 }
 
@@ -285,8 +284,7 @@ static uint32_t write_store(struct stub_writer *w, unsigned size_log2,
     x86_rr(&w->b, X86_MOV_MR, 8, RSI, RAX);
     x86_rr(&w->b, X86_MOV_MR, 8, R8, RDX);
     x86_load_imm(&w->b, RDX, size_log2);
-    end_call(w, HOME_SAVED, offsetof(struct jit_helpers, store[size_log2]),
-             fault);
+    end_call(w, HOME_SAVED, offsetof(struct jit_helpers, store), fault);
     return at;
 }
 

@@ -218,21 +218,19 @@ void riscv__choose_access_helpers(struct xbar_riscv_hart *hart)
         hart->config.insns_per_tick != 0 || hart->lockstep != NULL;
 
     hart->jit_state.bare = false;
-    for (unsigned i = 0; i < 4; i++) {
-        if (hart->shown != NULL) {
-            helpers->load[i] = help_load_shown;
-            helpers->store[i] = help_store_shown;
-        } else if (is_watched) {
-            helpers->load[i] = help_load_watched;
-            helpers->store[i] = help_store_watched;
-        } else if (hart->tlb.config.observe != NULL || /* or it counts */
-                   hart->config.tells_pc) {
-            helpers->load[i] = help_load_observed;
-            helpers->store[i] = help_store_observed;
-        } else {
-            helpers->load[i] = help_load;
-            helpers->store[i] = help_store;
-            hart->jit_state.bare = true;
-        }
+    if (hart->shown != NULL) {
+        helpers->load = help_load_shown;
+        helpers->store = help_store_shown;
+    } else if (is_watched) {
+        helpers->load = help_load_watched;
+        helpers->store = help_store_watched;
+    } else if (hart->tlb.config.observe != NULL || /* or it counts */
+               hart->config.tells_pc) {
+        helpers->load = help_load_observed;
+        helpers->store = help_store_observed;
+    } else {
+        helpers->load = help_load;
+        helpers->store = help_store;
+        hart->jit_state.bare = true;
     }
 }
