@@ -119,7 +119,7 @@ POLLING = """
     .section .text.start, "ax"
     .globl _start
     .type _start, @function
-    _start: li s1, 200000
+    _start: li s1, 1000000
     1: call compute
     call poll
     addi s1, s1, -1
