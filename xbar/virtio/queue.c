@@ -250,10 +250,12 @@ void virtio_queue_stop(struct virtio_queue *queue)
 void virtio_queue_save(const struct virtio_queue *queue,
                        struct virtio_queue *saved)
 {
+    static const MemoryRegionCache none;
+
     *saved = *queue;
-    saved->desc_cache = (MemoryRegionCache){ 0 };
-    saved->avail_cache = (MemoryRegionCache){ 0 };
-    saved->used_cache = (MemoryRegionCache){ 0 };
+    saved->desc_cache = none;
+    saved->avail_cache = none;
+    saved->used_cache = none;
 }
 
 /* Caches of a broken queue are not looked at, and still to be let go of. */
