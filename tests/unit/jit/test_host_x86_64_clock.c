@@ -96,12 +96,16 @@ static void test_counter_changes_rate(void **state)
     (void)state;
     for (unsigned i = 0; i < 2 && start(&clock); i++) {
         unsigned surprises = clock.surprises;
+        unsigned tries = 0;
 
         clock.rate = i == 0 ? clock.rate * 2 : clock.rate / 2;
         clock.mult = clock.rate;
         clock.limit = ((uint64_t)1000000 << 32) / clock.rate;
-        assert_true(watch(&clock, 5000000) <= HOST_CLOCK_SKEW_NS + 1000000);
+        do {
+            assert_true(watch(&clock, 5000000) <= HOST_CLOCK_SKEW_NS + 1000000);
+        } while (clock.surprises == surprises && ++tries < 100);
         assert_true(clock.surprises > surprises);
+        (void)watch(&clock, 5000000); /* what it is ahead it makes up for */
         assert_true(watch(&clock, 5000000) <= HOST_CLOCK_SKEW_NS);
     }
 }

@@ -272,15 +272,25 @@ static void test_clock_ns(void **state)
     }
 }
 
+/* The time that is set goes on from there, as the host's does. */
+static void expect_time_from(uint64_t ticks)
+{
+    uint64_t start = host_ns();
+    uint64_t most;
+
+    xbar_riscv_set_time(rig.hart, ticks);
+    assert_true(riscv__time(rig.hart) >= ticks);
+    assert_true(xbar_riscv_time(rig.hart) >= ticks);
+    most = riscv__time(rig.hart) - ticks;
+    assert_true(most <= (host_ns() - start + 2 * HOST_CLOCK_SKEW_NS) / 100 + 1);
+}
+
 static void test_host_time_moves(void **state)
 {
     (void)state;
     open_host(10000000);
-    xbar_riscv_set_time(rig.hart, 1u << 30);
-    assert_in_range(riscv__time(rig.hart), 1u << 30, (1u << 30) + 10000000);
-    xbar_riscv_set_time(rig.hart, 0);
-    assert_in_range(riscv__time(rig.hart), 0, 10000000);
-    assert_in_range(xbar_riscv_time(rig.hart), 0, 10000000);
+    expect_time_from(1u << 30);
+    expect_time_from(0);
     assert_false(riscv__clock_skip(rig.hart));
     assert_in_range(riscv__clock_slice(rig.hart), 1000, 100000);
 }
@@ -317,10 +327,10 @@ static void test_host_wait(void **state)
     (void)state;
     open_host(10000000);
     assert_int_equal(riscv__clock_wait_ns(rig.hart), UINT64_MAX);
-    xbar_riscv_set_timecmp(rig.hart, riscv__time(rig.hart) + 100000000);
+    xbar_riscv_set_timecmp(rig.hart, riscv__time(rig.hart) + 1000000000);
     assert_int_equal(riscv__clock_wait_ns(rig.hart), UINT64_MAX);
     rig.hart->mie = MIP_MTIP;
-    assert_in_range(riscv__clock_wait_ns(rig.hart), 5000000000, 10000000000);
+    assert_in_range(riscv__clock_wait_ns(rig.hart), 50000000000, 100000000000);
     xbar_riscv_set_timecmp(rig.hart, UINT64_MAX - 1);
     assert_true(riscv__clock_wait_ns(rig.hart) > 1000000000);
     xbar_riscv_set_timecmp(rig.hart, 0);

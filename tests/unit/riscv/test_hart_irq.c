@@ -2,6 +2,8 @@
 /* Tests of jit/riscv/hart.c: interrupt lines, timer, wfi. */
 #include "tests/unit/riscv/runner.h"
 
+#include <sched.h>
+
 static struct rig rig;
 
 /* All of it holds for every engine. */
@@ -48,14 +50,26 @@ static void *raise_line(void *opaque)
     return NULL;
 }
 
-/* Run @count instructions at a time, while a line goes up, until x@reg is no
- * longer 0. */
-static void run_with_line(enum xbar_riscv_irq line, uint64_t count,
-                          unsigned reg)
+/* As soon as it sleeps. */
+static void *wake_with_line(void *opaque)
+{
+    const enum xbar_riscv_irq *line = opaque;
+
+    while (!atomic_load(&rig.hart->sleeping)) {
+        sched_yield();
+    }
+    xbar_riscv_set_irq(rig.hart, *line, true);
+    return NULL;
+}
+
+/* Run @count instructions at a time, while @raiser puts @line up, until x@reg
+ * is no longer 0. */
+static void run_with_line(void *(*raiser)(void *), enum xbar_riscv_irq line,
+                          uint64_t count, unsigned reg)
 {
     pthread_t thread;
 
-    assert_int_equal(pthread_create(&thread, NULL, raise_line, &line), 0);
+    assert_int_equal(pthread_create(&thread, NULL, raiser, &line), 0);
     while (xbar_riscv_get_x(rig.hart, reg) == 0) {
         run_exactly(&rig, count);
     }
@@ -69,7 +83,7 @@ static void test_line_interrupts_a_loop(void **state)
     load_handler();
     set_csr(&rig, 0x304, MIP_MEIP);
     set_csr(&rig, 0x300, MSTATUS_MIE);
-    run_with_line(XBAR_RISCV_IRQ_M_EXT, 1000, 7);
+    run_with_line(raise_line, XBAR_RISCV_IRQ_M_EXT, 1000, 7);
     assert_int_equal(get_csr(&rig, 0x342), 1ull << 63 | 11);
     assert_int_equal(xbar_riscv_get_x(rig.hart, 7), 1);
 }
@@ -84,7 +98,7 @@ static void test_line_ends_wfi(void **state)
     load_handler();
     set_csr(&rig, 0x304, MIP_MSIP);
     set_csr(&rig, 0x300, MSTATUS_MIE);
-    run_with_line(XBAR_RISCV_IRQ_M_SOFT, 3, 7);
+    run_with_line(wake_with_line, XBAR_RISCV_IRQ_M_SOFT, 3, 7);
     assert_int_equal(get_csr(&rig, 0x342), 1ull << 63 | 3);
     assert_int_equal(get_csr(&rig, 0x341), RIG_RAM + 4); /* after the wfi */
     assert_int_equal(xbar_riscv_get_x(rig.hart, 5), 0);
@@ -102,7 +116,7 @@ static void test_masked_line_ends_wfi(void **state)
     (void)state;
     rig_code(&rig, 0, code, 3);
     set_csr(&rig, 0x304, MIP_MSIP);
-    run_with_line(XBAR_RISCV_IRQ_M_SOFT, 2, 5);
+    run_with_line(wake_with_line, XBAR_RISCV_IRQ_M_SOFT, 2, 5);
     assert_int_equal(xbar_riscv_get_x(rig.hart, 5), 1);
     /* And pending already: it does not even begin. */
     xbar_riscv_set_pc(rig.hart, RIG_RAM);
@@ -134,18 +148,36 @@ static void test_disabled_line_leaves_wfi(void **state)
 
 /* ---- Timer ------------------------------------------------------------- */
 
+/* How long a wfi sleeps that a timer ends in 20 ms. */
+static uint64_t sleep_for_20_ms(void)
+{
+    uint64_t start = now_ns();
+
+    xbar_riscv_set_x(rig.hart, 5, 0);
+    xbar_riscv_set_pc(rig.hart, RIG_RAM);
+    xbar_riscv_set_timecmp(rig.hart, xbar_riscv_time(rig.hart) + 200000);
+    run_exactly(&rig, 2);
+    assert_int_equal(xbar_riscv_get_x(rig.hart, 5), 1);
+    return now_ns() - start;
+}
+
+/* Never earlier; and not much later, unless other programs have the processor:
+ * so at least once in many tries. */
 static void test_host_timer_ends_wfi(void **state)
 {
     const uint32_t code[] = { INSN_WFI, insn_addi(5, 5, 1), INSN_SELF };
-    uint64_t start = now_ns();
+    uint64_t best = UINT64_MAX;
 
     (void)state;
     rig_code(&rig, 0, code, 3);
     set_csr(&rig, 0x304, MIP_MTIP);
-    xbar_riscv_set_timecmp(rig.hart, xbar_riscv_time(rig.hart) + 200000);
-    run_exactly(&rig, 2); /* 20 ms */
-    assert_in_range(now_ns() - start, 19000000, 2000000000);
-    assert_int_equal(xbar_riscv_get_x(rig.hart, 5), 1);
+    for (unsigned i = 0; i < 200 && best > 200000000; i++) {
+        uint64_t took = sleep_for_20_ms();
+
+        assert_true(took >= 19000000);
+        best = took < best ? took : best;
+    }
+    assert_true(best <= 200000000);
 }
 
 static void test_host_timer_interrupts_a_loop(void **state)
@@ -269,7 +301,7 @@ static void test_deterministic_wfi_skips(void **state)
     set_csr(&rig, 0x304, MIP_MTIP);
     xbar_riscv_set_timecmp(rig.hart, 10000000000);
     run_exactly(&rig, 2);
-    assert_true(now_ns() - start < 1000000000);
+    assert_true(now_ns() - start < 100000000000); /* 100 s */
     assert_int_equal(xbar_riscv_time(rig.hart), 10000000000);
     assert_int_equal(xbar_riscv_get_x(rig.hart, 5), 1);
     xbar_riscv_get_stats(rig.hart, &stats);

@@ -2,6 +2,8 @@
 /* Tests of jit/riscv/hart.c: what other threads may do meanwhile. */
 #include "tests/unit/riscv/runner.h"
 
+#include <sched.h>
+
 static struct rig rig;
 
 /* All of it holds for every engine. */
@@ -130,7 +132,8 @@ static void wait_for_copy(uint64_t value)
     uint64_t start = now_ns();
 
     while (atomic_load(&copied) != value) {
-        assert_true(now_ns() - start < 5000000000);
+        assert_true(now_ns() - start < 60000000000);
+        sched_yield();
     }
 }
 
@@ -188,9 +191,12 @@ static void test_no_wakeup_is_lost(void **state)
 
         atomic_store(&acknowledged, false);
         xbar_riscv_set_irq(rig.hart, XBAR_RISCV_IRQ_M_EXT, true);
-        while (!atomic_load(&acknowledged)) {
+        for (unsigned k = 0; !atomic_load(&acknowledged); k++) {
             /* The hart would sleep for an hour. */
-            assert_true(now_ns() - start < 30000000000);
+            assert_true(now_ns() - start < 60000000000);
+            if (k >= 1000) {
+                sched_yield(); /* it may have no other processor */
+            }
         }
     }
     xbar_riscv_request_exit(rig.hart);

@@ -326,19 +326,34 @@ static void load_switchers(struct pair *pair)
     }
 }
 
+/* Both at once, and again if one of them never got to run. Return: the rounds
+ * of the one that has fewer. */
+static uint64_t switch_for_a_while(struct pair *pair)
+{
+    uint64_t least = UINT64_MAX;
+
+    start(pair);
+    sleep_ms(100);
+    stop(pair);
+    for (unsigned i = 0; i < 2; i++) {
+        uint64_t rounds = pair->hart[i]->x[13];
+
+        assert_int_equal(pair->hart[i]->x[14], 0);
+        least = rounds < least ? rounds : least;
+    }
+    return least;
+}
+
 static void test_neighbours_differ_by_hart(void **state)
 {
     (void)state;
     for (unsigned e = 0; e < sizeof(engines) / sizeof(engines[0]); e++) {
         struct pair *pair = pair_new(engines[e][0], engines[e][1]);
+        unsigned tries = 0;
 
         load_switchers(pair);
-        start(pair);
-        sleep_ms(100);
-        stop(pair);
-        for (unsigned i = 0; i < 2; i++) {
-            assert_int_equal(pair->hart[i]->x[14], 0);
-            assert_true(pair->hart[i]->x[13] > 0);
+        while (switch_for_a_while(pair) == 0) {
+            assert_true(++tries < 600);
         }
         pair_free(pair);
     }
