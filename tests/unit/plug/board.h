@@ -53,7 +53,8 @@ struct board {
     uint64_t sum;
     unsigned swapped; /* banks: how often */
     _Atomic unsigned asked;
-    int ended; /* what ending bank 0 returned */
+    _Atomic unsigned polls; /* of `asked` */
+    int ended;              /* what ending bank 0 returned */
     uint64_t (*on_read)(struct board *b, hwaddr addr, unsigned size);
     void (*on_write)(struct board *b, hwaddr addr, uint64_t value,
                      unsigned size);
@@ -77,7 +78,11 @@ static inline uint64_t board_read(void *opaque, hwaddr addr, unsigned size)
     if (addr >= 16) {
         return b->on_read ? b->on_read(b, addr, size) : 0;
     }
-    return addr == 8 ? b->asked : b->sum;
+    if (addr == 8) {
+        b->polls++;
+        return b->asked;
+    }
+    return b->sum;
 }
 
 static inline void board_write(void *opaque, hwaddr addr, uint64_t value,
@@ -246,7 +251,9 @@ static inline void *ender_main(void *opaque)
 {
     struct board *b = opaque;
 
-    usleep(2000);
+    while (b->polls == 0) {
+        usleep(20);
+    }
     xbar_engine_enter(b->engine);
     b->ended = xbar_region_destroy(&b->bank[0], NULL, NULL);
     xbar_engine_leave(b->engine);
