@@ -463,6 +463,13 @@ static void sleep_for_the_run(void)
     nanosleep(&time, NULL);
 }
 
+/* Not if the machine let some thread have no processor. */
+static bool is_enough(struct stress *s)
+{
+    return atomic_load(&s->reads) > 0 && atomic_load(&s->commits) > 0 &&
+           atomic_load(&s->news) > 0 && atomic_load(&s->restored) > 0;
+}
+
 static void test_readers_beside_writers(void **state)
 {
     static struct stress s;
@@ -478,7 +485,9 @@ static void test_readers_beside_writers(void **state)
             pthread_create(&workers[i].thread, NULL, bodies[i], &workers[i]),
             0);
     }
-    sleep_for_the_run();
+    for (unsigned i = 0; i == 0 || (i < 100 && !is_enough(&s)); i++) {
+        sleep_for_the_run();
+    }
     atomic_store(&s.is_over, true);
     for (unsigned i = 0; i < READERS + WRITERS + 1; i++) {
         pthread_join(workers[i].thread, NULL);
@@ -486,10 +495,8 @@ static void test_readers_beside_writers(void **state)
     printf("reads %ld, commits %ld, news %ld, went back %ld\n",
            atomic_load(&s.reads), atomic_load(&s.commits), atomic_load(&s.news),
            atomic_load(&s.restored));
-    assert_true(atomic_load(&s.restored) > 0);
     assert_int_equal(atomic_load(&s.wrong), 0);
-    assert_true(atomic_load(&s.reads) > 0 && atomic_load(&s.commits) > 0 &&
-                atomic_load(&s.news) > 0);
+    assert_true(is_enough(&s));
     end_stress(&s);
 }
 

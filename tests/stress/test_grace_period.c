@@ -8,8 +8,9 @@
  *
  * The reader stays in its read section until it has seen the reclaim return,
  * or for a while: an honest reclaim cannot return before that, a sabotaged
- * one does at once. What is freed is overwritten (counting_alloc.h), so even
- * a plain build sees it; sanitizers see the access.
+ * one does at once, or whenever its thread gets to run. What is freed is
+ * overwritten (counting_alloc.h), so even a plain build sees it; sanitizers
+ * see the access.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -27,8 +28,12 @@
 #include "flatview/address_space.h"
 #include "tests/unit/flatview/counting_alloc.h"
 
-#define CAUGHT   3         /* the child's exit status */
-#define PATIENCE 100000000 /* ns a reader waits for a reclaim to return */
+#define CAUGHT 3 /* the child's exit status */
+
+/* For how many ns a reader waits for a reclaim to return that cannot, and for
+ * one that will. */
+#define HONEST_WAIT   100000000
+#define SABOTAGE_WAIT INT64_C(60000000000)
 
 struct scene {
     struct counting_alloc alloc;
@@ -39,6 +44,7 @@ struct scene {
     uint64_t *device; /* ends with the region */
     atomic_bool is_inside;
     atomic_bool is_reclaimed; /* relaxed: it must not order anything */
+    int64_t patience;         /* the reader's, ns */
     bool is_caught;
 };
 
@@ -55,7 +61,7 @@ static int64_t now_ns(void)
 /* Inside a read section: has what @word belongs to been freed? */
 static bool changes_under_reader(struct scene *s, const uint64_t *word)
 {
-    int64_t deadline = now_ns() + PATIENCE;
+    int64_t deadline = now_ns() + s->patience;
     uint64_t before = *word;
 
     atomic_store_explicit(&s->is_inside, true, memory_order_relaxed);
@@ -149,7 +155,9 @@ static int run_child(const char *scene, const char *mode)
     if (!init_scene(&s)) {
         return 4;
     }
+    s.patience = HONEST_WAIT;
     if (strcmp(mode, "sabotage") == 0) {
+        s.patience = SABOTAGE_WAIT;
         xbar_rcu_synchronize_hook = skip_grace_period;
     }
     if (pthread_create(&reader, NULL, is_device ? call_device : keep_section,

@@ -51,7 +51,7 @@ struct user {
     struct world *world;
     pthread_t thread;
     uint32_t random;
-    unsigned mapped;
+    unsigned mapped; /* atomic */
     unsigned wrong;
     struct map {
         uint8_t *host; /* NULL: none */
@@ -152,7 +152,9 @@ static void use_a_map(struct user *u, hwaddr addr)
     m->len = 64;
     m->host =
         address_space_map(&u->world->as, addr, &m->len, m->is_write, plain);
-    u->mapped += m->host != NULL; /* else others have the bounce memory */
+    if (m->host != NULL) { /* else others have the bounce memory */
+        __atomic_fetch_add(&u->mapped, 1, __ATOMIC_RELAXED);
+    }
 }
 
 static void touch_cache(MemoryRegionCache *cache)
@@ -229,6 +231,17 @@ static void start_users(struct world *world, struct user *users)
     }
 }
 
+/* A thread may have to wait for a processor. */
+static bool have_all_mapped(struct user *users)
+{
+    for (unsigned i = 0; i < USERS; i++) {
+        if (__atomic_load_n(&users[i].mapped, __ATOMIC_RELAXED) == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void stop_users(struct world *world, struct user *users)
 {
     __atomic_store_n(&world->stop, true, __ATOMIC_RELAXED);
@@ -252,7 +265,8 @@ static void test_memory_comes_and_goes(void **state)
                      0);
     assert_int_equal(address_space_init(&world->as, &world->root, "as"), 0);
     start_users(world, users);
-    for (unsigned i = 0; i < ROUNDS; i++) {
+    for (unsigned i = 0;
+         i < ROUNDS || (i < 1000 * ROUNDS && !have_all_mapped(users)); i++) {
         replace(world, &random);
         if (i % 8 == 7) {
             assert_true(xbar_engine_reclaim(world->engine) >= 0);
