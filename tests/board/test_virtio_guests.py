@@ -10,6 +10,7 @@ import re
 import subprocess
 import zlib
 
+import devicetree
 from guestio import (ENGINE, OPENSBI, UBOOT, XBAR, Terminal, check,
                      check_equal, in_folder, main, need, need_firmware,
                      need_network, put, run)
@@ -22,9 +23,10 @@ PROMPT = "\n=> "
 class UBoot:
     """U-Boot at its prompt; commands in, text out."""
 
-    def __init__(self, *arguments, engine=None):
+    def __init__(self, folder, *arguments, engine=None):
+        tree = devicetree.dump(folder, devicetree.PATIENT)
         self.terminal = Terminal([
-            XBAR, "run", "--bios", OPENSBI, "--kernel", UBOOT,
+            XBAR, "run", "--bios", OPENSBI, "--kernel", UBOOT, "--dtb", tree,
             *(ENGINE if engine is None else engine), *arguments])
 
     def __enter__(self):
@@ -65,7 +67,7 @@ def test_disks(folder):
     content = noise(256 * SECTOR, 1)
     first = put(folder, "first", content)
     second = put(folder, "second", bytes(4096 * SECTOR))
-    with UBoot("--drive", f"file={first},format=raw",
+    with UBoot(folder, "--drive", f"file={first},format=raw",
                "--drive", f"file={second},format=raw,if=virtio") as uboot:
         uboot.do("virtio scan")
         text = uboot.do("virtio info")
@@ -94,7 +96,8 @@ def test_readonly(folder):
     need_firmware()
     path = put(folder, "disk", noise(64 * SECTOR, 2))
     os.chmod(path, 0o444)
-    with UBoot("--drive", f"file={path},format=raw,readonly=on") as uboot:
+    with UBoot(folder, "--drive",
+               f"file={path},format=raw,readonly=on") as uboot:
         uboot.do("virtio scan")
         check("OK" not in uboot.do(f"virtio write {BUFFER:x} 0 1"), "refused")
         check("2 blocks read: OK" in uboot.do(f"virtio read {BUFFER:x} 8 2"),
@@ -122,7 +125,7 @@ def test_ext4(folder):
     disk = os.path.join(folder, "disk")
     subprocess.run(["mkfs.ext4", "-q", "-d", tree, disk, "8M"], check=True,
                    capture_output=True)
-    with UBoot("--drive", f"file={disk},format=raw") as uboot:
+    with UBoot(folder, "--drive", f"file={disk},format=raw") as uboot:
         uboot.do("virtio scan")
         text = uboot.do("ls virtio 0")
         check(re.search("307200 +hello", text), text)
@@ -141,7 +144,8 @@ def test_network(folder):
     need_network()
     content = noise(200 * 1024, 4)
     put(folder, "file", content)
-    with UBoot("--netdev", f"user,id=net0,tftp={folder},bootfile=file") as uboot:
+    with UBoot(folder, "--netdev",
+               f"user,id=net0,tftp={folder},bootfile=file") as uboot:
         uboot.do("setenv autoload no")
         text = uboot.do("dhcp")
         check("DHCP client bound to address 10.0.2.15" in text, text)
@@ -160,7 +164,8 @@ def test_deterministic(folder):
     outputs = []
     for n in range(2):
         path = put(folder, f"disk{n}", noise(256 * SECTOR, 5))
-        with UBoot("--deterministic", "--drive", f"file={path}") as uboot:
+        with UBoot(folder, "--deterministic", "--drive",
+                   f"file={path}") as uboot:
             uboot.do("virtio scan")
             uboot.do(f"virtio read {BUFFER:x} 0 80")
             uboot.do(f"virtio write {BUFFER:x} 80 80")
@@ -194,13 +199,13 @@ def test_kill_frees_image(folder):
     need_firmware()
     path = put(folder, "disk", bytes(64 * SECTOR))
     arguments = ["--drive", f"file={path}"]
-    with UBoot(*arguments) as uboot:
+    with UBoot(folder, *arguments) as uboot:
         second = run(["run", "--bios", OPENSBI, *arguments])
         check_equal(second.returncode, 2, "a second one")
         check(b"in use" in second.stderr, str(second.stderr))
         uboot.terminal.child.kill()
         uboot.terminal.child.wait()
-        with UBoot(*arguments) as third:
+        with UBoot(folder, *arguments) as third:
             check("64 x 512" in third.do("virtio scan; virtio info"), "third")
 
 
