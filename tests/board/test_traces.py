@@ -5,6 +5,7 @@ Whatever happens to a trace, the run goes on, and what was recorded is
 readable up to there.
 """
 
+import collections
 import json
 import os
 import random
@@ -14,7 +15,8 @@ import signal
 import subprocess
 import time
 
-from guestio import (ENGINE, OPENSBI, UBOOT, XBAR, Terminal, check,
+import devicetree
+from guestio import (ENGINE, OPENSBI, PATIENCE, UBOOT, XBAR, Terminal, check,
                      check_equal, in_folder, main, need, need_firmware, run)
 
 UART = 0x10000000
@@ -32,16 +34,26 @@ def trace_demo(path, *arguments, engine=None, **kwargs):
                 *arguments], **kwargs)
 
 
-def records(path):
-    """The records of a whole trace, as --json has them."""
-    result = run(["replay", "--json", path])
-    check_equal(result.stderr, b"", "what --json complains of")
-    check_equal(result.returncode, 0, "--json's status")
-    return [json.loads(line) for line in result.stdout.splitlines()]
+def lines(path):
+    """The records of a whole trace, as --json has them, one at a time: a guest
+    that polls for as long as we were busy has made millions."""
+    with subprocess.Popen([XBAR, "replay", "--json", path],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as replay:
+        yield from replay.stdout
+        check_equal(replay.stderr.read(), b"", "what --json complains of")
+    check_equal(replay.returncode, 0, "--json's status")
 
 
-def accesses(path):
-    return [r for r in records(path) if r["kind"] == "access"]
+def records(path, wanted=b""):
+    """Those whose line has this expression."""
+    return [json.loads(line) for line in lines(path)
+            if re.search(wanted, line)]
+
+
+def accesses(path, wanted=b""):
+    return [r for r in records(path, b'^{"kind":"access".*' + wanted)
+            if r["kind"] == "access"]
 
 
 def check_replay(path):
@@ -98,8 +110,9 @@ class Session:
     """Firmware and boot loader at the prompt, being traced."""
 
     def __init__(self, path, *arguments):
+        tree = devicetree.dump(os.path.dirname(path), devicetree.PATIENT)
         self.terminal = Terminal([XBAR, "trace", "-o", path, *FIRMWARE,
-                                  *ENGINE, *arguments])
+                                  "--dtb", tree, *ENGINE, *arguments])
 
     def __enter__(self):
         self.boot()
@@ -139,10 +152,11 @@ def test_session(folder):
         said = session.power_off()
     size = float(re.search(r"([0-9.]+) bytes an access", said)[1])
     check(size <= 6, f"{size} bytes an access")
-    typed = "".join(r["bytes"] for r in records(path) if r["kind"] == "uart")
+    seen = records(path, b'^{"kind":"(uart|reset)"')
+    typed = "".join(r["bytes"] for r in seen if r["kind"] == "uart")
     check(typed.startswith(" echo hello\r") and typed.endswith("poweroff\r"),
           typed)
-    check_equal(sum(r["kind"] == "reset" for r in records(path)), 1, "resets")
+    check_equal(sum(r["kind"] == "reset" for r in seen), 1, "resets")
     check_replay(path)
 
 
@@ -165,9 +179,9 @@ def test_disk(folder):
         check("16 blocks written: OK" in text, text)
         session.power_off()
     os.unlink(disk)
-    seen = records(path)
-    check(sum(r["kind"] == "access" and r["region"] == "virtio-blk" and
-              r["offset"] == 0x50 for r in seen) >= 11, "kicks are recorded")
+    seen = accesses(path, b'"virtio-blk"')
+    check(sum(r["region"] == "virtio-blk" and r["offset"] == 0x50
+              for r in seen) >= 11, "kicks are recorded")
     check_replay(path)
 
 
@@ -183,8 +197,8 @@ def test_pipe(folder):
         cat = subprocess.Popen(["cat", path], stdout=replay.stdin)
         replay.stdin.close()
         check_equal(trace_demo(path).returncode, 0, "status")
-        check_equal(cat.wait(60), 0, "cat's status")
-        check_equal(replay.wait(60), 0, "replay's status")
+        check_equal(cat.wait(60 * PATIENCE), 0, "cat's status")
+        check_equal(replay.wait(60 * PATIENCE), 0, "replay's status")
         out.seek(0)
         check(b"all that was read is as recorded" in out.read(), "replay")
 
@@ -201,16 +215,13 @@ def test_interrupted(folder):
     with Session(path) as session:
         session.terminal.send("\x03")
         check_equal(session.terminal.wait_exit(), 130, "status")
-    check_equal(records(path)[-1]["kind"], "end", "the last record")
+    last = collections.deque(lines(path), 1)
+    check(last[0].startswith(b'{"kind":"end"'), f"the last record: {last}")
     check_replay(path)
 
 
-@in_folder
-def test_killed(folder):
-    """What was recorded a second before a kill is readable"""
-    need_zstd()
-    need_firmware()
-    path = os.path.join(folder, "killed.trace")
+def kill_session(path):
+    """Kill a session seconds after a key. Return: that is in the trace."""
     with Session(path) as session:
         time.sleep(3)
         session.terminal.child.send_signal(signal.SIGKILL)
@@ -219,9 +230,21 @@ def test_killed(folder):
     check_equal(result.returncode, 2, "replay's status")
     check(b"killed.trace: cut off after" in result.stderr, result.stderr)
     check(b"all that was read is as recorded" in result.stdout, result.stdout)
-    printed = subprocess.run([XBAR, "replay", "--json", path],
-                             capture_output=True, timeout=60).stdout
-    check(b'"kind":"uart"' in printed, "the session had begun")
+    with subprocess.Popen([XBAR, "replay", "--json", path],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL) as replay:
+        return sum(line.startswith(b'{"kind":"uart"')
+                   for line in replay.stdout) > 0
+
+
+@in_folder
+def test_killed(folder):
+    """What was recorded a second before a kill is readable"""
+    need_zstd()
+    need_firmware()
+    path = os.path.join(folder, "killed.trace")
+    # Not always, where the program itself gets no processor for seconds.
+    check(any(kill_session(path) for _ in range(5)), "the session had begun")
 
 
 @in_folder
