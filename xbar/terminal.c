@@ -19,8 +19,8 @@ static const int crash_signals[] = { SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV };
 void terminal_restore(void)
 {
     if (terminal.is_raw) {
-        terminal.is_raw = 0;
         tcsetattr(terminal.fd, TCSADRAIN, &terminal.found);
+        terminal.is_raw = 0; /* a crash in between restores it once more */
     }
 }
 
@@ -68,7 +68,8 @@ void terminal_make_raw(int fd)
     raw.c_cflag |= CS8;
     raw.c_cc[VMIN] = 1;
     raw.c_cc[VTIME] = 0;
-    if (tcsetattr(fd, TCSADRAIN, &raw) == 0) {
-        terminal.is_raw = 1;
+    terminal.is_raw = 1; /* by now: a crash may come as soon as it is */
+    if (tcsetattr(fd, TCSADRAIN, &raw)) {
+        terminal.is_raw = 0;
     }
 }
