@@ -17,6 +17,6 @@ def browse(chromium, uri, budget_ms, *options):
         done = subprocess.run(
             [chromium, *OPTIONS, f"--virtual-time-budget={budget_ms}",
              f"--user-data-dir={profile}", *options, "--dump-dom", uri],
-            capture_output=True, text=True, check=False, timeout=120)
+            capture_output=True, text=True, check=False, timeout=600)
     said = [line for line in done.stderr.splitlines() if ":CONSOLE" in line]
     return done.stdout, said

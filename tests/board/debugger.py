@@ -13,6 +13,10 @@ from guestio import (ENGINE, PATIENCE, SOURCE_DIR, XBAR, Failed, check,
                      check_equal, need, put)
 
 GDB = shutil.which("gdb-multiarch")
+# By itself gdb gives up on an answer that takes 2 s.
+GDB_OPTIONS = ["-nx", "-ex", "set pagination off", "-ex",
+               "set remotetimeout 600", "-ex",
+               "set architecture riscv:rv64"]
 ECHO = (li(T0, UART) + lbu(T1, 5, T0) + andi(T1, T1, 1) + beq(T1, ZERO, -8)
         + lbu(T2, 0, T0) + sb(T2, 0, T0) + beq(ZERO, ZERO, -20))
 
@@ -61,7 +65,8 @@ class Guest:
     def wait_until(self, condition, what, seconds=20):
         deadline = time.monotonic() + seconds * PATIENCE
         while not condition():
-            if time.monotonic() > deadline:
+            has_ended = self.child.poll() is not None
+            if (has_ended or time.monotonic() > deadline) and not condition():
                 raise Failed(f"waited until {what}; status "
                              f"{self.child.poll()}, said {self.messages()!r}, "
                              f"printed {self.printed()[-500:]!r}")
@@ -97,8 +102,7 @@ class Guest:
 def run_gdb(guest, *commands, file=None):
     """gdb's commands, one after the other; returns what it printed."""
     need(GDB, "gdb-multiarch is not installed")
-    argv = [GDB, "-nx", "-batch", "-ex", "set pagination off",
-            "-ex", "set architecture riscv:rv64"]
+    argv = [GDB, "-batch", *GDB_OPTIONS]
     if file:
         argv += ["-ex", "file " + file]
     argv += ["-ex", "target remote " + guest.address]

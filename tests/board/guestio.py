@@ -30,8 +30,8 @@ RAM_BASE = 0x80000000
 TERMINAL_SIZE = (50, 500)  # wide, so that nothing is wrapped
 
 # Deadlines are for hangs only: a sanitizer's build is ten times slower, and
-# the machine may be busy with other tests.
-PATIENCE = 10 if "san" in os.environ.get("XBAR_BUILD_DIR", "") else 3
+# the machine may be slow, and busy with other tests.
+PATIENCE = 20 if "san" in os.environ.get("XBAR_BUILD_DIR", "") else 10
 
 
 class Failed(Exception):
@@ -133,11 +133,16 @@ class Terminal:
         return left > 0
 
     def wait_until(self, condition, what, seconds=20):
-        deadline = time.monotonic() + seconds * PATIENCE
+        """Up to a deadline, or until the child has ended and said it all."""
+        begin = time.monotonic()
         while not condition():
-            if not self._read(deadline):
-                raise Failed(f"waited {seconds * PATIENCE} s until {what}; "
-                             f"status {self.child.poll()}, "
+            has_ended = self.child.poll() is not None
+            before = len(self.seen)
+            is_late = not self._read(begin + seconds * PATIENCE)
+            is_silent = has_ended and len(self.seen) == before
+            if (is_late or is_silent) and not condition():
+                raise Failed(f"waited {time.monotonic() - begin:.0f} s until "
+                             f"{what}; status {self.child.poll()}, "
                              f"seen {self.seen[-1500:]!r}")
 
     def wait_for(self, what, seconds=20):

@@ -84,9 +84,18 @@ def expect(done, status, *texts):
             yield f"no {text!r} in {said[-300:]!r}"
 
 
+def measure_one(out):
+    """Again if the machine was busy when the short run was measured."""
+    for _ in range(5):
+        done = runner("integer/crc/bare", "--pairs", "1", "--json", out)
+        if "took no longer than start-up" not in done.stdout + done.stderr:
+            break
+    return done
+
+
 def try_runner(tap, scratch):
     out = scratch / "out.json"
-    done = runner("integer/crc/bare", "--pairs", "1", "--json", out)
+    done = measure_one(out)
     problems = list(expect(done, 0, "class integer", "programs "))
     try:
         report = json.loads(out.read_text(encoding="utf-8"))

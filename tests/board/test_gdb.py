@@ -11,7 +11,7 @@ import subprocess
 import time
 
 from asm import T0, finish, li
-from debugger import (ECHO, GDB, Guest, Link, expect, frame, run_gdb,
+from debugger import (ECHO, GDB, GDB_OPTIONS, Guest, Link, expect, frame, run_gdb,
                       write_demo)
 from guestio import (ENGINE, OPENSBI, PATIENCE, UBOOT, XBAR,
                      Terminal, check, check_equal, in_folder, main,
@@ -104,14 +104,13 @@ def test_ctrl_c(folder):
     echo = put(folder, "echo", ECHO)
     with Guest(folder, ["--bios", echo], waits=False) as guest:
         guest.echoes(b"before ")
-        with Terminal([GDB, "-nx", "-q", "-ex", "set pagination off", "-ex",
-                       "set architecture riscv:rv64", "-ex",
+        with Terminal([GDB, "-q", *GDB_OPTIONS, "-ex",
                        "target remote " + guest.address]) as gdb:
             gdb.wait_for("(gdb) ")
-            for _ in range(3):
+            for turn in range(3):
                 gdb.send("continue\r")
                 gdb.wait_for("Continuing.")
-                time.sleep(0.2)
+                guest.echoes(b"turn %d " % turn)
                 gdb.child.send_signal(signal.SIGINT)
                 gdb.wait_for("SIGINT")
                 gdb.wait_for("(gdb) ")

@@ -11,7 +11,7 @@ import time
 
 from asm import (A0, A1, A2, LOOP as HANG, MRET, MSTATUS, MTVEC, RAM, T0, T1,
                  UART, ZERO, addi, bne, csrw, jump, ld, li, sd)
-from debugger import (ECHO, GDB, Guest, Link, expect, frame,
+from debugger import (ECHO, GDB, GDB_OPTIONS, Guest, Link, expect, frame,
                       write_demo)
 from guestio import (PATIENCE, Failed, check, check_equal, in_folder, main,
                      need, put)
@@ -63,9 +63,9 @@ def script(guest, elf, text):
     need(GDB, "gdb-multiarch is not installed")
     path = guest.address + ".gdb"
     with open(path, "w", encoding="ascii") as file:
-        file.write(f"set pagination off\nset confirm off\nfile {elf}\n"
+        file.write(f"set confirm off\nfile {elf}\n"
                    f"target remote {guest.address}\n{text}\ndetach\n")
-    done = subprocess.run([GDB, "-nx", "-batch", "-x", path],
+    done = subprocess.run([GDB, "-batch", *GDB_OPTIONS, "-x", path],
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, timeout=120 * PATIENCE)
     return done.stdout.decode(errors="replace")
@@ -591,10 +591,10 @@ def test_mutants(folder):
     """Sessions of gdb's, mutated: each is answered, and the guest runs on"""
     echo = put(folder, "echo", ECHO)
     rng = random.Random(20)
-    deadline = time.monotonic() + 20 * PATIENCE
+    deadline = time.monotonic() + 60  # what is done in that time is enough
     rounds = 0
     with Guest(folder, ["--bios", echo], waits=False) as guest:
-        while rounds < 60 and time.monotonic() < deadline:
+        while rounds < 11 or (rounds < 60 and time.monotonic() < deadline):
             with Link(guest) as link:
                 for packet in SESSION:
                     data = mutate(rng, packet)
@@ -610,7 +610,6 @@ def test_mutants(folder):
                         socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0" * 2)
             guest.echoes(b"round %d " % rounds)
             rounds += 1
-        check(rounds > 10, f"{rounds} rounds")
         # Bytes that are wrong, rather than packets: with their sums as before.
         for turn in range(40):
             stream = bytearray(b"".join(frame(p) for p in SESSION))

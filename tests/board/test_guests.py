@@ -204,6 +204,11 @@ def test_crash(folder):
         check(terminal.is_restored(), "terminal restored")
 
 
+def is_stopped(child):
+    return os.waitid(os.P_PID, child.pid,
+                     os.WSTOPPED | os.WNOHANG | os.WNOWAIT) is not None
+
+
 @in_folder
 def test_stop(folder):
     """A stopped run gives the terminal back, and takes it again"""
@@ -211,6 +216,7 @@ def test_stop(folder):
         terminal.wait_until(terminal.is_raw, "raw mode")
         terminal.child.send_signal(signal.SIGTSTP)
         terminal.wait_until(terminal.is_restored, "the terminal is restored")
+        terminal.wait_until(lambda: is_stopped(terminal.child), "it stopped")
         terminal.child.send_signal(signal.SIGCONT)
         terminal.wait_until(terminal.is_raw, "raw mode again")
         terminal.child.terminate()

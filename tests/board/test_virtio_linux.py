@@ -19,9 +19,9 @@ import time
 import urllib.request
 import zlib
 
-from guestio import (ENGINE, SOURCE_DIR, TERMINAL_SIZE, XBAR, Failed, Terminal,
-                     check, check_equal, in_folder, main, need, need_network,
-                     put)
+from guestio import (ENGINE, PATIENCE, SOURCE_DIR, TERMINAL_SIZE, XBAR, Failed,
+                     Terminal, check, check_equal, in_folder, main, need,
+                     need_network, put)
 
 sys.path.insert(0, os.path.join(SOURCE_DIR, "tests", "linux"))
 import cpio  # noqa: E402
@@ -82,10 +82,13 @@ def read_from(disk, name):
                           capture_output=True, check=True).stdout
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def reserve_port():
+    """A socket on a port that nobody else is given. Who wants just that one
+    can have it, as the socket does not listen."""
+    probe = socket.socket()
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    probe.bind(("127.0.0.1", 0))
+    return probe
 
 
 class Server:
@@ -146,7 +149,7 @@ check typed hello $typed
 check size "$SIZE_BEFORE" "$(stty size </dev/hvc0)"
 echo T resize
 i=0
-while [ "$(stty size </dev/hvc0)" = "$SIZE_BEFORE" ] && [ $i -lt 100 ]; do
+while [ "$(stty size </dev/hvc0)" = "$SIZE_BEFORE" ] && [ $i -lt 1000 ]; do
     i=$((i + 1)); sleep 0.1
 done
 check resized "$SIZE_AFTER" "$(stty size </dev/hvc0)"
@@ -190,7 +193,8 @@ def test_all(folder):
     subprocess.run(["mkfs.ext4", "-q", "-d", tree, disk, "32M"], check=True,
                    capture_output=True)
     second = put(folder, "second", whole)
-    forward = free_port()
+    reserved = reserve_port()
+    forward = reserved.getsockname()[1]
     over = socket.create_server(("127.0.0.1", 0))
     with Server(folder) as server:
         job = ALL_JOB
@@ -213,14 +217,16 @@ def test_all(folder):
             terminal.resize(*SIZE_AFTER)
             seen += terminal.wait_for("T serving", 60)
             with urllib.request.urlopen(
-                    f"http://127.0.0.1:{forward}/answer", timeout=60) as page_:
+                    f"http://127.0.0.1:{forward}/answer",
+                    timeout=60 * PATIENCE) as page_:
                 check_equal(page_.read(), b"from the guest\n", "the forward")
-            over.settimeout(60)
+            over.settimeout(60 * PATIENCE)
             over.accept()[0].close()
             seen += terminal.wait_for("T listening", 60)
             terminal.child.terminate()
             seen += terminal.wait_for("T GUEST-OK", 60)
             check_equal(terminal.wait_exit(60), 143, "status")
+    reserved.close()
     check_equal(re.findall(r"T ok (\S+)", seen),
                 ["shell", "given", "ping", "wget", "sent", "made", "trim",
                  "umount", "readonly", "whole", "entropy", "random", "typed",

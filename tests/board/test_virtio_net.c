@@ -30,21 +30,25 @@ struct net_world {
     struct virtio_ring tx;
     char forward[64];
     unsigned port;
+    int port_fd;
 };
 
 /* ---- Set-up ------------------------------------------------------------ */
 
-/* A port that nobody has, or had a moment ago. */
-static unsigned free_port(void)
+/* A port that nobody has, nor is given while *@fd is open: who wants just that
+ * one can have it, as *@fd does not listen. */
+static unsigned reserve_port(int *fd)
 {
     struct sockaddr_in addr = { .sin_family = AF_INET };
     socklen_t len = sizeof(addr);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    const int on = 1;
 
+    *fd = socket(AF_INET, SOCK_STREAM, 0);
     addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&addr, &len), 0);
-    close(fd);
+    assert_int_equal(setsockopt(*fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)),
+                     0);
+    assert_int_equal(bind(*fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+    assert_int_equal(getsockname(*fd, (struct sockaddr *)&addr, &len), 0);
     return ntohs(addr.sin_port);
 }
 
@@ -52,7 +56,7 @@ static int set_up_net(void **state)
 {
     struct net_world *n = test_calloc(1, sizeof(*n));
 
-    n->port = free_port();
+    n->port = reserve_port(&n->port_fd);
     snprintf(n->forward, sizeof(n->forward), "tcp:127.0.0.1:%u-:22", n->port);
     n->config.num_netdevs = 1;
     n->config.netdevs[0] = (struct netdev_config){
@@ -69,6 +73,7 @@ static int set_up_console(void **state)
 {
     struct net_world *n = test_calloc(1, sizeof(*n));
 
+    n->port_fd = -1;
     n->config.has_console = true;
     world_make(&n->world, &n->config, false);
     *state = n;
@@ -80,6 +85,9 @@ static int tear_down(void **state)
     struct net_world *n = *state;
 
     world_free(&n->world);
+    if (n->port_fd >= 0) {
+        close(n->port_fd);
+    }
     test_free(n);
     return 0;
 }

@@ -36,7 +36,7 @@ CASE = re.compile(r"^(not )?ok \d+(?:\s*-)?\s*(.*)$")
 SKIP = re.compile(r"^(.*?)\s*#\s*skip\S*\s*(.*)$", re.IGNORECASE)
 
 SHOWN_LINES = 200  # of a failing test's output
-DEFAULT_TIMEOUT = 900  # seconds
+DEFAULT_TIMEOUT = 1800  # seconds: for what hangs, on a slow machine
 
 
 @dataclasses.dataclass
