@@ -59,7 +59,8 @@ static void drop_code(struct xbar_unicorn *plug, const MemoryRegion *mr,
 }
 
 /*
- * Look for dirty pages in @first to @last of @mr, by halves. What is found
+ * Look for dirty pages in @first to @last of @mr, by halves: whole pages of the
+ * region's, as a bit may be news for two of the guest's. What is found
  * grows @run while it is in one piece, and is dropped when it is not. Bits are
  * cleared first: what is written later is found the next time.
  */
@@ -93,13 +94,14 @@ static void drop_written_code(struct xbar_unicorn *plug)
 {
     for (unsigned i = 0; i < plug->used; i++) {
         const struct unicorn_mapping *m = &plug->table[i];
+        uint64_t last = m->offset + (m->last - m->first);
         struct piece run = { 1, 0 };
 
         if (!is_memory(m) || !m->is_logged) {
             continue;
         }
-        drop_dirty(plug, m->mr, m->offset, m->offset + (m->last - m->first),
-                   &run);
+        drop_dirty(plug, m->mr, m->offset & -UNICORN_PAGE,
+                   last | (UNICORN_PAGE - 1), &run);
         if (run.first <= run.last) {
             drop_code(plug, m->mr, run.first, run.last);
         }

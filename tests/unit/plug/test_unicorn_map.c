@@ -66,6 +66,36 @@ static void test_code_by_dma(void **state)
     rig_finish(&r);
 }
 
+/* Pages of the guest's that are no pages of the region's: neighbours share
+ * what dirty logs count. */
+static void test_code_at_odd_places(void **state)
+{
+    static struct rig r;
+    MemoryRegion odd;
+    hwaddr at[] = { 0x50001000, 0x50001ff0, 0x50002100, 0x50002ff8 };
+
+    (void)state;
+    rig_init(&r, NULL);
+    memory_region_init_ram(&odd, NULL, "odd", 0x4000, NULL);
+    memory_region_add_subregion(&r.b.root, 0x50000800, &odd);
+    r.b.code[0] = rv_jalr(RV_RA, 0, RV_S1);
+    for (unsigned i = 0; i < 4; i++) {
+        put_routine(&r.b, at[i], (int)i);
+    }
+    for (unsigned i = 0; i < 8; i++) { /* all are code; then one is new */
+        rig_set(&r, RV_S1, at[i % 4]);
+        if (i >= 4) {
+            put_routine(&r.b, at[i % 4], (int)i);
+        }
+        rig_run(&r, RAM, 1);
+        assert_int_equal(rig_get(&r, RV_T0), i);
+    }
+    memory_region_del_subregion(&r.b.root, &odd);
+    assert_int_equal(xbar_unicorn_sync(r.plug), 0);
+    assert_int_equal(xbar_region_destroy(&odd, NULL, NULL), 0);
+    rig_finish(&r);
+}
+
 /* Other memory between runs, at an address where code was run. */
 static void test_code_elsewhere_between_runs(void **state)
 {
@@ -236,6 +266,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_code_by_dma),
+        cmocka_unit_test(test_code_at_odd_places),
         cmocka_unit_test(test_code_elsewhere_between_runs),
         cmocka_unit_test(test_code_in_rom),
         cmocka_unit_test(test_evicts),
