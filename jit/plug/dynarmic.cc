@@ -298,6 +298,7 @@ void xbar_dynarmic_flush(struct xbar_dynarmic *plug)
 {
     tlb_flush(&plug->tlb, TLB_ALL_CONTEXTS);
     plug->empty_page_table();
+    plug->forget_code(); // it may have been at those addresses only
     plug->jit->ClearCache();
     plug->code_page = ~UINT64_C(0);
 }

@@ -4,8 +4,6 @@
 //
 #include "jit/plug/dynarmic_internal.hh"
 
-#include <utility>
-
 #include "engine/memory_ram.h"
 #include "flatview/dirty_bitmap.h"
 
@@ -31,6 +29,17 @@ struct xbar_dynarmic::Watch {
     bool is_logged;
 };
 
+// Under the lock.
+bool xbar_dynarmic::has_code(hwaddr phys, uint64_t va) const
+{
+    auto [it, end] = code.equal_range(phys);
+
+    while (it != end && it->second.va != va) {
+        ++it;
+    }
+    return it != end;
+}
+
 // The first instruction that is read of a page. Logging takes the writer lock,
 // so it begins before `lock` is taken; the record has it from the start, that
 // a commit which takes the record ends what began. False: no memory.
@@ -46,12 +55,13 @@ bool xbar_dynarmic::note_code(uint64_t va)
     {
         std::lock_guard<std::mutex> held(lock);
 
-        if (code.count(page) != 0) {
+        if (has_code(place.phys, page)) {
             return true;
         }
     }
     Watch watch(place.section->mr, client);
-    hwaddr offset = place.phys + place.section->mr_delta;
+    const CodePage record{ watch.mr, place.phys + place.section->mr_delta,
+                           page };
 
     if (!watch.is_logged) {
         return false;
@@ -68,12 +78,15 @@ bool xbar_dynarmic::note_code(uint64_t va)
             attention.store(true);
             return true;
         }
-        code.emplace(page, CodePage{ watch.mr, offset, place.phys });
+        code.emplace(place.phys, record);
+        logged.insert(record.low());
+        logged.insert(record.high());
+        has_runs = false;
         memory_region_ref(watch.mr);
         watch.is_logged = false; // the record's
     }
-    (void)memory_region_test_and_clear_dirty(watch.mr, offset, page_size,
-                                             client);
+    settle(record.low());
+    settle(record.high());
     return true;
 }
 
@@ -96,19 +109,18 @@ std::optional<uint32_t> xbar_dynarmic::MemoryReadCode(uint64_t va)
 // Records of what a commit changed; any thread, under the writer lock.
 void xbar_dynarmic::changed(hwaddr first, hwaddr last)
 {
+    const hwaddr reach = page_size - 1; // a page before @first may touch it
     std::lock_guard<std::mutex> held(lock);
+    auto it = code.lower_bound(first > reach ? first - reach : 0);
 
-    for (auto it = code.begin(); it != code.end();) {
-        hwaddr phys = it->second.phys;
-
-        if (phys <= last && phys + (page_size - 1) >= first) {
-            dead.push_back(it->second.mr);
-            stale.push_back(it->first);
-            it = code.erase(it);
-            attention.store(true);
-        } else {
-            ++it;
-        }
+    while (it != code.end() && it->first <= last) {
+        dead.push_back(it->second.mr);
+        stale.push_back(it->second.va);
+        logged.erase(it->second.low());
+        logged.erase(it->second.high());
+        has_runs = false;
+        attention.store(true);
+        it = code.erase(it);
     }
 }
 
@@ -151,11 +163,82 @@ void xbar_dynarmic::drop_code()
     code_page = ~UINT64_C(0);
 }
 
-// Bits are cleared before code is dropped: later writes are found next time.
+// ---- Written code ----------------------------------------------------------
+
+// Where code was made of page @page of @mr: virtual pages, each once.
+std::vector<uint64_t> xbar_dynarmic::code_of(MemoryRegion *mr, uint64_t page)
+{
+    std::vector<uint64_t> found;
+    std::lock_guard<std::mutex> held(lock);
+
+    for (auto it = logged.lower_bound({ mr, page, 0 });
+         it != logged.end() && it->mr == mr && it->page == page; ++it) {
+        found.push_back(it->va);
+    }
+    return found;
+}
+
+// From now on the page is clean, until it is written. Others may have code of
+// it, too: the news that it was written already is theirs.
+void xbar_dynarmic::settle(const LogPage &at)
+{
+    if (!memory_region_test_and_clear_dirty(at.mr, at.page * page_size,
+                                            page_size, client)) {
+        return;
+    }
+    for (uint64_t va : code_of(at.mr, at.page)) {
+        if (va != at.va) {
+            std::lock_guard<std::mutex> held(lock);
+
+            stale.push_back(va);
+            attention.store(true);
+        }
+    }
+}
+
+// By halves. Bits are cleared before code is dropped: later writes are found
+// next time.
+void xbar_dynarmic::drop_dirty(const Run &run)
+{
+    const uint64_t count = run.last - run.first + 1;
+
+    if (!memory_region_get_dirty(run.mr, run.first * page_size,
+                                 count * page_size, client)) {
+        return;
+    }
+    if (count > 1) {
+        const uint64_t half = run.first + count / 2;
+
+        drop_dirty({ run.mr, run.first, half - 1 });
+        drop_dirty({ run.mr, half, run.last });
+        return;
+    }
+    (void)memory_region_test_and_clear_dirty(run.mr, run.first * page_size,
+                                             page_size, client);
+    for (uint64_t va : code_of(run.mr, run.first)) {
+        invalidate(va);
+    }
+}
+
+// Code lies in few pieces, whatever its size. Under the lock.
+void xbar_dynarmic::find_runs()
+{
+    runs.clear();
+    for (const LogPage &at : logged) {
+        Run *last = runs.empty() ? nullptr : &runs.back();
+
+        if (last != nullptr && last->mr == at.mr && at.page <= last->last + 1) {
+            last->last = at.page;
+        } else {
+            runs.push_back({ at.mr, at.page, at.page });
+        }
+    }
+    has_runs = true;
+}
+
 void xbar_dynarmic::drop_written_code()
 {
     uint64_t now = __atomic_load_n(changes, __ATOMIC_ACQUIRE);
-    std::vector<std::pair<uint64_t, CodePage>> pages;
 
     if (now == seen_changes) {
         return;
@@ -163,24 +246,26 @@ void xbar_dynarmic::drop_written_code()
     seen_changes = now;
     {
         std::lock_guard<std::mutex> held(lock);
-        pages.assign(code.begin(), code.end());
-        for (auto &page : pages) {
-            memory_region_ref(page.second.mr);
+        if (!has_runs) {
+            find_runs();
+        }
+        for (const Run &run : runs) {
+            memory_region_ref(run.mr);
         }
     }
-    for (auto &page : pages) {
-        if (memory_region_test_and_clear_dirty(
-                page.second.mr, page.second.offset, page_size, client)) {
-            invalidate(page.first);
-        }
-        memory_region_unref(page.second.mr);
+    for (const Run &run : runs) {
+        drop_dirty(run);
+        memory_region_unref(run.mr);
     }
 }
 
+// The caller drops all code.
 void xbar_dynarmic::forget_code()
 {
     changed(0, UINT64_MAX);
     release_dead();
+    std::lock_guard<std::mutex> held(lock);
+    stale.clear();
 }
 
 void xbar_dynarmic::InstructionCacheOperationRaised(

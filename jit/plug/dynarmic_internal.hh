@@ -33,6 +33,8 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
+#include <tuple>
 #include <vector>
 
 #include "flatview/listener.h"
@@ -58,11 +60,40 @@ struct xbar_dynarmic final : public Dynarmic::A64::UserCallbacks {
         struct xbar_dynarmic *plug;
     };
 
+    // A page of a region, as dirty logs count them, of which code was made.
+    struct LogPage {
+        MemoryRegion *mr;
+        uint64_t page;
+        uint64_t va; // of the code
+
+        bool operator<(const LogPage &other) const
+        {
+            return std::tie(mr, page, va) <
+                   std::tie(other.mr, other.page, other.va);
+        }
+    };
+
     // Code was made of this page; the region is referenced, and logged.
     struct CodePage {
         MemoryRegion *mr;
-        hwaddr offset; // in mr
-        hwaddr phys;
+        hwaddr offset; // in mr, where the guest's page may begin anywhere
+        uint64_t va;
+
+        LogPage low() const
+        {
+            return { mr, offset / page_size, va };
+        }
+        LogPage high() const
+        {
+            return { mr, (offset + page_size - 1) / page_size, va };
+        }
+    };
+
+    // Neighbours among LogPages.
+    struct Run {
+        MemoryRegion *mr;
+        uint64_t first;
+        uint64_t last;
     };
 
     struct Watch; // dynarmic_code.cc
@@ -148,11 +179,16 @@ struct xbar_dynarmic final : public Dynarmic::A64::UserCallbacks {
     void cleared(const MemoryRegionSection *section);
 
     // ---- dynarmic_code.cc ----
+    bool has_code(hwaddr phys, uint64_t va) const;
     bool note_code(uint64_t va);
     void changed(hwaddr first, hwaddr last);
     void release_dead();
     void invalidate(uint64_t page);
     void drop_code();
+    std::vector<uint64_t> code_of(MemoryRegion *mr, uint64_t page);
+    void settle(const LogPage &at);
+    void drop_dirty(const Run &run);
+    void find_runs();
     void drop_written_code();
     void forget_code();
 
@@ -171,10 +207,14 @@ struct xbar_dynarmic final : public Dynarmic::A64::UserCallbacks {
     std::atomic<uint64_t> shown{ 0 }; // sections, ever
 
     std::mutex lock; // under the writer lock; nothing is called under it
-    std::map<uint64_t, CodePage> code; // by virtual page
-    std::vector<MemoryRegion *> dead;  // to be let go
-    std::vector<uint64_t> stale;       // pages
-    unsigned client = 0;               // of dirty logs
+    std::multimap<hwaddr, CodePage> code; // by physical page
+    std::set<LogPage> logged;             // the same
+    bool has_runs = true;                 // `runs` is of what `logged` is
+    std::vector<MemoryRegion *> dead;     // to be let go
+    std::vector<uint64_t> stale;          // virtual pages
+
+    std::vector<Run> runs; // the owner's
+    unsigned client = 0;   // of dirty logs
     const uint64_t *changes = nullptr;
     uint64_t seen_changes = 0;
     uint64_t code_page = ~UINT64_C(0); // where code was read last
