@@ -18,6 +18,7 @@ function(xbar_plug name engine)
     target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR})
     target_link_libraries(${target} PUBLIC libxbar
                           PRIVATE ${engine} xbar_deps)
+    xbar_plug_exports(${name} ${target})
     if(NOT XBAR_SANITIZE)
         target_link_options(${target} PRIVATE -Wl,--no-undefined)
     endif()
@@ -27,6 +28,15 @@ function(xbar_plug name engine)
     set_property(GLOBAL PROPERTY XBAR_PLUG_FOR_${name} "${PLUG_FOR}")
     set_property(GLOBAL PROPERTY XBAR_PLUG_DEBIAN_${name} "${PLUG_DEBIAN}")
     xbar_install_plug(${name} ${target})
+endfunction()
+
+# Nothing of the engine's, and nothing that C++ makes by itself.
+function(xbar_plug_exports name target)
+    string(TOUPPER ${name} upper)
+    set(map ${CMAKE_CURRENT_BINARY_DIR}/${target}.map)
+    configure_file(${PROJECT_SOURCE_DIR}/cmake/libxbar-plug.map.in ${map} @ONLY)
+    target_link_options(${target} PRIVATE -Wl,--version-script=${map})
+    set_property(TARGET ${target} APPEND PROPERTY LINK_DEPENDS ${map})
 endfunction()
 
 function(xbar_install_plug name target)

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """What programs that were built against the headers rely on, compared with
-abi.txt: prototypes of exported functions, layouts of structures, values of
-enumerators. On purpose: check_abi.py --update, and look at the difference. A
-line that is new is no harm to anybody; one that changed or went breaks programs
-that exist, and asks for another SOVERSION after a release."""
+abi.txt, and abi-NAME.txt for the adapter libxbar-NAME: prototypes of exported
+functions, layouts of structures, values of enumerators; of an adapter also what
+its library exports, by version. On purpose: check_abi.py --update, and look at
+the difference. A line that is new is no harm to anybody; one that changed or
+went breaks programs that exist, and asks for another SOVERSION after a
+release. Adapters that are not built are left alone."""
 
 import difflib
 import os
@@ -18,11 +20,11 @@ import textwrap
 import tree
 from tap import Tap
 
-LIST = os.path.join(os.path.dirname(os.path.abspath(__file__)), "abi.txt")
+HERE = os.path.dirname(os.path.abspath(__file__))
 INCLUDE = os.path.join(tree.BUILD, "include")
 COMPILER = ["gcc"]  # others describe the same types in other words
 SOURCE = "#include <xbar/xbar.h>\n#include <xbar/compat.h>\n"
-HEAD = """# The ABI of libxbar: tests/checks/check_abi.py makes and compares this.
+HEAD = """# The ABI of {}: tests/checks/check_abi.py makes and compares this.
 # x86-64. Sizes and offsets are bytes; + n: bit n of a bit field.
 """
 
@@ -41,9 +43,9 @@ EXPORTED = re.compile(
 ATTRIBUTE = re.compile(r"__attribute__\s*\(\((?:[^()]|\([^()]*\))*\)\)")
 
 
-def prototypes():
+def prototypes(source):
     text = run(
-        *COMPILER, "-E", "-P", "-x", "c", f"-I{INCLUDE}", "-", input=SOURCE
+        *COMPILER, "-E", "-P", "-x", "c", f"-I{INCLUDE}", "-", input=source
     )
     for found in EXPORTED.finditer(text):
         flat = " ".join(ATTRIBUTE.sub("", found.group(1)).split())
@@ -92,12 +94,12 @@ def entries_of(text):
     return found
 
 
-def debugging_information():
+def debugging_information(source):
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "abi.o")
         run(
             *COMPILER, "-g", "-gdwarf-4", "-fno-eliminate-unused-debug-types",
-            "-c", "-x", "c", f"-I{INCLUDE}", "-", "-o", path, input=SOURCE,
+            "-c", "-x", "c", f"-I{INCLUDE}", "-", "-o", path, input=source,
         )  # fmt: skip
         return entries_of(run("readelf", "--debug-dump=info", path))
 
@@ -116,8 +118,8 @@ AROUND = {
 
 
 class Types:
-    def __init__(self):
-        self.entries = debugging_information()
+    def __init__(self, source):
+        self.entries = debugging_information(source)
 
     def type_of(self, entry):
         reference = entry.fields.get("type")
@@ -176,8 +178,8 @@ def declared():
             yield found.group(1) or found.group(2)
 
 
-def layouts():
-    types = Types()
+def layouts(source):
+    types = Types(source)
     wanted = set(declared())
     for entry in types.entries.values():
         kind = KINDS.get(entry.tag)
@@ -202,29 +204,74 @@ def wrap(line):
     )  # fmt: skip
 
 
-def current():
-    parts = sorted(set(prototypes())) + [""] + sorted(set(layouts()))
-    lines = "\n".join(parts).split("\n")
-    return HEAD + "\n" + "\n".join(wrap(line) for line in lines) + "\n"
+class Library:
+    """libxbar, or an adapter beside it: what the latter adds."""
+
+    def __init__(self, plug=None):
+        self.name = f"libxbar-{plug}" if plug else "libxbar"
+        self.list = f"abi-{plug}.txt" if plug else "abi.txt"
+        self.is_plug = plug is not None
+        more = f"#include <xbar/jit/plug/{plug}.h>\n" if plug else ""
+        self.source = SOURCE + more
+
+    def exports(self):
+        """NAME@@VERSION."""
+        path = os.path.join(tree.BUILD, f"{self.name}.so")
+        for line in run("nm", "-D", "--defined-only", path).splitlines():
+            _, kind, name = line.split()
+            if kind != "A":  # the version's own name
+                yield name
+
+    def parts(self):
+        found = [set(prototypes(self.source)), set(layouts(self.source))]
+        if self.is_plug:
+            found[0] -= set(prototypes(SOURCE))
+            found[1] -= set(layouts(SOURCE))
+            found.append(set(self.exports()))
+        return found
+
+    def current(self):
+        parts = [sorted(part) + [""] for part in self.parts()]
+        lines = "\n".join(sum(parts, [])[:-1]).split("\n")
+        text = "\n".join(wrap(line) for line in lines)
+        return f"{HEAD.format(self.name)}\n{text}\n"
+
+    def path(self):
+        return os.path.join(HERE, self.list)
+
+    def update(self):
+        with open(self.path(), "w", encoding="utf-8") as file:
+            file.write(self.current())
+
+    def difference(self):
+        with open(self.path(), encoding="utf-8") as file:
+            stored = file.read()
+        for line in difflib.unified_diff(
+            stored.splitlines(), self.current().splitlines(),
+            self.list, "now", "", "", 2,
+        ):  # fmt: skip
+            yield line.rstrip()
 
 
-def difference():
-    with open(LIST, encoding="utf-8") as file:
-        stored = file.read()
-    for line in difflib.unified_diff(
-        stored.splitlines(), current().splitlines(), "abi.txt", "now", "", "", 2
-    ):
-        yield line.rstrip()
+def libraries():
+    yield Library()
+    for header in tree.public_headers():
+        if header.startswith("xbar/jit/plug/"):
+            yield Library(os.path.basename(header).removesuffix(".h"))
 
 
 def main():
     if sys.argv[1:] == ["--update"]:
-        with open(LIST, "w", encoding="utf-8") as file:
-            file.write(current())
+        for library in libraries():
+            library.update()
         return
     tap = Tap()
-    if platform.machine() == "x86_64":
-        tap.case("the ABI is what abi.txt says", difference())
+    for library in libraries():
+        if platform.machine() == "x86_64":
+            tap.case(
+                f"the ABI of {library.name} is what {library.list} says",
+                library.difference(),
+            )
     tap.end()
 
 

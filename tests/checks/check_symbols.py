@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What libxbar.so shows, needs and keeps: exported names, dependencies, what an
-embedder would notice, TLS, relocations, and writable statics."""
+"""What libxbar.so and the adapters beside it show, need and keep: exported names,
+dependencies, what an embedder would notice, TLS, relocations, and writable
+statics."""
 
 import os
 import re
@@ -29,9 +30,9 @@ def output(*command):
     ).stdout
 
 
-def exports():
+def exports(library=LIBRARY):
     """Without the name of the version, which is absolute."""
-    for line in output("nm", "-D", "--defined-only", LIBRARY).splitlines():
+    for line in output("nm", "-D", "--defined-only", library).splitlines():
         _, kind, name = line.split()
         if kind != "A":
             yield name.split("@")[0]
@@ -58,6 +59,49 @@ def foreign_dependencies():
         name = os.path.basename(line.split()[0])
         if not NEEDED.match(name):
             yield name
+
+
+# ---- Adapters ----------------------------------------------------------------
+
+# What an adapter links beside libxbar and its engine, which has its name.
+PLUG_NEEDED = re.compile(
+    r"^lib(xbar|urcu-bp|c|m|stdc\+\+|gcc_s|pthread)\.so|^ld-linux"
+)
+
+
+def plug_of(path):
+    """unicorn: of jit/plug/unicorn_map.c, and of its header."""
+    return re.match(r"[a-z0-9]+", os.path.basename(path)).group(0)
+
+
+def plugs():
+    """(name, library, header) of each that is built."""
+    for header in tree.public_headers():
+        if header.startswith("xbar/jit/plug/"):
+            name = plug_of(header)
+            library = os.path.join(tree.BUILD, f"libxbar-{name}.so")
+            yield name, library, tree.source_of(header)
+
+
+def misplaced_exports(name, library, header):
+    declared = set(
+        re.findall(r"XBAR_API[^;(]*?(\w+)\s*\(", tree.code(header))
+    )
+    exported = set(exports(library))
+    for symbol in sorted(exported - declared):
+        yield f"{symbol} is exported, but {header} does not declare it"
+    for symbol in sorted(declared - exported):
+        yield f"{header} declares {symbol}, which is not exported"
+    for symbol in sorted(exported):
+        if not symbol.startswith(f"xbar_{name}_"):
+            yield f"{symbol} has not the adapter's prefix"
+
+
+def foreign_needs(name, library):
+    found = output("readelf", "-dW", library)
+    for needed in re.findall(r"NEEDED.*\[(.*)\]", found):
+        if not PLUG_NEEDED.match(needed) and not needed.startswith(f"lib{name}"):
+            yield needed
 
 
 # What an embedder would notice: threads, signals, output, the process's end.
@@ -109,16 +153,18 @@ def read_allowed():
 
 
 def library_objects():
-    """(object, its source) of all that the library is made of."""
+    """(object, its source) of all that the libraries are made of."""
     for path in tree.compile_commands():
+        folder, target = tree.folder(path), tree.folder(path)
+        if folder not in tree.LIBRARY:
+            continue
         if path.startswith("jit/plug/"):
-            continue  # libraries of their own
-        if tree.folder(path) in tree.LIBRARY:
-            layer = tree.folder(path)
-            inside = path[len(layer) + 1 :] + ".o"
-            yield os.path.join(
-                tree.BUILD, layer, "CMakeFiles", f"{layer}.dir", inside
-            ), path
+            folder = "jit/plug"
+            target = f"libxbar-{plug_of(path)}"
+        inside = path[len(folder) + 1 :] + ".o"
+        yield os.path.join(
+            tree.BUILD, folder, "CMakeFiles", f"{target}.dir", inside
+        ), path
 
 
 def writable(section):
@@ -137,12 +183,14 @@ SYMBOL = re.compile(
 def writable_statics():
     """(symbol, object) of all variables that can change."""
     for path, _ in library_objects():
-        for line in output("objdump", "-tw", path).splitlines():
+        for line in output("objdump", "-twC", path).splitlines():
             found = SYMBOL.match(line)
             if not found or not int(found.group(3), 16):
                 continue
+            if found.group(4).startswith("DW.ref."):
+                continue  # where C++ finds its unwinder
             if "d" not in found.group(1) and writable(found.group(2)):
-                name = found.group(4).split(".")[0]
+                name = found.group(4).split("::")[-1].split(".")[0]
                 yield name, os.path.relpath(path, tree.BUILD)
 
 
@@ -151,6 +199,15 @@ def main():
     tap.case("exported names have our prefixes", foreign_exports())
     tap.case("exported names are declared in public", undeclared_exports())
     tap.case("liburcu is the only dependency", foreign_dependencies())
+    for name, library, header in plugs():
+        tap.case(
+            f"libxbar-{name} exports what its header declares",
+            misplaced_exports(name, library, header),
+        )
+        tap.case(
+            f"libxbar-{name} needs libxbar and its engine only",
+            foreign_needs(name, library),
+        )
     tap.case("no thread, signal, output or end of its own", noticed_imports())
     tap.case(f"thread-local data is under {TLS_LIMIT} bytes", large_tls())
     tap.case("no text relocations", text_relocations())
