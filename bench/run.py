@@ -23,7 +23,7 @@ from report import (compare, docs, machine, page, ratios,  # noqa: E402
                     results, rounds, suites, text)
 
 ROOT = HERE.parent
-PEERS = ("unicorn", "kvm", "qemu")
+PEERS = ("unicorn", "kvm", "dynarmic", "qemu")
 QEMU = "qemu-system-riscv64"
 
 
@@ -38,8 +38,9 @@ def arguments():
     parser.add_argument("--min-time", type=float, default=0.1,
                         metavar="SECONDS", help="of one figure in one round")
     parser.add_argument("--peers", default="auto", metavar="LIST",
-                        help="of unicorn,kvm,qemu: must be there; none: no"
-                        " peer; auto (default): those that are")
+                        help="of unicorn,kvm,dynarmic,qemu: must be"
+                        " there; none: no peer; auto (default):"
+                        " those that are")
     parser.add_argument("--output", type=Path, default=ROOT / "build/bench",
                         metavar="DIR")
     parser.add_argument("--compare", type=Path, metavar="OLD.json",
@@ -86,7 +87,7 @@ def all_suites(options, peers):
     bench = options.build / "bench"
     settings = (options.min_time, options.brief)
     yield suites.Program("xbar", bench / "xbar_bench", *settings)
-    for peer in ("unicorn", "kvm"):
+    for peer in ("unicorn", "kvm", "dynarmic"):
         if peer in peers:
             yield suites.Program(
                 peer, bench / "peers" / f"xbar_bench_{peer}", *settings)

@@ -58,6 +58,9 @@ RULES = [(re.compile(pattern + "$"), floor, peers) for pattern, floor, peers in 
     (r"flatview/lookup/random/.*", "flatview/floor/64MiB", []),
 
     (r"plug/kvm_exit_.*", CALL, []),
+    (r"dynarmic/mmio_.*", CALL, []),
+    (r"dynarmic/(load|store)_.*", LOADS, []),
+    (r"dynarmic/.*", None, []),
 
     (r"latency/.*mmio.*", CALL, []),
     (r"latency/(nothing|commit.*)", None, []),
@@ -150,6 +153,7 @@ AREAS = {
     "snapshot": "Snapshots of a machine",
     "threads": "Threads",
     "plug": "Adapters for foreign engines",
+    "dynarmic": "A64 code of dynarmic's over xbar",
     "guest": "Guest programs",
     "board": "The program",
 }
