@@ -211,6 +211,69 @@ static void run_attach(void *context, uint64_t operations)
     }
 }
 
+/* ---- What a commit costs ----------------------------------------------- */
+
+#define AROUND 1000u /* regions, some of them mapped */
+
+static bool run_to(struct machine *m, unsigned words)
+{
+    return xbar_unicorn_run(m->plug, CODE, CODE + 4 * words, NULL) == 0;
+}
+
+/* The guest has used @count of the regions. -1: there is no adapter. */
+static void *setup_commits(int64_t count)
+{
+    const uint32_t code[] = {
+        rv_lw(RV_A2, 0, RV_A4),
+        rv_add(RV_A4, RV_A4, RV_A5),
+        rv_addi(RV_A1, RV_A1, -1),
+        rv_bne(RV_A1, RV_ZERO, -12),
+    };
+    struct machine *m = make_machine(AROUND);
+
+    if (m == NULL || count < 0) {
+        return m;
+    }
+    memcpy(memory_region_get_ram_ptr(&m->ram), code, sizeof(code));
+    if (!attach(m, OPTION_NONE) || !set(m->uc, RV_A4, MANY) ||
+        !set(m->uc, RV_A5, STRIDE) || !set(m->uc, RV_A1, (uint64_t)count) ||
+        (count != 0 && !run_to(m, 4)) || !set(m->uc, RV_A4, MANY)) {
+        return NULL;
+    }
+    return m;
+}
+
+/* One operation shows or hides a region that the guest does not use. */
+static void run_commits(void *context, uint64_t operations)
+{
+    struct machine *m = context;
+    MemoryRegion *last = &m->many[AROUND - 1];
+
+    for (uint64_t i = 0; i < operations; i++) {
+        expect(m, memory_region_set_enabled(last, i % 2 != 0) == 0);
+    }
+}
+
+/* One takes a region from under the guest, or gives it back, and has the guest
+ * load from what is there then. */
+static void run_moves(void *context, uint64_t operations)
+{
+    struct machine *m = context;
+
+    for (uint64_t i = 0; i < operations; i++) {
+        memory_region_transaction_begin();
+        memory_region_set_address(&m->many[0], i % 2 ? MANY : MANY + STRIDE);
+        memory_region_set_address(&m->many[1], i % 2 ? MANY + STRIDE : MANY);
+        expect(m, memory_region_transaction_commit() == 0 && run_to(m, 1));
+    }
+}
+
+#define COMMITS(label, count, function)                                       \
+    {                                                                         \
+        .name = label, .arg = count, .setup = setup_commits, .run = function, \
+        .teardown = teardown, .check = check, .batch = 512                    \
+    }
+
 #define ROW_OF(label, kernel, option, function)                    \
     {                                                              \
         .name = label, .arg = ARG(kernel, option), .setup = setup, \
@@ -232,6 +295,11 @@ static const struct bench rows[] = {
     ROW("unicorn/plug/store_tracked", KERNEL_STORE, OPTION_DIRTY),
     ROW("unicorn/plug/store_pages", KERNEL_PAGES, OPTION_NONE),
     ROW("unicorn/plug/store_pages_tracked", KERNEL_PAGES, OPTION_DIRTY),
+    COMMITS("unicorn/plug/commit/none", -1, run_commits),
+    COMMITS("unicorn/plug/commit/0", 0, run_commits),
+    COMMITS("unicorn/plug/commit/200", 200, run_commits),
+    COMMITS("unicorn/plug/moved/2", 2, run_moves),
+    COMMITS("unicorn/plug/moved/200", 200, run_moves),
     { .name = "unicorn/plug/attach/10000",
       .arg = 10000,
       .setup = setup_many,
