@@ -11,7 +11,15 @@
 #include "jit/riscv/decode.h"
 #include "jit/riscv/hart_internal.h"
 
-#define RISCV_HEAT_BITS 14
+#define RISCV_HEAT_BITS  14
+#define RISCV_ASKED_BITS 6
+
+/* The pc of the instruction that returns to @at, until a block goes. */
+struct riscv_asked_pc {
+    const void *at;
+    uint64_t dropped; /* xbar_jit_dropped() when it was found */
+    uint64_t pc;
+};
 
 struct riscv_jit {
     struct xbar_jit_cache *cache;
@@ -39,6 +47,8 @@ struct riscv_jit {
     /* What the last fence.i knew; see jit_code.c. */
     uint64_t ram_writes_seen;
     uint64_t commits;
+
+    struct riscv_asked_pc asked[1 << RISCV_ASKED_BITS]; /* see jit_access.c */
 
     struct xbar_riscv_jit_stats stats;
     struct riscv_accesses gone; /* of blocks that were counted and dropped */

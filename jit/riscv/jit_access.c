@@ -33,18 +33,40 @@ void riscv__settle_at(struct xbar_riscv_hart *hart, const void *return_address)
     (void)settle_site(hart, return_address, &site);
 }
 
-/*
- * Callbacks may ask for the pc, which few do, often: so what is kept is where to
- * look for it.
- */
-uint64_t riscv__accessing_pc(const struct xbar_riscv_hart *hart)
+static uint64_t pc_at(const struct riscv_jit *jit, const void *return_address)
 {
     const struct xbar_jit_site *site;
     const struct xbar_jit_block *block =
-        xbar_jit_recover(hart->jit->cache, hart->jit->accessing, &site);
+        xbar_jit_recover(jit->cache, return_address, &site);
 
     xbar_assert(block != NULL);
     return block->key.pc + site->pc_offset;
+}
+
+static struct riscv_asked_pc *asked_at(struct riscv_jit *jit,
+                                       const void *return_address)
+{
+    uint64_t mixed = (uintptr_t)return_address * UINT64_C(0x9e3779b97f4a7c15);
+
+    return &jit->asked[mixed >> (64 - RISCV_ASKED_BITS)];
+}
+
+/*
+ * Callbacks may ask for the pc, which few do: so what is kept is where to look
+ * for it. Those that do ask at each access, and few places access devices: so
+ * what was found is kept, too. Code is reused only when a block went.
+ */
+uint64_t riscv__accessing_pc(const struct xbar_riscv_hart *hart)
+{
+    struct riscv_jit *jit = hart->jit;
+    struct riscv_asked_pc *asked = asked_at(jit, jit->accessing);
+    uint64_t dropped = xbar_jit_dropped(jit->cache);
+
+    if (asked->at != jit->accessing || asked->dropped != dropped) {
+        *asked = (struct riscv_asked_pc){ jit->accessing, dropped,
+                                          pc_at(jit, jit->accessing) };
+    }
+    return asked->pc;
 }
 
 /* Only the deterministic clock counts instructions. */

@@ -259,11 +259,14 @@ static void test_pc(void **state)
     const struct xbar_riscv_config configs[] = {
         { .tells_pc = true },
         { .tells_pc = true, .insns_per_tick = 3 },
+        /* Code lies where other code lay: nothing is known of that. */
+        { .tells_pc = true, .code_limit = 32768 },
     };
 
     (void)state;
-    in_both(&configs[0]);
-    in_both(&configs[1]);
+    for (unsigned i = 0; i < sizeof(configs) / sizeof(configs[0]); i++) {
+        in_both(&configs[i]);
+    }
 }
 
 /* Who observes is told of each access to a device. */
