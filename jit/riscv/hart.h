@@ -373,7 +373,7 @@ struct xbar_riscv_block {
     uint64_t pc;
     uint64_t phys; /* guest-physical address of the first byte's page */
     /* One pc may have several blocks: each combination of privilege, address
-     * translation and FPU state has its own. No meaning but identity. */
+     * translation and FPU state has its own. See xbar_riscv_print_mode(). */
     uint32_t mode;
     uint32_t insns;
     const uint8_t *guest; /* the bytes that were translated */
@@ -427,6 +427,17 @@ XBAR_API void xbar_riscv_for_each_block(const struct xbar_riscv_hart *hart,
  */
 XBAR_API unsigned xbar_riscv_print(char *buf, size_t size, uint64_t pc,
                                    uint32_t bits);
+
+/**
+ * xbar_riscv_print_mode() - what a block was made for, as text
+ * @buf: gets a terminated string, cut to @size
+ * @mode: of a struct xbar_riscv_block
+ *
+ * "M", "S, SUM", "M, data as U": privilege, bits that say what it may access,
+ * and as whom. "U, FP": f registers were in use; then how it rounds, if not to
+ * nearest ("rtz"), and "NX" if fflags said so already.
+ */
+XBAR_API void xbar_riscv_print_mode(char *buf, size_t size, uint32_t mode);
 
 #ifdef __cplusplus
 }

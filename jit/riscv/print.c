@@ -20,6 +20,7 @@
 
 #include "jit/riscv/decode.h"
 #include "jit/riscv/hart_internal.h"
+#include "jit/riscv/jit.h"
 
 /* Where text is appended; what does not fit is dropped. */
 struct out {
@@ -293,4 +294,49 @@ unsigned xbar_riscv_print(char *buf, size_t size, uint64_t pc, uint32_t bits)
         put_operand(&out, *operands, pc, &insn);
     }
     return insn.length;
+}
+
+/* ---- Modes ------------------------------------------------------------- */
+
+/* By context, for data. */
+static const char *const data_names[CTX_FETCH_M] = {
+    [CTX_M] = "M",
+    [CTX_U] = "U",
+    [CTX_U_MXR] = "U, MXR",
+    [CTX_S] = "S",
+    [CTX_S + 1] = "S, SUM",
+    [CTX_S + 2] = "S, MXR",
+    [CTX_S + 3] = "S, SUM, MXR",
+};
+
+/* A reserved one is a number. */
+static void put_rounding(struct out *out, unsigned frm)
+{
+    if (rm_names[frm][0] != '\0') {
+        put(out, " %s", rm_names[frm] + 1);
+    } else {
+        put(out, " frm=%u", frm);
+    }
+}
+
+void xbar_riscv_print_mode(char *buf, size_t size, uint32_t mode)
+{
+    struct out out = { buf, size };
+    unsigned fetch = mode & ((1u << MODE_DATA_SHIFT) - 1);
+    unsigned data = mode >> MODE_DATA_SHIFT & ((1u << MODE_DATA_SHIFT) - 1);
+    bool is_machine = fetch == CTX_FETCH_M;
+
+    if (is_machine && data != CTX_M) {
+        put(&out, "M, data as ");
+    }
+    put(&out, "%s", data < CTX_FETCH_M ? data_names[data] : "?");
+    if (mode & MODE_FP) {
+        put(&out, ", FP");
+        if (riscv__mode_frm(mode) != 0) {
+            put_rounding(&out, riscv__mode_frm(mode));
+        }
+    }
+    if (mode & MODE_INEXACT) {
+        put(&out, ", NX");
+    }
 }

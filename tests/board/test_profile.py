@@ -494,10 +494,14 @@ def test_translated():
     # The rest: CSRs, traps, and what ends a slice.
     check(figures["instructions"] > 0.99 * total, f"{figures} of {total}")
     check_equal(len(figures["hot"]), 10, "hot blocks")
+    # The demo's handler saves f registers: code is there for both, then.
+    made = [(block["pc"], block["mode"]) for block in figures["hot"]]
+    check_equal(len(set(made)), len(made), "what is told apart")
+    check({mode for _, mode in made} <= {"M", "M, FP"}, made)
     text = DEMO.ensure()
     for block in figures["hot"]:
-        row = (f"{block['insns']:,} +{block['executions']:,} +"
-               f"{block['instructions']:,} ")
+        row = (f"{block['mode']} +{block['insns']:,} +"
+               f"{block['executions']:,} +{block['instructions']:,} ")
         check(re.search(rf"^  {block['pc']} +{row}", text, re.M),
               f"{row} is not in {text}")
     check(re.search(rf"^  instructions +{figures['instructions']:,} +(99|100)\.",

@@ -212,23 +212,23 @@ static void make_functions(const struct report *report, struct table *table)
 
 static void make_blocks(const struct report *report, struct table *table)
 {
-    static const char *const heads[] = { "block at", "length", "runs",
-                                         "instructions", "share" };
+    static const char *const heads[] = { "block at", "made for",     "length",
+                                         "runs",     "instructions", "share" };
 
-    table->title = "Hot blocks";
-    table->num_columns = 5;
+    table_head(table, "Hot blocks", 6, heads);
     table->has_bars = true;
-    memcpy(table->heads, heads, sizeof(heads));
     for (unsigned i = 0; i < report->hot.count; i++) {
         const struct xbar_riscv_block *block = &report->hot.items[i].block;
         double share = table_ratio((double)block->instructions,
                                    (double)report->stats.instructions);
 
         table_set(table, 0, "0x%" PRIx64, block->pc);
-        table_set_count(table, 1, block->insns);
-        table_set_count(table, 2, block->executions);
-        table_set_count(table, 3, block->instructions);
-        table_set_share(table, 4, share, 2);
+        xbar_riscv_print_mode(table->cells[table->num_rows][1], TABLE_CELL,
+                              block->mode);
+        table_set_count(table, 2, block->insns);
+        table_set_count(table, 3, block->executions);
+        table_set_count(table, 4, block->instructions);
+        table_set_share(table, 5, share, 2);
         table->bars[table->num_rows] = share;
         table_end_row(table);
     }
@@ -243,12 +243,14 @@ void report_make_caption(const struct report *report, unsigned which,
                          char *caption, size_t size)
 {
     const struct xbar_riscv_block *block = &report->hot.items[which].block;
+    char mode[TABLE_CELL];
 
+    xbar_riscv_print_mode(mode, sizeof(mode), block->mode);
     snprintf(caption, size,
              "0x%" PRIx64
-             ": %.2f %% of all; %u bytes of guest code, %u (and %u "
+             ", %s: %.2f %% of all; %u bytes of guest code, %u (and %u "
              "cold) for it",
-             block->pc,
+             block->pc, mode,
              table_percent(block->instructions, report->stats.instructions),
              (unsigned)block->guest_size, (unsigned)block->hot_size,
              (unsigned)(block->code_size - block->hot_size));

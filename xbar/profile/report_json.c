@@ -75,9 +75,13 @@ static json_t *make_listing(const struct hot_blocks *hot, unsigned which)
 static json_t *make_block(const struct report *report, unsigned which)
 {
     const struct xbar_riscv_block *block = &report->hot.items[which].block;
-    json_t *object = json_pack(
-        "{so so so so si si si si}", "pc", report__json_address(block->pc),
-        "page", report__json_address(block->phys), "executions",
+    char mode[TABLE_CELL];
+    json_t *object;
+
+    xbar_riscv_print_mode(mode, sizeof(mode), block->mode);
+    object = json_pack(
+        "{so so ss so so si si si si}", "pc", report__json_address(block->pc),
+        "page", report__json_address(block->phys), "mode", mode, "executions",
         report__json_count(block->executions), "instructions",
         report__json_count(block->instructions), "insns", (int)block->insns,
         "guest_bytes", (int)block->guest_size, "code_bytes",

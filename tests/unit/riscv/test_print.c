@@ -18,7 +18,7 @@
 #include <cmocka.h>
 
 #include "encode.h"
-#include "jit/riscv/hart.h"
+#include "jit/riscv/jit.h"
 
 #define OBJDUMP "riscv64-linux-gnu-objdump"
 #define TEXT    64
@@ -108,6 +108,46 @@ static void test_short_buffers(void **state)
         assert_int_equal(strncmp(text, "add a0,a1,a2", size - 1), 0);
         assert_int_equal(strlen(text), size - 1 < 12 ? size - 1 : 12);
     }
+}
+
+static void assert_mode(uint32_t mode, const char *text)
+{
+    char buf[TEXT];
+
+    xbar_riscv_print_mode(buf, sizeof(buf), mode);
+    assert_string_equal(buf, text);
+}
+
+static uint32_t contexts(enum riscv_context fetch, unsigned data)
+{
+    return (uint32_t)fetch | data << MODE_DATA_SHIFT;
+}
+
+static void test_modes(void **state)
+{
+    uint32_t m = contexts(CTX_FETCH_M, CTX_M);
+    uint32_t fp = m | MODE_FP;
+    char text[8];
+
+    (void)state;
+    assert_mode(m, "M");
+    assert_mode(contexts(CTX_FETCH_S, CTX_S), "S");
+    assert_mode(contexts(CTX_FETCH_S, CTX_S + 1), "S, SUM");
+    assert_mode(contexts(CTX_FETCH_S, CTX_S + 3), "S, SUM, MXR");
+    assert_mode(contexts(CTX_FETCH_U, CTX_U), "U");
+    assert_mode(contexts(CTX_FETCH_U, CTX_U_MXR), "U, MXR");
+    assert_mode(contexts(CTX_FETCH_M, CTX_S + 2), "M, data as S, MXR");
+    assert_mode(fp, "M, FP");
+    assert_mode(fp | 1 << MODE_FRM_SHIFT, "M, FP rtz");
+    assert_mode(fp | 7 << MODE_FRM_SHIFT, "M, FP frm=7");
+    assert_mode(fp | 4 << MODE_FRM_SHIFT | MODE_INEXACT, "M, FP rmm, NX");
+    assert_mode(UINT32_MAX, "?, FP frm=7, NX");
+
+    xbar_riscv_print_mode(NULL, 0, fp);
+    memset(text, '#', sizeof(text));
+    xbar_riscv_print_mode(text, 4, fp);
+    assert_string_equal(text, "M, ");
+    assert_int_equal(text[4], '#');
 }
 
 /* ---- Against objdump --------------------------------------------------- */
@@ -483,6 +523,7 @@ int main(void)
         cmocka_unit_test(test_pseudo_instructions),
         cmocka_unit_test(test_what_does_not_decode),
         cmocka_unit_test(test_short_buffers),
+        cmocka_unit_test(test_modes),
         cmocka_unit_test(test_compressed_against_objdump),
         cmocka_unit_test(test_rows_against_objdump),
         cmocka_unit_test(test_extensions_against_objdump),
