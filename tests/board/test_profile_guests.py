@@ -12,8 +12,8 @@ import sys
 import tempfile
 
 import devicetree
-from guestio import (OPENSBI, SOURCE_DIR, UBOOT, check, check_equal, in_folder,
-                     main, need, need_firmware, run)
+from guestio import (OPENSBI, SOURCE_DIR, UBOOT, XBAR, check, check_equal,
+                     in_folder, main, need, need_firmware, run)
 
 sys.path.insert(0, os.path.join(SOURCE_DIR, "tests"))
 import browser  # noqa: E402
@@ -191,9 +191,6 @@ RAM = 128 << 20
 SUMMED = 4 << 20  # bytes
 SCRIPT = f"mw.l 0x85000000 0x1234 0x1000; crc32 0x85000000 {SUMMED:#x}; " \
     "bdinfo; poweroff"
-# Then a session needs no keys, which come when they come.
-CONFIG = {"bootcmd": SCRIPT.encode() + b"\0",
-          "bootdelay": struct.pack(">I", 0)}
 
 
 class Session:
@@ -210,14 +207,21 @@ class Session:
     def path(self, engine, name=""):
         return os.path.join(self.folder, engine, name)
 
+    def guest(self, script):
+        """The options of a guest that does what @script says."""
+        need_firmware()
+        # Then a session needs no keys, which come when they come.
+        tree = devicetree.dump(self.folder, {
+            "bootcmd": script.encode() + b"\0",
+            "bootdelay": struct.pack(">I", 0)}, "-m", "128")
+        return ["-m", "128", "--dtb", tree, "--bios", OPENSBI,
+                "--kernel", UBOOT]
+
     def ensure(self, engine):
         """(report, text)"""
-        need_firmware()
         if engine not in self.found:
-            tree = devicetree.dump(self.folder, CONFIG, "-m", "128")
-            result = run(["profile", "-m", "128", "--deterministic", "--engine",
-                          engine, "--dtb", tree, "--bios", OPENSBI, "--kernel",
-                          UBOOT, "-o", self.path(engine)])
+            result = run(["profile", *self.guest(SCRIPT), "--deterministic",
+                          "--engine", engine, "-o", self.path(engine)])
             need(result.returncode != 2 or engine != "jit",
                  "no translator for this host")
             check_equal(result.returncode, 0, result.stderr.decode())
@@ -332,10 +336,51 @@ def test_session_stacks():
     check(name in {event["name"] for event in events}, "Chrome's trace")
 
 
+def perf(*options):
+    """What perf prints."""
+    return subprocess.run(["perf", *options], check=True, capture_output=True,
+                          text=True).stdout
+
+
+@in_folder
+def test_session_perf(folder):
+    """perf names what is hot in a session in U-Boot, and shows its code"""
+    need(shutil.which("perf"), "no perf")
+    name = SESSION.hottest()["name"]
+    data, jit = (os.path.join(folder, name) for name in ("data", "jit"))
+    # 48 MiB are summed up: some hundred samples, on any host.
+    made = subprocess.run(
+        ["perf", "record", "-k", "mono", "-o", data, "sh", "-c",
+         'echo $$ > "$0"; exec "$@"', os.path.join(folder, "pid"), XBAR,
+         "profile", "--perf", "--measure", "samples", "-o", folder,
+         *SESSION.guest("crc32 0x83000000 0x3000000; poweroff")],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    need(made.returncode == 0 and os.path.exists(data),
+         "perf does not run here: " + made.stderr[-200:].replace("\n", " "))
+    pid = read(folder, "pid").strip()
+    with open(f"/tmp/perf-{pid}.map", encoding="ascii") as file:
+        check(f" {name}+0x" in file.read(), "it is in the map")
+    os.unlink(f"/tmp/perf-{pid}.map")
+    perf("inject", "--jit", "-i", data, "-o", jit)
+    seen = {}
+    for symbol in re.findall(r" ((?:fn|code)_[0-9a-f]+)$",
+                             perf("script", "-i", jit, "-F", "ip,sym"), re.M):
+        seen[symbol] = seen.get(symbol, 0) + 1
+    check_equal(max(seen, key=seen.get, default=None), name,
+                f"what is hot in {seen}")
+    said = perf("report", "--stdio", "-i", jit, "--sort", "symbol")
+    first = re.search(r"\] ((?:fn|code)_[0-9a-f]+)", said)
+    check(first and first[1] == name, said)
+    said = perf("annotate", "--stdio", "-i", jit, "-s", name)
+    check(re.search(r"^ +\d+\.\d+ .* (?:add|mov|xor|lea|shr|sub)", said, re.M),
+          said)
+
+
 if __name__ == "__main__":
     try:
         main([test_return_stack, test_frame_pointers,
               test_interrupted_where_it_is, test_session,
-              test_session_callgrind, test_session_page, test_session_stacks])
+              test_session_callgrind, test_session_page, test_session_stacks,
+              test_session_perf])
     finally:
         SESSION.close()
