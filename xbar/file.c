@@ -175,9 +175,7 @@ int file_write_fully(int fd, const void *from, size_t size)
     return 0;
 }
 
-/* Half of a file is read by nobody, and takes room from those that follow. What
- * is not regular stays, as does a link. */
-static void remove_part(const char *path)
+void file_remove_part(const char *path)
 {
     struct stat info;
 
@@ -199,7 +197,7 @@ int file_write(const char *path, const void *bytes, size_t size, Error **errp)
         ret = -errno;
     }
     if (ret) {
-        remove_part(path);
+        file_remove_part(path);
     }
     return ret ? fail(errp, path, -ret) : 0;
 }

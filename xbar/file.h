@@ -40,6 +40,11 @@ ssize_t file_read_fully(int fd, void *to, size_t want) XBAR_MUST_CHECK;
 /* file_write_fully() - all of @from, unless it is -errno */
 int file_write_fully(int fd, const void *from, size_t size) XBAR_MUST_CHECK;
 
+/* file_remove_part() - @path could not be written whole: half of it is read by
+ * nobody, and takes room from what follows. What is not regular stays, as does a
+ * link. */
+void file_remove_part(const char *path);
+
 /* file_write() - make or replace @path; what cannot be written whole is
  * removed, if it is a regular file and could be opened */
 int file_write(const char *path, const void *bytes, size_t size, Error **errp)

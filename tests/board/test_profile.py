@@ -903,8 +903,8 @@ def test_report_folder(folder):
     check_equal(result.returncode, 2, result.stderr)
     check(b"xbar demo: all right" in result.stdout, "the run")
     check(b"Accesses by region" in result.stdout, "the report on stdout")
-    check_equal(len(result.stderr.splitlines()), 1, result.stderr)
-    check(b"out/report.json: " in result.stderr, result.stderr)
+    check(re.fullmatch(rb"xbar: out/report.json: File too large; and \d more of "
+                       rb"the files\n", result.stderr), result.stderr)
     for name in os.listdir(os.path.join(folder, "out")):
         size = os.path.getsize(os.path.join(folder, "out", name))
         check(0 < size < 20000, f"{name} is whole: {size} bytes")
@@ -913,13 +913,108 @@ def test_report_folder(folder):
         check("longest_collatz" in file.read(), "what fits is there")
 
 
+FILES = ["report.json", "report.html", "callgrind.out", "stacks.folded",
+         "trace.json", "flame.svg", "timeline.svg"]
+
+
+@in_folder
+def test_each_full(folder):
+    """Each file that cannot be written is told by its name; the others are
+    there, whatever the engine"""
+    for name in FILES:
+        out = os.path.join(folder, name + ".out")
+        os.mkdir(out)
+        os.symlink("/dev/full", os.path.join(out, name))
+        result = run(["profile", "-o", out])
+        check_equal((result.returncode, result.stderr.decode()),
+                    (2, f"xbar: {out}/{name}: No space left on device\n"), name)
+        check_equal(sorted(os.listdir(out)), sorted(FILES), "files")
+        for other in set(FILES) - {name}:
+            check(os.path.getsize(os.path.join(out, other)) > 0, other)
+
+
+def profile_perf(folder, prepare, *options):
+    """(status, stderr, process) of profile --perf, after @prepare in a shell."""
+    child = subprocess.Popen(
+        ["sh", "-c", prepare + '; exec "$0" profile --perf -o out "$@"', XBAR,
+         *options], cwd=folder, stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    _, errors = child.communicate(timeout=300)
+    mapped = f"/tmp/perf-{child.pid}.map"
+    if os.path.exists(mapped):
+        os.unlink(mapped)
+    return child.returncode, errors.decode(), child.pid
+
+
+@in_folder
+def test_no_dump(folder):
+    """A dump that cannot be begun costs no run"""
+    status, errors, pid = profile_perf(
+        folder, "mkdir out && ln -s /dev/full out/jit-$$.dump")
+    check_equal((status, errors), (
+        2, f"xbar: out/jit-{pid}.dump: No space left on device\n"), "told")
+    check_equal(os.listdir(os.path.join(folder, "out")), [f"jit-{pid}.dump"],
+                "no report")
+    status, errors, pid = profile_perf(folder, "mkdir -p out/jit-$$.dump")
+    check_equal((status, errors),
+                (2, f"xbar: out/jit-{pid}.dump: Is a directory\n"), "told")
+
+
+# Mounts a file system of $1 in out, which ends with the shell. What is left in
+# it is listed.
+SMALL_DISK = """
+mkdir out || exit 3
+mount -t tmpfs -o size="$1" none out || exit 3
+shift
+"$@" &
+wait $!
+status=$?
+rm -f /tmp/perf-$!.map
+ls -l out
+exit $status
+"""
+
+
+@in_folder
+def test_small_disk(folder):
+    """A disk that fills in the middle of any of the files"""
+    unshare = ["unshare", "-m"] if os.getuid() == 0 else ["unshare", "-rm"]
+    full, seen = 0, set()
+    for kib in 8, 24, 64, 128, 160, 256, 320:
+        where = os.path.join(folder, str(kib))
+        os.mkdir(where)
+        result = subprocess.run(
+            [*unshare, "sh", "-c", SMALL_DISK, "sh", f"{kib}k", XBAR, "profile",
+             "--perf", "-o", "out"], cwd=where, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, check=False, timeout=300)
+        need(result.returncode not in (1, 3), "no disk of one's own: "
+             + result.stderr.replace("\n", " "))
+        check_equal(result.returncode, 2, f"status at {kib}: {result.stderr}")
+        check(re.fullmatch(r"xbar: out/\S+: No space left on device"
+                           r"(; and \d more of the files)?\n",
+                           result.stderr), result.stderr)
+        more = re.search(r"and (\d) more", result.stderr)
+        check("xbar demo: all right" in result.stdout, "the run")
+        there = re.findall(r"^-\S+ +\d+ \S+ +\S+ +(\d+) .* (\S+)$",
+                           result.stdout, re.M)
+        names = {re.sub(r"\d+", "PID", name) for _, name in there}
+        check("0" not in [size for size, _ in there], f"whole: {there}")
+        missing = 8 - len(names)
+        check_equal(missing, 1 + (int(more[1]) if more else 0), "told")
+        full += missing
+        seen.add("jit-PID.dump" in names)
+    check_equal(seen, {True, False}, "there was room for the dump")
+    check(full > 10, f"{full} files had no room")
+
+
 if __name__ == "__main__":
     try:
         main([test_demo, test_json, test_devices, test_engines, test_measure,
               test_functions, test_timeline, test_callgrind, test_stacks,
               test_pictures, test_perf_map, test_perf, test_symbols,
               test_uboot, test_interrupted, test_no_color,
-              test_half_a_file, test_report_folder,
+              test_half_a_file, test_report_folder, test_each_full,
+              test_no_dump, test_small_disk,
               test_html, test_translated, test_listing,
               test_evicted, test_interpreted, test_deterministic, test_status,
               test_demo_bytes, test_mtree, test_mtree_json, test_mtree_dot,

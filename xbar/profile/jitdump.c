@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "host_clock.h"
 
 #define MAGIC     0x4a695444 /* "JiTD" */
@@ -56,6 +57,23 @@ static uint32_t host_machine(void)
     return header.e_machine;
 }
 
+/* perf record sees files that are mapped to be executed. If it cannot be, perf
+ * will not find it by itself. */
+static void *map_mark(FILE *file)
+{
+    void *mark = mmap(NULL, (size_t)sysconf(_SC_PAGESIZE),
+                      PROT_READ | PROT_EXEC, MAP_PRIVATE, fileno(file), 0);
+
+    return mark == MAP_FAILED ? NULL : mark;
+}
+
+static void put(struct jitdump *dump, const void *bytes, size_t size)
+{
+    if (!dump->error && fwrite(bytes, size, 1, dump->file) != 1) {
+        dump->error = errno;
+    }
+}
+
 int jitdump_open(struct jitdump *dump, const char *dir, Error **errp)
 {
     struct dump_header header = { .magic = MAGIC,
@@ -64,23 +82,29 @@ int jitdump_open(struct jitdump *dump, const char *dir, Error **errp)
                                   .machine = host_machine(),
                                   .pid = (uint32_t)getpid(),
                                   .time = host_clock_ns(CLOCK_MONOTONIC) };
-    char path[4096];
 
-    snprintf(path, sizeof(path), "%s/jit-%ld.dump", dir, (long)getpid());
-    dump->start = header.time;
-    dump->file = fopen(path, "w+b");
+    *dump = (struct jitdump){ .start = header.time };
+    if (asprintf(&dump->path, "%s/jit-%ld.dump", dir, (long)getpid()) < 0) {
+        dump->path = NULL;
+        error_setg(errp, "no memory for a dump");
+        return -ENOMEM;
+    }
+    dump->file = fopen(dump->path, "w+b");
     if (!dump->file) {
-        error_setg(errp, "%s: %s", path, strerror(errno));
-        return -EIO;
+        int error = errno;
+
+        error_setg(errp, "%s: %s", dump->path, strerror(error));
+        free(dump->path);
+        return -error;
     }
-    fwrite(&header, sizeof(header), 1, dump->file);
-    fflush(dump->file);
-    dump->mark =
-        mmap(NULL, (size_t)sysconf(_SC_PAGESIZE), PROT_READ | PROT_EXEC,
-             MAP_PRIVATE, fileno(dump->file), 0);
-    if (dump->mark == MAP_FAILED) {
-        dump->mark = NULL; /* then perf will not find it by itself */
+    put(dump, &header, sizeof(header));
+    if (!dump->error && fflush(dump->file)) {
+        dump->error = errno;
     }
+    if (dump->error) {
+        return jitdump_close(dump, errp);
+    }
+    dump->mark = map_mark(dump->file);
     return 0;
 }
 
@@ -102,14 +126,14 @@ void jitdump_add(struct jitdump *dump, const struct xbar_riscv_block *block,
         .index = dump->index++,
     };
 
-    fwrite(&load, sizeof(load), 1, dump->file);
-    fwrite(name, name_size, 1, dump->file);
-    fwrite(block->code, block->code_size, 1, dump->file);
+    put(dump, &load, sizeof(load));
+    put(dump, name, name_size);
+    put(dump, block->code, block->code_size);
 }
 
 int jitdump_close(struct jitdump *dump, Error **errp)
 {
-    bool failed;
+    int error = dump->error;
 
     if (!dump->file) {
         return 0;
@@ -117,12 +141,14 @@ int jitdump_close(struct jitdump *dump, Error **errp)
     if (dump->mark) {
         munmap(dump->mark, (size_t)sysconf(_SC_PAGESIZE));
     }
-    failed = ferror(dump->file) != 0;
-    failed |= fclose(dump->file) != 0;
-    dump->file = NULL;
-    if (failed) {
-        error_setg(errp, "jit-%ld.dump: cannot be written", (long)getpid());
-        return -EIO;
+    if (fclose(dump->file) && !error) {
+        error = errno;
     }
-    return 0;
+    if (error) {
+        file_remove_part(dump->path);
+        error_setg(errp, "%s: %s", dump->path, strerror(error));
+    }
+    free(dump->path);
+    *dump = (struct jitdump){ .file = NULL };
+    return -error;
 }

@@ -17,12 +17,15 @@
 
 struct jitdump {
     FILE *file;     /* NULL: none */
+    char *path;     /* its name */
+    int error;      /* the first, positive: what came later is not in it */
     void *mark;     /* the mapping that perf sees */
     uint64_t start; /* when it was opened, on the monotonic clock */
     uint64_t index; /* of the next block */
 };
 
-/* jitdump_open() - make jit-PID.dump in @dir. Return: 0; -errno with @errp. */
+/* jitdump_open() - make jit-PID.dump in @dir, which may be closed by itself.
+ * Return: 0; -errno with @errp. */
 int jitdump_open(struct jitdump *dump, const char *dir, Error **errp)
     XBAR_MUST_CHECK;
 
@@ -30,7 +33,8 @@ int jitdump_open(struct jitdump *dump, const char *dir, Error **errp)
 void jitdump_add(struct jitdump *dump, const struct xbar_riscv_block *block,
                  const char *name);
 
-/* jitdump_close() - Return: 0; -EIO with @errp set if it is not complete. */
+/* jitdump_close() - nothing without a file. One that is not complete is removed,
+ * if it is a regular one. Return: 0; -errno with @errp set. */
 int jitdump_close(struct jitdump *dump, Error **errp);
 
 #endif

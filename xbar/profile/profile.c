@@ -313,6 +313,8 @@ static const struct {
     { "timeline.svg", export_timeline_svg },
 };
 
+#define NUM_FILES (sizeof(files) / sizeof(files[0]))
+
 /* By the name that perf looks for. */
 static int write_perf_map(const struct report *report, Error **errp)
 {
@@ -322,20 +324,39 @@ static int write_perf_map(const struct report *report, Error **errp)
     return write_file(report, export_perf_map, "/tmp", name, errp);
 }
 
-/* What cannot be written is told, and the others are written all the same. */
-static int write_files(const struct report *report, const char *dir,
+/* File @which, of those for perf behind the others. */
+static int write_one(struct report *report, unsigned which, const char *dir,
+                     Error **errp)
+{
+    return which < NUM_FILES ? write_file(report, files[which].print, dir,
+                                          files[which].name, errp)
+                             : write_perf_map(report, errp);
+}
+
+/* What cannot be written is told, the first by its name and why; the others are
+ * written all the same. The dump is, but for its end: half of it would take
+ * their room. */
+static int write_files(struct report *report, const char *dir, bool perf,
                        Error **errp)
 {
+    Error *first = NULL;
+    int ret = jitdump_close(&report->jitdump, &first);
+    unsigned failed = ret != 0;
     char *absolute;
-    int ret = 0;
 
-    for (unsigned i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-        int failed = write_file(report, files[i].print, dir, files[i].name,
-                                ret ? NULL : errp);
+    for (unsigned i = 0; i < NUM_FILES + perf; i++) {
+        int error = write_one(report, i, dir, ret ? NULL : &first);
 
-        ret = ret ? ret : failed;
+        failed += error != 0;
+        ret = ret ? ret : error;
     }
-    if (ret == 0) {
+    if (failed > 1) {
+        error_setg(errp, "%s; and %u more of the files",
+                   error_get_pretty(first), failed - 1);
+        error_free(first);
+    } else if (failed) {
+        error_propagate(errp, first);
+    } else {
         absolute = realpath(dir, NULL);
         printf("\nThe report is in %s/report.html (and report.json)\n",
                absolute ? absolute : dir);
@@ -430,14 +451,9 @@ int profile_command(const struct guest *guest, const struct options *options,
     }
     if (ret == 0 && report->counted.instructions) {
         ret = print_report(report, errp);
-        ret = ret ? ret : write_files(report, dir, errp);
+        ret = ret ? ret : write_files(report, dir, options->perf, errp);
     }
-    if (jitdump_close(&report->jitdump, ret ? NULL : errp) && ret == 0) {
-        ret = -EIO;
-    }
-    if (ret == 0 && options->perf) {
-        ret = write_perf_map(report, errp);
-    }
+    (void)jitdump_close(&report->jitdump, NULL); /* unless it is */
     ret = ret ? ret : report->status;
     hot_blocks_free(&report->hot);
     functions_end(&report->functions);
