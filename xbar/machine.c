@@ -271,15 +271,26 @@ static int poll_console(void *opaque, struct console *console)
     return alarm < 0 || (power >= 0 && power < alarm) ? power : alarm;
 }
 
+/* The latest is told last: it is read under the lock, which keeps out of
+ * snapshots, too. */
+void machine__tell_console_size(struct machine *machine)
+{
+    uint32_t size;
+
+    xbar_engine_lock(machine->board->engine);
+    size = atomic_load(&machine->console_size);
+    virtio_slots_resize_console(machine->board->virtio, (uint16_t)(size >> 16),
+                                (uint16_t)size);
+    xbar_engine_unlock(machine->board->engine);
+}
+
 static void resize_console(void *opaque, uint16_t columns, uint16_t rows)
 {
     struct machine *machine = opaque;
 
     atomic_store(&machine->console_size, (uint32_t)columns << 16 | rows);
     if (!leave_to_hart(machine, WAITING_SIZE)) {
-        xbar_engine_lock(machine->board->engine); /* not during a snapshot */
-        virtio_slots_resize_console(machine->board->virtio, columns, rows);
-        xbar_engine_unlock(machine->board->engine);
+        machine__tell_console_size(machine);
     }
 }
 
@@ -313,7 +324,6 @@ static void reset_machine(struct machine *machine)
 static void take_waiting(struct machine *machine)
 {
     unsigned what = atomic_exchange(&machine->waiting, 0);
-    uint32_t size = atomic_load(&machine->console_size);
 
     if (what & WAITING_KEYS) {
         feed_uart(machine, machine->console);
@@ -322,8 +332,7 @@ static void take_waiting(struct machine *machine)
         break_line(machine, atomic_load(&machine->break_key));
     }
     if (what & WAITING_SIZE) {
-        virtio_slots_resize_console(machine->board->virtio,
-                                    (uint16_t)(size >> 16), (uint16_t)size);
+        machine__tell_console_size(machine);
     }
     if (what & WAITING_ALARM) {
         (void)board_poll_rtc(machine->board);

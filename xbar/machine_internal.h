@@ -50,6 +50,9 @@ struct machine {
  * thread; @opaque is the machine. */
 void machine__cut(void *opaque, int status);
 
+/* The guest's console is as large as the terminal is now. Any thread. */
+void machine__tell_console_size(struct machine *machine);
+
 /* machine_kept.c: what the monitor's `snapshot` (@keeps) and `restore` do, and
  * say. The hart's thread, between runs. */
 void machine__go_back(struct machine *machine, bool keeps);

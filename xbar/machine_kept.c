@@ -64,6 +64,9 @@ static int do_it(struct machine *machine, bool keeps, Error **errp)
         fputs("xbar: the I/O thread cannot be started\n", stderr);
         machine__cut(machine, STATUS_BAD_INPUT);
     }
+    if (ret == 0 && !keeps) {
+        machine__tell_console_size(machine); /* it may be another by now */
+    }
     return ret;
 }
 

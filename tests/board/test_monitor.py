@@ -10,6 +10,8 @@ from asm import (A0, A1, RAM, T0, T1, T2, TIME, UART, ZERO, addi, andi, beq,
 from guestio import (ENGINE, PATIENCE, XBAR, Terminal, check, check_equal,
                      in_folder, main, put)
 
+VIRTIO = 0x10008000  # the first device has the last place
+
 ECHO = (li(T0, UART) + lbu(T1, 5, T0) + andi(T1, T1, 1) + beq(T1, ZERO, -8)
         + lbu(T2, 0, T0) + sb(T2, 0, T0) + beq(ZERO, ZERO, -20))
 
@@ -181,6 +183,48 @@ def test_time_of_a_hold(folder):
         check_equal(terminal.wait_exit(), 0, "status")
 
 
+# Each key is answered by the columns of the console, as a character.
+COLUMNS = (li(T0, UART) + li(T2, VIRTIO) + lbu(T1, 5, T0) + andi(T1, T1, 1)
+           + beq(T1, ZERO, -8) + lbu(T1, 0, T0) + lbu(T1, 0x100, T2)
+           + sb(T1, 0, T0) + beq(ZERO, ZERO, -24))
+
+
+@in_folder
+def test_window_of_a_snapshot(folder):
+    """A guest that goes back has the terminal's size of now"""
+    with Terminal(start_code(folder, COLUMNS, "--device",
+                             "virtconsole")) as terminal:
+        terminal.wait_until(terminal.is_raw, "it runs")
+
+        def resize(columns):
+            terminal.resize(24, ord(columns))
+            for _ in range(100):  # the signal comes when it comes
+                terminal.send("x")
+                terminal.wait_until(lambda: terminal.seen, "an answer")
+                if terminal.wait_for(chr(terminal.seen[0])) == columns:
+                    return
+                time.sleep(0.05)
+            check(False, "another size")
+
+        resize("A")
+        terminal.send("\x01csnapshot\r")
+        terminal.wait_for("kept: ")
+        terminal.wait_for("(xbar) ")
+        terminal.send("\x01c")
+        terminal.wait_for("\n")
+        resize("B")
+        terminal.send("\x01crestore\r")
+        terminal.wait_for("back: ")
+        terminal.wait_for("(xbar) ")
+        terminal.send("\x01c")
+        terminal.wait_for("\n")
+        terminal.send("x")
+        terminal.wait_until(lambda: terminal.seen, "an answer")
+        check_equal(terminal.seen, b"B", "columns")
+        terminal.send("\x01x")
+        check_equal(terminal.wait_exit(), 0, "status")
+
+
 @in_folder
 def test_refused_snapshot(folder):
     """What could not go back says so, and the guest goes on"""
@@ -201,4 +245,5 @@ def test_refused_snapshot(folder):
 
 if __name__ == "__main__":
     main([test_lines, test_stop, test_ends_while_stopped, test_in_a_pipe,
-          test_snapshot, test_time_of_a_hold, test_refused_snapshot])
+          test_snapshot, test_time_of_a_hold, test_window_of_a_snapshot,
+          test_refused_snapshot])
