@@ -46,13 +46,15 @@ static inline void code_buf__close(const struct code_buf *b,
     buffer->used = code_buf__offset(b);
 }
 
-/* Room for one more instruction? Fails for good if not. */
+/* Room for one more instruction? Fails for good if not, as what does not fit
+ * moves nothing. */
 static inline bool code_buf__reserve(struct code_buf *b)
 {
     if (unlikely((size_t)(b->end - b->cur) < CODE_BUF_SLACK)) {
         b->full = true;
+        return false;
     }
-    return !b->full;
+    return true;
 }
 
 /* The put functions need a successful reserve before them. */

@@ -35,14 +35,34 @@
 #define XREG    X86_XREG
 #define XRM     X86_XRM
 
+/* What is written by the quick way: see struct x86_row. */
+#define IS_QUICK(shape, bits)                              \
+    (((shape) <= X86_FORM_MI || (shape) == X86_FORM_MC) && \
+     !((bits) & (VEX | CC | BYTE)))
+#define QUICK(shape, bits, no, sizes) \
+    (IS_QUICK(shape, bits) && !((bits) & (no)) ? (sizes) & ~2 : 0)
+#define LEAD(code, bits) \
+    ((code) > 0xffff ? (code) >> 16 : (bits)&LOCK ? 0xf0 : 0)
+#define TAIL(code) \
+    ((code) > 0xff ? ((code) >> 8 & 0xff) | ((code)&0xff) << 8 : (code))
+
 const struct x86_row x86__rows[X86_OP_COUNT] = {
-#define X86(id, text, shape, code, ext, sizes, bits) \
-    [X86_##id] = { .mnemonic = (text),               \
-                   .opcode = (code),                 \
-                   .flags = (bits),                  \
-                   .form = X86_FORM_##shape,         \
-                   .digit = (ext),                   \
-                   .widths = (sizes) },
+#define X86(id, text, shape, code, ext, sizes, bits)                         \
+    [X86_##                                                                  \
+        id] = { .mnemonic = (text),                                          \
+                .opcode = (code),                                            \
+                .flags = (bits),                                             \
+                .form = X86_FORM_##shape,                                    \
+                .digit = (ext),                                              \
+                .widths = (sizes),                                           \
+                .reg_widths =                                                \
+                    QUICK(X86_FORM_##shape, bits, MEMONLY | SRC8, sizes),    \
+                .mem_widths = QUICK(X86_FORM_##shape, bits, REGONLY, sizes), \
+                .lead = (uint8_t)LEAD(code, bits),                           \
+                .rex_w = (bits)&D64 ? 0 : 8,                                 \
+                .tail_size = (code) > 0xff ? 2 : 1,                          \
+                .tail = (uint16_t)TAIL(code),                                \
+                .imm_size = X86_FORM_##shape == X86_FORM_MI8 ? 1 : 4 },
 #include "jit/host_x86_64_insn.inc"
 #undef X86
 };
@@ -286,6 +306,138 @@ void x86__emit(struct code_buf *b, enum x86_op op,
         form_has_immediate(row->form) ? put_immediate(p, row, operands) : p;
 }
 
+/* ---- The usual rows ---------------------------------------------------- */
+
+/*
+ * Each part is written where it would be, and what turns out to be absent is
+ * overwritten by what follows. Any instruction may come after any other, so
+ * that branches would not be predicted.
+ */
+static inline uint8_t *put_head(uint8_t *p, const struct x86_row *row,
+                                unsigned width, unsigned rex)
+{
+    rex |= width & row->rex_w;
+    p[0] = row->lead;
+    p += row->lead != 0;
+    p[0] = (uint8_t)(0x40 | rex);
+    p += rex != 0;
+    memcpy(p, &row->tail, sizeof(row->tail));
+    return p + row->tail_size;
+}
+
+static inline uint8_t *put_imm(uint8_t *p, const struct x86_row *row,
+                               int64_t imm)
+{
+    if (row->imm_size == 1) {
+        xbar_assert(row->flags & UIMM ? imm >= 0 && imm < 64 : fits_int8(imm));
+        return put8(p, (unsigned)imm);
+    }
+    xbar_assert(imm == (int32_t)imm);
+    return put32(p, (uint32_t)imm);
+}
+
+static XBAR_NOINLINE void emit_any(struct code_buf *b,
+                                   const struct x86_row *row, unsigned width,
+                                   unsigned reg, struct x86_rm rm, int64_t imm)
+{
+    x86__emit(b, (enum x86_op)(row - x86__rows),
+              &(struct x86_operands){
+                  .width = width, .reg = reg, .rm = rm, .imm = imm });
+}
+
+static inline uint8_t *put_reg(uint8_t *p, const struct x86_row *row,
+                               unsigned width, unsigned reg, unsigned rm)
+{
+    p = put_head(p, row, width, reg >> 3 << 2 | rm >> 3);
+    return put8(p, 3 << 6 | ((reg | row->digit) & 7) << 3 | (rm & 7));
+}
+
+void x86__emit_reg(struct code_buf *b, const struct x86_row *row,
+                   unsigned width, unsigned reg, unsigned rm)
+{
+    if (unlikely(!(row->reg_widths & width))) {
+        emit_any(b, row, width, reg, x86_r(rm), 0);
+    } else if (code_buf__reserve(b)) {
+        b->cur = put_reg(b->cur, row, width, reg, rm);
+    }
+}
+
+void x86__emit_reg_imm(struct code_buf *b, const struct x86_row *row,
+                       unsigned width, unsigned rm, int64_t imm)
+{
+    if (unlikely(!(row->reg_widths & width))) {
+        emit_any(b, row, width, 0, x86_r(rm), imm);
+    } else if (code_buf__reserve(b)) {
+        b->cur = put_imm(put_reg(b->cur, row, width, 0, rm), row, imm);
+    }
+}
+
+/* ModRM's upper bits for a displacement, and 1 or 4 bytes of that, or none. */
+static inline unsigned mod_of(unsigned base, int32_t disp)
+{
+    unsigned is_there = (disp != 0) | ((base & 7) == RBP);
+
+    return is_there + (disp != (int8_t)disp); /* then it is not 0 either */
+}
+
+static inline uint8_t *put_disp(uint8_t *p, unsigned mod, int32_t disp)
+{
+    put32(p, (uint32_t)disp);
+    return p + (0x410 >> 4 * mod & 15);
+}
+
+static inline uint8_t *put_mem(uint8_t *p, const struct x86_row *row,
+                               unsigned width, unsigned reg, unsigned base,
+                               int32_t disp)
+{
+    unsigned mod = mod_of(base, disp);
+
+    p = put_head(p, row, width, reg >> 3 << 2 | base >> 3);
+    p[0] = (uint8_t)(mod << 6 | ((reg | row->digit) & 7) << 3 | (base & 7));
+    p[1] = RSP << 3 | RSP; /* the SIB byte of rsp and r12 */
+    return put_disp(p + 1 + ((base & 7) == RSP), mod, disp);
+}
+
+void x86__emit_mem(struct code_buf *b, const struct x86_row *row,
+                   unsigned width, unsigned reg, unsigned base, int32_t disp)
+{
+    if (unlikely(!(row->mem_widths & width))) {
+        emit_any(b, row, width, reg, x86_mem(base, disp), 0);
+    } else if (code_buf__reserve(b)) {
+        b->cur = put_mem(b->cur, row, width, reg, base, disp);
+    }
+}
+
+void x86__emit_mem_imm(struct code_buf *b, const struct x86_row *row,
+                       unsigned width, struct x86_rm m, int64_t imm)
+{
+    if (unlikely(!(row->mem_widths & width) || m.index != X86_NO_INDEX)) {
+        emit_any(b, row, width, 0, m, imm);
+    } else if (code_buf__reserve(b)) {
+        b->cur =
+            put_imm(put_mem(b->cur, row, width, 0, m.base, m.disp), row, imm);
+    }
+}
+
+void x86__emit_index(struct code_buf *b, const struct x86_row *row,
+                     unsigned width, unsigned reg, unsigned sib, int32_t disp)
+{
+    unsigned base = sib & 15, index = sib >> 8 & 15, scale_log2 = sib >> 16;
+    unsigned rex = reg >> 3 << 2 | index >> 3 << 1 | base >> 3;
+    unsigned mod = mod_of(base, disp);
+    uint8_t *p;
+
+    if (unlikely(!(row->mem_widths & width))) {
+        emit_any(b, row, width, reg,
+                 x86_mem_index(base, index, scale_log2, disp), 0);
+    } else if (code_buf__reserve(b)) {
+        p = put_head(b->cur, row, width, rex);
+        p = put8(p, mod << 6 | ((reg | row->digit) & 7) << 3 | RSP);
+        p = put8(p, scale_log2 << 6 | (index & 7) << 3 | (base & 7));
+        b->cur = put_disp(p, mod, disp);
+    }
+}
+
 /* ---- Shorthands -------------------------------------------------------- */
 
 void x86_alu_imm(struct code_buf *b, enum x86_alu alu, unsigned width,
@@ -307,20 +459,27 @@ void x86_alu_imm(struct code_buf *b, enum x86_alu alu, unsigned width,
            rm, imm);
 }
 
+static inline void load_unsigned(struct code_buf *b, unsigned reg, uint64_t imm,
+                                 unsigned size)
+{
+    unsigned rex = (size == 8 ? 8 : 0) | reg >> 3;
+    uint8_t *p = b->cur;
+
+    p[0] = (uint8_t)(0x40 | rex);
+    p = put8(p + (rex != 0), 0xb8 | (reg & 7));
+    put64(p, imm);
+    b->cur = p + size;
+}
+
+/* mov reg, imm by hand: each stub and each constant is one. */
 void x86_load_imm(struct code_buf *b, unsigned reg, uint64_t imm)
 {
     if (imm == 0) {
         x86_rr(b, X86_XOR_MR, 4, reg, reg);
-    } else if (imm == (uint32_t)imm) {
-        x86__emit(b, X86_MOV_OI,
-                  &(struct x86_operands){
-                      .width = 4, .reg = reg, .imm = (int64_t)imm });
-    } else if ((int64_t)imm == (int32_t)imm) {
+    } else if (imm != (uint32_t)imm && (int64_t)imm == (int32_t)imm) {
         x86_mi(b, X86_MOV_MI, 8, x86_r(reg), (int64_t)imm);
-    } else {
-        x86__emit(b, X86_MOV_OI,
-                  &(struct x86_operands){
-                      .width = 8, .reg = reg, .imm = (int64_t)imm });
+    } else if (code_buf__reserve(b)) {
+        load_unsigned(b, reg, imm, imm == (uint32_t)imm ? 4 : 8);
     }
 }
 

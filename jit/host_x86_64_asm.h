@@ -106,6 +106,18 @@ struct x86_row {
     uint8_t form;   /* enum x86_form */
     uint8_t digit;
     uint8_t widths;
+    /*
+     * For x86__emit_reg() and its like: in which widths they write it, and the
+     * bytes as they are written. What needs other prefixes than REX and one of
+     * its own is left to x86__emit().
+     */
+    uint8_t reg_widths;
+    uint8_t mem_widths;
+    uint8_t lead;  /* prefix before REX; 0: none */
+    uint8_t rex_w; /* of the width that is 8 */
+    uint8_t tail_size;
+    uint8_t imm_size;
+    uint16_t tail; /* opcode behind REX, the first byte in the lowest */
 };
 
 extern const struct x86_row x86__rows[X86_OP_COUNT];
@@ -155,13 +167,37 @@ struct x86_operands {
 void x86__emit(struct code_buf *b, enum x86_op op,
                const struct x86_operands *operands);
 
+/*
+ * The same for the shorthands: what is emitted most often is written quickly,
+ * the rest goes that way. @reg: 0 where the row has a digit or takes none.
+ */
+void x86__emit_reg(struct code_buf *b, const struct x86_row *row,
+                   unsigned width, unsigned reg, unsigned rm);
+void x86__emit_mem(struct code_buf *b, const struct x86_row *row,
+                   unsigned width, unsigned reg, unsigned base, int32_t disp);
+/* @sib: base | index << 8 | scale_log2 << 16. */
+void x86__emit_index(struct code_buf *b, const struct x86_row *row,
+                     unsigned width, unsigned reg, unsigned sib, int32_t disp);
+void x86__emit_reg_imm(struct code_buf *b, const struct x86_row *row,
+                       unsigned width, unsigned rm, int64_t imm);
+void x86__emit_mem_imm(struct code_buf *b, const struct x86_row *row,
+                       unsigned width, struct x86_rm m, int64_t imm);
+
 /* ---- Shorthands -------------------------------------------------------- */
 
 static inline void x86_mr(struct code_buf *b, enum x86_op op, unsigned width,
                           struct x86_rm rm, unsigned reg)
 {
-    x86__emit(b, op,
-              &(struct x86_operands){ .width = width, .reg = reg, .rm = rm });
+    if (rm.is_reg) {
+        x86__emit_reg(b, &x86__rows[op], width, reg, rm.base);
+    } else if (rm.index == X86_NO_INDEX) {
+        x86__emit_mem(b, &x86__rows[op], width, reg, rm.base, rm.disp);
+    } else {
+        x86__emit_index(b, &x86__rows[op], width, reg,
+                        rm.base | (unsigned)rm.index << 8 |
+                            (unsigned)rm.scale_log2 << 16,
+                        rm.disp);
+    }
 }
 
 static inline void x86_rm(struct code_buf *b, enum x86_op op, unsigned width,
@@ -173,7 +209,7 @@ static inline void x86_rm(struct code_buf *b, enum x86_op op, unsigned width,
 static inline void x86_rr(struct code_buf *b, enum x86_op op, unsigned width,
                           unsigned dst, unsigned src)
 {
-    x86_mr(b, op, width, x86_r(dst), src);
+    x86__emit_reg(b, &x86__rows[op], width, src, dst);
 }
 
 /* Forms with three registers; the second is the VEX prefix's. */
@@ -194,8 +230,11 @@ static inline void x86_m(struct code_buf *b, enum x86_op op, unsigned width,
 static inline void x86_mi(struct code_buf *b, enum x86_op op, unsigned width,
                           struct x86_rm rm, int64_t imm)
 {
-    x86__emit(b, op,
-              &(struct x86_operands){ .width = width, .rm = rm, .imm = imm });
+    if (rm.is_reg) {
+        x86__emit_reg_imm(b, &x86__rows[op], width, rm.base, imm);
+    } else {
+        x86__emit_mem_imm(b, &x86__rows[op], width, rm, imm);
+    }
 }
 
 /* The operations that come with imm8 and imm32 forms. */

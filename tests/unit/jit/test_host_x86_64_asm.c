@@ -225,6 +225,38 @@ static const char *usual_mnemonic(char *text)
     return text;
 }
 
+/* The shorthands write the same bytes, on a way of their own or not. */
+static void check_shorthand(enum x86_op op, const struct x86_operands *o,
+                            const struct code_buf *want)
+{
+    const struct x86_row *row = &x86__rows[op];
+    uint8_t bytes[64];
+    struct code_buf b;
+
+    code_buf__init(&b, bytes, sizeof(bytes));
+    switch ((enum x86_form)row->form) {
+    case X86_FORM_RM:
+    case X86_FORM_MR:
+        x86_mr(&b, op, o->width, o->rm, o->reg);
+        break;
+    case X86_FORM_M:
+    case X86_FORM_MC:
+        x86_m(&b, op, o->width, o->rm);
+        break;
+    case X86_FORM_MI8:
+    case X86_FORM_MI:
+        x86_mi(&b, op, o->width, o->rm, o->imm);
+        break;
+    case X86_FORM_RVM:
+        x86_rvm(&b, op, o->width, o->reg, o->reg2, o->rm);
+        break;
+    default:
+        return;
+    }
+    assert_int_equal(code_buf__offset(&b), code_buf__offset(want));
+    assert_memory_equal(b.start, want->start, code_buf__offset(want));
+}
+
 static void check_one(enum x86_op op, const struct x86_operands *operands)
 {
     const struct x86_row *row = &x86__rows[op];
@@ -240,6 +272,9 @@ static void check_one(enum x86_op op, const struct x86_operands *operands)
     }
     x86__emit(&b, op, &o);
     assert_false(b.full);
+    if (!(row->flags & X86_CC)) {
+        check_shorthand(op, &o, &b);
+    }
     disassemble(got, sizeof(got), bytes, code_buf__offset(&b));
     usual_mnemonic(got);
     if (form_has_imm(row->form)) {
@@ -391,6 +426,38 @@ static void test_load_imm_is_short(void **state)
     }
 }
 
+/* Into each register, in each form: as the row has it. */
+static void test_load_imm_is_the_rows(void **state)
+{
+    static const struct {
+        uint64_t value;
+        enum x86_op op;
+        unsigned width;
+    } cases[] = { { 0x12345678, X86_MOV_OI, 4 },
+                  { UINT32_MAX, X86_MOV_OI, 4 },
+                  { UINT64_MAX - 1, X86_MOV_MI, 8 },
+                  { 0x123456789abcdef0, X86_MOV_OI, 8 } };
+    uint8_t got[64], want[64];
+    struct code_buf a, b;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        for (unsigned reg = 0; reg < 16; reg++) {
+            const struct x86_operands o = { .width = cases[i].width,
+                                            .reg = reg,
+                                            .rm = x86_r(reg),
+                                            .imm = (int64_t)cases[i].value };
+
+            code_buf__init(&a, got, sizeof(got));
+            code_buf__init(&b, want, sizeof(want));
+            x86_load_imm(&a, reg, cases[i].value);
+            x86__emit(&b, cases[i].op, &o);
+            assert_int_equal(code_buf__offset(&a), code_buf__offset(&b));
+            assert_memory_equal(got, want, code_buf__offset(&b));
+        }
+    }
+}
+
 static void test_full_is_sticky(void **state)
 {
     uint8_t bytes[CODE_BUF_SLACK + 8];
@@ -411,6 +478,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_row),
         cmocka_unit_test(test_load_imm_is_short),
+        cmocka_unit_test(test_load_imm_is_the_rows),
         cmocka_unit_test(test_full_is_sticky),
     };
     int failed;
