@@ -19,6 +19,7 @@ static int open_memory(struct xbar_jit_cache *cache)
         .fixed_size = config->fixed_size,
         .segment_size = config->segment_size,
         .evict = jit_cache__evict,
+        .is_empty = jit_cache__segment_is_empty,
         .evict_opaque = cache,
     };
     int err = code_memory__new(&memory, &cache->memory);

@@ -34,8 +34,9 @@
  * and xbar_jit_check_page() are what its holds_code() and code_written() call.
  *
  * Code lies in a reservation that is mapped twice, writable and executable,
- * and is cut into segments, filled in turn. When the last is full the oldest
- * is emptied, so code is never flushed as a whole.
+ * and is cut into segments, filled in turn. Those whose blocks were all dropped
+ * are filled again before others are used at all, and when all are, the next in
+ * turn is emptied, so code is never flushed as a whole.
  *
  * Threads: one vCPU uses a cache; everything here (making, linking, unlinking,
  * dropping, evicting) is done on its thread, outside emitted code, so no vCPU

@@ -128,6 +128,18 @@ void jit_cache__add_to_segment(struct xbar_jit_cache *cache,
     list->items[list->count++] = (struct block_place){ block, block->code };
 }
 
+bool jit_cache__segment_is_empty(void *opaque, uint32_t segment)
+{
+    const struct xbar_jit_cache *cache = opaque;
+    const struct block_list *list = &cache->segments[segment];
+    uint32_t i = 0;
+
+    while (i < list->count && list->items[i].block == NULL) {
+        i++;
+    }
+    return i == list->count;
+}
+
 /* How many blocks of @list begin at or before @offset. */
 static uint32_t count_up_to(const struct block_list *list, uint32_t offset)
 {

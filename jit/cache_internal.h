@@ -100,6 +100,8 @@ void jit_cache__add_to_segment(struct xbar_jit_cache *cache,
                                struct xbar_jit_block *block);
 void jit_cache__remove_from_segment(struct xbar_jit_cache *cache,
                                     struct xbar_jit_block *block);
+/* Have all its blocks been dropped? @opaque: the cache. */
+bool jit_cache__segment_is_empty(void *opaque, uint32_t segment);
 /* The block whose code holds @offset, or NULL. */
 struct xbar_jit_block *jit_cache__block_at(const struct xbar_jit_cache *cache,
                                            uint32_t offset);

@@ -11,6 +11,11 @@
 #define MFD_EXEC 0x0010U /* newer kernels want to be told */
 #endif
 
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ  22
+#define MADV_POPULATE_WRITE 23
+#endif
+
 /* Offsets and jumps are 32 bits, with room to spare. */
 #define LIMIT_MAX ((size_t)1 << 30)
 
@@ -18,6 +23,12 @@
 #define SEGMENT_DEFAULT ((size_t)256 << 10)
 
 #define CODE_ALIGN 16u
+
+/*
+ * How much memory the kernel is asked for at a time. Page by page, as it is
+ * touched, the faults of both views cost more than writing code does.
+ */
+#define POPULATE_SIZE ((size_t)64 << 10)
 
 struct code_memory {
     struct code_memory_config config;
@@ -29,7 +40,8 @@ struct code_memory {
     uint32_t segment_count;
     uint32_t current; /* the segment being filled */
     uint32_t fill;    /* bytes used of it */
-    bool wrapped;     /* every segment has been filled once */
+    size_t populated; /* bytes of the views that were asked for */
+    uint32_t used;    /* segments that have ever been */
     bool leased;
     struct code_memory_stats stats;
 };
@@ -120,7 +132,9 @@ int code_memory__new(const struct code_memory_config *config,
     cm->config = *config;
     cm->fixed = round_up(config->fixed_size, page);
     cm->size = cm->fixed + limit;
+    cm->populated = cm->fixed;
     choose_segments(cm, limit);
+    cm->used = 1;
     err = map_views(cm);
     if (err) {
         xbar_free(config->engine, cm, sizeof(*cm));
@@ -145,19 +159,48 @@ static uint32_t segment_start(const struct code_memory *cm, uint32_t segment)
     return (uint32_t)(cm->fixed + segment * cm->segment_size);
 }
 
-/* Move to the next segment in turn, emptying it if it was used before. */
+/* A segment beside the current one that is as good as unused; @used: none. */
+static uint32_t find_empty(const struct code_memory *cm)
+{
+    uint32_t segment = 0;
+
+    while (segment < cm->used &&
+           (segment == cm->current || cm->config.is_empty == NULL ||
+            !cm->config.is_empty(cm->config.evict_opaque, segment))) {
+        segment++;
+    }
+    return segment;
+}
+
+/* Move to the next segment, emptying it if it was used before. */
 static void advance(struct code_memory *cm)
 {
-    cm->current++;
-    if (cm->current == cm->segment_count) {
-        cm->current = 0;
-        cm->wrapped = true;
-    }
+    bool is_full = cm->used == cm->segment_count;
+    uint32_t next = is_full ? cm->current + 1 : find_empty(cm);
+
+    cm->current = next < cm->segment_count ? next : 0;
     cm->fill = 0;
-    if (cm->wrapped) {
-        cm->config.evict(cm->config.evict_opaque, cm->current);
-        cm->stats.evictions++;
-        cm->stats.bytes_live -= cm->segment_size;
+    if (cm->current == cm->used) {
+        cm->used++;
+        return;
+    }
+    cm->config.evict(cm->config.evict_opaque, cm->current);
+    cm->stats.evictions += is_full;
+    cm->stats.bytes_live -= cm->segment_size;
+}
+
+/* Have the first @size bytes of the views. A kernel before 5.14 does not know
+ * how, or memory is short: then the pages come as they are touched. */
+static void populate(struct code_memory *cm, size_t size)
+{
+    while (cm->populated < size) {
+        size_t left = cm->size - cm->populated;
+        size_t step = left < POPULATE_SIZE ? left : POPULATE_SIZE;
+        uint8_t *rx = (uint8_t *)(uintptr_t)cm->rx;
+
+        (void)madvise(cm->rw + cm->populated, step, MADV_POPULATE_WRITE);
+        (void)madvise(rx + cm->populated, step, MADV_POPULATE_READ);
+        cm->populated += step;
     }
 }
 
@@ -174,6 +217,7 @@ bool code_memory__lease(struct code_memory *cm, size_t size, struct code_buf *b)
         advance(cm);
     }
     start = segment_start(cm, cm->current) + cm->fill;
+    populate(cm, start + size);
     code_buf__init(b, cm->rw + start, cm->segment_size - cm->fill);
     cm->leased = true;
     return true;

@@ -9,12 +9,14 @@
  *
  * so no page is ever writable and executable at once, and nothing needs
  * mprotect. Offsets are the common language: a rel32 has the same value in
- * both views. Pages are given by the host when they are first touched, so a
- * large limit costs nothing until it is used.
+ * both views. Memory is asked of the host in pieces, as it is used, so a large
+ * limit costs nothing until then.
  *
- * The reservation is cut into segments, filled in turn. When the last is full
- * the oldest is emptied: its owner is told through evict() and must unlink
- * every block in it first. Code memory is therefore never flushed whole.
+ * The reservation is cut into segments, filled in turn. Before one that was
+ * never used comes one that holds nothing any more, if there is any: its memory
+ * is there, and in the host's caches maybe. When all are in use, the next in
+ * turn is emptied: its owner is told through evict() and must unlink every
+ * block in it first. Code memory is therefore never flushed whole.
  *
  *     | fixed | segment 0 | segment 1 | ... | segment n-1 |
  *        ^ shared stubs, never evicted
@@ -38,7 +40,9 @@ struct code_memory_config {
     size_t segment_size; /* 0: chosen by the limit */
     /* Called before the code in a segment is overwritten. */
     void (*evict)(void *opaque, uint32_t segment);
-    void *evict_opaque;
+    /* Is there no code in it that is still of use? NULL: there always is. */
+    bool (*is_empty)(void *opaque, uint32_t segment);
+    void *evict_opaque; /* of both */
 };
 
 /*

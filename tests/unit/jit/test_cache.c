@@ -534,9 +534,49 @@ static void test_jump_caches_find_what_was_put(void **state)
     xbar_jit_free(cache);
 }
 
+/* Segments of 16 blocks. What was dropped makes room, but not beside a block that
+ * is still there. */
+static void test_empty_segments_are_filled_again(void **state)
+{
+    struct xbar_jit_cache *cache = make(16 << 10, 1 << 10);
+    struct xbar_jit_block *blocks[33];
+    struct xbar_jit_stats stats;
+    uint32_t first;
+
+    (void)state;
+    for (unsigned i = 0; i < 32; i++) {
+        const struct xbar_jit_key key = key_of(0x1000 + 4 * i, 0);
+
+        blocks[i] = add(cache, &key);
+    }
+    first = blocks[0]->code;
+    assert_int_equal(blocks[31]->code, first + 31 * CODE_SIZE);
+    for (unsigned i = 0; i < 15; i++) {
+        xbar_jit_drop(cache, blocks[i]);
+    }
+    blocks[32] = add(cache, &(const struct xbar_jit_key){ .pc = 0x2000 });
+    assert_int_equal(blocks[32]->code, first + 32 * CODE_SIZE);
+    xbar_jit_drop(cache, blocks[15]);
+    for (unsigned i = 1; i < 16; i++) {
+        const struct xbar_jit_key key = key_of(0x2000 + 4 * i, 0);
+
+        assert_int_equal(add(cache, &key)->code, first + (32 + i) * CODE_SIZE);
+    }
+    blocks[0] = add(cache, &(const struct xbar_jit_key){ .pc = 0x3000 });
+    assert_int_equal(blocks[0]->code, first);
+    assert_ptr_equal(xbar_jit_at(cache, xbar_jit_code(cache, first)),
+                     blocks[0]);
+    xbar_jit_get_stats(cache, &stats);
+    assert_int_equal(stats.evicted, 0);
+    assert_int_equal(stats.code.evictions, 0);
+    assert_int_equal(stats.code.bytes_live, 33 * CODE_SIZE);
+    xbar_jit_free(cache);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_empty_segments_are_filled_again),
         cmocka_unit_test(test_keys_differ_in_every_field),
         cmocka_unit_test(test_links_are_undone_from_both_ends),
         cmocka_unit_test(test_recovery_names_block_and_site),

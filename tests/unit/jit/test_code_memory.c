@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include <cmocka.h>
 
@@ -104,6 +105,51 @@ static void test_segments_are_evicted_in_turn(void **state)
     code_memory__free(cm);
 }
 
+#define PIECE ((size_t)64 << 10)
+
+/* Does the kernel know how to get memory before it is touched? */
+static bool can_populate(void)
+{
+    const int populate_write = 23;
+    void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    bool can = madvise(page, 4096, populate_write) == 0;
+
+    munmap(page, 4096);
+    return can;
+}
+
+static size_t resident_pages(const struct code_memory *cm, size_t size)
+{
+    unsigned char pages[64];
+    size_t count = 0;
+
+    assert_true(size / 4096 <= sizeof(pages));
+    assert_int_equal(
+        mincore((void *)(uintptr_t)code_memory__rx(cm, 4096), size, pages), 0);
+    for (size_t i = 0; i < size / 4096; i++) {
+        count += pages[i] & 1;
+    }
+    return count;
+}
+
+/* The page of the fixed part is not counted. */
+static void test_memory_comes_in_pieces(void **state)
+{
+    struct code_memory *cm = make(1 << 20, 256 << 10);
+
+    (void)state;
+    assert_int_equal(resident_pages(cm, 2 * PIECE), 0);
+    put(cm, 16, 1);
+    assert_int_equal(resident_pages(cm, 2 * PIECE),
+                     can_populate() ? PIECE / 4096 : 1);
+    put(cm, PIECE - 16, 1);
+    assert_int_equal(resident_pages(cm, 2 * PIECE), PIECE / 4096);
+    put(cm, PIECE, 1);
+    assert_int_equal(resident_pages(cm, 2 * PIECE), 2 * PIECE / 4096);
+    code_memory__free(cm);
+}
+
 static void test_the_smallest_limit_has_two_segments(void **state)
 {
     struct code_memory *cm = make(1, 0);
@@ -148,6 +194,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_views_show_the_same_bytes),
         cmocka_unit_test(test_abort_gives_the_lease_back),
+        cmocka_unit_test(test_memory_comes_in_pieces),
         cmocka_unit_test(test_segments_are_evicted_in_turn),
         cmocka_unit_test(test_the_smallest_limit_has_two_segments),
         cmocka_unit_test(test_impossible_limits_are_refused),
