@@ -378,8 +378,17 @@ static void find_pairs(const struct code *code, struct riscv_note *notes)
 
 /* ---- All of it --------------------------------------------------------- */
 
+/* Does the block end with @insn, whatever is known of it? A CSR may be a word
+ * like any other. */
+static bool ends(const struct riscv_insn *insn)
+{
+    unsigned class = riscv__ops[insn->op].class;
+
+    return riscv__classes[class].ends_block && class != RISCV_CLASS_CSR;
+}
+
 static unsigned decode_all(struct riscv_insn *insns,
-                           const struct riscv_source *source, unsigned max)
+                           struct riscv_source *source, unsigned max)
 {
     unsigned offset = 0;
     unsigned count = 0;
@@ -387,11 +396,18 @@ static unsigned decode_all(struct riscv_insn *insns,
     if (source->host2 != NULL) {
         max = 1; /* an instruction that crosses pages is alone */
     }
-    while (count < max && riscv__read_insn(source, offset, &insns[count])) {
-        const struct riscv_insn *insn = &insns[count++];
+    while (count < max) {
+        struct riscv_insn *insn = &insns[count];
 
+        if (offset + 4 > source->size && source->size < source->room) {
+            riscv__copy_more(source);
+        }
+        if (!riscv__read_insn(source, offset, insn)) {
+            break;
+        }
         offset += insn->length;
-        if (riscv__classes[riscv__ops[insn->op].class].ends_block) {
+        count++;
+        if (ends(insn)) {
             break;
         }
     }
@@ -422,14 +438,20 @@ void riscv__look_ahead_at(struct riscv_note *notes,
     find_pairs(&code, notes);
 }
 
-void riscv__look_ahead(struct riscv_ahead *ahead,
-                       const struct riscv_source *source, unsigned max)
+void riscv__look_less_ahead(struct riscv_ahead *ahead,
+                            const struct riscv_source *source, unsigned count)
 {
-    struct riscv_insn insns[RISCV_BLOCK_INSNS];
-
-    memset(ahead, 0, sizeof(*ahead));
+    ahead->count = count;
     if (source->shown == NULL) {
-        riscv__look_ahead_at(ahead->notes, insns,
-                             decode_all(insns, source, max));
+        riscv__look_ahead_at(ahead->notes, ahead->insns, count);
+    } else {
+        memset(ahead->notes, 0, count * sizeof(ahead->notes[0]));
     }
+}
+
+void riscv__look_ahead(struct riscv_ahead *ahead, struct riscv_source *source,
+                       unsigned max)
+{
+    riscv__look_less_ahead(ahead, source,
+                           decode_all(ahead->insns, source, max));
 }

@@ -40,14 +40,20 @@ struct riscv_insn riscv__instead(const struct riscv_insn *insn,
 bool riscv__only_computes(const struct riscv_insn *insn);
 
 struct riscv_ahead {
+    unsigned count;
+    struct riscv_insn insns[RISCV_BLOCK_INSNS]; /* to where the block ends */
     struct riscv_note notes[RISCV_BLOCK_INSNS];
 };
 
-/* Of the block that at most @max instructions of @source make. If it is shown
- * to somebody, all are as they are: any register may be looked at between any
- * two of them. */
-void riscv__look_ahead(struct riscv_ahead *ahead,
-                       const struct riscv_source *source, unsigned max);
+/* Of the block that at most @max instructions of @source make: copies as much
+ * as that takes. If it is shown to somebody, all are as they are: any register
+ * may be looked at between any two of them. */
+void riscv__look_ahead(struct riscv_ahead *ahead, struct riscv_source *source,
+                       unsigned max);
+
+/* The same of the first @count of what is known already. */
+void riscv__look_less_ahead(struct riscv_ahead *ahead,
+                            const struct riscv_source *source, unsigned count);
 
 /* Of @count instructions, the last of which may end a block. */
 void riscv__look_ahead_at(struct riscv_note *notes,

@@ -94,27 +94,53 @@ static void copy_parcels(const uint8_t *host, unsigned size, uint8_t *bytes)
     }
 }
 
-/* The bytes of a block, taken together from its pages. */
-static void copy_bytes(const struct riscv_source *s, unsigned size,
-                       uint8_t *bytes)
-{
-    unsigned first = s->host2 != NULL && size > 2 ? 2 : size;
+/* How much of a block is copied at a time. */
+#define PIECE 64u
 
-    copy_parcels(s->host, first, bytes);
-    if (first < size) {
-        copy_parcels(s->host2, size - first, bytes + first);
+static unsigned least(unsigned a, unsigned b)
+{
+    return a < b ? a : b;
+}
+
+/* The bytes from s->size up to @end, of the page that they are in. */
+static void copy_up_to(struct riscv_source *s, unsigned end)
+{
+    unsigned first = s->host2 != NULL ? least(end, 2) : end;
+
+    if (s->size < first) {
+        copy_parcels(s->host + s->size, first - s->size, s->bytes + s->size);
+        s->size = first;
     }
+    if (s->size < end) {
+        copy_parcels(s->host2 + (s->size - 2), end - s->size,
+                     s->bytes + s->size);
+        s->size = end;
+    }
+}
+
+static void find_room(struct riscv_source *s, unsigned size)
+{
+    unsigned room = (unsigned)(TLB_PAGE_SIZE - (s->pc & ~TLB_PAGE_MASK));
+
+    s->size = 0;
+    s->room = least(size, s->host2 != NULL ? 4 : room);
 }
 
 void riscv__copy_source(struct riscv_source *s, unsigned size)
 {
-    unsigned room = (unsigned)(TLB_PAGE_SIZE - (s->pc & ~TLB_PAGE_MASK));
+    find_room(s, size);
+    copy_up_to(s, s->room);
+}
 
-    if (s->host2 != NULL) {
-        room = 4;
-    }
-    s->size = size < room ? size : room;
-    copy_bytes(s, s->size, s->bytes);
+void riscv__begin_copy(struct riscv_source *s, unsigned size)
+{
+    find_room(s, size);
+    copy_up_to(s, least(s->room, PIECE));
+}
+
+void riscv__copy_more(struct riscv_source *s)
+{
+    copy_up_to(s, least(s->room, s->size + PIECE));
 }
 
 void riscv__copy_page(const struct riscv_source *s, uint8_t *page)

@@ -28,6 +28,8 @@ struct riscv_source {
     uint64_t home[2];               /* as in struct xbar_jit_block */
     struct instrument_block *shown; /* what it is a part of; NULL: nothing */
     unsigned size;                  /* bytes that were copied */
+    unsigned room;                  /* bytes that can be: the rest is copied as
+                                       it is asked for */
     uint8_t bytes[RISCV_BLOCK_BYTES];
 };
 
@@ -36,6 +38,11 @@ bool riscv__find_source(struct xbar_riscv_hart *hart, struct riscv_source *s);
 
 /* Copy at most @size bytes, and no more than there are. */
 void riscv__copy_source(struct riscv_source *s, unsigned size);
+
+/* Begin to copy at most @size bytes: as many as most blocks have. */
+void riscv__begin_copy(struct riscv_source *s, unsigned size);
+/* Some more of them, up to s->room. */
+void riscv__copy_more(struct riscv_source *s);
 
 /* Copy all of the page that s->host is in. */
 void riscv__copy_page(const struct riscv_source *s, uint8_t *page);

@@ -116,22 +116,6 @@ static const uint8_t branch_conditions[RISCV_OP_COUNT] = {
     [RISCV_OP_BLTU] = JIT_LTU, [RISCV_OP_BGEU] = JIT_GEU,
 };
 
-#define AMO(op, jit) \
-    [RISCV_OP_##op##_W] = JIT_AMO_##jit, [RISCV_OP_##op##_D] = JIT_AMO_##jit
-
-static const uint8_t amo_ops[RISCV_OP_COUNT] = {
-    AMO(AMOSWAP, SWAP), AMO(AMOADD, ADD),   AMO(AMOXOR, XOR),
-    AMO(AMOAND, AND),   AMO(AMOOR, OR),     AMO(AMOMIN, MIN),
-    AMO(AMOMAX, MAX),   AMO(AMOMINU, MINU), AMO(AMOMAXU, MAXU),
-};
-
-static const struct jit_reservation reservation = {
-    .valid = offsetof(struct xbar_riscv_hart, reservation.valid),
-    .size_log2 = offsetof(struct xbar_riscv_hart, reservation.size_log2),
-    .va = offsetof(struct xbar_riscv_hart, reservation.va),
-    .value = offsetof(struct xbar_riscv_hart, reservation.value),
-};
-
 /* ---- Instructions ------------------------------------------------------ */
 
 static bool has_field(const struct riscv_insn *insn, unsigned field)
@@ -182,7 +166,7 @@ static void translate_alu(struct riscv_translation *t,
     jit_host__alu(&t->e, op, insn->rd, insn->rs1, b);
 }
 
-static unsigned access_log2(const struct riscv_insn *insn)
+unsigned riscv__access_log2(const struct riscv_insn *insn)
 {
     int access = riscv__ops[insn->op].access;
 
@@ -194,7 +178,7 @@ struct jit_access riscv__load_of(const struct riscv_insn *insn)
     return (struct jit_access){
         .reg = insn->rd,
         .base = insn->rs1,
-        .size_log2 = (uint8_t)access_log2(insn),
+        .size_log2 = (uint8_t)riscv__access_log2(insn),
         .sign_extend = riscv__ops[insn->op].access < 0,
         .offset = insn->imm,
         .fp = field_is_fp(insn, RISCV_RD),
@@ -206,7 +190,7 @@ void riscv__translate_store(struct jit_emit *e, const struct riscv_insn *insn)
     struct jit_access access = {
         .reg = insn->rs2,
         .base = insn->rs1,
-        .size_log2 = (uint8_t)access_log2(insn),
+        .size_log2 = (uint8_t)riscv__access_log2(insn),
         .offset = insn->imm,
         .fp = field_is_fp(insn, RISCV_RS2),
     };
@@ -217,29 +201,6 @@ void riscv__translate_store(struct jit_emit *e, const struct riscv_insn *insn)
 enum jit_condition riscv__condition(const struct riscv_insn *insn)
 {
     return (enum jit_condition)branch_conditions[insn->op];
-}
-
-static void translate_amo(struct riscv_translation *t,
-                          const struct riscv_insn *insn)
-{
-    unsigned size_log2 = access_log2(insn);
-
-    switch (insn->op) {
-    case RISCV_OP_LR_W:
-    case RISCV_OP_LR_D:
-        jit_host__load_reserved(&t->e, size_log2, insn->rd, insn->rs1,
-                                &reservation);
-        break;
-    case RISCV_OP_SC_W:
-    case RISCV_OP_SC_D:
-        jit_host__store_conditional(&t->e, size_log2, insn->rd, insn->rs1,
-                                    insn->rs2, &reservation);
-        break;
-    default:
-        jit_host__amo(&t->e, (enum jit_amo)amo_ops[insn->op], size_log2,
-                      insn->rd, insn->rs1, insn->rs2);
-        break;
-    }
 }
 
 static void go_on(struct riscv_translation *t, uint64_t target)
@@ -285,22 +246,28 @@ static void translate_branch(struct riscv_translation *t,
     go_on(t, t->pc + insn->length);
 }
 
+/* Most need not be asked. */
+static bool may_need_step(const struct riscv_insn *insn)
+{
+    enum riscv_class class = (enum riscv_class)riscv__ops[insn->op].class;
+
+    return class == RISCV_CLASS_ILLEGAL || class == RISCV_CLASS_CSR ||
+           class == RISCV_CLASS_SYSTEM || class == RISCV_CLASS_CBO;
+}
+
 /* Is it the interpreter's? */
 bool riscv__needs_step(const struct riscv_translation *t,
                        const struct riscv_insn *insn)
 {
-    switch ((enum riscv_class)riscv__ops[insn->op].class) {
-    case RISCV_CLASS_ILLEGAL:
-    case RISCV_CLASS_CSR:
-    case RISCV_CLASS_SYSTEM:
-        return riscv__system_needs_step(t, insn);
-    case RISCV_CLASS_CBO:
-        /* It would write memory twice; or show registers when it traps. */
-        return t->hart->lockstep != NULL ||
-               (t->hart->observer != NULL && t->source->shown == NULL);
-    default:
+    if (!may_need_step(insn)) {
         return false;
     }
+    if (riscv__ops[insn->op].class != RISCV_CLASS_CBO) {
+        return riscv__system_needs_step(t, insn);
+    }
+    /* It would write memory twice; or show registers when it traps. */
+    return t->hart->lockstep != NULL ||
+           (t->hart->observer != NULL && t->source->shown == NULL);
 }
 
 /* Emit one instruction; true if the block ends with it. */
@@ -322,7 +289,7 @@ static bool translate_insn(struct riscv_translation *t,
         riscv__translate_store(&t->e, insn);
         return false;
     case RISCV_CLASS_AMO:
-        translate_amo(t, insn);
+        riscv__translate_amo(t, insn);
         return false;
     case RISCV_CLASS_FENCE:
         jit_host__fence(&t->e);
@@ -366,11 +333,22 @@ static bool start_counting(struct riscv_translation *t)
     if (!t->hart->config.count_blocks) {
         return true;
     }
-    if (!xbar_jit_add_profile(t->e.cache, block, t->max_insns)) {
+    if (!xbar_jit_add_profile(t->e.cache, block, t->ahead->count)) {
         return false;
     }
     jit_host__count(&t->e, &block->profile->executions, 1);
     return true;
+}
+
+/* Emit one instruction, with what is wanted of it; true: the block ends with
+ * it. */
+static bool translate_wanted(struct riscv_translation *t,
+                             const struct riscv_insn *insn)
+{
+    if (unlikely(t->source->shown != NULL)) {
+        return riscv__translate_observed(t, insn, translate_insn);
+    }
+    return translate_insn(t, insn);
 }
 
 /* Emit the body. The count of instructions in the block is final then. */
@@ -378,48 +356,44 @@ static void translate_body(struct riscv_translation *t)
 {
     struct xbar_jit_block *block = t->e.block;
     unsigned offset = 0;
-    struct riscv_insn insn;
-    struct riscv_ahead ahead;
+    struct riscv_insn other;
     bool ended = false;
 
-    riscv__look_ahead(&ahead, t->source, t->max_insns);
     note_start(t);
     while (!ended && !t->e.failed && !t->e.b->full) {
+        const struct riscv_insn *insn = &t->ahead->insns[block->insns];
+
         t->pc = t->source->pc + offset;
-        if (block->insns == t->max_insns ||
-            !riscv__read_insn(t->source, offset, &insn)) {
+        if (block->insns == t->ahead->count) {
             go_on(t, t->pc);
             break;
         }
         t->e.insn = block->insns;
         t->e.pc_offset = (uint16_t)offset;
-        t->e.length = insn.length;
-        t->e.bits = insn.bits;
-        t->note = ahead.notes[block->insns];
-        insn = riscv__instead(&insn, &t->note);
+        t->e.length = insn->length;
+        t->e.bits = insn->bits;
+        t->note = t->ahead->notes[block->insns];
         t->e.narrow = t->note.narrow;
-        if (riscv__needs_step(t, &insn)) {
+        if (t->note.form != RISCV_AS_IT_IS) {
+            other = riscv__instead(insn, &t->note);
+            insn = &other;
+        }
+        if (riscv__needs_step(t, insn)) {
             jit_host__step(&t->e);
             break;
         }
-        if (!t->e.fp && riscv__is_fp(&insn)) {
+        if (!t->e.fp && riscv__is_fp(insn)) {
             go_on(t, t->pc); /* FP becomes live there, if it is on */
             break;
         }
         if (offset == 0) {
             riscv__translate_fp_guard(t);
         }
-        ended = t->source->shown == NULL
-                    ? translate_insn(t, &insn)
-                    : riscv__translate_observed(t, &insn, translate_insn);
-        riscv__translate_fp_note(t, &insn);
-        offset += insn.length;
+        ended = translate_wanted(t, insn);
+        riscv__translate_fp_note(t, insn);
+        offset += insn->length;
         block->insns++;
         note_start(t);
-        if (t->source->host2 != NULL && !ended) {
-            go_on(t, t->source->pc + offset);
-            break;
-        }
     }
     block->guest_size = (uint16_t)offset;
 }
@@ -436,7 +410,8 @@ static void guard_second_page(struct riscv_translation *t)
 
 static struct xbar_jit_block *try_translate(struct xbar_riscv_hart *hart,
                                             const struct riscv_source *source,
-                                            unsigned max_insns, size_t lease)
+                                            const struct riscv_ahead *ahead,
+                                            size_t lease)
 {
     struct riscv_jit *jit = hart->jit;
     struct xbar_emit_buffer buffer;
@@ -444,7 +419,7 @@ static struct xbar_jit_block *try_translate(struct xbar_riscv_hart *hart,
     struct riscv_translation t = {
         .hart = hart,
         .source = source,
-        .max_insns = max_insns,
+        .ahead = ahead,
         .e = { .b = &b,
                .cache = jit->cache,
                .guest = &riscv__jit_guest,
@@ -490,13 +465,15 @@ static struct xbar_jit_block *try_translate(struct xbar_riscv_hart *hart,
 /* As a whole, or not at all: what is told of it would not be the same. */
 static struct xbar_jit_block *translate_shown(struct xbar_riscv_hart *hart,
                                               struct riscv_source *source,
+                                              struct riscv_ahead *ahead,
                                               size_t lease)
 {
     struct xbar_jit_block *block = NULL;
 
     source->shown = riscv__observe_find(hart, source);
     if (source->shown != NULL) {
-        block = try_translate(hart, source, source->shown->count, lease);
+        riscv__look_ahead(ahead, source, source->shown->count);
+        block = try_translate(hart, source, ahead, lease);
         source->shown->is_stuck = block == NULL;
     }
     return block;
@@ -506,14 +483,17 @@ static struct xbar_jit_block *translate(struct xbar_riscv_hart *hart,
                                         struct riscv_source *source)
 {
     size_t lease = xbar_jit_lease_size(hart->jit->cache, LEASE_SIZE);
-    struct xbar_jit_block *block = NULL;
+    struct riscv_ahead ahead;
+    struct xbar_jit_block *block;
 
     if (unlikely(hart->shown != NULL)) {
-        return translate_shown(hart, source, lease);
+        return translate_shown(hart, source, &ahead, lease);
     }
-
-    for (unsigned max = RISCV_BLOCK_INSNS; block == NULL && max > 0; max /= 2) {
-        block = try_translate(hart, source, max, lease);
+    riscv__look_ahead(&ahead, source, RISCV_BLOCK_INSNS);
+    block = try_translate(hart, source, &ahead, lease);
+    for (unsigned i = ahead.count / 2; block == NULL && i > 0; i /= 2) {
+        riscv__look_less_ahead(&ahead, source, i);
+        block = try_translate(hart, source, &ahead, lease);
     }
     return block;
 }
@@ -522,12 +502,17 @@ static struct xbar_jit_block *translate(struct xbar_riscv_hart *hart,
 static bool starts_with_step(struct xbar_riscv_hart *hart,
                              const struct riscv_source *source)
 {
-    const struct riscv_translation t = { .hart = hart, .source = source };
     struct riscv_insn insn;
 
-    return !riscv__read_insn(source, 0, &insn) ||
-           riscv__needs_step(&t, &insn) ||
-           (riscv__is_fp(&insn) && !(source->key.mode & MODE_FP));
+    if (!riscv__read_insn(source, 0, &insn)) {
+        return true;
+    }
+    if (may_need_step(&insn)) {
+        const struct riscv_translation t = { .hart = hart, .source = source };
+
+        return riscv__needs_step(&t, &insn);
+    }
+    return riscv__is_fp(&insn) && !(source->key.mode & MODE_FP);
 }
 
 /* Does FP become live here? */
@@ -563,14 +548,19 @@ static struct xbar_jit_block *make_block(struct xbar_riscv_hart *hart,
 {
     struct xbar_jit_block *other =
         xbar_jit_find(hart->jit->cache, &source->key);
+    unsigned size;
 
     if (other != NULL) {
         xbar_jit_drop(hart->jit->cache, other); /* of other memory */
     }
     riscv__heat_made(hart, source->home[0], source->key.mode);
     riscv__code_watch(hart, source->pc, source->home);
-    riscv__copy_source(source, RISCV_BLOCK_BYTES);
-    source->size = riscv__clip_to_break(hart, source->pc, source->size);
+    size = riscv__clip_to_break(hart, source->pc, RISCV_BLOCK_BYTES);
+    if (unlikely(hart->shown != NULL)) {
+        riscv__copy_source(source, size); /* to be found by */
+    } else {
+        riscv__begin_copy(source, size);
+    }
     return starts_with_step(hart, source) ? NULL : translate(hart, source);
 }
 

@@ -13,9 +13,9 @@ struct riscv_translation {
     struct xbar_riscv_hart *hart;
     struct jit_emit e;
     const struct riscv_source *source;
-    uint64_t pc;            /* of the instruction at hand */
-    struct riscv_note note; /* of the instruction at hand */
-    unsigned max_insns;
+    const struct riscv_ahead *ahead; /* its instructions */
+    uint64_t pc;                     /* of the instruction at hand */
+    struct riscv_note note;          /* of the instruction at hand */
     uint32_t boxed; /* f registers that hold a boxed single, surely */
 };
 
@@ -36,6 +36,8 @@ enum jit_condition riscv__condition(const struct riscv_insn *insn);
 /* The access that a load is. */
 struct jit_access riscv__load_of(const struct riscv_insn *insn);
 void riscv__translate_store(struct jit_emit *e, const struct riscv_insn *insn);
+/* Of what accesses memory: log2 of how many bytes. */
+unsigned riscv__access_log2(const struct riscv_insn *insn);
 
 /* ---- translate_observed.c ---------------------------------------------- */
 
@@ -66,7 +68,7 @@ void riscv__translate_fp(struct riscv_translation *t,
 void riscv__translate_fp_note(struct riscv_translation *t,
                               const struct riscv_insn *insn);
 
-/* ---- translate_system.c: CSRs, fences, xRET, what is illegal ----------- */
+/* ---- translate_system.c: CSRs, fences, xRET, atomics, what is illegal --- */
 
 /* Does the block have to end before @insn, which the interpreter does? */
 bool riscv__system_needs_step(const struct riscv_translation *t,
@@ -75,5 +77,8 @@ bool riscv__system_needs_step(const struct riscv_translation *t,
 /* Emit @insn; true: the block ends with it. */
 bool riscv__translate_system(struct riscv_translation *t,
                              const struct riscv_insn *insn);
+
+void riscv__translate_amo(struct riscv_translation *t,
+                          const struct riscv_insn *insn);
 
 #endif

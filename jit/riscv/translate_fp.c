@@ -117,28 +117,19 @@ static uint32_t f_written(const struct riscv_insn *insn)
     return format->fp & RISCV_RD ? reg_bit(insn->rd) : 0;
 }
 
-static bool ends_block(const struct riscv_insn *insn)
-{
-    unsigned class = riscv__ops[insn->op].class;
-
-    return class == RISCV_CLASS_BRANCH || class == RISCV_CLASS_JUMP;
-}
-
 /* What the block reads as singles before it writes them. */
 static uint32_t singles_at_entry(const struct riscv_translation *t)
 {
     uint32_t needed = 0, written = 0;
-    struct riscv_insn insn;
-    unsigned offset = 0;
 
-    for (unsigned i = 0; i < t->max_insns; i++) {
-        if (!riscv__read_insn(t->source, offset, &insn) ||
-            riscv__needs_step(t, &insn) || ends_block(&insn)) {
+    for (unsigned i = 0; i < t->ahead->count; i++) {
+        const struct riscv_insn *insn = &t->ahead->insns[i];
+
+        if (riscv__needs_step(t, insn)) {
             break;
         }
-        needed |= singles_read(&insn) & ~written;
-        written |= f_written(&insn);
-        offset += insn.length;
+        needed |= singles_read(insn) & ~written;
+        written |= f_written(insn);
     }
     return needed;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * CSR instructions, environment calls, returns from traps, fences.
+ * CSR instructions, environment calls, returns from traps, fences; and atomics.
  *
  *   CSR that is a plain word     a load, and a store if it is written
  *   wfi                          left to the run loop, which knows how to wait
@@ -82,4 +82,45 @@ bool riscv__translate_system(struct riscv_translation *t,
     access = access_of(insn);
     jit_host__field(&t->e, access.op, &field, insn->rd, access.value);
     return false;
+}
+
+/* ---- Atomics ----------------------------------------------------------- */
+
+#define AMO(op, jit) \
+    [RISCV_OP_##op##_W] = JIT_AMO_##jit, [RISCV_OP_##op##_D] = JIT_AMO_##jit
+
+static const uint8_t amo_ops[RISCV_OP_COUNT] = {
+    AMO(AMOSWAP, SWAP), AMO(AMOADD, ADD),   AMO(AMOXOR, XOR),
+    AMO(AMOAND, AND),   AMO(AMOOR, OR),     AMO(AMOMIN, MIN),
+    AMO(AMOMAX, MAX),   AMO(AMOMINU, MINU), AMO(AMOMAXU, MAXU),
+};
+
+static const struct jit_reservation reservation = {
+    .valid = offsetof(struct xbar_riscv_hart, reservation.valid),
+    .size_log2 = offsetof(struct xbar_riscv_hart, reservation.size_log2),
+    .va = offsetof(struct xbar_riscv_hart, reservation.va),
+    .value = offsetof(struct xbar_riscv_hart, reservation.value),
+};
+
+void riscv__translate_amo(struct riscv_translation *t,
+                          const struct riscv_insn *insn)
+{
+    unsigned size_log2 = riscv__access_log2(insn);
+
+    switch (insn->op) {
+    case RISCV_OP_LR_W:
+    case RISCV_OP_LR_D:
+        jit_host__load_reserved(&t->e, size_log2, insn->rd, insn->rs1,
+                                &reservation);
+        break;
+    case RISCV_OP_SC_W:
+    case RISCV_OP_SC_D:
+        jit_host__store_conditional(&t->e, size_log2, insn->rd, insn->rs1,
+                                    insn->rs2, &reservation);
+        break;
+    default:
+        jit_host__amo(&t->e, (enum jit_amo)amo_ops[insn->op], size_log2,
+                      insn->rd, insn->rs1, insn->rs2);
+        break;
+    }
 }
