@@ -72,6 +72,8 @@ struct x86_stub_set {
     uint32_t exit_attention;
     uint32_t load[4];
     uint32_t store[4];
+    uint32_t probe_load[4]; /* not of regions */
+    uint32_t probe_store[4];
     uint32_t execute;
     uint32_t resume;
     uint32_t look;
@@ -136,6 +138,14 @@ struct jit_cold {
 
 _Static_assert(sizeof(TLBEntry) == 1 << X86_ENTRY_LOG2,
                "the index is scaled by 32");
+
+/* Spans are all in one array, those of a context together. */
+#define X86_SPAN_LOG2  5
+#define X86_SPANS_LOG2 11
+
+_Static_assert(sizeof(TLBSpan) == 1 << X86_SPAN_LOG2, "as its slot is scaled");
+_Static_assert(2 * TLB_SPANS * sizeof(TLBSpan) == 1 << X86_SPANS_LOG2,
+               "as a context is");
 
 /* ---- Shared by the emitting files -------------------------------------- */
 

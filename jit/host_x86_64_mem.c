@@ -12,7 +12,19 @@
  *     mov  value, [rdx + base + offset]
  *
  * The addend does not wait for the address: a chain of loads is as long as the
- * host's own. On the cold path, and for atomics, the probe of the entry:
+ * host's own. On the cold path the entry is probed, by a subroutine that all
+ * blocks share:
+ *
+ *     lea  rax, [base + offset]
+ *     mov  rdx, value                   of stores
+ *     mov  ecx, span                    its offset among the spans
+ *     call probe_load or probe_store
+ *     mov  home, rax                    of loads
+ *     je   back                         nothing wants attention
+ *     call exit_attention
+ *
+ * Regions, which are hot, and code that counts or shows its accesses, probe in
+ * place. So do atomics:
  *
  *     rorx ecx, va, 7                   index * 32 = (va >> 7) & 0x7fe0
  *     and  ecx, 0x7fe0
@@ -197,17 +209,23 @@ static void fetch_stored(struct jit_emit *e, const struct jit_access *a)
 
 /* ---- Spans ------------------------------------------------------------- */
 
-/* Where @field of the span that an access asks lies in the vCPU: the slot is
- * the base register. */
-static struct x86_rm span_field(const struct jit_emit *e,
-                                const struct jit_access *a,
-                                enum xbar_tlb_access access, size_t field)
+/* The span that an access asks, by its offset among them: the slot is the base
+ * register. */
+static size_t span_offset(const struct jit_emit *e, const struct jit_access *a,
+                          enum xbar_tlb_access access)
 {
-    size_t span =
-        (e->data_context * 2 + access) * TLB_SPANS + a->base % TLB_SPANS;
+    return ((e->data_context * 2 + access) * TLB_SPANS + a->base % TLB_SPANS) *
+           sizeof(TLBSpan);
+}
 
+/* Where @field of it lies in the vCPU. */
+static inline struct x86_rm span_field(const struct jit_emit *e,
+                                       const struct jit_access *a,
+                                       enum xbar_tlb_access access,
+                                       size_t field)
+{
     return x86__field(e->stubs, e->guest->tlb + offsetof(SoftTLB, spans) +
-                                    span * sizeof(TLBSpan) + field);
+                                    span_offset(e, a, access) + field);
 }
 
 /*
@@ -367,15 +385,53 @@ static void cold_store(struct jit_emit *e, const struct jit_cold *cold)
     call_slow(e, cold, x86__stubs(e)->store[a->size_log2]);
 }
 
-/*
- * The cold side. The stub comes back with a loaded value in rax, or not at
- * all. If something wants attention now (the device changed the map, raised an
- * interrupt), the block ends behind this instruction.
- */
+/* Equal: go back. Else something wants attention now (the device changed the map,
+ * raised an interrupt), and the block ends behind this instruction. */
+static void end_access(struct jit_emit *e, const struct jit_cold *cold)
+{
+    uint32_t back = x86_jcc(e->b, CC_E, NULL);
+
+    x86_patch(e->b, back, e->b->start + cold->resume);
+    if (e->region != NULL) {
+        x86__region_done(e, cold);
+    }
+    x86__call_stub(e, x86__stubs(e)->exit_attention);
+    x86__site(e, cold, true);
+}
+
+static bool shares_probe(const struct jit_emit *e)
+{
+    return e->region == NULL && !e->counts_pages && !e->shows;
+}
+
+/* The subroutine comes back with the loaded value in rax, and the question of
+ * attention answered; or not at all. */
+static void probe_by_stub(struct jit_emit *e, const struct jit_cold *cold)
+{
+    const struct jit_access *a = &cold->access;
+    const struct x86_stub_set *stubs = x86__stubs(e);
+
+    x86__address(e, a->base, a->offset);
+    if (cold->kind == COLD_STORE) {
+        fetch_stored(e, a);
+        x86_load_imm(e->b, RCX, span_offset(e, a, TLB_WRITE));
+        x86__call_stub(e, stubs->probe_store[a->size_log2]);
+        x86__site(e, cold, false);
+    } else {
+        x86_load_imm(e->b, RCX, span_offset(e, a, TLB_READ));
+        x86__call_stub(e, stubs->probe_load[a->size_log2]);
+        x86__site(e, cold, false);
+        load_from(e, a, x86_r(RAX)); /* keeps the flags */
+    }
+    end_access(e, cold);
+}
+
 void x86__cold_access(struct jit_emit *e, const struct jit_cold *cold)
 {
-    uint32_t calm;
-
+    if (shares_probe(e)) {
+        probe_by_stub(e, cold);
+        return;
+    }
     if (cold->kind == COLD_STORE) {
         cold_store(e, cold);
     } else {
@@ -383,13 +439,7 @@ void x86__cold_access(struct jit_emit *e, const struct jit_cold *cold)
     }
     x86_alu_imm(e->b, X86_ALU_CMP, 4, x86__field(e->stubs, e->guest->attention),
                 0);
-    calm = x86_jcc(e->b, CC_E, NULL);
-    x86_patch(e->b, calm, e->b->start + cold->resume);
-    if (e->region != NULL) {
-        x86__region_done(e, cold);
-    }
-    x86__call_stub(e, x86__stubs(e)->exit_attention);
-    x86__site(e, cold, true);
+    end_access(e, cold);
 }
 
 void jit_host__fence(struct jit_emit *e)

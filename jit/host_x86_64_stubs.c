@@ -4,6 +4,9 @@
  *
  *     enter        C -> emitted code: save C's registers, load the homes
  *     exit_*       emitted code -> C: store the homes, restore, return
+ *     probe_load, probe_store
+ *                  what an access does that misses its span: hit the entry, or
+ *                  go on as load and store
  *     load, store, execute
  *                  call C in the middle of a block: save the homes that a
  *                  call may change, come back, or leave as a fault
@@ -12,7 +15,7 @@
  *
  * All of them twice: blocks where FP is live have more to save, and swap mxcsr.
  * Those in the middle of a block once more for regions, which save their homes
- * themselves.
+ * themselves, and probe in place.
  *
  * Stack while a block runs (rsp is 16-byte aligned there):
  *
@@ -228,6 +231,14 @@ static void begin_call(struct stub_writer *w, unsigned first)
     set_arguments(w);
 }
 
+/* Equal unless something wants attention. */
+static void return_attention(struct stub_writer *w)
+{
+    x86_alu_imm(&w->b, X86_ALU_CMP, 4,
+                x86__field(w->stubs, w->guest->attention), 0);
+    x86_m(&w->b, X86_RET, 8, x86_r(RAX));
+}
+
 static void end_call(struct stub_writer *w, unsigned first, size_t helper,
                      uint32_t fault)
 {
@@ -241,7 +252,7 @@ static void end_call(struct stub_writer *w, unsigned first, size_t helper,
     x86_patch(&w->b, failed, w->b.start + fault);
     x86_rm(&w->b, X86_MOV_RM, 8, RAX,
            state_field(w, offsetof(struct jit_state, value)));
-    x86_m(&w->b, X86_RET, 8, x86_r(RAX));
+    return_attention(w);
 }
 
 /* The homes are saved. A device's callback, and back to the block; else go on
@@ -253,11 +264,11 @@ static void try_device(struct stub_writer *w, enum xbar_tlb_access access,
 
     x86__write_device_path(&w->b, w->guest, w->stubs, access, size_log2, &path);
     return_homes(w, HOME_SAVED);
-    x86_m(&w->b, X86_RET, 8, x86_r(RAX));
+    return_attention(w);
     x86__missed_device(&w->b, &path);
 }
 
-/* In: rax = va. Out: rax = value. */
+/* In: rax = va. Out: rax = value, equal unless something wants attention. */
 static uint32_t write_load(struct stub_writer *w, unsigned size_log2,
                            uint32_t fault)
 {
@@ -287,6 +298,124 @@ static uint32_t write_store(struct stub_writer *w, unsigned size_log2,
     end_call(w, HOME_SAVED, offsetof(struct jit_helpers, store), fault);
     return at;
 }
+
+/* ---- Probing ----------------------------------------------------------- */
+
+/*
+ * @index, with the help of @temporary: offset of the slot of the address in rax
+ * in the tables of all contexts. ecx is the span's among the spans, so that it
+ * says which context.
+ */
+static void write_slot_offset(struct stub_writer *w, unsigned index,
+                              unsigned temporary)
+{
+    const unsigned context_log2 = TLB_L1_BITS + X86_ENTRY_LOG2;
+
+    x86_rr(&w->b, X86_MOV_MR, 4, index, RAX);
+    x86_mi(&w->b, X86_SHR_MI8, 4, x86_r(index), X86_INDEX_SHIFT);
+    x86_alu_imm(&w->b, X86_ALU_AND, 4, x86_r(index), X86_INDEX_MASK);
+    x86_rr(&w->b, X86_MOV_MR, 4, temporary, RCX);
+    x86_alu_imm(&w->b, X86_ALU_AND, 4, x86_r(temporary),
+                -(1 << X86_SPANS_LOG2));
+    x86_mi(&w->b, X86_SHL_MI8, 4, x86_r(temporary),
+           context_log2 - X86_SPANS_LOG2);
+    x86_rr(&w->b, X86_ADD_MR, 8, index, temporary);
+}
+
+static struct x86_rm entry_field(const struct stub_writer *w, unsigned index,
+                                 size_t field)
+{
+    size_t entries = w->guest->tlb + offsetof(SoftTLB, l1);
+
+    return x86_mem_index(RBP, index, 0, x86__disp(w->stubs, entries + field));
+}
+
+/*
+ * The entry at @index hits, or we are at the displacements returned. Every hit
+ * takes 1 off the span's credit; when that is used up it is a miss, too, and the
+ * way through C lets the span learn. @temporary is pushed, and popped.
+ */
+static void write_probe(struct stub_writer *w, enum xbar_tlb_access access,
+                        unsigned size, unsigned index, unsigned temporary,
+                        uint32_t misses[2])
+{
+    size_t credit =
+        w->guest->tlb + offsetof(SoftTLB, spans) + offsetof(TLBSpan, credit);
+
+    x86_rm(&w->b, X86_MOV_RM, 8, temporary,
+           entry_field(w, index, access * sizeof(uint64_t)));
+    x86_rr(&w->b, X86_XOR_MR, 8, temporary, RAX);
+    x86_alu_imm(&w->b, X86_ALU_CMP, 8, x86_r(temporary),
+                (int32_t)(TLB_PAGE_SIZE - size));
+    push_pop(w, X86_POP, temporary);
+    misses[0] = x86_jcc(&w->b, CC_A, NULL);
+    x86_alu_imm(&w->b, X86_ALU_SUB, 4,
+                x86_mem_index(RBP, RCX, 0, x86__disp(w->stubs, credit)), 1);
+    misses[1] = x86_jcc(&w->b, CC_S, NULL);
+    x86_rm(&w->b, X86_MOV_RM, 8, index,
+           entry_field(w, index, offsetof(TLBEntry, addend)));
+}
+
+/* Equal, as what asks for attention leaves it. */
+static void return_calm(struct stub_writer *w)
+{
+    x86_rr(&w->b, X86_CMP_MR, 4, RAX, RAX);
+    x86_m(&w->b, X86_RET, 8, x86_r(RAX));
+}
+
+/* Go on in @stub, which knows the span by its slot. */
+static void write_probe_miss(struct stub_writer *w, uint32_t stub)
+{
+    x86_mi(&w->b, X86_SHR_MI8, 4, x86_r(RCX), X86_SPAN_LOG2);
+    x86_alu_imm(&w->b, X86_ALU_AND, 4, x86_r(RCX), TLB_SPANS - 1);
+    x86_mr(&w->b, X86_MOV_MR, 4,
+           state_field(w, offsetof(struct jit_state, span)), RCX);
+    jump_to(w, stub);
+}
+
+/* In: rax = va, ecx = span. Out: rax = value, equal unless something wants
+ * attention. */
+static uint32_t write_probe_load(struct stub_writer *w, unsigned size_log2)
+{
+    static const uint8_t ops[] = { X86_MOVZX8, X86_MOVZX16, X86_MOV_RM,
+                                   X86_MOV_RM };
+    uint32_t at = start_stub(w), misses[2];
+
+    push_pop(w, X86_PUSH, RSI);
+    write_slot_offset(w, RDX, RSI);
+    write_probe(w, TLB_READ, 1u << size_log2, RDX, RSI, misses);
+    x86_rm(&w->b, (enum x86_op)ops[size_log2], size_log2 == 3 ? 8 : 4, RAX,
+           x86_mem_index(RDX, RAX, 0, 0));
+    return_calm(w);
+    x86_patch_here(&w->b, misses[0]);
+    x86_patch_here(&w->b, misses[1]);
+    write_probe_miss(w, w->set->load[size_log2]);
+    return at;
+}
+
+/* In: rax = va, rdx = value, ecx = span. */
+static uint32_t write_probe_store(struct stub_writer *w, unsigned size_log2)
+{
+    static const uint8_t ops[] = { X86_MOV8_MR, X86_MOV_MR, X86_MOV_MR,
+                                   X86_MOV_MR };
+    uint32_t at = start_stub(w), misses[2];
+
+    push_pop(w, X86_PUSH, RSI);
+    push_pop(w, X86_PUSH, RDI);
+    write_slot_offset(w, RSI, RDI);
+    write_probe(w, TLB_WRITE, 1u << size_log2, RSI, RDI, misses);
+    x86_mr(&w->b, (enum x86_op)ops[size_log2], 1u << size_log2,
+           x86_mem_index(RSI, RAX, 0, 0), RDX);
+    push_pop(w, X86_POP, RSI);
+    return_calm(w);
+    x86_patch_here(&w->b, misses[0]);
+    x86_patch_here(&w->b, misses[1]);
+    push_pop(w, X86_POP, RSI);
+    write_probe_miss(w, w->set->store[size_log2]);
+    return at;
+}
+
+/* ---- The others -------------------------------------------------------- */
 
 /* In: eax = bits, rdx = pc. */
 static void write_execute(struct stub_writer *w, uint32_t fault)
@@ -366,6 +495,10 @@ static void write_set(struct stub_writer *w, unsigned set)
     for (unsigned i = 0; i < 4; i++) {
         s->load[i] = write_load(w, i, fault);
         s->store[i] = write_store(w, i, fault);
+    }
+    for (unsigned i = 0; !w->region && i < 4; i++) {
+        s->probe_load[i] = write_probe_load(w, i);
+        s->probe_store[i] = write_probe_store(w, i);
     }
     write_execute(w, fault);
     if (!w->region) {

@@ -63,7 +63,7 @@ static const struct {
     { SPAN(start), "span.start" },
     { SPAN(count), "span.count" },
     { SPAN(addend), "span.addend" },
-    { SPAN(credit), "span.credit" },
+    { TLB(spans) + offsetof(TLBSpan, credit), "spans.credit" },
     { TLB(l1[CTX_M][0].tag[TLB_READ]), "tlb.read" },
     { TLB(l1[CTX_M][0].addend), "tlb.addend" },
     { TLB(info[0][0].page), "info.page" },
@@ -103,6 +103,7 @@ static void name_target(struct listing *l, uint64_t target, char *name)
         const char *name;
     } stubs[] = {
         { set->load[3], "load_8" },
+        { set->probe_load[3], "probe_load_8" },
         { set->exit_attention, "exit_attention" },
         { set->exit_link, "exit_link" },
         { set->exit_budget, "exit_budget" },
@@ -324,6 +325,21 @@ static bool is_return(const struct listing *l, const cs_insn *insn)
     return !strcmp(insn->mnemonic, "ret");
 }
 
+static bool goes_on(const struct listing *l, const cs_insn *insn)
+{
+    uint64_t load = l->rig.hart->jit->stubs->set[0].load[3];
+
+    return is_jump(insn) && (uint64_t)operand(insn, X86_OP_IMM)->imm == load;
+}
+
+static void list_probe(struct listing *l)
+{
+    uint64_t at = l->rig.hart->jit->stubs->set[0].probe_load[3];
+
+    translate(l, load_code, 2);
+    list(l, at, at, jit_host__stubs_size(), goes_on);
+}
+
 static void list_stub(struct listing *l)
 {
     uint64_t at = l->rig.hart->jit->stubs->set[0].load[3];
@@ -382,9 +398,8 @@ static const struct {
     const char *name;
     void (*list)(struct listing *l);
 } listings[] = {
-    { "load", list_load },
-    { "call", list_call },
-    { "device", list_miss },
+    { "load", list_load },   { "call", list_call },
+    { "device", list_miss }, { "probe_load_8", list_probe },
     { "load_8", list_stub },
 };
 
