@@ -61,6 +61,16 @@ MemTxResult xbar_plan_write(const struct xbar_access_plan *plan,
                             MemoryRegion *mr, hwaddr offset, uint64_t value,
                             unsigned size_log2, MemTxAttrs attrs);
 
+/* The bytes of an access: by a table, which is one instruction where the size
+ * is not a constant. */
+static inline uint64_t xbar_plan_cut(uint64_t value, unsigned size_log2)
+{
+    static const uint64_t masks[] = { UINT8_MAX, UINT16_MAX, UINT32_MAX,
+                                      UINT64_MAX };
+
+    return value & masks[size_log2];
+}
+
 /*
  * The plain case of the two above, for callers whose own path is short and who
  * know that nothing is held around the region's callbacks, whose @opaque they
@@ -77,8 +87,8 @@ static inline bool xbar_plan_read_bare(const struct xbar_access_plan *plan,
         attrs.memory) {
         return false;
     }
-    *value = step->read(opaque, offset, 1u << size_log2) &
-             (UINT64_MAX >> (64 - (8u << size_log2)));
+    *value =
+        xbar_plan_cut(step->read(opaque, offset, 1u << size_log2), size_log2);
     return true;
 }
 
@@ -93,8 +103,7 @@ static inline bool xbar_plan_write_bare(const struct xbar_access_plan *plan,
         attrs.memory) {
         return false;
     }
-    step->write(opaque, offset,
-                value & (UINT64_MAX >> (64 - (8u << size_log2))),
+    step->write(opaque, offset, xbar_plan_cut(value, size_log2),
                 1u << size_log2);
     return true;
 }

@@ -13,7 +13,7 @@ static inline bool flatview_read_bare(const FlatRange *range, hwaddr addr,
                                       uint64_t *value, unsigned size_log2,
                                       MemTxAttrs attrs)
 {
-    return (range->flags & FLAT_RANGE_BARE) != 0 &&
+    return likely((range->flags & FLAT_RANGE_BARE) != 0) &&
            xbar_plan_read_bare(range->plan,
                                (void *)(uintptr_t)range->host_delta,
                                addr + range->mr_delta, value, size_log2, attrs);
@@ -23,7 +23,7 @@ static inline bool flatview_write_bare(const FlatRange *range, hwaddr addr,
                                        uint64_t value, unsigned size_log2,
                                        MemTxAttrs attrs)
 {
-    return (range->flags & FLAT_RANGE_BARE) != 0 &&
+    return likely((range->flags & FLAT_RANGE_BARE) != 0) &&
            xbar_plan_write_bare(
                range->plan, (void *)(uintptr_t)range->host_delta,
                addr + range->mr_delta, value, size_log2, attrs);

@@ -23,7 +23,6 @@
  * does.
  */
 #include "engine/plan.h"
-#include "flatview/bare.h"
 #include "tlb/device.h"
 #include "tlb/tlb_internal.h"
 
@@ -295,8 +294,8 @@ static XBAR_COLD int load_pieces(SoftTLB *tlb, unsigned context, uint64_t va,
     return 0;
 }
 
-static XBAR_NOINLINE int load_any(SoftTLB *tlb, unsigned context, uint64_t va,
-                                  unsigned size_log2, uint64_t *value)
+static int load_any(SoftTLB *tlb, unsigned context, uint64_t va,
+                    unsigned size_log2, uint64_t *value)
 {
     uint64_t *counter = NULL;
     MemTxResult result;
@@ -336,39 +335,18 @@ static bool is_told_device(const SoftTLB *tlb, unsigned context, uint64_t va,
            tlb_find_device(tlb, context, va, size_log2, access, device);
 }
 
-XBAR_HOT int tlb_load_slow(SoftTLB *tlb, unsigned context, uint64_t va,
-                           unsigned size_log2, uint64_t *value)
+int tlb__load_otherwise(SoftTLB *tlb, unsigned context, uint64_t va,
+                        unsigned size_log2, uint64_t *value)
 {
     struct tlb_device device;
-    MemTxResult result;
-    uint64_t loaded;
+    int err = is_told_device(tlb, context, va, size_log2, TLB_READ, &device)
+                  ? tlb__load_counted(tlb, va, &device, size_log2, value)
+                  : load_any(tlb, context, va, size_log2, value);
 
-    if (unlikely(tlb->config.observe != NULL) ||
-        unlikely(
-            !tlb_find_device(tlb, context, va, size_log2, TLB_READ, &device))) {
-        int err = is_told_device(tlb, context, va, size_log2, TLB_READ, &device)
-                      ? tlb__load_counted(tlb, va, &device, size_log2, value)
-                      : load_any(tlb, context, va, size_log2, value);
-
-        if (unlikely(tlb->watches != NULL) && !err) {
-            tlb__touch(tlb, context, va, 1u << size_log2, TLB_READ);
-        }
-        return err;
+    if (unlikely(tlb->watches != NULL) && !err) {
+        tlb__touch(tlb, context, va, 1u << size_log2, TLB_READ);
     }
-    tlb->stats.slow++;
-    tlb->stats.mmio_reads++;
-    if (likely(flatview_read_bare(device.section, device.phys, value, size_log2,
-                                  (MemTxAttrs){ 0 }))) {
-        return 0;
-    }
-    result = xbar_plan_read(device.section->plan, device.section->mr,
-                            device.phys + device.section->mr_delta, &loaded,
-                            size_log2, (MemTxAttrs){ 0 });
-    if (unlikely(result != MEMTX_OK)) {
-        return tlb__fault(tlb, va, 0, result);
-    }
-    *value = loaded;
-    return 0;
+    return err;
 }
 
 /* ---- Stores ------------------------------------------------------------ */
@@ -463,8 +441,8 @@ static XBAR_COLD int store_pieces(SoftTLB *tlb, unsigned context, uint64_t va,
     return err;
 }
 
-static XBAR_NOINLINE int store_any(SoftTLB *tlb, unsigned context, uint64_t va,
-                                   unsigned size_log2, uint64_t value)
+static int store_any(SoftTLB *tlb, unsigned context, uint64_t va,
+                     unsigned size_log2, uint64_t value)
 {
     bool is_logged = false;
     uint64_t *counter = NULL;
@@ -503,36 +481,18 @@ static XBAR_NOINLINE int store_any(SoftTLB *tlb, unsigned context, uint64_t va,
     return 0;
 }
 
-XBAR_HOT int tlb_store_slow(SoftTLB *tlb, unsigned context, uint64_t va,
-                            unsigned size_log2, uint64_t value)
+int tlb__store_otherwise(SoftTLB *tlb, unsigned context, uint64_t va,
+                         unsigned size_log2, uint64_t value)
 {
     struct tlb_device device;
-    MemTxResult result;
+    int err = is_told_device(tlb, context, va, size_log2, TLB_WRITE, &device)
+                  ? tlb__store_counted(tlb, va, &device, size_log2, value)
+                  : store_any(tlb, context, va, size_log2, value);
 
-    if (unlikely(tlb->config.observe != NULL) ||
-        unlikely(!tlb_find_device(tlb, context, va, size_log2, TLB_WRITE,
-                                  &device))) {
-        int err =
-            is_told_device(tlb, context, va, size_log2, TLB_WRITE, &device)
-                ? tlb__store_counted(tlb, va, &device, size_log2, value)
-                : store_any(tlb, context, va, size_log2, value);
-
-        if (unlikely(tlb->watches != NULL) && !err) {
-            tlb__touch(tlb, context, va, 1u << size_log2, TLB_WRITE);
-        }
-        return err;
+    if (unlikely(tlb->watches != NULL) && !err) {
+        tlb__touch(tlb, context, va, 1u << size_log2, TLB_WRITE);
     }
-    tlb->stats.slow++;
-    tlb->stats.mmio_writes++;
-    if (likely(flatview_write_bare(device.section, device.phys, value,
-                                   size_log2, (MemTxAttrs){ 0 }))) {
-        return 0;
-    }
-    result = xbar_plan_write(device.section->plan, device.section->mr,
-                             device.phys + device.section->mr_delta,
-                             low_bytes(value, size_log2), size_log2,
-                             (MemTxAttrs){ 0 });
-    return likely(result == MEMTX_OK) ? 0 : tlb__fault(tlb, va, 0, result);
+    return err;
 }
 
 /* ---- Memory ------------------------------------------------------------ */

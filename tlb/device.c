@@ -64,6 +64,107 @@ bool tlb_store_device(SoftTLB *tlb, unsigned context, uint64_t va,
     }
 }
 
+/* ---- By the plan ------------------------------------------------------- */
+
+int tlb__load_by_plan(SoftTLB *tlb, uint64_t va, const FlatRange *section,
+                      hwaddr phys, unsigned size_log2, uint64_t *value)
+{
+    uint64_t loaded;
+    MemTxResult result =
+        xbar_plan_read(section->plan, section->mr, phys + section->mr_delta,
+                       &loaded, size_log2, (MemTxAttrs){ 0 });
+
+    if (unlikely(result != MEMTX_OK)) {
+        return tlb__fault(tlb, va, 0, result);
+    }
+    *value = loaded;
+    return 0;
+}
+
+int tlb__store_by_plan(SoftTLB *tlb, uint64_t va, const FlatRange *section,
+                       hwaddr phys, unsigned size_log2, uint64_t value)
+{
+    MemTxResult result =
+        xbar_plan_write(section->plan, section->mr, phys + section->mr_delta,
+                        value, size_log2, (MemTxAttrs){ 0 });
+
+    return likely(result == MEMTX_OK) ? 0 : tlb__fault(tlb, va, 0, result);
+}
+
+/* ---- The slow path, from the front ------------------------------------- */
+
+/*
+ * Whatever is not a plain device is the last thing that these do, and each size
+ * is compiled for itself: so next to nothing is saved around a callback.
+ */
+static XBAR_FORCE_INLINE int load_sized(SoftTLB *tlb, unsigned context,
+                                        uint64_t va, unsigned size_log2,
+                                        uint64_t *value)
+{
+    struct tlb_device device;
+
+    if (unlikely(tlb->config.observe != NULL) ||
+        unlikely(
+            !tlb_find_device(tlb, context, va, size_log2, TLB_READ, &device))) {
+        return tlb__load_otherwise(tlb, context, va, size_log2, value);
+    }
+    tlb->stats.slow++;
+    tlb->stats.mmio_reads++;
+    if (likely(flatview_read_bare(device.section, device.phys, value, size_log2,
+                                  (MemTxAttrs){ 0 }))) {
+        return 0;
+    }
+    return tlb__load_by_plan(tlb, va, device.section, device.phys, size_log2,
+                             value);
+}
+
+XBAR_HOT int tlb_load_slow(SoftTLB *tlb, unsigned context, uint64_t va,
+                           unsigned size_log2, uint64_t *value)
+{
+    if (likely(size_log2 == MO_32)) {
+        return load_sized(tlb, context, va, MO_32, value);
+    }
+    if (size_log2 == MO_64) {
+        return load_sized(tlb, context, va, MO_64, value);
+    }
+    return size_log2 == MO_16 ? load_sized(tlb, context, va, MO_16, value)
+                              : load_sized(tlb, context, va, MO_8, value);
+}
+
+static XBAR_FORCE_INLINE int store_sized(SoftTLB *tlb, unsigned context,
+                                         uint64_t va, unsigned size_log2,
+                                         uint64_t value)
+{
+    struct tlb_device device;
+
+    if (unlikely(tlb->config.observe != NULL) ||
+        unlikely(!tlb_find_device(tlb, context, va, size_log2, TLB_WRITE,
+                                  &device))) {
+        return tlb__store_otherwise(tlb, context, va, size_log2, value);
+    }
+    tlb->stats.slow++;
+    tlb->stats.mmio_writes++;
+    if (likely(flatview_write_bare(device.section, device.phys, value,
+                                   size_log2, (MemTxAttrs){ 0 }))) {
+        return 0;
+    }
+    return tlb__store_by_plan(tlb, va, device.section, device.phys, size_log2,
+                              value);
+}
+
+XBAR_HOT int tlb_store_slow(SoftTLB *tlb, unsigned context, uint64_t va,
+                            unsigned size_log2, uint64_t value)
+{
+    if (likely(size_log2 == MO_32)) {
+        return store_sized(tlb, context, va, MO_32, value);
+    }
+    if (size_log2 == MO_64) {
+        return store_sized(tlb, context, va, MO_64, value);
+    }
+    return size_log2 == MO_16 ? store_sized(tlb, context, va, MO_16, value)
+                              : store_sized(tlb, context, va, MO_8, value);
+}
+
 /* ---- Counted, and told ------------------------------------------------- */
 
 static inline uint64_t ticks_now(const SoftTLB *tlb)

@@ -45,6 +45,20 @@ static inline bool tlb_find_device(const SoftTLB *tlb, unsigned context,
            device->phys + more <= section->last;
 }
 
+/* access.c: tlb_load_slow() and tlb_store_slow() of all that is no device which
+ * tlb_find_device() finds, and if somebody observes. */
+int tlb__load_otherwise(SoftTLB *tlb, unsigned context, uint64_t va,
+                        unsigned size_log2, uint64_t *value);
+int tlb__store_otherwise(SoftTLB *tlb, unsigned context, uint64_t va,
+                         unsigned size_log2, uint64_t value);
+
+/* An access with all its checks behind it, of a device that is not called bare;
+ * returns as tlb_load_slow() does. */
+int tlb__load_by_plan(SoftTLB *tlb, uint64_t va, const FlatRange *section,
+                      hwaddr phys, unsigned size_log2, uint64_t *value);
+int tlb__store_by_plan(SoftTLB *tlb, uint64_t va, const FlatRange *section,
+                       hwaddr phys, unsigned size_log2, uint64_t value);
+
 /* An access with all its checks behind it, to a device that is told of
  * (config.device). */
 MemTxResult tlb__load_told(const SoftTLB *tlb, const FlatRange *section,
