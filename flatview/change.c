@@ -29,19 +29,13 @@
 #include <errno.h>
 #include <string.h>
 
-#include "flatview/flatview_internal.h"
-#include "flatview/render.h"
+#include "flatview/change_internal.h"
 
 /* ---- What is affected -------------------------------------------------- */
 
-static struct flatview_root *root_of(const struct flatview_change *change)
-{
-    return xbar_container_of(change, struct flatview_root, change);
-}
-
 static struct xbar_engine *engine_of(const struct flatview_change *change)
 {
-    return root_of(change)->engine;
+    return flatview__root_of(change)->engine;
 }
 
 static void free_affected(const struct flatview_change *change)
@@ -90,17 +84,8 @@ static int add_affected(struct flatview_change *change, hwaddr first,
 
 /* ---- The pass over both ------------------------------------------------ */
 
-static bool is_same(const FlatRange *range, const struct flatview_piece *piece)
-{
-    return range->first == piece->first && range->last == piece->last &&
-           range->mr == piece->mr && range->mr_delta == piece->mr_delta &&
-           range->host_delta == piece->host_delta &&
-           range->plan == piece->plan && range->flags == piece->flags;
-}
-
-/* @is_replaced: the piece to come has the same key, so the key stays. */
-static int drop_range(struct flatview_change *change, FlatRange *range,
-                      bool is_replaced)
+int flatview__change_drop(struct flatview_change *change, FlatRange *range,
+                          bool is_replaced)
 {
     int err = add_affected(change, range->first, range->last);
 
@@ -114,10 +99,10 @@ static int drop_range(struct flatview_change *change, FlatRange *range,
     return err;
 }
 
-static int add_piece(struct flatview_change *change,
-                     const struct flatview_piece *piece)
+int flatview__change_add(struct flatview_change *change,
+                         const struct flatview_piece *piece)
 {
-    FlatRange *range = flatview__range_new(root_of(change), piece);
+    FlatRange *range = flatview__range_new(flatview__root_of(change), piece);
     int err;
 
     if (range == NULL) {
@@ -213,15 +198,15 @@ static int apply_diff(struct flatview_change *change,
             break;
         }
         if (old == NULL || (piece != end && piece->first < old->first)) {
-            err = add_piece(change, piece++);
+            err = flatview__change_add(change, piece++);
             continue;
         }
         step_old(stretch);
-        if (piece != end && is_same(old, piece)) {
+        if (piece != end && flatview__says(old, piece)) {
             piece++;
         } else {
-            err = drop_range(change, old,
-                             piece != end && piece->first == old->first);
+            err = flatview__change_drop(
+                change, old, piece != end && piece->first == old->first);
         }
     }
     return err;
@@ -249,25 +234,6 @@ static bool is_gap_empty(const struct flatview_change *change, hwaddr addr,
     return range == NULL || range->first >= next->range.first;
 }
 
-/*
- * @window and @next, with nothing between them, as one. If both may be looked at
- * from the same region on, that shows nothing between them either.
- */
-static struct xbar_window joined(const struct flatview_change *change,
-                                 const struct xbar_window *window,
-                                 const struct xbar_window *next)
-{
-    struct xbar_window both = *window;
-
-    if (window->from != next->from) {
-        both.from = root_of(change)->participant.root;
-        both.base = 0;
-        both.flags = 0;
-    }
-    both.range.last = next->range.last;
-    return both;
-}
-
 static inline void take_window(const struct flatview_change *change,
                                struct windows *windows,
                                struct xbar_window *window)
@@ -275,7 +241,7 @@ static inline void take_window(const struct flatview_change *change,
     *window = *windows->next++;
     while (unlikely(windows->is_bulk) && windows->next != windows->end &&
            is_gap_empty(change, window->range.last, windows->next)) {
-        *window = joined(change, window, windows->next++);
+        *window = flatview__joined(change, window, windows->next++);
     }
 }
 
@@ -399,7 +365,7 @@ static int render_window(struct flatview_change *change,
     change->windows++;
     if (next != windows->end &&
         is_free_until(stretch, window->range.last, next)) {
-        const struct xbar_window both = joined(change, window, next);
+        const struct xbar_window both = flatview__joined(change, window, next);
         int err = flatview__render_few(&both, pieces);
 
         if (err != -E2BIG) {
@@ -450,6 +416,12 @@ static int apply_windows(struct flatview_change *change,
     while (err == 0 && windows->next != windows->end) {
         struct stretch stretch;
 
+        if (likely(!windows->is_bulk)) {
+            err = flatview__change_one(change, &windows->next, windows->end);
+            if (likely(err != -EAGAIN)) {
+                continue;
+            }
+        }
         err = render_stretch(change, windows, &pieces, &stretch);
         if (err == 0) {
             err = apply_diff(change, &pieces, &stretch);
@@ -472,7 +444,8 @@ static struct windows windows_of(const struct flatview_root *root,
     return (struct windows){
         .next = p->dirty,
         .end = p->dirty + p->dirty_count,
-        .is_bulk = p->dirty_count > xbar_engine_regions(root->engine) / 8,
+        .is_bulk = p->dirty_count > 2 &&
+                   p->dirty_count > xbar_engine_regions(root->engine) / 8,
     };
 }
 
@@ -490,7 +463,7 @@ static bool is_as_rendered(const struct flatview_trie *trie,
         const struct flatview_piece *piece = &pieces->items[i];
         const FlatRange *range = flatview__trie_floor(trie, piece->first);
 
-        if (range == NULL || !is_same(range, piece)) {
+        if (range == NULL || !flatview__says(range, piece)) {
             return false;
         }
     }
@@ -507,8 +480,8 @@ static int check_change(const struct flatview_change *change)
     int err = 0;
 
     if (trie->generation % (trie->count / CHECK_RANGES + 1) == 0) {
-        err = flatview__render(root_of(change)->participant.root, whole_space,
-                               &pieces);
+        err = flatview__render(flatview__root_of(change)->participant.root,
+                               whole_space, &pieces);
         xbar_assert(err != 0 || is_as_rendered(trie, &pieces));
     }
     flatview__pieces_free(engine_of(change), &pieces);
@@ -571,7 +544,7 @@ static int build_view(struct flatview_change *change, struct windows *windows)
     }
     change->new_view = change->edit.trie.count == 0
                            ? (FlatView *)&flatview__empty
-                           : flatview__view_new(root_of(change));
+                           : flatview__view_new(flatview__root_of(change));
     if (change->new_view == NULL) {
         return -ENOMEM;
     }

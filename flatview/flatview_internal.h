@@ -4,6 +4,7 @@
  *
  *   walk.c, render.c    tree of regions -> sorted pieces
  *   change.c            windows that changed + old view -> new view
+ *   change_one.c        the same where one section changes
  *   view.c              sections and views: making and freeing them
  *   root.c              what address spaces of one root share: the view, the
  *                       commit's phases

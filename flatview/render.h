@@ -114,4 +114,12 @@ flatview__pieces_add(struct xbar_engine *engine, struct flatview_pieces *pieces)
 int flatview__walk(const struct xbar_window *window, uint32_t most,
                    struct flatview_pieces *leaves) XBAR_MUST_CHECK;
 
+/*
+ * The same where what is met on the way down is one region at a time: its leaf,
+ * clipped, into @piece, but for the ordinal. Return: 1; 0 if nothing of it is
+ * visible; -EAGAIN where several overlap.
+ */
+int flatview__walk_one(const struct xbar_window *window,
+                       struct flatview_piece *piece) XBAR_MUST_CHECK;
+
 #endif

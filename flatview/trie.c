@@ -86,6 +86,61 @@ void *flatview__trie_floor(const struct flatview_trie *trie, uint64_t key)
     return leaf != NULL ? trie_value(leaf) : NULL;
 }
 
+static void *value_of(const struct flatview_trie_slot *leaf)
+{
+    if (leaf == NULL) {
+        return NULL;
+    }
+    __builtin_prefetch(trie_value(leaf));
+    return trie_value(leaf);
+}
+
+static const struct flatview_trie_slot *
+find_before(const struct flatview_trie *trie,
+            const struct flatview_trie_slot *leaf)
+{
+    return leaf != NULL && leaf->bits != 0 ? find_floor(trie, leaf->bits - 1)
+                                           : NULL;
+}
+
+/*
+ * As find_floor(). Where the way ends at the answer, what is left of the way is
+ * what is before it; elsewhere that is searched for.
+ */
+void *flatview__trie_floor_two(const struct flatview_trie *trie, uint64_t key,
+                               void **before)
+{
+    const struct flatview_trie_slot *slot = &trie->root;
+    const struct flatview_trie_slot *below = NULL;
+    unsigned covered = 64;
+
+    while (slot->link != 0 && !trie_is_leaf(slot)) {
+        const unsigned shift = trie_shift(slot);
+        const struct flatview_trie_node *node = trie_node(slot);
+        const uint64_t upto = trie_upto(slot->bits, key, slot->link);
+        const struct flatview_trie_slot *child;
+
+        if (upto == 0 || (shift + TRIE_DIGIT_BITS < covered &&
+                          !trie_prefix_matches(node, shift, key))) {
+            break;
+        }
+        child = trie_last_of(slot->link, upto);
+        if (upto >> 63 == 0 && !trie_is_leaf(child)) {
+            break;
+        }
+        below = child != node->slots ? child - 1 : below;
+        slot = child;
+        covered = shift;
+    }
+    if (likely(trie_is_leaf(slot) && slot->bits <= key)) {
+        *before = value_of(below != NULL ? last_leaf(below) : NULL);
+        return value_of(slot);
+    }
+    slot = find_floor(trie, key);
+    *before = value_of(find_before(trie, slot));
+    return value_of(slot);
+}
+
 /* The mirror image of find_floor(), for walks in order. */
 static const struct flatview_trie_slot *
 find_next(const struct flatview_trie *trie, uint64_t key)

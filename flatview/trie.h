@@ -95,6 +95,13 @@ struct flatview_trie {
 /* The value with the largest key <= @key, or NULL. */
 void *flatview__trie_floor(const struct flatview_trie *trie, uint64_t key);
 
+/*
+ * The same, and the value before it, or NULL. Both are about to be looked at,
+ * and come into the cache.
+ */
+void *flatview__trie_floor_two(const struct flatview_trie *trie, uint64_t key,
+                               void **before);
+
 /* The value with the smallest key >= @key, or NULL. */
 void *flatview__trie_next(const struct flatview_trie *trie, uint64_t key);
 

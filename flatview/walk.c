@@ -121,17 +121,13 @@ static uint8_t *host_of(const struct visit *visit)
                : NULL;
 }
 
-static int emit_leaf(struct walk *walk, const struct visit *visit)
+/* All that @visit says, but for its place in decode order. */
+static inline void fill_leaf(const struct visit *visit,
+                             struct flatview_piece *piece)
 {
-    const size_t ordinal = walk->leaves->count;
-    struct flatview_piece *piece =
-        flatview__pieces_add(walk->engine, walk->leaves);
     uint8_t *host = host_of(visit);
     void *opaque;
 
-    if (piece == NULL) {
-        return -ENOMEM;
-    }
     piece->first = visit->window.first + visit->base;
     piece->last = visit->window.last + visit->base;
     piece->mr = (MemoryRegion *)visit->mr;
@@ -146,6 +142,18 @@ static int emit_leaf(struct walk *walk, const struct visit *visit)
         piece->flags |= FLAT_RANGE_BARE;
         piece->host_delta = (uint64_t)(uintptr_t)opaque;
     }
+}
+
+static int emit_leaf(struct walk *walk, const struct visit *visit)
+{
+    const size_t ordinal = walk->leaves->count;
+    struct flatview_piece *piece =
+        flatview__pieces_add(walk->engine, walk->leaves);
+
+    if (piece == NULL) {
+        return -ENOMEM;
+    }
+    fill_leaf(visit, piece);
     piece->ordinal = (uint32_t)ordinal;
     return 0;
 }
@@ -373,24 +381,32 @@ static int visit_top(struct walk *walk)
     return visit_all_of(walk, &visit);
 }
 
-/* It is on no stack: most walks end with it. */
-static int visit_first(struct walk *walk, const struct xbar_window *window)
+/* Make that of where @window begins. Return: as make_shown(). */
+static inline int make_first(struct walk *walk,
+                             const struct xbar_window *window,
+                             struct visit *visit)
 {
-    struct visit visit;
     struct xbar_shown shown;
-    int made;
 
     if (!xbar_region_peek(window->from, &shown)) {
         return 0;
     }
-    visit.window.first = window->range.first - window->base;
-    visit.window.last = window->range.last - window->base;
-    visit.base = window->base;
-    visit.mr = window->from;
-    visit.sibling = window->from;
-    visit.inherited = inherit(window->flags);
-    visit.is_self = false;
-    made = make_shown(walk, &visit, &shown);
+    visit->window.first = window->range.first - window->base;
+    visit->window.last = window->range.last - window->base;
+    visit->base = window->base;
+    visit->mr = window->from;
+    visit->sibling = window->from;
+    visit->inherited = inherit(window->flags);
+    visit->is_self = false;
+    return make_shown(walk, visit, &shown);
+}
+
+/* It is on no stack: most walks end with it. */
+static int visit_first(struct walk *walk, const struct xbar_window *window)
+{
+    struct visit visit;
+    int made = make_first(walk, window, &visit);
+
     return made > 0 ? visit_all_of(walk, &visit) : made;
 }
 
@@ -413,4 +429,36 @@ int flatview__walk(const struct xbar_window *window, uint32_t most,
     }
     free_stack(&walk);
     return err;
+}
+
+/* Nothing is stacked, so only what counts visits is set up. */
+int flatview__walk_one(const struct xbar_window *window,
+                       struct flatview_piece *piece)
+{
+    struct walk walk;
+    struct visit visit;
+    int made;
+
+    walk.visits = 0;
+    walk.most = UINT32_MAX;
+    made = make_first(&walk, window, &visit);
+    while (made > 0) {
+        MemoryRegion *few[XBAR_FEW_CHILDREN];
+        size_t count;
+
+        if (visit.flags & XBAR_REGION_TERMINATES) {
+            if (unlikely(xbar_region_has_children(visit.mr))) {
+                return -EAGAIN;
+            }
+            fill_leaf(&visit, piece);
+            return 1;
+        }
+        count = xbar_region_few_overlaps(visit.mr, visit.window.first,
+                                         visit.window.last, few);
+        if (count != 1) {
+            return count == 0 ? 0 : -EAGAIN;
+        }
+        made = make_child(&walk, &visit, few[0], &visit);
+    }
+    return made;
 }

@@ -144,8 +144,20 @@ static void check_guess(const struct fixture *f, uint64_t key)
     }
 }
 
+static void check_two(const struct fixture *f, uint64_t key)
+{
+    const struct cell *floor = model_floor(&f->model, key);
+    void *before;
+
+    assert_ptr_equal(flatview__trie_floor_two(&f->trie, key, &before), floor);
+    assert_ptr_equal(before, floor != NULL && floor->key != 0
+                                 ? model_floor(&f->model, floor->key - 1)
+                                 : NULL);
+}
+
 static void check_key(const struct fixture *f, uint64_t key)
 {
+    check_two(f, key);
     check_cursor(f, key, 2);
     check_guess(f, key);
     assert_ptr_equal(flatview__trie_floor(&f->trie, key),
