@@ -37,6 +37,9 @@
 #define FRAME_BITS 12
 
 static_assert(XBAR_CODE_FRAME_SIZE == 1u << FRAME_BITS, "frames are shifted");
+static_assert(XBAR_CODE_FRAMES <= 64 && XBAR_CODE_HABITS <= 32,
+              "a bit for each that is held");
+static_assert(XBAR_CODE_HOLD_MAX < UINT8_MAX, "and one more is counted down");
 
 struct code_leaf {
     struct code_leaf *next; /* constant once published */
@@ -232,13 +235,27 @@ static bool protect(struct code_pages *pages,
     return settled;
 }
 
+static struct xbar_code_habit *habit_of(struct xbar_code_party *party,
+                                        uint64_t frame)
+{
+    return &party->habits[(frame >> FRAME_BITS) % XBAR_CODE_HABITS];
+}
+
+static bool is_held(struct xbar_code_party *party, uint64_t frame)
+{
+    const struct xbar_code_habit *habit = habit_of(party, frame);
+
+    return habit->left > 0 && habit->frame == frame;
+}
+
 /* Under the lock. True: it is watched now, and was not before. */
 static bool watch_frame(struct xbar_engine *engine,
                         struct xbar_code_party *party, uint64_t frame)
 {
     uint64_t *watchers;
 
-    if (party->bit == 0 || has_frame(&party->written, frame)) {
+    if (party->bit == 0 || has_frame(&party->written, frame) ||
+        is_held(party, frame)) {
         return false;
     }
     watchers = make_watchers(engine, frame);
@@ -286,17 +303,42 @@ static bool are_others_settled(const struct code_pages *pages,
     return true;
 }
 
-bool xbar_code_collect(struct xbar_engine *engine,
-                       struct xbar_code_party *party,
-                       struct xbar_code_frames *frames)
+/* ---- Collecting -------------------------------------------------------- */
+
+/* @frame was told: from now on it is held, or will be watched. */
+static void note_told(struct xbar_code_party *party, uint64_t frame)
+{
+    struct xbar_code_habit *habit = habit_of(party, frame);
+
+    if (habit->left > 0) {
+        return; /* another one is held */
+    }
+    if (habit->frame != frame) {
+        *habit = (struct xbar_code_habit){ .frame = frame };
+    } else if (habit->watched_at + 1 != party->comparisons) {
+        habit->hold = 0;
+    } else if (habit->hold < XBAR_CODE_HOLD_MAX) {
+        habit->hold = (uint8_t)(2 * habit->hold + 1);
+    }
+    habit->watched_at = party->comparisons;
+    if (habit->hold > 0) {
+        habit->left = (uint8_t)(habit->hold + 1);
+        party->held |= (uint32_t)1 << (habit - party->habits);
+    }
+}
+
+/* What was told, and what is unsettled. */
+static void collect_news(struct xbar_engine *engine,
+                         struct xbar_code_party *party,
+                         struct xbar_code_frames *frames)
 {
     struct code_pages *pages = &engine->code_pages;
 
-    if (!__atomic_load_n(&party->has_news, __ATOMIC_SEQ_CST)) {
-        return false;
-    }
     pthread_mutex_lock(&pages->lock);
     copy_frames(frames, &party->written);
+    for (unsigned i = 0; i < frames->count; i++) {
+        note_told(party, frames->frame[i]);
+    }
     add_frames(frames, &party->unsettled);
     frames->all |= party->bit == 0;
     empty(&party->written);
@@ -307,7 +349,53 @@ bool xbar_code_collect(struct xbar_engine *engine,
     }
     set_news(party, party->bit == 0 || party->unsettled.count != 0);
     pthread_mutex_unlock(&pages->lock);
-    return true;
+}
+
+/* Mark it as held. */
+static void add_held(struct xbar_code_frames *frames, uint64_t frame)
+{
+    add_frame(frames, frame);
+    for (unsigned i = 0; i < frames->count; i++) {
+        if (frames->frame[i] == frame) {
+            frames->held |= (uint64_t)1 << i;
+        }
+    }
+}
+
+/* What is held, of which some will be watched from now on. */
+static void collect_held(struct xbar_code_party *party,
+                         struct xbar_code_frames *frames)
+{
+    for (uint32_t left = party->held; left != 0; left &= left - 1) {
+        unsigned place = (unsigned)__builtin_ctz(left);
+        struct xbar_code_habit *habit = &party->habits[place];
+
+        if (--habit->left > 0) {
+            add_held(frames, habit->frame);
+        } else {
+            add_frame(frames, habit->frame);
+            habit->watched_at = party->comparisons;
+            party->held &= ~((uint32_t)1 << place);
+        }
+    }
+}
+
+bool xbar_code_collect(struct xbar_engine *engine,
+                       struct xbar_code_party *party,
+                       struct xbar_code_frames *frames)
+{
+    bool has_news = __atomic_load_n(&party->has_news, __ATOMIC_SEQ_CST);
+
+    party->comparisons++;
+    empty(frames);
+    frames->held = 0;
+    if (has_news) {
+        collect_news(engine, party, frames);
+    }
+    if (party->held != 0) {
+        collect_held(party, frames);
+    }
+    return has_news || frames->count != 0;
 }
 
 /* ---- Coming and going -------------------------------------------------- */
@@ -368,6 +456,8 @@ void xbar_code_keep(struct xbar_engine *engine, struct xbar_code_party *party,
         party->bit = 0;
     }
     party->keeps = on;
+    memset(party->habits, 0, sizeof(party->habits));
+    party->held = 0;
     empty(&party->written);
     empty(&party->unsettled);
     set_news(party, on && party->bit == 0);

@@ -17,7 +17,15 @@
  *
  *     watched   a party that may store inline takes that back (protect), so
  *               that its next store is told: xbar_code_wrote()
- *     written   stores are inline again; the frame is on the keeper's list
+ *     written   stores are inline again; the frame is on the keeper's list,
+ *               or held
+ *
+ * Data beside code is written between any two comparisons, and to be told of it
+ * each time costs more than to compare. So a frame that is written again before
+ * the very next comparison is held: it is not watched, and collected each time,
+ * once at first, then 3 times, 7, ... up to 63. When it was not written in time
+ * it begins anew, so that comparisons for nothing are never more than the stores
+ * that were not told.
  *
  * Parties take inline stores back on their own threads, soon but not at once.
  * Until every one has settled, or is away, a watched frame stays on its
@@ -46,6 +54,8 @@ struct xbar_engine;
 
 #define XBAR_CODE_FRAME_SIZE ((uint64_t)4096)
 #define XBAR_CODE_FRAMES     64
+#define XBAR_CODE_HABITS     16 /* frames whose habits a keeper knows */
+#define XBAR_CODE_HOLD_MAX   63 /* comparisons that a frame is held for */
 
 /* The frame of a host address. */
 static inline uint64_t xbar_code_frame(uint64_t host)
@@ -57,7 +67,16 @@ static inline uint64_t xbar_code_frame(uint64_t host)
 struct xbar_code_frames {
     bool all;
     unsigned count;
+    uint64_t held; /* a bit for each that is, and need not be watched */
     uint64_t frame[XBAR_CODE_FRAMES];
+};
+
+/* How often a frame is written: the last one of those that share a place. */
+struct xbar_code_habit {
+    uint64_t frame;
+    uint64_t watched_at; /* by number of the comparison */
+    uint8_t hold;        /* comparisons that it was held for last */
+    uint8_t left;        /* of those; 0: it is not held */
 };
 
 struct xbar_code_party {
@@ -77,7 +96,12 @@ struct xbar_code_party {
     bool keeps;
     struct xbar_code_frames written;
     struct xbar_code_frames unsettled;
-    bool has_news; /* atomic: collecting would find something */
+    bool has_news; /* atomic: somebody told, or may not have */
+
+    /* the same, but on the keeper's own thread, without the lock */
+    struct xbar_code_habit habits[XBAR_CODE_HABITS];
+    uint32_t held; /* a bit for each of these that is */
+    uint64_t comparisons;
 };
 
 /* Any thread, while @party does not run. Joined as no keeper. */
@@ -110,8 +134,9 @@ bool xbar_code_watch(struct xbar_engine *engine, struct xbar_code_party *party,
                      uint64_t host);
 
 /*
- * The frames whose code may be old, into @frames. Who watches them again
- * before comparing misses no store. False: none; costs one load.
+ * The frames whose code may be old, into @frames. Who watches them again before
+ * comparing misses no store; what is held comes again the next time. False:
+ * none; costs two loads.
  */
 bool xbar_code_collect(struct xbar_engine *engine,
                        struct xbar_code_party *party,

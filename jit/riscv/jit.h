@@ -221,9 +221,10 @@ void riscv__lockstep_check(struct xbar_riscv_hart *hart,
 /* ---- source.c ---------------------------------------------------------- */
 
 /* Blocks that are compared with memory one after another: those of a page look
- * up once where it is. */
+ * up once where it is. What lies below @frame was not written. */
 struct riscv_comparison {
     const struct xbar_riscv_hart *hart;
+    uint64_t frame;
     hwaddr page; /* 1: none yet */
     const uint8_t *host;
 };

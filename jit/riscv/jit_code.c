@@ -144,37 +144,42 @@ static bool must_check_all(struct xbar_riscv_hart *hart)
 
 /* Bytes in @frame belong to blocks that begin in it or in the one below. */
 static void check_frame(struct xbar_riscv_hart *hart, uint64_t frame,
-                        struct riscv_comparison *comparison)
+                        bool is_held, struct riscv_comparison *comparison)
 {
     struct xbar_jit_cache *cache = hart->jit->cache;
     uint64_t below = frame - XBAR_CODE_FRAME_SIZE;
+    bool has_frame = xbar_jit_has_page(cache, frame);
+    bool has_below = xbar_jit_has_page(cache, below);
 
-    if (xbar_jit_has_page(cache, frame) || xbar_jit_has_page(cache, below)) {
+    if (!is_held && (has_frame || has_below)) {
         watch(hart, frame);
+    }
+    comparison->frame = frame;
+    if (has_frame) {
         xbar_jit_check_page(cache, frame, riscv__block_changed, comparison);
+    }
+    if (has_below) {
         xbar_jit_check_page(cache, below, riscv__block_changed, comparison);
     }
 }
 
 /* What was told, or with @all everything. Frames are watched before they are
- * compared: what the comparison misses is told. */
+ * compared, or held: what the comparison misses is told, or compared again. */
 static void compare(struct xbar_riscv_hart *hart, bool all)
 {
     struct riscv_comparison comparison = { .hart = hart, .page = 1 };
     struct xbar_code_frames frames;
 
-    if (!xbar_code_collect(engine_of(hart), &hart->code_party, &frames)) {
-        frames.all = false;
-        frames.count = 0;
-    }
+    (void)xbar_code_collect(engine_of(hart), &hart->code_party, &frames);
     if (frames.all) {
         xbar_jit_for_each(hart->jit->cache, watch_block, hart);
         all = true;
     }
     for (unsigned i = 0; i < frames.count; i++) {
-        check_frame(hart, frames.frame[i], &comparison);
+        check_frame(hart, frames.frame[i], frames.held >> i & 1, &comparison);
     }
     if (all) {
+        comparison.frame = 0;
         xbar_jit_check_all(hart->jit->cache, riscv__block_changed, &comparison);
     }
 }

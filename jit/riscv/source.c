@@ -197,38 +197,65 @@ bool riscv__source_moved(const struct xbar_jit_block *block,
 
 /* ---- Comparing --------------------------------------------------------- */
 
-static bool parcel_equals(const uint8_t *host, const uint8_t *bytes)
+/* Is the word of guest memory at @host what was copied to @bytes? */
+static inline bool word_equals(const uint8_t *host, unsigned size_log2,
+                               const uint8_t *bytes)
 {
-    uint16_t known;
+    uint64_t known = 0;
 
-    memcpy(&known, bytes, sizeof(known));
-    return parcel(host) == known;
+    memcpy(&known, bytes, (size_t)1 << size_log2);
+    return tlb_ram_load(host, size_log2) == known;
 }
 
-static bool parcels_equal(const uint8_t *host, unsigned size,
-                          const uint8_t *bytes)
+/* Memory that its owner put at an odd address. */
+static XBAR_COLD bool odd_parcels_equal(const uint8_t *host, unsigned size,
+                                        const uint8_t *bytes)
 {
-    unsigned i = 0;
-
-    for (; i < size && (uintptr_t)(host + i) % sizeof(uint64_t) != 0; i += 2) {
-        if (!parcel_equals(host + i, bytes + i)) {
-            return false;
-        }
-    }
-    for (; i + sizeof(uint64_t) <= size; i += sizeof(uint64_t)) {
-        uint64_t known;
-
-        memcpy(&known, bytes + i, sizeof(known));
-        if (tlb_ram_load(host + i, 3) != known) {
-            return false;
-        }
-    }
-    for (; i < size; i += 2) {
-        if (!parcel_equals(host + i, bytes + i)) {
+    for (unsigned i = 0; i < size; i += 2) {
+        if (!word_equals(host + i, 1, bytes + i)) {
             return false;
         }
     }
     return true;
+}
+
+/* Words from a multiple of 8 on, and what is beside them in as few loads as its
+ * alignment allows. */
+static bool parcels_equal(const uint8_t *host, unsigned size,
+                          const uint8_t *bytes)
+{
+    const uint8_t *end = host + size;
+
+    if (unlikely(!tlb_ram_is_aligned(host, 1))) {
+        return odd_parcels_equal(host, size, bytes);
+    }
+    if (!tlb_ram_is_aligned(host, 2)) {
+        if (!word_equals(host, 1, bytes)) {
+            return false;
+        }
+        host += 2;
+        bytes += 2;
+    }
+    if (!tlb_ram_is_aligned(host, 3) && end - host >= 4) {
+        if (!word_equals(host, 2, bytes)) {
+            return false;
+        }
+        host += 4;
+        bytes += 4;
+    }
+    for (; end - host >= 8; host += 8, bytes += 8) {
+        if (!word_equals(host, 3, bytes)) {
+            return false;
+        }
+    }
+    if (end - host >= 4) {
+        if (!word_equals(host, 2, bytes)) {
+            return false;
+        }
+        host += 4;
+        bytes += 4;
+    }
+    return host == end || word_equals(host, 1, bytes);
 }
 
 /* Host address of @page, asked for again only if it is another page. */
@@ -246,7 +273,13 @@ bool riscv__block_changed(void *opaque, const struct xbar_jit_block *block)
     struct riscv_comparison *c = opaque;
     uint64_t in_page = block->key.pc & ~TLB_PAGE_MASK;
     unsigned size = block->guest_size;
-    const uint8_t *host = compared_page(c, block->key.page);
+    const uint8_t *host;
+
+    if (block->home[0] + size <= c->frame &&
+        block->key.page2 == XBAR_JIT_NO_PAGE) {
+        return false; /* it lies below what was written */
+    }
+    host = compared_page(c, block->key.page);
 
     if (host == NULL || block->home[0] != (uintptr_t)host + in_page) {
         return true;

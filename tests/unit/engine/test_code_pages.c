@@ -287,6 +287,91 @@ static void places_are_given_again(void **state)
     }
 }
 
+/* Of @count frames to be compared, which must be told of, those that are held. */
+static uint64_t held(struct vcpu *vcpu, unsigned count)
+{
+    struct xbar_code_frames frames;
+
+    assert_int_equal(xbar_code_collect(engine, &vcpu->party, &frames),
+                     count != 0);
+    assert_false(frames.all);
+    assert_int_equal(frames.count, count);
+    return frames.held;
+}
+
+/* Written, told, and compared @hold times more before it is watched again. */
+static void expect_hold(struct vcpu *vcpu, uint64_t host, unsigned hold)
+{
+    assert_true(xbar_code_is_watched(engine, host));
+    xbar_code_wrote(engine, host);
+    assert_false(xbar_code_is_watched(engine, host));
+    for (unsigned i = 0; i < hold; i++) {
+        assert_int_equal(held(vcpu, 1), 1);
+        assert_false(watch(vcpu, host));
+        assert_false(xbar_code_is_watched(engine, host));
+        xbar_code_wrote(engine, host); /* nobody is told */
+    }
+    assert_int_equal(held(vcpu, 1), 0);
+    assert_true(watch(vcpu, host));
+}
+
+/* What is written between any two comparisons is told once for many of them;
+ * what was not, for once, begins anew. */
+static void written_each_time_is_held(void **state)
+{
+    static const unsigned holds[] = { 0, 1, 3, 7, 15, 31, 63, 63, 63 };
+    struct vcpu a;
+
+    (void)state;
+    join(&a, true);
+    assert_true(watch(&a, HERE));
+    for (unsigned round = 0; round < 3; round++) {
+        for (unsigned i = 0; i < 9; i++) {
+            expect_hold(&a, HERE, holds[i]);
+        }
+        assert_int_equal(held(&a, 0), 0);
+    }
+    leave(&a);
+    /* Nothing is left of it. */
+    xbar_code_join(engine, &a.party);
+    xbar_code_keep(engine, &a.party, true);
+    assert_true(watch(&a, HERE));
+    assert_int_equal(held(&a, 0), 0);
+    expect_hold(&a, HERE, 0);
+    leave(&a);
+}
+
+/* Others are told of what one holds; and two frames with one place for their
+ * habits are both compared. */
+static void holding_is_ones_own(void **state)
+{
+    const uint64_t other = HERE + XBAR_CODE_HABITS * FRAME;
+    struct vcpu a, b;
+
+    (void)state;
+    join(&a, true);
+    join(&b, true);
+    a.settled = b.settled = true;
+    assert_true(watch(&a, HERE));
+    expect_hold(&a, HERE, 0);
+    expect_hold(&a, HERE, 1);
+    xbar_code_wrote(engine, HERE);
+    assert_int_equal(held(&a, 1), 1); /* and 2 more */
+    assert_true(watch(&b, HERE));
+    assert_true(watch(&a, other));
+    xbar_code_wrote(engine, HERE);
+    xbar_code_wrote(engine, other);
+    assert_int_equal(held(&b, 1), 0);
+    assert_int_equal(held(&a, 2), 2); /* told: other; held: HERE */
+    assert_true(watch(&a, other));
+    assert_int_equal(held(&a, 1), 1);
+    assert_int_equal(held(&a, 1), 0);
+    assert_true(watch(&a, HERE));
+    assert_int_equal(held(&a, 0), 0);
+    leave(&a);
+    leave(&b);
+}
+
 /* Without a place, or without memory, a keeper has to compare everything. */
 static void who_cannot_be_told_compares_all(void **state)
 {
@@ -329,7 +414,8 @@ int main(void)
         CASE(one_keeper_is_told_once), CASE(every_keeper_is_told),
         CASE(unsettled_frames_stay),   CASE(a_page_may_lie_in_two_frames),
         CASE(too_many_frames_are_all), CASE(frames_are_exact),
-        CASE(places_are_given_again),  CASE(who_cannot_be_told_compares_all),
+        CASE(places_are_given_again),  CASE(written_each_time_is_held),
+        CASE(holding_is_ones_own),     CASE(who_cannot_be_told_compares_all),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,15 +44,25 @@ static void *use_by_hand(void *opaque)
     }
 }
 
-/* Assertions are for the test's own thread: it hears how it went. */
-static void ask(struct hand *hand, bool (*act)(struct hand *hand))
+static bool answer(struct hand *hand, bool (*act)(struct hand *hand))
 {
     hand->act = act;
     sem_post(&hand->asked);
-    if (act != NULL) {
-        sem_wait(&hand->done);
-        assert_true(hand->good);
-    }
+    sem_wait(&hand->done);
+    return hand->good;
+}
+
+/* Assertions are for the test's own thread: it hears how it went. */
+static void ask(struct hand *hand, bool (*act)(struct hand *hand))
+{
+    assert_true(answer(hand, act));
+}
+
+static void end(struct hand *hand)
+{
+    hand->act = NULL;
+    sem_post(&hand->asked);
+    pthread_join(hand->thread, NULL);
 }
 
 static bool enter(struct hand *hand)
@@ -155,8 +165,7 @@ static int hand_close(void **state)
     if (hand->tlb->entered) {
         ask(hand, leave);
     }
-    ask(hand, NULL);
-    pthread_join(hand->thread, NULL);
+    end(hand);
     sem_destroy(&hand->asked);
     sem_destroy(&hand->done);
     xbar_region_destroy(&hand->overlay, NULL, NULL);
@@ -265,6 +274,46 @@ static void test_harts_that_end(void **state)
     ask(hand, store_slowly);
     ask(hand, store_inline);
     expect_new_code(hand);
+}
+
+static bool store_data_inline(struct hand *hand)
+{
+    void *host = tlb_probe(hand->tlb, CTX_M, hand->va ^ 0x80, 4, TLB_WRITE);
+
+    if (host == NULL) {
+        return store_data(hand);
+    }
+    tlb_ram_store(host, 2, 1);
+    return true;
+}
+
+static bool store_either_way(struct hand *hand)
+{
+    return is_inline(hand) ? store_inline(hand) : store_slowly(hand);
+}
+
+/* A page that is written all the time is held; code in it is as new as any, also
+ * when it is written for the first time after long, and held no more. */
+static void test_code_beside_data(void **state)
+{
+    struct hand *hand = *state;
+    unsigned protected = 0, held = 0;
+
+    for (unsigned i = 0; i < 1000; i++) {
+        if (i % 400 < 300) {
+            ask(hand, store_data_inline);
+        }
+        if (i % 7 == 0) {
+            ask(hand, store_either_way);
+        }
+        ask(hand, reach_safepoint);
+        expect_new_code(hand);
+        ask(hand, reach_safepoint);
+        held += hand->pair->hart[0]->code_party.held != 0;
+        protected += !answer(hand, is_inline);
+    }
+    assert_in_range(held, 500, 900);
+    assert_in_range(protected, 100, 500);
 }
 
 /* More pages than fit on any list: inboxes, what is written, what is
@@ -446,8 +495,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_stores_before_settling), CASE(test_stores_at_another_address),
         CASE(test_harts_that_are_away),    CASE(test_harts_that_end),
-        CASE(test_more_pages_than_fit),    CASE(test_memory_is_replaced),
-        CASE(test_pages_in_two_frames),
+        CASE(test_code_beside_data),       CASE(test_more_pages_than_fit),
+        CASE(test_memory_is_replaced),     CASE(test_pages_in_two_frames),
     };
 
     if (!has_translator()) {
