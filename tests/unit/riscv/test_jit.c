@@ -136,16 +136,16 @@ static void test_rewriting_a_chained_block(void **state)
 /* What DMA and the debugger write counts at the next fence.i, too. */
 static void rewrite_by_dma(struct rig *rig)
 {
-    const uint32_t code[] = { li(10, 1), FENCE_I, jump(-8) };
+    uint32_t code[] = { li(10, 1), FENCE_I, jump(-8) };
 
     rig_code(rig, CODE, code, 3);
     run(rig, 30);
     assert_int_equal(rig->hart->x[10], 1);
     for (int i = 2; i < 6; i++) {
-        uint32_t insn = li(10, i);
-
+        code[0] = li(10, i); /* by 4 bytes, and by more: other ways */
         assert_int_equal(address_space_write(&rig->as, RAM_ADDR + CODE,
-                                             (MemTxAttrs){ 0 }, &insn, 4),
+                                             (MemTxAttrs){ 0 }, code,
+                                             i % 2 ? 4 : sizeof(code)),
                          MEMTX_OK);
         run(rig, 6);
         assert_int_equal(rig->hart->x[10], i);
