@@ -7,6 +7,7 @@
 
 #include "engine/dispatch.h"
 #include "flatview/listener.h"
+#include "flatview/region_cache.h"
 #include "tests/unit/flatview/board.h"
 
 #define PAGE ((hwaddr)4096)
@@ -46,7 +47,10 @@ static void test_every_way_to_write(void **state)
 {
     AddressSpace *as = &((struct board *)*state)->as;
     MemTxAttrs attrs = MEMTXATTRS_UNSPECIFIED;
-    char two[2] = { 1, 2 };
+    char many[40] = { 1, 2 };
+    MemoryRegionCache cache;
+    hwaddr length = 16;
+    void *host;
 
     assert_int_equal(memory_region_set_log(&d.vram, true, DIRTY_MEMORY_VGA), 0);
     assert_true(memory_region_get_dirty(&d.vram, 7 * PAGE, 1, 0));
@@ -57,10 +61,28 @@ static void test_every_way_to_write(void **state)
     check_only(3);
     address_space_stq(as, 0x10000 + 4 * PAGE + 1, 1, attrs, NULL);
     check_only(4);
-    address_space_write(as, 0x10000, attrs, two, 2);
+    address_space_write(as, 0x10000, attrs, many, 2);
     check_only(0);
-    address_space_write_rom(as, 0x10000 + PAGE, attrs, two, 2);
+    address_space_write_rom(as, 0x10000 + PAGE, attrs, many, 2);
     check_only(1);
+    address_space_write(as, 0x10000 + 2 * PAGE + 1, attrs, many, sizeof(many));
+    check_only(2);
+    assert_int_equal(address_space_set(as, 0x10000 + 7 * PAGE, 3, 99, attrs),
+                     MEMTX_OK);
+    check_only(7);
+    host = address_space_map(as, 0x10000 + 6 * PAGE, &length, true, attrs);
+    assert_non_null(host);
+    clear_all();
+    assert_int_equal(address_space_unmap(as, host, length, true, length), 0);
+    check_only(6);
+    assert_int_equal(
+        address_space_cache_init(&cache, as, 0x10000, 8 * PAGE, true),
+        8 * PAGE);
+    address_space_stl_le_cached(&cache, 5 * PAGE, 1, attrs, NULL);
+    check_only(5);
+    address_space_write_cached(&cache, 4 * PAGE, many, sizeof(many));
+    check_only(4);
+    address_space_cache_destroy(&cache);
     address_space_stw(as, 0x20000 + PAGE, 1, attrs, NULL);
     check_only(3);
     assert_int_equal(
