@@ -227,8 +227,8 @@ XBAR_API void xbar_riscv_request_exit(struct xbar_riscv_hart *hart);
  * Translated code looks for requests where a slice ends and behind accesses to
  * devices, so that where it is then says little about where it was. This has
  * it leave at the end of the block that was interrupted, or, if that was a loop
- * translated as a whole and ends meanwhile, at most as many instructions later
- * as the loop has; what translated code called, ends first.
+ * translated as a whole, where it begins anew or is left; what translated code
+ * called, ends first.
  *
  * Context: a signal handler (SA_SIGINFO), on the thread that runs @hart.
  */

@@ -384,9 +384,9 @@ static void follow_link(struct xbar_riscv_hart *hart, uint32_t data)
 
 /*
  * Either the second page of @block was not in its slot: whoever looks for the
- * block puts it there. Or the slice is too short for it. The next one may be
- * longer, so that what is left of this one is worth interpreting only if it is
- * all there is.
+ * block puts it there. Or the slice was cut (jit_life.c), or is too short for it.
+ * The next one may be longer, so that what is left of this one is worth
+ * interpreting only if it is all there is.
  */
 static enum riscv_stop stop_before(struct xbar_riscv_hart *hart,
                                    struct xbar_jit_block *block)
@@ -396,6 +396,9 @@ static enum riscv_stop stop_before(struct xbar_riscv_hart *hart,
 
     settle(hart, riscv__counted(block));
     hart->pc = block->key.pc;
+    if (hart->jit_state.budget < 0) {
+        return RISCV_STOP_BUDGET; /* a region had given its reserve back */
+    }
     left = (uint64_t)hart->jit_state.budget;
     if (left >= block->insns && !block->is_region) {
         return RISCV_STOP_BUDGET;

@@ -61,20 +61,25 @@ static void set_page_counters(struct xbar_riscv_hart *hart)
 
 /*
  * While a block is at work nothing else of this hart is: the cache can be asked,
- * and the budget is in its register. What it loses, the slice does.
+ * and the budget is in its register. What it loses, the slice does. A region
+ * gives its reserve back where it is left, and then nothing is left.
  */
 void riscv__jit_cut_slice(struct xbar_riscv_hart *hart, void *context)
 {
     struct riscv_jit *jit = hart->jit;
+    const struct xbar_jit_block *block;
     int64_t *budget = NULL;
     const void *at = jit_host__interrupted(context, &budget);
 
-    if (at == NULL || jit == NULL || hart->lockstep != NULL ||
-        xbar_jit_at(jit->cache, at) == NULL || *budget <= 0) {
+    if (at == NULL || jit == NULL || hart->lockstep != NULL) {
         return;
     }
-    jit->slice -= (uint64_t)*budget;
-    *budget = 0;
+    block = xbar_jit_at(jit->cache, at);
+    if (block == NULL || *budget + (int64_t)block->reserve <= 0) {
+        return;
+    }
+    jit->slice -= (uint64_t)*budget + block->reserve;
+    *budget = -(int64_t)block->reserve;
 }
 
 void riscv__settle_pages(struct xbar_riscv_hart *hart)

@@ -348,6 +348,7 @@ static void begin(struct region_work *w, struct xbar_jit_block *block,
         .fp = (w->source.key.mode & MODE_FP) != 0,
     };
     plan(w);
+    block->reserve = (uint16_t)w->host.reserve;
     w->host.points = w->points;
     w->homes.e = &w->e;
     w->homes.region = &w->region;
