@@ -65,7 +65,7 @@ FlatView *address_space_to_flatview(AddressSpace *as)
     return flatview__current(as);
 }
 
-const FlatRange *flatview_lookup(const FlatView *view, hwaddr addr)
+XBAR_HOT const FlatRange *flatview_lookup(const FlatView *view, hwaddr addr)
 {
     return flatview__find(view, addr);
 }

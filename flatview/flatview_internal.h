@@ -181,12 +181,13 @@ static inline bool flatview__holds(const FlatRange *range, hwaddr addr,
 /* The rest of flatview__find(), where one way down does not decide. */
 const FlatRange *flatview__find_slowly(const FlatView *view, hwaddr addr);
 
-static inline const FlatRange *flatview__find(const FlatView *view, hwaddr addr)
+static XBAR_FORCE_INLINE const FlatRange *flatview__find(const FlatView *view,
+                                                         hwaddr addr)
 {
     void *range;
 
-    if (unlikely(!trie_guess(&view->trie, addr, &range) ||
-                 !flatview__holds(range, addr, MO_8))) {
+    if (unlikely(!trie_guess(&view->trie, addr, &range)) ||
+        unlikely(!flatview__holds(range, addr, MO_8))) {
         return flatview__find_slowly(view, addr);
     }
     return range;

@@ -182,8 +182,8 @@ typedef MemTxResult write_new_fn(AddressSpace *as, hwaddr addr,
  * The section of all 1 << @size_log2 bytes, if that is where the trie's digits
  * lead; it decodes, as do all that are in a trie.
  */
-static inline const FlatRange *find_whole(const FlatView *view, hwaddr addr,
-                                          unsigned size_log2)
+static XBAR_FORCE_INLINE const FlatRange *
+find_whole(const FlatView *view, hwaddr addr, unsigned size_log2)
 {
     void *range;
 
@@ -207,7 +207,7 @@ static XBAR_FORCE_INLINE MemTxResult read_elsewhere(AddressSpace *as,
         return read_slowly(as, addr, attrs, buf, size_log2, before);
     }
     flatview__remember(view, range);
-    if ((range->flags & FLAT_RANGE_RAM) == 0) {
+    if (likely((range->flags & FLAT_RANGE_RAM) == 0)) {
         return read_device(as, range, addr, attrs, buf, size_log2, before);
     }
     section = xbar_rcu_quick_of(before);
@@ -226,7 +226,7 @@ write_elsewhere(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
         return write_slowly(as, addr, attrs, buf, size_log2, before);
     }
     flatview__remember(view, range);
-    if ((range->flags & FLAT_RANGE_WRITABLE) == 0) {
+    if (likely((range->flags & FLAT_RANGE_WRITABLE) == 0)) {
         return write_device(as, range, addr, attrs, buf, size_log2, before);
     }
     section = xbar_rcu_quick_of(before);
@@ -239,25 +239,25 @@ write_elsewhere(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
  * than the last; the same for writes.
  */
 #define OUT_OF_LINE(bits)                                                    \
-    static XBAR_NOINLINE MemTxResult read_device_##bits(                     \
+    static XBAR_HOT XBAR_NOINLINE MemTxResult read_device_##bits(            \
         AddressSpace *as, hwaddr addr, MemTxAttrs attrs, void *buf,          \
         unsigned long before, const FlatRange *range)                        \
     {                                                                        \
         return read_device(as, range, addr, attrs, buf, MO_##bits, before);  \
     }                                                                        \
-    static XBAR_NOINLINE MemTxResult write_device_##bits(                    \
+    static XBAR_HOT XBAR_NOINLINE MemTxResult write_device_##bits(           \
         AddressSpace *as, hwaddr addr, MemTxAttrs attrs, const void *buf,    \
         unsigned long before, const FlatRange *range)                        \
     {                                                                        \
         return write_device(as, range, addr, attrs, buf, MO_##bits, before); \
     }                                                                        \
-    static XBAR_NOINLINE MemTxResult read_new_##bits(                        \
+    static XBAR_HOT XBAR_NOINLINE MemTxResult read_new_##bits(               \
         AddressSpace *as, hwaddr addr, MemTxAttrs attrs, void *buf,          \
         unsigned long before)                                                \
     {                                                                        \
         return read_elsewhere(as, addr, attrs, buf, MO_##bits, before);      \
     }                                                                        \
-    static XBAR_NOINLINE MemTxResult write_new_##bits(                       \
+    static XBAR_HOT XBAR_NOINLINE MemTxResult write_new_##bits(              \
         AddressSpace *as, hwaddr addr, MemTxAttrs attrs, const void *buf,    \
         unsigned long before)                                                \
     {                                                                        \
@@ -317,9 +317,13 @@ write_short(AddressSpace *as, hwaddr addr, MemTxAttrs attrs, const void *buf,
 
 /* ---- The public functions ---------------------------------------------- */
 
-MemTxResult address_space_read(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
-                               void *buf, hwaddr len)
+XBAR_HOT MemTxResult address_space_read(AddressSpace *as, hwaddr addr,
+                                        MemTxAttrs attrs, void *buf, hwaddr len)
 {
+    if (likely(len == 4)) {
+        return read_short(as, addr, attrs, buf, MO_32, read_device_32,
+                          read_new_32);
+    }
     switch (len) {
     case 1:
         return read_short(as, addr, attrs, buf, MO_8, read_device_8,
@@ -327,9 +331,6 @@ MemTxResult address_space_read(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
     case 2:
         return read_short(as, addr, attrs, buf, MO_16, read_device_16,
                           read_new_16);
-    case 4:
-        return read_short(as, addr, attrs, buf, MO_32, read_device_32,
-                          read_new_32);
     case 8:
         return read_short(as, addr, attrs, buf, MO_64, read_device_64,
                           read_new_64);
@@ -338,9 +339,14 @@ MemTxResult address_space_read(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
     }
 }
 
-MemTxResult address_space_write(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
-                                const void *buf, hwaddr len)
+XBAR_HOT MemTxResult address_space_write(AddressSpace *as, hwaddr addr,
+                                         MemTxAttrs attrs, const void *buf,
+                                         hwaddr len)
 {
+    if (likely(len == 4)) {
+        return write_short(as, addr, attrs, buf, MO_32, write_device_32,
+                           write_new_32);
+    }
     switch (len) {
     case 1:
         return write_short(as, addr, attrs, buf, MO_8, write_device_8,
@@ -348,9 +354,6 @@ MemTxResult address_space_write(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
     case 2:
         return write_short(as, addr, attrs, buf, MO_16, write_device_16,
                            write_new_16);
-    case 4:
-        return write_short(as, addr, attrs, buf, MO_32, write_device_32,
-                           write_new_32);
     case 8:
         return write_short(as, addr, attrs, buf, MO_64, write_device_64,
                            write_new_64);

@@ -301,37 +301,60 @@ static inline bool trie_prefix_matches(const struct flatview_trie_node *node,
 }
 
 /*
- * Where the digits of @key lead, if each is present or what lies to the left of
- * a missing one is a leaf: then true, and it is stored. What nodes skip is not
- * compared:
+ * From the node that *@bits and *@link say to where the digit of @key leads; if
+ * it is absent, to what lies to the left of it. False: nothing does.
+ */
+static XBAR_FORCE_INLINE bool trie_down(uint64_t key, uint64_t *bits,
+                                        uintptr_t *link)
+{
+    const uint64_t upto = trie_upto(*bits, key, *link);
+    const struct flatview_trie_slot *slot;
+
+    if (unlikely(upto == 0)) {
+        return false;
+    }
+    slot = trie_last_of(*link, upto);
+    *bits = slot->bits;
+    *link = slot->link;
+    return true;
+}
+
+/*
+ * Where the digits of @key lead: then true, and it is stored. What nodes skip
+ * is not compared, nor is it asked which digits are present:
  *
  *     key     a b c d e f     digits; nodes branch on a, c and e
  *     leaf    a y c z e x     is where they lead
+ *     leaf    a y c z d x     is, if e is absent there and d is next to it
  *
  * So this is a guess, for callers whose values do not overlap and say how far
  * they reach: the one that has @key in it is the right one, however it was
  * found. The value at @key itself is always found.
+ *
+ * Accesses to RAM and to devices in turn, which differ in what is absent, take
+ * the same branches; only how deep a way is cannot be foreseen. So the first two
+ * levels, which most have, have branches of their own.
  */
-static inline bool trie_guess(const struct flatview_trie *trie, uint64_t key,
-                              void **value)
+static XBAR_FORCE_INLINE bool trie_guess(const struct flatview_trie *trie,
+                                         uint64_t key, void **value)
 {
     uint64_t bits = trie->root.bits;
     uintptr_t link = trie->root.link;
 
-    while ((link & TRIE_LEAF) == 0) {
-        const uint64_t upto = trie_upto(bits, key, link);
-        const struct flatview_trie_slot *slot;
-
-        if (unlikely(upto >> 63 == 0)) {
-            if (upto == 0 || !trie_is_leaf(trie_last_of(link, upto))) {
+    if (likely((link & TRIE_LEAF) == 0)) {
+        if (unlikely(!trie_down(key, &bits, &link))) {
+            return false;
+        }
+        if (likely((link & TRIE_LEAF) == 0)) {
+            if (unlikely(!trie_down(key, &bits, &link))) {
                 return false;
             }
-            *value = trie_value(trie_last_of(link, upto));
-            return true;
+            while ((link & TRIE_LEAF) == 0) {
+                if (unlikely(!trie_down(key, &bits, &link))) {
+                    return false;
+                }
+            }
         }
-        slot = trie_last_of(link, upto);
-        bits = slot->bits;
-        link = slot->link;
     }
     *value = trie_value_of(link);
     return true;

@@ -427,6 +427,46 @@ static void test_nodes_lie_where_keys_differ(void **state)
     free(cell);
 }
 
+/*
+ * Among keys at 0x10000, 0x20000, 0x20040 and 0x50000: what is absent has the
+ * leaf to its left, or whatever the digits lead to there; or there is nothing.
+ */
+static void test_guess_beside_keys(void **state)
+{
+    static const uint64_t keys[] = { 0x10000, 0x20000, 0x20040, 0x50000 };
+    static const struct {
+        uint64_t key;
+        int leaf; /* in keys; -1: none */
+    } guesses[] = {
+        { 0, -1 },       { 0xffff, -1 },  { 0x10001, 0 },    { 0x1ffff, 0 },
+        { 0x20001, 1 },  { 0x2003f, 1 },  { 0x20041, 2 },    { 0x20fff, 2 },
+        { 0x30000, 1 },  { 0x30041, 2 },  { 0x4ffff, 2 },    { 0x50000, 3 },
+        { 0x3fffff, 3 }, { 0x410000, 0 }, { UINT64_MAX, 3 },
+    };
+    struct fixture *f = *state;
+    struct flatview_trie_edit edit;
+    struct cell *cells[4];
+
+    flatview__trie_begin(&edit, f->engine, &(struct flatview_trie){ 0 });
+    for (unsigned i = 0; i < 4; i++) {
+        cells[i] = new_cell(keys[i]);
+        assert_int_equal(flatview__trie_put(&edit, keys[i], cells[i]), 0);
+    }
+    for (size_t i = 0; i < sizeof(guesses) / sizeof(guesses[0]); i++) {
+        void *value = NULL;
+        bool found = trie_guess(&edit.trie, guesses[i].key, &value);
+
+        assert_int_equal(found, guesses[i].leaf >= 0);
+        if (found) {
+            assert_ptr_equal(value, cells[guesses[i].leaf]);
+        }
+    }
+    flatview__trie_cancel(&edit);
+    for (unsigned i = 0; i < 4; i++) {
+        free(cells[i]);
+    }
+}
+
 static int set_up(void **state)
 {
     struct fixture *f = calloc(1, sizeof(*f));
@@ -461,6 +501,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_cancel, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_out_of_memory, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_base_is_a_snapshot, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_guess_beside_keys, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_nodes_lie_where_keys_differ,
                                         set_up, tear_down),
