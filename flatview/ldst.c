@@ -4,10 +4,13 @@
  *
  *     in the section that the thread accessed last,
  *       aligned RAM                inline: a read section, an access
- *       a device without a lock    inline: a read section, a callback
+ *       a device without a lock    a jump more, and a callback
  *       another device             one call more, and the device's plan
  *     another section              one call and a lookup more
  *     anything else                in parts, like a bulk transfer
+ *
+ * As in short.c the inline path calls nothing, and has no register to save:
+ * whatever else there is to do is a jump, to one function for each width.
  */
 #include "flatview/address_space.h"
 
@@ -96,14 +99,12 @@ static inline MemTxResult store_any(const AddressSpace *as, hwaddr addr,
 }
 
 /*
- * These are the last thing that the inline path does, so it has no register
- * to save. They end the quick section that it began, of which @before is
- * left. Values are in host order; the inline path's caller swaps.
+ * These and the ones below end the quick section that the inline path began, of
+ * which @before is left. Values are in host order, but for what a load returns.
  */
-static XBAR_NOINLINE uint64_t load_section(AddressSpace *as, hwaddr addr,
-                                           MemTxAttrs attrs,
-                                           MemTxResult *result, MemOp op,
-                                           unsigned long before)
+static uint64_t load_section(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
+                             MemTxResult *result, MemOp op,
+                             unsigned long before)
 {
     struct xbar_rcu_quick section = xbar_rcu_quick_of(before);
     uint64_t value = 0;
@@ -126,10 +127,59 @@ static XBAR_NOINLINE void store_section(AddressSpace *as, hwaddr addr,
     set_result(result, r);
 }
 
+/* Where the thread was last, if nothing is held around its callbacks. */
+static XBAR_FORCE_INLINE uint64_t load_device(AddressSpace *as, hwaddr addr,
+                                              MemTxAttrs attrs,
+                                              MemTxResult *result,
+                                              unsigned size_log2, MemOp swap,
+                                              unsigned long before)
+{
+    struct xbar_rcu_quick section;
+    uint64_t value;
+
+    if (unlikely(!flatview_read_bare(flatview__last.range, addr, &value,
+                                     size_log2, attrs))) {
+        return load_section(as, addr, attrs, result, (MemOp)(size_log2 | swap),
+                            before);
+    }
+    section = xbar_rcu_quick_of(before);
+    xbar_rcu_quick_end(&section);
+    set_result(result, MEMTX_OK);
+    return order(value, size_log2, swap);
+}
+
+static XBAR_FORCE_INLINE void
+store_device(AddressSpace *as, hwaddr addr, uint64_t value, MemTxAttrs attrs,
+             MemTxResult *result, unsigned size_log2, unsigned long before)
+{
+    const FlatRange *range = flatview__last.range;
+    struct xbar_rcu_quick section;
+
+    if (unlikely((range->flags & FLAT_RANGE_NO_WRITES) != 0 ||
+                 !flatview_write_bare(range, addr, value, size_log2, attrs))) {
+        store_section(as, addr, value, attrs, result, size_log2, before);
+        return;
+    }
+    section = xbar_rcu_quick_of(before);
+    xbar_rcu_quick_end(&section);
+    set_result(result, MEMTX_OK);
+}
+
+/* Memory was stored to, and somebody wants to know. */
+static XBAR_NOINLINE void note_store(AddressSpace *as, const void *host,
+                                     unsigned size_log2, MemTxResult *result,
+                                     unsigned long before)
+{
+    struct xbar_rcu_quick section = xbar_rcu_quick_of(before);
+
+    xbar_ram_wrote(as->space->engine, host, (uint64_t)1 << size_log2);
+    xbar_rcu_quick_end(&section);
+    set_result(result, MEMTX_OK);
+}
+
 /* Where the quick section cannot be had: a thread's first access. */
-static XBAR_NOINLINE uint64_t load_first(AddressSpace *as, hwaddr addr,
-                                         MemTxAttrs attrs, MemTxResult *result,
-                                         MemOp op)
+static uint64_t load_first(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
+                           MemTxResult *result, MemOp op)
 {
     uint64_t value = 0;
     MemTxResult r;
@@ -156,189 +206,278 @@ static XBAR_NOINLINE void store_first(AddressSpace *as, hwaddr addr,
 
 /* ---- Inline ------------------------------------------------------------ */
 
-/* One body for all widths, folded for each: the size is a constant. */
+/* How far the inline path came; beyond FIRST it is in a quick section. */
+enum reached {
+    FIRST,
+    ELSEWHERE, /* not where the thread was last */
+    DEVICE,    /* or memory that is not aligned, or not for that */
+    DONE,
+};
 
-static XBAR_FORCE_INLINE uint64_t load(AddressSpace *as, hwaddr addr,
-                                       MemTxAttrs attrs, MemTxResult *result,
-                                       unsigned size_log2, MemOp swap)
+/* One body for all widths, folded for each: the size is a constant. */
+static XBAR_FORCE_INLINE enum reached
+load_here(AddressSpace *as, hwaddr addr, MemTxResult *result,
+          unsigned size_log2, uint64_t *value, unsigned long *before)
 {
     struct xbar_rcu_quick section;
-    MemOp op = (MemOp)(size_log2 | swap);
     const FlatRange *range;
-    uint64_t value;
 
     if (unlikely(!xbar_rcu_quick_begin(&section))) {
-        return load_first(as, addr, attrs, result, op);
+        return FIRST;
     }
+    *before = section.before;
     range = flatview__remembered(flatview__current(as), addr, size_log2);
     if (range == NULL) {
-        return load_section(as, addr, attrs, result, op, section.before);
+        return ELSEWHERE;
     }
-    if (is_plain(range, addr, FLAT_RANGE_RAM, size_log2)) {
-        value = flatview__ram_load(
-            (void *)(uintptr_t)(addr + range->host_delta), size_log2);
-    } else if (!flatview_read_bare(range, addr, &value, size_log2, attrs)) {
-        return load_section(as, addr, attrs, result, op, section.before);
+    if (!is_plain(range, addr, FLAT_RANGE_RAM, size_log2)) {
+        return DEVICE;
     }
+    *value = flatview__ram_load((void *)(uintptr_t)(addr + range->host_delta),
+                                size_log2);
     xbar_rcu_quick_end(&section);
     set_result(result, MEMTX_OK);
-    return order(value, size_log2, swap);
+    return DONE;
 }
 
-static XBAR_FORCE_INLINE void store(AddressSpace *as, hwaddr addr,
-                                    uint64_t value, MemTxAttrs attrs,
-                                    MemTxResult *result, unsigned size_log2,
-                                    MemOp swap)
+static XBAR_FORCE_INLINE enum reached
+store_here(AddressSpace *as, hwaddr addr, uint64_t value, MemTxResult *result,
+           unsigned size_log2, unsigned long *before)
 {
     struct xbar_rcu_quick section;
     const FlatRange *range;
     void *host;
 
-    value = order(value, size_log2, swap);
     if (unlikely(!xbar_rcu_quick_begin(&section))) {
-        store_first(as, addr, value, attrs, result, size_log2);
-        return;
+        return FIRST;
     }
+    *before = section.before;
     range = flatview__remembered(flatview__current(as), addr, size_log2);
     if (range == NULL) {
-        store_section(as, addr, value, attrs, result, size_log2,
-                      section.before);
-        return;
+        return ELSEWHERE;
     }
-    if (is_plain(range, addr, FLAT_RANGE_WRITABLE, size_log2)) {
-        host = (void *)(uintptr_t)(addr + range->host_delta);
-        flatview__ram_store(host, value, size_log2);
-        if (unlikely(xbar_ram_writes_wanted(as->space->ram_watchers))) {
-            xbar_ram_wrote(as->space->engine, host, (uint64_t)1 << size_log2);
-        }
-    } else if ((range->flags & FLAT_RANGE_NO_WRITES) ||
-               !flatview_write_bare(range, addr, value, size_log2, attrs)) {
-        store_section(as, addr, value, attrs, result, size_log2,
-                      section.before);
-        return;
+    if (!is_plain(range, addr, FLAT_RANGE_WRITABLE, size_log2)) {
+        return DEVICE;
+    }
+    host = (void *)(uintptr_t)(addr + range->host_delta);
+    flatview__ram_store(host, value, size_log2);
+    if (unlikely(xbar_ram_writes_wanted(as->space->ram_watchers))) {
+        note_store(as, host, size_log2, result, section.before);
+        return DONE;
     }
     xbar_rcu_quick_end(&section);
     set_result(result, MEMTX_OK);
+    return DONE;
 }
+
+/*
+ * Of each width: load_BITS() and store_BITS(), which are inline, and what they
+ * jump to. @swap: MO_LE, MO_BE, or what native() says.
+ */
+#define LOADS(bits)                                                            \
+    static XBAR_NOINLINE uint##bits##_t load_first_##bits(                     \
+        AddressSpace *as, hwaddr addr, MemTxAttrs attrs, MemTxResult *result,  \
+        MemOp swap)                                                            \
+    {                                                                          \
+        return (uint##bits##_t)load_first(as, addr, attrs, result,             \
+                                          (MemOp)(MO_##bits | swap));          \
+    }                                                                          \
+    static XBAR_NOINLINE uint##bits##_t load_elsewhere_##bits(                 \
+        AddressSpace *as, hwaddr addr, MemTxAttrs attrs, MemTxResult *result,  \
+        MemOp swap, unsigned long before)                                      \
+    {                                                                          \
+        return (uint##bits##_t)load_section(                                   \
+            as, addr, attrs, result, (MemOp)(MO_##bits | swap), before);       \
+    }                                                                          \
+    static XBAR_NOINLINE uint##bits##_t load_device_##bits(                    \
+        AddressSpace *as, hwaddr addr, MemTxAttrs attrs, MemTxResult *result,  \
+        MemOp swap, unsigned long before)                                      \
+    {                                                                          \
+        return (uint##bits##_t)load_device(as, addr, attrs, result, MO_##bits, \
+                                           swap, before);                      \
+    }                                                                          \
+    static XBAR_FORCE_INLINE uint##bits##_t load_##bits(                       \
+        AddressSpace *as, hwaddr addr, MemTxAttrs attrs, MemTxResult *result,  \
+        MemOp swap)                                                            \
+    {                                                                          \
+        unsigned long before;                                                  \
+        uint64_t value;                                                        \
+                                                                               \
+        switch (load_here(as, addr, result, MO_##bits, &value, &before)) {     \
+        case FIRST:                                                            \
+            return load_first_##bits(as, addr, attrs, result, swap);           \
+        case ELSEWHERE:                                                        \
+            return load_elsewhere_##bits(as, addr, attrs, result, swap,        \
+                                         before);                              \
+        case DEVICE:                                                           \
+            return load_device_##bits(as, addr, attrs, result, swap, before);  \
+        default:                                                               \
+            return (uint##bits##_t)order(value, MO_##bits, swap);              \
+        }                                                                      \
+    }
+
+#define STORES(bits)                                                        \
+    static XBAR_NOINLINE void store_elsewhere_##bits(                       \
+        AddressSpace *as, hwaddr addr, uint64_t value, MemTxAttrs attrs,    \
+        MemTxResult *result, unsigned long before)                          \
+    {                                                                       \
+        store_section(as, addr, value, attrs, result, MO_##bits, before);   \
+    }                                                                       \
+    static XBAR_NOINLINE void store_device_##bits(                          \
+        AddressSpace *as, hwaddr addr, uint64_t value, MemTxAttrs attrs,    \
+        MemTxResult *result, unsigned long before)                          \
+    {                                                                       \
+        store_device(as, addr, value, attrs, result, MO_##bits, before);    \
+    }                                                                       \
+    static XBAR_FORCE_INLINE void store_##bits(                             \
+        AddressSpace *as, hwaddr addr, uint64_t value, MemTxAttrs attrs,    \
+        MemTxResult *result, MemOp swap)                                    \
+    {                                                                       \
+        unsigned long before;                                               \
+                                                                            \
+        value = order(value, MO_##bits, swap);                              \
+        switch (store_here(as, addr, value, result, MO_##bits, &before)) {  \
+        case FIRST:                                                         \
+            store_first(as, addr, value, attrs, result, MO_##bits);         \
+            break;                                                          \
+        case ELSEWHERE:                                                     \
+            store_elsewhere_##bits(as, addr, value, attrs, result, before); \
+            break;                                                          \
+        case DEVICE:                                                        \
+            store_device_##bits(as, addr, value, attrs, result, before);    \
+            break;                                                          \
+        default:                                                            \
+            break;                                                          \
+        }                                                                   \
+    }
+
+LOADS(8)
+LOADS(16)
+LOADS(32)
+LOADS(64)
+STORES(8)
+STORES(16)
+STORES(32)
+STORES(64)
 
 /* ---- The public functions ---------------------------------------------- */
 
 uint8_t address_space_ldub(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
                            MemTxResult *result)
 {
-    return (uint8_t)load(as, addr, attrs, result, MO_8, MO_LE);
+    return load_8(as, addr, attrs, result, MO_LE);
 }
 
 uint16_t address_space_lduw(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
                             MemTxResult *result)
 {
-    return (uint16_t)load(as, addr, attrs, result, MO_16, native(as));
+    return load_16(as, addr, attrs, result, native(as));
 }
 
 uint16_t address_space_lduw_le(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
                                MemTxResult *result)
 {
-    return (uint16_t)load(as, addr, attrs, result, MO_16, MO_LE);
+    return load_16(as, addr, attrs, result, MO_LE);
 }
 
 uint16_t address_space_lduw_be(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
                                MemTxResult *result)
 {
-    return (uint16_t)load(as, addr, attrs, result, MO_16, MO_BE);
+    return load_16(as, addr, attrs, result, MO_BE);
 }
 
 uint32_t address_space_ldl(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
                            MemTxResult *result)
 {
-    return (uint32_t)load(as, addr, attrs, result, MO_32, native(as));
+    return load_32(as, addr, attrs, result, native(as));
 }
 
 uint32_t address_space_ldl_le(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
                               MemTxResult *result)
 {
-    return (uint32_t)load(as, addr, attrs, result, MO_32, MO_LE);
+    return load_32(as, addr, attrs, result, MO_LE);
 }
 
 uint32_t address_space_ldl_be(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
                               MemTxResult *result)
 {
-    return (uint32_t)load(as, addr, attrs, result, MO_32, MO_BE);
+    return load_32(as, addr, attrs, result, MO_BE);
 }
 
 uint64_t address_space_ldq(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
                            MemTxResult *result)
 {
-    return (uint64_t)load(as, addr, attrs, result, MO_64, native(as));
+    return load_64(as, addr, attrs, result, native(as));
 }
 
 uint64_t address_space_ldq_le(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
                               MemTxResult *result)
 {
-    return (uint64_t)load(as, addr, attrs, result, MO_64, MO_LE);
+    return load_64(as, addr, attrs, result, MO_LE);
 }
 
 uint64_t address_space_ldq_be(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
                               MemTxResult *result)
 {
-    return (uint64_t)load(as, addr, attrs, result, MO_64, MO_BE);
+    return load_64(as, addr, attrs, result, MO_BE);
 }
 
 void address_space_stb(AddressSpace *as, hwaddr addr, uint8_t val,
                        MemTxAttrs attrs, MemTxResult *result)
 {
-    store(as, addr, val, attrs, result, MO_8, MO_LE);
+    store_8(as, addr, val, attrs, result, MO_LE);
 }
 
 void address_space_stw(AddressSpace *as, hwaddr addr, uint16_t val,
                        MemTxAttrs attrs, MemTxResult *result)
 {
-    store(as, addr, val, attrs, result, MO_16, native(as));
+    store_16(as, addr, val, attrs, result, native(as));
 }
 
 void address_space_stw_le(AddressSpace *as, hwaddr addr, uint16_t val,
                           MemTxAttrs attrs, MemTxResult *result)
 {
-    store(as, addr, val, attrs, result, MO_16, MO_LE);
+    store_16(as, addr, val, attrs, result, MO_LE);
 }
 
 void address_space_stw_be(AddressSpace *as, hwaddr addr, uint16_t val,
                           MemTxAttrs attrs, MemTxResult *result)
 {
-    store(as, addr, val, attrs, result, MO_16, MO_BE);
+    store_16(as, addr, val, attrs, result, MO_BE);
 }
 
 void address_space_stl(AddressSpace *as, hwaddr addr, uint32_t val,
                        MemTxAttrs attrs, MemTxResult *result)
 {
-    store(as, addr, val, attrs, result, MO_32, native(as));
+    store_32(as, addr, val, attrs, result, native(as));
 }
 
 void address_space_stl_le(AddressSpace *as, hwaddr addr, uint32_t val,
                           MemTxAttrs attrs, MemTxResult *result)
 {
-    store(as, addr, val, attrs, result, MO_32, MO_LE);
+    store_32(as, addr, val, attrs, result, MO_LE);
 }
 
 void address_space_stl_be(AddressSpace *as, hwaddr addr, uint32_t val,
                           MemTxAttrs attrs, MemTxResult *result)
 {
-    store(as, addr, val, attrs, result, MO_32, MO_BE);
+    store_32(as, addr, val, attrs, result, MO_BE);
 }
 
 void address_space_stq(AddressSpace *as, hwaddr addr, uint64_t val,
                        MemTxAttrs attrs, MemTxResult *result)
 {
-    store(as, addr, val, attrs, result, MO_64, native(as));
+    store_64(as, addr, val, attrs, result, native(as));
 }
 
 void address_space_stq_le(AddressSpace *as, hwaddr addr, uint64_t val,
                           MemTxAttrs attrs, MemTxResult *result)
 {
-    store(as, addr, val, attrs, result, MO_64, MO_LE);
+    store_64(as, addr, val, attrs, result, MO_LE);
 }
 
 void address_space_stq_be(AddressSpace *as, hwaddr addr, uint64_t val,
                           MemTxAttrs attrs, MemTxResult *result)
 {
-    store(as, addr, val, attrs, result, MO_64, MO_BE);
+    store_64(as, addr, val, attrs, result, MO_BE);
 }
