@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Fixed widths: orders, edges, and one access where one is meant. */
+#include "engine/rcu.h"
+#include "flatview/dirty_bitmap.h"
 #include "tests/unit/flatview/board.h"
 
 static const MemTxAttrs plain = { .unspecified = 1 };
@@ -61,6 +63,48 @@ static void test_stores_to_ram(void **state)
     address_space_stq(as, 0x11, 0, plain, &r);
     assert_int_equal(r, MEMTX_OK);
     check_bytes(b, "\x22\0\0\0\0\0\0\0\0\x19", 10);
+}
+
+/* The section that was accessed last, whatever the width. */
+static void store_again(AddressSpace *as, hwaddr addr, unsigned size,
+                        MemTxResult *r)
+{
+    switch (size) {
+    case 1:
+        address_space_stb(as, addr, 1, plain, r);
+        break;
+    case 2:
+        address_space_stw(as, addr, 1, plain, r);
+        break;
+    case 4:
+        address_space_stl(as, addr, 1, plain, r);
+        break;
+    default:
+        address_space_stq(as, addr, 1, plain, r);
+        break;
+    }
+}
+
+/* Whoever logs writes is told of every width, and the read section ends. */
+static void test_stores_are_logged(void **state)
+{
+    struct board *b = *state;
+
+    assert_int_equal(memory_region_set_log(&b->ram, true, DIRTY_MEMORY_VGA), 0);
+    for (unsigned size = 1; size <= 8; size *= 2) {
+        MemTxResult r = MEMTX_ERROR;
+
+        store_again(&b->as, 0x200, size, NULL);
+        memory_region_reset_dirty(&b->ram, 0, 0x1000, DIRTY_MEMORY_VGA);
+        store_again(&b->as, 0x100, size, &r);
+        assert_int_equal(r, MEMTX_OK);
+        assert_true(
+            memory_region_get_dirty(&b->ram, 0x100, size, DIRTY_MEMORY_VGA));
+        assert_int_equal(b->ram_bytes[0x100], 1);
+        assert_false(xbar_rcu_read_held());
+    }
+    assert_int_equal(memory_region_set_log(&b->ram, false, DIRTY_MEMORY_VGA),
+                     0);
 }
 
 /* A device gets one access, in its own order. */
@@ -205,6 +249,7 @@ static void check_bare(AddressSpace *as, uint64_t *reg)
     address_space_stl_le(as, 0x6004, 1, memory, &r);
     assert_int_equal(r, MEMTX_ACCESS_ERROR);
     assert_int_equal(*reg, 0x100);
+    assert_false(xbar_rcu_read_held());
 }
 
 /* The same device again and again, without a lock and with one: the sections
@@ -241,9 +286,13 @@ static void test_bare_devices(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        BOARD_TEST(test_bare_devices),           BOARD_TEST(test_loads_of_ram),
-        BOARD_TEST(test_stores_to_ram),          BOARD_TEST(test_devices),
-        BOARD_TEST(test_across_sections),        BOARD_TEST(test_refusals),
+        BOARD_TEST(test_bare_devices),
+        BOARD_TEST(test_loads_of_ram),
+        BOARD_TEST(test_stores_to_ram),
+        BOARD_TEST(test_devices),
+        BOARD_TEST(test_across_sections),
+        BOARD_TEST(test_refusals),
+        BOARD_TEST(test_stores_are_logged),
         cmocka_unit_test(test_big_endian_guest),
     };
 
