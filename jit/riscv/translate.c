@@ -390,7 +390,9 @@ static void translate_body(struct riscv_translation *t)
             riscv__translate_fp_guard(t);
         }
         ended = translate_wanted(t, insn);
-        riscv__translate_fp_note(t, insn);
+        if (t->e.fp) {
+            riscv__translate_fp_note(t, insn);
+        }
         offset += insn->length;
         block->insns++;
         note_start(t);

@@ -60,6 +60,28 @@ static void upper_halves_that_nobody_reads(void **state)
     }
 }
 
+/* A CSR may be a word like any other, and does not end the block. It may trap,
+ * too, so that all is seen before it. */
+static void what_follows_a_csr(void **state)
+{
+    const uint32_t code[] = {
+        encode(RISCV_OP_ADDW, 10, 11, 12, 0), /* the csr may leave with it */
+        encode(RISCV_OP_CSRRS, 13, 0, 0, 0x340),
+        encode(RISCV_OP_ADDW, 10, 11, 12, 0), /* read by addw, rewritten */
+        encode(RISCV_OP_ADDW, 10, 10, 12, 0),
+        INSN_SELF,
+        encode(RISCV_OP_ADDW, 10, 11, 12, 0),
+    };
+    struct riscv_ahead ahead;
+
+    (void)state;
+    look(&ahead, code, COUNT(code));
+    assert_int_equal(ahead.count, 5);
+    for (unsigned i = 0; i < ahead.count; i++) {
+        assert_int_equal(ahead.notes[i].narrow, i == 2);
+    }
+}
+
 /* The shifts are @op1 and @op2, with @between between them and the or. */
 static bool rotates(uint32_t first, uint32_t second, uint32_t between,
                     uint32_t behind)
@@ -373,6 +395,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(upper_halves_that_nobody_reads),
+        cmocka_unit_test(what_follows_a_csr),
         cmocka_unit_test(rotations),
         cmocka_unit_test(pairs),
         cmocka_unit_test(what_is_shown_is_as_it_is),
