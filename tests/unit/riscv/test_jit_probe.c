@@ -426,9 +426,50 @@ static void test_every_context_eager_spans(void **state)
     probe_all(&config, ROUNDS);
 }
 
+/* ---- Credit ------------------------------------------------------------ */
+
+static TLBSpan *span_of(struct rig *rig, enum xbar_tlb_access access)
+{
+    return &rig->hart->tlb.spans[CTX_M][access][11];
+}
+
+/* The span of a1 has nothing, so that its entry is asked: each hit takes 1 off
+ * the credit, and what is left over lets the span learn. */
+static void test_credit(void **state)
+{
+    const uint32_t code[] = {
+        encode(RISCV_OP_LD, 10, 11, 0, 8),
+        encode(RISCV_OP_SD, 0, 11, 12, 16),
+        encode(RISCV_OP_JAL, 0, 0, 0, -8),
+    };
+    struct rig rig;
+
+    (void)state;
+    rig_open(&rig);
+    assert_int_equal(xbar_riscv_set_engine(rig.hart, XBAR_RISCV_JIT), 0);
+    rig_code(&rig, CODE, code, COUNT(code));
+    rig.hart->pc = RAM_ADDR + CODE;
+    rig.hart->x[11] = RAM_ADDR + FRAMES;
+    assert_int_equal(xbar_riscv_run(rig.hart, 300), XBAR_RISCV_EXIT_BUDGET);
+    for (unsigned access = 0; access < 2; access++) {
+        *span_of(&rig, access) = (TLBSpan){ .credit = 5, .period = 5 };
+    }
+    assert_int_equal(xbar_riscv_run(rig.hart, 15), XBAR_RISCV_EXIT_BUDGET);
+    for (unsigned access = 0; access < 2; access++) {
+        assert_int_equal(span_of(&rig, access)->credit, 0);
+        assert_int_equal(span_of(&rig, access)->count, 0);
+    }
+    assert_int_equal(xbar_riscv_run(rig.hart, 3), XBAR_RISCV_EXIT_BUDGET);
+    for (unsigned access = 0; access < 2; access++) {
+        assert_int_not_equal(span_of(&rig, access)->count, 0);
+    }
+    rig_close(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_credit),
         cmocka_unit_test(test_every_context),
         cmocka_unit_test(test_every_context_one_entry),
         cmocka_unit_test(test_every_context_eager_spans),
