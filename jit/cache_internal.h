@@ -63,11 +63,20 @@ static inline uint64_t jit_cache__mix(uint64_t x)
     return x ^ x >> 32;
 }
 
+/* Blocks of 128 bytes of code have buckets side by side: what is asked for
+ * together, and dropped together, lies together. */
+#define HASH_NEAR_BITS 5
+
 static inline unsigned jit_cache__hash_key(const struct xbar_jit_key *key)
 {
-    uint64_t x = jit_cache__mix(key->pc ^ key->mode) ^ key->page >> 12;
+    uint64_t word = key->pc >> 2;
+    uint64_t area = word >> HASH_NEAR_BITS ^ (uint64_t)key->mode << 40;
+    uint64_t x = jit_cache__mix(jit_cache__mix(area) ^ key->page >> 12);
+    unsigned near = word & ((1u << HASH_NEAR_BITS) - 1);
 
-    return (unsigned)(jit_cache__mix(x) >> (64 - HASH_BITS));
+    return (unsigned)(x >> (64 - HASH_BITS + HASH_NEAR_BITS))
+               << HASH_NEAR_BITS |
+           near;
 }
 
 static inline unsigned jit_cache__hash_page(uint64_t page)

@@ -64,7 +64,8 @@ void riscv__translate_fp_guard(struct riscv_translation *t);
 /* One of class FP; FP is live. */
 void riscv__translate_fp(struct riscv_translation *t,
                          const struct riscv_insn *insn);
-/* Any instruction was translated where FP is live: what is known of f registers behind it. */
+/* Any instruction was translated where FP is live: what is known of f registers
+ * behind it. */
 void riscv__translate_fp_note(struct riscv_translation *t,
                               const struct riscv_insn *insn);
 
