@@ -54,8 +54,12 @@ int xbar_jit_new(const struct xbar_jit_config *config,
     }
     cache->config = *config;
     cache->config.engine = engine;
-    err = open_memory(cache);
+    err = jit_cache__open_kept(cache);
+    if (!err) {
+        err = open_memory(cache);
+    }
     if (err) {
+        jit_cache__close_kept(cache);
         xbar_free(engine, cache, sizeof(*cache));
         return err;
     }
@@ -100,6 +104,7 @@ void xbar_jit_free(struct xbar_jit_cache *cache)
     if (cache == NULL) {
         return;
     }
+    jit_cache__close_kept(cache);
     for (uint32_t id = 0; id < cache->block_count; id++) {
         if (cache->blocks[id] != NULL) {
             jit_cache__free_block(cache, cache->blocks[id]);
@@ -154,7 +159,7 @@ const void *xbar_jit_fixed(struct xbar_jit_cache *cache,
 
 uint64_t xbar_jit_dropped(const struct xbar_jit_cache *cache)
 {
-    return cache->stats.translated - cache->stats.live;
+    return cache->stats.translated + cache->stats.recalled - cache->stats.live;
 }
 
 size_t xbar_jit_lease_size(const struct xbar_jit_cache *cache, size_t size)
@@ -166,19 +171,12 @@ size_t xbar_jit_lease_size(const struct xbar_jit_cache *cache, size_t size)
 
 /* ---- Finding ----------------------------------------------------------- */
 
-static bool keys_equal(const struct xbar_jit_key *a,
-                       const struct xbar_jit_key *b)
-{
-    return a->pc == b->pc && a->page == b->page && a->page2 == b->page2 &&
-           a->mode == b->mode;
-}
-
 struct xbar_jit_block *xbar_jit_find(const struct xbar_jit_cache *cache,
                                      const struct xbar_jit_key *key)
 {
     struct xbar_jit_block *block = cache->hash[jit_cache__hash_key(key)];
 
-    while (block != NULL && !keys_equal(&block->key, key)) {
+    while (block != NULL && !jit_cache__keys_equal(&block->key, key)) {
         block = block->hash_next;
     }
     return block;
@@ -367,8 +365,8 @@ void xbar_jit_abort(struct xbar_jit_cache *cache, struct xbar_jit_block *block)
     jit_cache__free_block(cache, block);
 }
 
-static void add_to_lists(struct xbar_jit_cache *cache,
-                         struct xbar_jit_block *block)
+void jit_cache__add_to_lists(struct xbar_jit_cache *cache,
+                             struct xbar_jit_block *block)
 {
     struct xbar_jit_block **bucket =
         &cache->hash[jit_cache__hash_key(&block->key)];
@@ -377,7 +375,7 @@ static void add_to_lists(struct xbar_jit_cache *cache,
     *bucket = block;
     jit_cache__add_page(cache, block, 0, xbar_jit_home_page(block->home[0]));
     jit_cache__add_page(cache, block, 1, xbar_jit_home_page(block->home[1]));
-    jit_cache__add_to_segment(cache, block);
+    cache->stats.live++;
 }
 
 /* Room in the lists for a block that is being written at @code. */
@@ -474,9 +472,9 @@ int xbar_jit_finish(struct xbar_jit_cache *cache, struct xbar_jit_block *block,
     block->code = code_memory__commit(cache->memory, lease);
     cache->making = NULL;
     place_links(block);
-    add_to_lists(cache, block);
+    jit_cache__add_to_lists(cache, block);
+    jit_cache__add_to_segment(cache, block);
     cache->stats.translated++;
-    cache->stats.live++;
     cache->stats.guest_insns += block->insns;
     return 0;
 }

@@ -33,6 +33,12 @@
  * is seen. With a soft-TLB, homes are host addresses, and xbar_jit_has_page()
  * and xbar_jit_check_page() are what its holds_code() and code_written() call.
  *
+ * Code that changes often changes back: a breakpoint comes and goes, a call is
+ * patched in and out. So a check of a page can keep some of the blocks that it
+ * drops (`keep`), and xbar_jit_recall() finds one again as it was, but without
+ * links, if the bytes it was made from are back. Checks of everything, and
+ * invalidations, let go of all of these: what they are for the cache cannot know.
+ *
  * Code lies in a reservation that is mapped twice, writable and executable,
  * and is cut into segments, filled in turn. Those whose blocks were all dropped
  * are filled again before others are used at all, and when all are, the next in
@@ -144,6 +150,8 @@ struct xbar_jit_block {
     struct xbar_jit_profile *profile; /* NULL: nothing is counted */
     const void *shown;                /* the maker's */
     uint32_t id;                      /* index, for stubs to name it */
+    uint32_t kept;                    /* its place among those that are kept,
+                                         counted from 1; the cache's */
 };
 
 struct xbar_jit_cache;
@@ -157,6 +165,7 @@ struct xbar_jit_config {
      * be NULL. Must not make, link or drop blocks. */
     void (*dropped)(void *opaque, const struct xbar_jit_block *block);
     void *opaque;
+    unsigned keep; /* blocks that changed, at most 65536; see recall */
 };
 
 struct xbar_jit_stats {
@@ -166,6 +175,7 @@ struct xbar_jit_stats {
     uint64_t links;       /* exits chained ever */
     uint64_t invalidated; /* blocks dropped because their bytes changed */
     uint64_t evicted;     /* blocks dropped with their segment */
+    uint64_t recalled;    /* of the invalidated, those that were found again */
     struct {
         uint64_t bytes_committed; /* ever */
         uint64_t bytes_live;      /* in segments now, the fixed part left out */
@@ -180,8 +190,8 @@ struct xbar_jit_stats {
  *
  * Return: 0; -EPERM or -EACCES where the host refuses executable memory,
  * -ENOMEM, -ENOTSUP where nothing can be patched (there is no emitter), -EINVAL
- * for a limit above 1 GiB, or segments of more than the limit or less than 16
- * bytes.
+ * for a limit above 1 GiB, segments of more than the limit or less than 16
+ * bytes, or too many blocks to keep.
  */
 XBAR_API int xbar_jit_new(const struct xbar_jit_config *config,
                           struct xbar_jit_cache **out) XBAR_MUST_CHECK;
@@ -352,10 +362,10 @@ typedef bool xbar_jit_changed_fn(void *opaque,
                                  const struct xbar_jit_block *block);
 
 /**
- * xbar_jit_check_page() - drop what changed
+ * xbar_jit_check_page() - drop what changed, and keep the latest for recall
  * @page: as xbar_jit_home_page() says; blocks that begin in it, or whose second
  *        page's part does, are asked about
- * @changed: NULL: all of them did
+ * @changed: NULL: all of them did, and none is kept
  */
 XBAR_API void xbar_jit_check_page(struct xbar_jit_cache *cache, uint64_t page,
                                   xbar_jit_changed_fn *changed, void *opaque);
@@ -372,6 +382,26 @@ XBAR_API void xbar_jit_check_all(struct xbar_jit_cache *cache,
  */
 XBAR_API uint64_t xbar_jit_invalidate(struct xbar_jit_cache *cache,
                                       uint64_t first, uint64_t last);
+
+/** What recall goes by, beside the key: so many bytes that a block begins with.
+ * Shorter ones are not kept, nor are those with a profile or `shown`. */
+#define XBAR_JIT_RECALL_BYTES 4
+
+/**
+ * xbar_jit_recall() - a block that changed, if it has changed back
+ * @bytes: what is there now, XBAR_JIT_RECALL_BYTES of it
+ * @changed: asked about blocks of @key that were made from code that begins like
+ *           that, the latest first, as in a check. It may not make, link or drop
+ *           blocks.
+ *
+ * Return: found by its key from now on, as if it were made again; NULL if all
+ * changed, there is one of that key already, or one is being made.
+ */
+XBAR_API struct xbar_jit_block *xbar_jit_recall(struct xbar_jit_cache *cache,
+                                                const struct xbar_jit_key *key,
+                                                const uint8_t *bytes,
+                                                xbar_jit_changed_fn *changed,
+                                                void *opaque);
 
 /** xbar_jit_dropped() - counts blocks dropped ever: while it stands still,
  * pointers stay good */

@@ -184,8 +184,10 @@ struct xbar_jit_block *jit_cache__block_at(const struct xbar_jit_cache *cache,
         return NULL;
     }
     block = list->items[count - 1].block;
-    return block != NULL && offset - block->code < block->code_size ? block
-                                                                    : NULL;
+    return block != NULL && block->kept == 0 &&
+                   offset - block->code < block->code_size
+               ? block
+               : NULL;
 }
 
 /* ---- The end ----------------------------------------------------------- */

@@ -33,6 +33,15 @@ struct jit_page {
     struct jit_page *next;             /* in the bucket */
 };
 
+/* See cache_kept.c. */
+struct kept_blocks {
+    struct xbar_jit_block **ring;    /* by age; NULL: gone */
+    struct xbar_jit_block **buckets; /* as many: by key and first bytes */
+    uint32_t size;                   /* a power of 2, or 0: none is kept */
+    uint32_t next;                   /* of the ring: the oldest */
+    uint32_t count;
+};
+
 struct xbar_jit_cache {
     struct xbar_jit_config config;
     struct code_memory *memory;
@@ -50,6 +59,8 @@ struct xbar_jit_cache {
     struct block_list *segments; /* one for each segment */
     uint32_t segment_count;
 
+    struct kept_blocks kept;
+
     struct xbar_jit_site sites[SITES_MAX]; /* of the block being made */
     uint32_t site_count;
     struct xbar_jit_block *making; /* or NULL */
@@ -61,6 +72,13 @@ static inline uint64_t jit_cache__mix(uint64_t x)
 {
     x *= 0x9e3779b97f4a7c15u;
     return x ^ x >> 32;
+}
+
+static inline bool jit_cache__keys_equal(const struct xbar_jit_key *a,
+                                         const struct xbar_jit_key *b)
+{
+    return a->pc == b->pc && a->page == b->page && a->page2 == b->page2 &&
+           a->mode == b->mode;
 }
 
 /* Blocks of 128 bytes of code have buckets side by side: what is asked for
@@ -85,6 +103,8 @@ static inline unsigned jit_cache__hash_page(uint64_t page)
 }
 
 /* cache.c */
+void jit_cache__add_to_lists(struct xbar_jit_cache *cache,
+                             struct xbar_jit_block *block);
 struct code_memory *jit_cache__memory(const struct xbar_jit_cache *cache);
 void jit_cache__free_block(struct xbar_jit_cache *cache,
                            struct xbar_jit_block *block);
@@ -116,7 +136,21 @@ struct xbar_jit_block *jit_cache__block_at(const struct xbar_jit_cache *cache,
                                            uint32_t offset);
 void jit_cache__free_index(struct xbar_jit_cache *cache);
 
+/* cache_kept.c */
+int jit_cache__open_kept(struct xbar_jit_cache *cache) XBAR_MUST_CHECK;
+void jit_cache__close_kept(struct xbar_jit_cache *cache);
+/* @block, which was found no more, has changed. False: it is not to be kept. */
+bool jit_cache__keep(struct xbar_jit_cache *cache, struct xbar_jit_block *block)
+    XBAR_MUST_CHECK;
+/* @block, which is kept, is only what jit_cache__keep() was given. */
+void jit_cache__unkeep(struct xbar_jit_cache *cache,
+                       struct xbar_jit_block *block);
+void jit_cache__let_go(struct xbar_jit_cache *cache);
+
 /* cache_link.c */
+/* @block is in no list but its segment's. */
+void jit_cache__end_block(struct xbar_jit_cache *cache,
+                          struct xbar_jit_block *block);
 void jit_cache__evict(void *opaque, uint32_t segment);
 
 #endif

@@ -96,6 +96,14 @@ static void detach(struct xbar_jit_cache *cache, struct xbar_jit_block *block)
     cache->stats.live--;
 }
 
+void jit_cache__end_block(struct xbar_jit_cache *cache,
+                          struct xbar_jit_block *block)
+{
+    jit_cache__remove_from_segment(cache, block);
+    jit_cache__give_id(cache, block);
+    jit_cache__free_block(cache, block);
+}
+
 /* The code of a dropped block stays where it is until its segment's turn
  * comes; nothing leads to it any more. */
 void xbar_jit_drop(struct xbar_jit_cache *cache, struct xbar_jit_block *block)
@@ -105,9 +113,16 @@ void xbar_jit_drop(struct xbar_jit_cache *cache, struct xbar_jit_block *block)
         return;
     }
     detach(cache, block);
-    jit_cache__remove_from_segment(cache, block);
-    jit_cache__give_id(cache, block);
-    jit_cache__free_block(cache, block);
+    jit_cache__end_block(cache, block);
+}
+
+/* Dropped, but it may come back. */
+static void put_away(struct xbar_jit_cache *cache, struct xbar_jit_block *block)
+{
+    detach(cache, block);
+    if (!jit_cache__keep(cache, block)) {
+        jit_cache__end_block(cache, block);
+    }
 }
 
 /* code_memory's turn has come back to @segment. */
@@ -119,20 +134,29 @@ void jit_cache__evict(void *opaque, uint32_t segment)
     for (uint32_t i = 0; i < list->count; i++) {
         struct xbar_jit_block *block = list->items[i].block;
 
-        if (block != NULL) {
+        if (block == NULL) {
+            continue;
+        }
+        if (block->kept != 0) {
+            jit_cache__unkeep(cache, block);
+        } else {
             detach(cache, block);
-            jit_cache__give_id(cache, block);
-            jit_cache__free_block(cache, block);
             cache->stats.evicted++;
         }
+        jit_cache__give_id(cache, block);
+        jit_cache__free_block(cache, block);
     }
     list->count = 0;
 }
 
 /* ---- Pages ------------------------------------------------------------- */
 
-void xbar_jit_check_page(struct xbar_jit_cache *cache, uint64_t page,
-                         xbar_jit_changed_fn *changed, void *opaque)
+typedef void drop_fn(struct xbar_jit_cache *cache,
+                     struct xbar_jit_block *block);
+
+static void check_page(struct xbar_jit_cache *cache, uint64_t page,
+                       xbar_jit_changed_fn *changed, void *opaque,
+                       drop_fn *drop)
 {
     struct xbar_jit_page_node *node = jit_cache__page_blocks(cache, page);
 
@@ -144,16 +168,27 @@ void xbar_jit_check_page(struct xbar_jit_cache *cache, uint64_t page,
             if (next != NULL && next->block == node->block) {
                 next = next->next;
             }
-            xbar_jit_drop(cache, node->block);
+            drop(cache, node->block);
             cache->stats.invalidated++;
         }
         node = next;
     }
 }
 
+void xbar_jit_check_page(struct xbar_jit_cache *cache, uint64_t page,
+                         xbar_jit_changed_fn *changed, void *opaque)
+{
+    if (changed == NULL) {
+        jit_cache__let_go(cache);
+    }
+    check_page(cache, page, changed, opaque,
+               changed == NULL ? xbar_jit_drop : put_away);
+}
+
 void xbar_jit_check_all(struct xbar_jit_cache *cache,
                         xbar_jit_changed_fn *changed, void *opaque)
 {
+    jit_cache__let_go(cache);
     for (uint32_t id = 0; id < cache->block_count; id++) {
         struct xbar_jit_block *block = cache->blocks[id];
 
@@ -194,12 +229,13 @@ uint64_t xbar_jit_invalidate(struct xbar_jit_cache *cache, uint64_t first,
     /* Of blocks that begin there, or in the page below and reach it. */
     uint64_t page = xbar_jit_home_page(first) - (first >= PAGE ? PAGE : 0);
 
+    jit_cache__let_go(cache);
     if ((last - page) / PAGE > cache->stats.live) {
         xbar_jit_check_all(cache, has_bytes, &bytes);
         return cache->stats.invalidated - before;
     }
     for (; page <= last; page += PAGE) {
-        xbar_jit_check_page(cache, page, has_bytes, &bytes);
+        check_page(cache, page, has_bytes, &bytes, xbar_jit_drop);
         if (page > UINT64_MAX - PAGE) {
             break;
         }

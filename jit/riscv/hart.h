@@ -137,6 +137,7 @@ struct xbar_riscv_jit_stats {
     uint64_t jump_misses; /* indirect jumps that the inline cache missed */
     uint64_t invalidated; /* blocks dropped: their bytes changed */
     uint64_t evicted;     /* blocks dropped: their segment was needed */
+    uint64_t recalled;    /* of the invalidated: their bytes came back */
     uint64_t code_bytes;  /* of code memory in use, gaps included */
     uint64_t code_bytes_ever;
 

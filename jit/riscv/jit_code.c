@@ -30,12 +30,16 @@
  * count moved, fence.i looks at all blocks. The page walker tells like a
  * store.
  *
+ * Blocks that a comparison drops are kept for a while: where code is patched back
+ * and forth, what was made of it before is found again (riscv__recall_block()).
+ *
  * Threads: all of it runs on the hart's thread but the two callbacks.
  */
 #include "engine/dirty_log.h"
 #include "engine/engine.h"
 #include "engine/ram_writes.h"
 #include "jit/riscv/jit.h"
+#include "jit/riscv/source.h"
 
 static struct xbar_engine *engine_of(const struct xbar_riscv_hart *hart)
 {
@@ -202,4 +206,26 @@ void riscv__jit_flush(struct xbar_riscv_hart *hart)
     if (hart->jit != NULL) {
         xbar_jit_check_all(hart->jit->cache, NULL, NULL);
     }
+}
+
+/* ---- What has changed back --------------------------------------------- */
+
+/* Watch first, then compare: what is stored in between is told. */
+static bool has_changed(void *opaque, const struct xbar_jit_block *block)
+{
+    struct xbar_riscv_hart *hart = opaque;
+    struct riscv_comparison comparison = { .hart = hart, .page = 1 };
+
+    riscv__code_watch(hart, block->key.pc, block->home);
+    return riscv__block_changed(&comparison, block);
+}
+
+struct xbar_jit_block *riscv__recall_block(struct xbar_riscv_hart *hart,
+                                           struct riscv_source *source)
+{
+    riscv__copy_source(source, XBAR_JIT_RECALL_BYTES);
+    return source->size < XBAR_JIT_RECALL_BYTES
+               ? NULL
+               : xbar_jit_recall(hart->jit->cache, &source->key, source->bytes,
+                                 has_changed, hart);
 }

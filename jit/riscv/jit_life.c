@@ -7,6 +7,9 @@
 #include "engine/alloc.h"
 #include "jit/host_fp.h"
 
+/* Blocks that changed: 2 MiB, with their code, if all are of usual size. */
+#define KEEP 2048
+
 static struct xbar_engine *engine_of(const struct xbar_riscv_hart *hart)
 {
     return xbar_address_space_engine(hart->config.as);
@@ -22,6 +25,7 @@ static int make_parts(struct xbar_riscv_hart *hart, struct riscv_jit *jit,
         .fixed_size = jit_host__stubs_size(),
         .dropped = riscv__forget_block,
         .opaque = hart,
+        .keep = KEEP,
     };
     int err = xbar_jit_new(&config, &jit->cache);
 

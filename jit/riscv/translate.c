@@ -530,12 +530,15 @@ static bool starts_with_fp(const struct xbar_riscv_hart *hart,
 
 /* The block that there is of @source, if it is still of that memory. */
 static struct xbar_jit_block *find_block(struct xbar_riscv_hart *hart,
-                                         const struct riscv_source *source)
+                                         struct riscv_source *source)
 {
     struct xbar_jit_block *block = NULL;
 
     if (riscv__heat_had(hart, source->home[0], source->key.mode)) {
         block = xbar_jit_find(hart->jit->cache, &source->key);
+        if (block == NULL) {
+            block = riscv__recall_block(hart, source);
+        }
     }
     if (block != NULL && unlikely(riscv__source_moved(block, source))) {
         xbar_jit_drop(hart->jit->cache, block);

@@ -316,6 +316,61 @@ static void test_code_beside_data(void **state)
     assert_in_range(protected, 100, 500);
 }
 
+static bool store_version(struct hand *hand)
+{
+    return tlb_store_slow(hand->tlb, CTX_M, hand->va, 2, li(10, hand->value)) ==
+           0;
+}
+
+static struct xbar_riscv_jit_stats stats_of(const struct hand *hand)
+{
+    struct xbar_riscv_stats stats;
+
+    xbar_riscv_get_stats(hand->pair->hart[0], &stats);
+    return stats.jit;
+}
+
+/* Code that is patched back and forth is translated once; but not what was made
+ * before a breakpoint, or of other memory. */
+static void test_code_that_changes_back(void **state)
+{
+    struct hand *hand = *state;
+    struct xbar_riscv_hart *hart = hand->pair->hart[0];
+    struct xbar_riscv_jit_stats before = { 0 };
+
+    for (unsigned i = 0; i < 100; i++) {
+        hand->value = (int)(i * 3 % 10);
+        ask(hand, store_version);
+        if (i == 10) {
+            before = stats_of(hand);
+        }
+        expect_new_code(hand);
+        ask(hand, reach_safepoint);
+    }
+    assert_int_equal(stats_of(hand).blocks, before.blocks);
+    assert_int_equal(stats_of(hand).recalled - before.recalled, 90);
+
+    assert_int_equal(xbar_riscv_add_breakpoint(hart, RAM_ADDR + FUNCTION + 4),
+                     0);
+    hand->value = 5;
+    ask(hand, store_version);
+    assert_int_equal(xbar_riscv_run(hart, hand->round), XBAR_RISCV_EXIT_BREAK);
+    assert_int_equal(hart->x[10], 5);
+    assert_int_equal(xbar_riscv_run(hart, 2), XBAR_RISCV_EXIT_BUDGET);
+    assert_int_equal(
+        xbar_riscv_remove_breakpoint(hart, RAM_ADDR + FUNCTION + 4), 0);
+    expect_new_code(hand);
+
+    hand->value = 6;
+    ask(hand, store_version);
+    expect_new_code(hand);
+    hand->value = 5;
+    ask(hand, store_version);
+    before = stats_of(hand);
+    expect_new_code(hand);
+    assert_int_equal(stats_of(hand).recalled - before.recalled, 1);
+}
+
 /* More pages than fit on any list: inboxes, what is written, what is
  * unsettled. */
 #define PAGES 200u
@@ -495,8 +550,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_stores_before_settling), CASE(test_stores_at_another_address),
         CASE(test_harts_that_are_away),    CASE(test_harts_that_end),
-        CASE(test_code_beside_data),       CASE(test_more_pages_than_fit),
-        CASE(test_memory_is_replaced),     CASE(test_pages_in_two_frames),
+        CASE(test_code_beside_data),       CASE(test_code_that_changes_back),
+        CASE(test_more_pages_than_fit),    CASE(test_memory_is_replaced),
+        CASE(test_pages_in_two_frames),
     };
 
     if (!has_translator()) {
