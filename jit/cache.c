@@ -67,18 +67,20 @@ int xbar_jit_new(const struct xbar_jit_config *config,
     return 0;
 }
 
-static size_t profile_size(unsigned insns_max)
+/* The struct, what is the maker's, what is left, what starts. */
+static size_t profile_size(unsigned insns_max, size_t own_size)
 {
-    return sizeof(struct xbar_jit_profile) + insns_max * sizeof(uint64_t) +
-           (insns_max + 1) * sizeof(uint16_t);
+    return sizeof(struct xbar_jit_profile) + own_size +
+           insns_max * sizeof(uint64_t) + (insns_max + 1) * sizeof(uint16_t);
 }
 
 void jit_cache__free_block(struct xbar_jit_cache *cache,
                            struct xbar_jit_block *block)
 {
     if (block->profile != NULL) {
-        xbar_free(cache->config.engine, block->profile,
-                  profile_size(block->profile->insns_max));
+        xbar_free(
+            cache->config.engine, block->profile,
+            profile_size(block->profile->insns_max, block->profile->own_size));
     }
     xbar_free(cache->config.engine, block->sites,
               block->site_count * sizeof(*block->sites));
@@ -325,18 +327,25 @@ bool xbar_jit_add_site(struct xbar_jit_cache *cache,
 }
 
 bool xbar_jit_add_profile(struct xbar_jit_cache *cache,
-                          struct xbar_jit_block *block, unsigned insns_max)
+                          struct xbar_jit_block *block, unsigned insns_max,
+                          size_t own_size)
 {
+    size_t own = (own_size + 7) & ~(size_t)7;
+    struct xbar_jit_profile *profile;
+
     if (block->profile != NULL || insns_max > UINT16_MAX) {
         return false;
     }
-    block->profile = xbar_alloc(cache->config.engine, profile_size(insns_max));
-    if (block->profile != NULL) {
-        block->profile->insns_max = (uint16_t)insns_max;
-        block->profile->left = (uint64_t *)(block->profile + 1);
-        block->profile->starts = (uint16_t *)&block->profile->left[insns_max];
+    profile = xbar_alloc(cache->config.engine, profile_size(insns_max, own));
+    if (profile != NULL) {
+        profile->insns_max = (uint16_t)insns_max;
+        profile->own_size = own;
+        profile->own = profile + 1;
+        profile->left = (uint64_t *)((uint8_t *)profile->own + own);
+        profile->starts = (uint16_t *)&profile->left[insns_max];
     }
-    return block->profile != NULL;
+    block->profile = profile;
+    return profile != NULL;
 }
 
 bool xbar_jit_add_links(struct xbar_jit_cache *cache,

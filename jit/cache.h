@@ -117,6 +117,9 @@ struct xbar_jit_profile {
     /* insns_max of them: how often the block was left in the middle, with that
      * many instructions executed. */
     uint64_t *left;
+    /* The maker's, zero at first: for what else its code counts. */
+    size_t own_size;
+    void *own;
 };
 
 /** One block. The cache reads what its maker wrote until xbar_jit_finish();
@@ -286,11 +289,12 @@ XBAR_API bool xbar_jit_add_site(struct xbar_jit_cache *cache,
                                 const struct xbar_jit_site *site)
     XBAR_MUST_CHECK;
 
-/** xbar_jit_add_profile() - for at most @insns_max instructions; false if
- * memory is short */
+/** xbar_jit_add_profile() - for at most @insns_max instructions, with @own_size
+ * bytes of the maker's; false if memory is short */
 XBAR_API bool xbar_jit_add_profile(struct xbar_jit_cache *cache,
                                    struct xbar_jit_block *block,
-                                   unsigned insns_max) XBAR_MUST_CHECK;
+                                   unsigned insns_max, size_t own_size)
+    XBAR_MUST_CHECK;
 
 /** xbar_jit_add_links() - have @count links in place of two, once for a block;
  * false if memory is short, or beyond XBAR_JIT_LINKS */

@@ -66,6 +66,7 @@ struct jit_way {
     uint8_t part;
     uint8_t link;
     uint64_t pc;
+    uint64_t *counter; /* of times that it left so; NULL: not counted */
 };
 
 /* Where something out of line comes from. */
@@ -109,9 +110,10 @@ void jit_host__usual_homes(struct jit_homes *homes,
 void jit_host__region_prologue(struct jit_emit *e, unsigned insns);
 
 /* Part @part begins, of @insns instructions. @checks: parts behind it jump back
- * to it, so it leaves if the budget is used up. */
+ * to it, so it leaves if the budget is used up. @counter is of the times that
+ * it began, those included; NULL: not counted. */
 void jit_host__part(struct jit_emit *e, unsigned part, unsigned insns,
-                    bool checks);
+                    bool checks, uint64_t *counter);
 
 /* The state is @homes, from now on: no code. */
 void jit_host__use_homes(struct jit_emit *e, const struct jit_homes *homes);

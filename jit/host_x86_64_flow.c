@@ -34,11 +34,9 @@ struct jit_cold *x86__cold(struct jit_emit *e, enum cold_kind kind)
 void x86__site(struct jit_emit *e, const struct jit_cold *at, bool after)
 {
     uint32_t offset = code_buf__offset(e->b);
-    unsigned insn = at->insn + (after ? 1u : 0);
     struct xbar_jit_site site = {
         .return_offset = (uint16_t)offset,
-        /* The budget of a region is exact where it is left. */
-        .insn = (uint16_t)(e->region == NULL ? insn : 0),
+        .insn = (uint16_t)(at->insn + (after ? 1u : 0)),
         .pc_offset = (uint16_t)(at->pc_offset + (after ? at->length : 0)),
         .length = at->length,
     };

@@ -292,6 +292,10 @@ void jit_host__load(struct jit_emit *e, const struct jit_access *a)
     }
     cold->access = *a;
     at = ask_span(e, cold, TLB_READ);
+    if (e->counts_pages && at.index == RCX) {
+        x86_rm(e->b, X86_LEA, 8, RDX, at);
+        at = x86_mem(RDX, 0);
+    }
     x86__count_page(e, TLB_READ, at, a->base);
     load_from(e, a, at);
     cold->resume = code_buf__offset(e->b);

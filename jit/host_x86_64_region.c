@@ -354,7 +354,7 @@ void jit_host__region_prologue(struct jit_emit *e, unsigned insns)
 }
 
 void jit_host__part(struct jit_emit *e, unsigned part, unsigned insns,
-                    bool checks)
+                    bool checks, uint64_t *counter)
 {
     struct jit_cold *cold;
 
@@ -363,6 +363,9 @@ void jit_host__part(struct jit_emit *e, unsigned part, unsigned insns,
         x86__align_code(e);
     }
     e->region->at[part] = code_buf__offset(e->b);
+    if (counter != NULL) {
+        jit_host__count(e, counter, 1);
+    }
     change_budget(e, X86_ALU_SUB, insns);
     if (!checks) {
         return;
@@ -469,6 +472,9 @@ static void leave(struct jit_emit *e, const struct jit_point *point)
 
     sync(e);
     restore_usual(e);
+    if (way->counter != NULL) {
+        jit_host__count(e, way->counter, 1);
+    }
     change_budget(e, X86_ALU_ADD, point->refund);
     x86__leave(e, &link, way->pc, way->same_page);
 }

@@ -8,16 +8,18 @@
  *     executions - left[0] - ... - left[i] = times that instruction i retired
  *
  * and the sum over all blocks, those that are gone included, is what the
- * budget says was retired in translated code: to the instruction.
+ * budget says was retired in translated code: to the instruction. The parts of
+ * a region are blocks by themselves then (region_count.c).
  */
 #include "jit/riscv/jit.h"
+#include "jit/riscv/region.h"
 
-static uint64_t instructions_in(const struct xbar_jit_block *block)
+static uint64_t instructions_in(const struct xbar_riscv_block *block)
 {
-    uint64_t count = block->profile->executions * block->insns;
+    uint64_t count = block->executions * block->insns;
 
     for (unsigned i = 0; i < block->insns; i++) {
-        count -= block->profile->left[i] * (block->insns - i);
+        count -= block->left[i] * (block->insns - i);
     }
     return count;
 }
@@ -40,28 +42,86 @@ static struct xbar_riscv_block describe(const struct xbar_jit_cache *cache,
 
     if (block->profile != NULL) {
         shown.executions = block->profile->executions;
-        shown.instructions = instructions_in(block);
         shown.starts = block->profile->starts;
         shown.left = block->profile->left;
+        shown.instructions = instructions_in(&shown);
     }
     return shown;
+}
+
+/* Part @i of @block, of which all that is known is what a part has of its own:
+ * the last one has all that is out of line. */
+static void describe_part(struct xbar_riscv_block *shown,
+                          const struct xbar_jit_block *block, unsigned i)
+{
+    const struct region_counts *counts = block->profile->own;
+    const struct region_part_counts *part = &counts->parts[i];
+    bool is_last = i == counts->part_count - 1;
+
+    shown->pc = block->key.pc + part->offset;
+    shown->insns = part->insns;
+    shown->guest = block->bytes + part->offset;
+    shown->guest_size = part->size;
+    shown->code += part->code;
+    shown->hot_size = (is_last ? block->hot_size : part[1].code) - part->code;
+    shown->code_size = (is_last ? block->code_size : part[1].code) - part->code;
+    shown->starts = block->profile->starts + part->slot;
+    shown->left = block->profile->left + part->slot;
+}
+
+/* Parts without instructions only lead on. */
+static bool show_parts(const struct xbar_jit_cache *cache,
+                       const struct xbar_jit_block *block,
+                       xbar_riscv_block_fn *cb, void *opaque)
+{
+    const struct region_counts *counts = block->profile->own;
+    uint64_t runs[JIT_PARTS];
+    bool goes_on = true;
+
+    riscv__solve_counts(counts, block->profile->left, runs);
+    for (unsigned i = 0; i < counts->part_count && goes_on; i++) {
+        struct xbar_riscv_block shown = describe(cache, block);
+
+        describe_part(&shown, block, i);
+        shown.executions = runs[i];
+        shown.instructions = instructions_in(&shown);
+        goes_on = shown.insns == 0 || cb(opaque, &shown);
+    }
+    return goes_on;
+}
+
+bool riscv__show_block(const struct xbar_jit_cache *cache,
+                       const struct xbar_jit_block *block,
+                       xbar_riscv_block_fn *cb, void *opaque)
+{
+    struct xbar_riscv_block shown;
+
+    if (block->is_region && block->profile != NULL) {
+        return show_parts(cache, block, cb, opaque);
+    }
+    shown = describe(cache, block);
+    return cb(opaque, &shown);
+}
+
+static bool keep_counts(void *opaque, const struct xbar_riscv_block *block)
+{
+    struct xbar_riscv_hart *hart = opaque;
+    struct riscv_jit *jit = hart->jit;
+
+    jit->stats.gone_executions += block->executions;
+    jit->stats.gone_instructions += block->instructions;
+    riscv__add_accesses(&jit->gone, block);
+    if (hart->config.block_gone != NULL) {
+        hart->config.block_gone(hart->config.block_gone_opaque, block);
+    }
+    return true;
 }
 
 void riscv__block_gone(struct xbar_riscv_hart *hart,
                        const struct xbar_jit_block *block)
 {
-    struct riscv_jit *jit = hart->jit;
-
-    if (block->profile == NULL) {
-        return;
-    }
-    jit->stats.gone_executions += block->profile->executions;
-    jit->stats.gone_instructions += instructions_in(block);
-    riscv__add_accesses(&jit->gone, block);
-    if (hart->config.block_gone != NULL) {
-        struct xbar_riscv_block shown = describe(jit->cache, block);
-
-        hart->config.block_gone(hart->config.block_gone_opaque, &shown);
+    if (block->profile != NULL) {
+        (void)riscv__show_block(hart->jit->cache, block, keep_counts, hart);
     }
 }
 
@@ -94,9 +154,8 @@ struct visit {
 static bool visit_block(void *opaque, const struct xbar_jit_block *block)
 {
     const struct visit *visit = opaque;
-    struct xbar_riscv_block shown = describe(visit->cache, block);
 
-    return visit->cb(visit->opaque, &shown);
+    return riscv__show_block(visit->cache, block, visit->cb, visit->opaque);
 }
 
 void xbar_riscv_for_each_block(const struct xbar_riscv_hart *hart,

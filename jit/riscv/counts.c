@@ -9,12 +9,12 @@
 
 /* ---- Blocks ------------------------------------------------------------ */
 
-static uint32_t bits_at(const struct xbar_jit_block *block, unsigned offset)
+static uint32_t bits_at(const struct xbar_riscv_block *block, unsigned offset)
 {
     uint32_t bits = 0;
 
     for (unsigned i = 0; i < 4 && offset + i < block->guest_size; i++) {
-        bits |= (uint32_t)block->bytes[offset + i] << 8 * i;
+        bits |= (uint32_t)block->guest[offset + i] << 8 * i;
     }
     return bits;
 }
@@ -62,25 +62,25 @@ static void add_insn(uint64_t of[2][TLB_SIZES], const struct riscv_insn *insn,
 }
 
 void riscv__add_accesses(struct riscv_accesses *accesses,
-                         const struct xbar_jit_block *block)
+                         const struct xbar_riscv_block *block)
 {
-    unsigned context = block->key.mode >> MODE_DATA_SHIFT & 15;
-    uint64_t count = block->profile->executions;
+    unsigned context = block->mode >> MODE_DATA_SHIFT & 15;
+    uint64_t count = block->executions;
     unsigned offset = 0;
 
     for (unsigned i = 0; i < block->insns; i++) {
         struct riscv_insn insn;
 
         riscv__decode(&insn, bits_at(block, offset));
-        count -= block->profile->left[i];
+        count -= block->left[i];
         add_insn(accesses->of[context], &insn, count);
         offset += insn.length;
     }
 }
 
-static bool add_block(void *opaque, const struct xbar_jit_block *block)
+static bool add_block(void *opaque, const struct xbar_riscv_block *block)
 {
-    if (block->profile != NULL) {
+    if (block->left != NULL) {
         riscv__add_accesses(opaque, block);
     }
     return true;
@@ -145,7 +145,7 @@ void xbar_riscv_get_counts(const struct xbar_riscv_hart *hart,
     *counts = (struct xbar_riscv_counts){ 0 };
     if (hart->jit != NULL) {
         add_all(&accesses, &hart->jit->gone);
-        xbar_jit_for_each(hart->jit->cache, add_block, &accesses);
+        xbar_riscv_for_each_block(hart, add_block, &accesses);
     }
     for (unsigned context = 0; context < CTX_COUNT; context++) {
         add_context(counts, context, accesses.of[context],

@@ -363,6 +363,12 @@ XBAR_API void xbar_riscv_get_counts(const struct xbar_riscv_hart *hart,
 /**
  * A block: guest instructions that were translated together.
  *
+ * Hot loops are translated as a whole, over their blocks. With
+ * config.count_blocks each piece of such a loop that is executed from one end to
+ * the other is a block of its own here; code that is out of line is the last
+ * one's. An inner loop may have its pieces twice, for its first round and for
+ * the others.
+ *
  * Its code may end in more than its last instruction's: what finds the next
  * block, or has the interpreter do what is not translated. Behind hot_size
  * bytes are the paths that are taken rarely.

@@ -259,9 +259,10 @@ static const uint8_t *help_resume(void *vcpu, uint32_t bits, uint64_t pc,
     if (result == EXEC_TRAP) {
         if (unlikely(hart->config.count_blocks)) {
             const struct xbar_jit_site *site;
+            const struct xbar_jit_block *block =
+                xbar_jit_recover(hart->jit->cache, return_address, &site);
 
-            riscv__block_left(
-                xbar_jit_recover(hart->jit->cache, return_address, &site), 1);
+            riscv__block_left(block, site);
         }
     } else {
         hart->pc +=
@@ -328,7 +329,7 @@ static struct xbar_jit_block *leave_site(struct xbar_riscv_hart *hart,
 
     xbar_assert(block != NULL);
     settle(hart, riscv__unexecuted(block, *site));
-    riscv__block_left(block, riscv__unexecuted(block, *site));
+    riscv__block_left(block, *site);
     return block;
 }
 

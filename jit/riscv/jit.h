@@ -173,19 +173,26 @@ static inline unsigned riscv__counted(const struct xbar_jit_block *block)
 static inline unsigned riscv__unexecuted(const struct xbar_jit_block *block,
                                          const struct xbar_jit_site *site)
 {
-    return riscv__counted(block) - site->insn;
+    return block->is_region ? 0 : block->insns - site->insn;
 }
 
 /* ---- blocks.c ---------------------------------------------------------- */
 
-/* Of @block, the last @count instructions were not executed. */
+/* @block was left at @site: what is behind that was not executed. */
 static inline void riscv__block_left(const struct xbar_jit_block *block,
-                                     unsigned count)
+                                     const struct xbar_jit_site *site)
 {
-    if (unlikely(block->profile != NULL) && count != 0) {
-        block->profile->left[block->insns - count]++;
+    if (unlikely(block->profile != NULL) &&
+        site->insn < block->profile->insns_max) {
+        block->profile->left[site->insn]++;
     }
 }
+
+/* Show @block to @cb as the embedder sees it: a region that is profiled, part
+ * by part. False: @cb said so. */
+bool riscv__show_block(const struct xbar_jit_cache *cache,
+                       const struct xbar_jit_block *block,
+                       xbar_riscv_block_fn *cb, void *opaque);
 
 /* @block is going: what it counted is kept in the totals. */
 void riscv__block_gone(struct xbar_riscv_hart *hart,
@@ -195,7 +202,7 @@ void riscv__block_gone(struct xbar_riscv_hart *hart,
 
 /* Add the accesses that @block, which is profiled, made. */
 void riscv__add_accesses(struct riscv_accesses *accesses,
-                         const struct xbar_jit_block *block);
+                         const struct xbar_riscv_block *block);
 
 /* ---- lockstep.c -------------------------------------------------------- */
 

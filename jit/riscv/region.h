@@ -8,6 +8,7 @@
  *   region_lazy.c       values that need not be computed
  *   region_homes.c      which registers have homes, at each instruction
  *   region_translate.c  code
+ *   region_count.c      how often it runs, if that is asked
  */
 #ifndef XBAR_JIT_RISCV_REGION_H
 #define XBAR_JIT_RISCV_REGION_H
@@ -209,6 +210,38 @@ void riscv__note_result(struct region_homes *homes, unsigned i);
 
 /* May @insn show the registers to somebody? */
 bool riscv__shows(const struct riscv_insn *insn);
+
+/* ---- region_count.c ---------------------------------------------------- */
+
+/* Of a part: what its code counts, and what to make of it. */
+struct region_part_counts {
+    uint16_t insns;
+    uint16_t slot;   /* its first of the profile's left and starts, which have
+                      insns + 1 of each part */
+    uint16_t offset; /* guest bytes from the head's pc */
+    uint16_t size;   /* guest bytes */
+    uint32_t code;   /* where its code begins, in the block's */
+    uint8_t begins;  /* the point that it leads from; see region_count.c */
+    uint8_t ends;    /* and to */
+    bool is_counted; /* else the rest says */
+    uint64_t count;  /* of the times that it began */
+    uint64_t gone;   /* of the times that its end left the region */
+};
+
+/* What is the maker's of a region's profile. */
+struct region_counts {
+    unsigned part_count;
+    struct region_part_counts parts[];
+};
+
+size_t riscv__counts_size(const struct riscv_region *region);
+unsigned riscv__count_slots(const struct riscv_region *region);
+/* Which parts have counters. */
+void riscv__plan_counts(const struct riscv_region *region,
+                        struct region_counts *counts);
+/* How often each part began; @left is the profile's. */
+void riscv__solve_counts(const struct region_counts *counts,
+                         const uint64_t *left, uint64_t runs[JIT_PARTS]);
 
 /* ---- region_translate.c ------------------------------------------------- */
 

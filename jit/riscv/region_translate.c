@@ -30,6 +30,8 @@ struct region_work {
     bool is_crowded; /* names more than have homes: what is not read again has
                         none */
     unsigned links;
+    unsigned slot; /* of the part at hand, as in struct region_part_counts */
+    struct region_counts *counts; /* NULL: nobody counts */
     struct jit_point points[JIT_COLD_MAX];
 };
 
@@ -202,7 +204,8 @@ static void settle(struct region_work *w, unsigned part)
     }
 }
 
-static struct jit_way make_way(struct region_work *w,
+/* Out of part @part. */
+static struct jit_way make_way(struct region_work *w, unsigned part,
                                const struct region_edge *edge)
 {
     struct jit_way way = { .leaves = edge->leaves, .part = edge->part };
@@ -211,6 +214,7 @@ static struct jit_way make_way(struct region_work *w,
         way.link = (uint8_t)w->links++;
         way.pc = w->region.pc + (uint64_t)(int64_t)edge->offset;
         way.same_page = ((way.pc ^ w->region.pc) & TLB_PAGE_MASK) == 0;
+        way.counter = w->counts != NULL ? &w->counts->parts[part].gone : NULL;
     } else {
         settle(w, edge->part);
     }
@@ -231,7 +235,7 @@ static void translate_branch(struct region_work *w, unsigned part)
     /* Asked of what is here: a state to be matched may call narrow what is not,
      * and then nothing is known of the other one. */
     narrow = w->host.homes.narrow & compared;
-    way = make_way(w, &p->taken);
+    way = make_way(w, part, &p->taken);
     if (!p->taken.leaves && w->region.parts[p->taken.part].checks &&
         !(w->host.entries[p->taken.part].lazy & compared)) {
         /* A loop's end, or its beginning: the usual way. */
@@ -244,7 +248,7 @@ static void translate_branch(struct region_work *w, unsigned part)
 static void go_on(struct region_work *w, unsigned part)
 {
     const struct region_edge *next = &w->region.parts[part].next;
-    struct jit_way way = make_way(w, next);
+    struct jit_way way = make_way(w, part, next);
 
     if (next->leaves || next->part != part + 1) {
         jit_host__go(&w->e, &way);
@@ -256,7 +260,7 @@ static void go_on(struct region_work *w, unsigned part)
 static void set_place(struct region_work *w, const struct region_part *p,
                       unsigned i)
 {
-    w->e.insn = (uint16_t)(p->first + i);
+    w->e.insn = (uint16_t)(w->slot + i);
     w->e.pc_offset = p->offset;
     w->e.length = 0;
     if (p->count != 0) {
@@ -264,6 +268,30 @@ static void set_place(struct region_work *w, const struct region_part *p,
         w->e.length = w->region.insns[p->first + i].length;
     }
     w->host.unexecuted = p->count - i;
+}
+
+/* Where the code of instruction @i of part @part begins, or that of the last
+ * ends. */
+static void note_start(const struct region_work *w, unsigned part, unsigned i)
+{
+    if (w->counts != NULL) {
+        w->e.block->profile->starts[w->slot + i] =
+            (uint16_t)(code_buf__offset(w->e.b) - w->counts->parts[part].code);
+    }
+}
+
+static void begin_code(struct region_work *w, unsigned part)
+{
+    const struct region_part *p = &w->region.parts[part];
+    struct region_part_counts *counts =
+        w->counts != NULL ? &w->counts->parts[part] : NULL;
+    uint64_t *counter =
+        counts != NULL && counts->is_counted ? &counts->count : NULL;
+
+    jit_host__part(&w->e, part, p->count, p->checks, counter);
+    if (counts != NULL && part != 0) { /* the entry is the first part's */
+        counts->code = w->host.at[part];
+    }
 }
 
 static void translate_part(struct region_work *w, unsigned part)
@@ -276,19 +304,23 @@ static void translate_part(struct region_work *w, unsigned part)
     }
     jit_host__use_homes(&w->e, &w->host.entries[part]);
     set_place(w, p, 0);
-    jit_host__part(&w->e, part, p->count, p->checks);
+    begin_code(w, part);
     w->homes.hint =
         w->settled[p->head] ? &w->host.entries[p->head] : &w->common;
     riscv__begin_part(&w->homes, part);
     for (unsigned i = 0; i + p->branches < p->count; i++) {
         set_place(w, p, i);
+        note_start(w, part, i);
         translate_insn(w, i);
     }
     if (p->branches) {
         set_place(w, p, p->count - 1u);
+        note_start(w, part, p->count - 1u);
         translate_branch(w, part);
     }
+    note_start(w, part, p->count);
     go_on(w, part);
+    w->slot += p->count + 1u;
 }
 
 /* ---- Blocks ------------------------------------------------------------ */
@@ -303,6 +335,7 @@ static void plan(struct region_work *w)
     memset(w->settled, 0, sizeof(w->settled));
     w->written = 0;
     w->links = 0;
+    w->slot = 0;
     for (unsigned i = 0; i < w->region.part_count; i++) {
         w->host.reserve += w->region.parts[i].count;
     }
@@ -346,6 +379,7 @@ static void begin(struct region_work *w, struct xbar_jit_block *block,
         .data_context = w->hart->data_context,
         .fetch_context = w->hart->fetch_context,
         .fp = (w->source.key.mode & MODE_FP) != 0,
+        .counts_pages = riscv__counts_pages(w->hart),
     };
     plan(w);
     block->reserve = (uint16_t)w->host.reserve;
@@ -353,6 +387,24 @@ static void begin(struct region_work *w, struct xbar_jit_block *block,
     w->homes.e = &w->e;
     w->homes.region = &w->region;
     w->homes.flow = &w->flow;
+}
+
+/* False: memory is short. */
+static bool start_counting(struct region_work *w)
+{
+    struct xbar_jit_block *block = w->e.block;
+
+    w->counts = NULL;
+    if (!w->hart->config.count_blocks) {
+        return true;
+    }
+    if (!xbar_jit_add_profile(w->e.cache, block, riscv__count_slots(&w->region),
+                              riscv__counts_size(&w->region))) {
+        return false;
+    }
+    w->counts = block->profile->own;
+    riscv__plan_counts(&w->region, w->counts);
+    return true;
 }
 
 /* False: there was no room for it, or no memory. */
@@ -370,7 +422,8 @@ static bool translate(struct region_work *w)
     }
     code_buf__open(&b, &buffer);
     begin(w, block, &b);
-    if (!xbar_jit_add_links(cache, block, w->region.leaving + 1)) {
+    if (!xbar_jit_add_links(cache, block, w->region.leaving + 1) ||
+        !start_counting(w)) {
         xbar_jit_abort(cache, block);
         return false;
     }
@@ -473,10 +526,9 @@ void riscv__region_heat(struct xbar_riscv_hart *hart,
 {
     unsigned hot = hart->config.stress & XBAR_RISCV_STRESS_REGION ? 1 : HOT;
 
-    if (block->is_region || block->heat == AGAIN * hot ||
-        hart->config.count_blocks || riscv__counts_pages(hart) ||
-        hart->shown != NULL || riscv__page_has_break(hart, block->key.pc)) {
-        return; /* what is counted, shown, or ends early are plain blocks */
+    if (block->is_region || block->heat == AGAIN * hot || hart->shown != NULL ||
+        riscv__page_has_break(hart, block->key.pc)) {
+        return; /* what is shown, or ends early, are plain blocks */
     }
     block->heat++;
     if (block->heat == hot || block->heat == AGAIN * hot) {

@@ -333,7 +333,7 @@ static bool start_counting(struct riscv_translation *t)
     if (!t->hart->config.count_blocks) {
         return true;
     }
-    if (!xbar_jit_add_profile(t->e.cache, block, t->ahead->count)) {
+    if (!xbar_jit_add_profile(t->e.cache, block, t->ahead->count, 0)) {
         return false;
     }
     jit_host__count(&t->e, &block->profile->executions, 1);

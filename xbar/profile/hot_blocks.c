@@ -93,14 +93,19 @@ static int compare_places(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static bool count_place(void *opaque, const struct xbar_riscv_block *block)
+{
+    (void)block;
+    ++*(size_t *)opaque;
+    return true;
+}
+
 int hot_blocks_collect(struct hot_blocks *hot,
                        const struct xbar_riscv_hart *hart, Error **errp)
 {
-    struct xbar_riscv_stats stats;
     int ret = 0;
 
-    xbar_riscv_get_stats(hart, &stats);
-    hot->max_places = stats.jit.blocks_live;
+    xbar_riscv_for_each_block(hart, count_place, &hot->max_places);
     hot->places = calloc(hot->max_places + 1, sizeof(*hot->places));
     if (!hot->places) {
         hot->max_places = 0;
@@ -133,9 +138,21 @@ void hot_blocks_free(struct hot_blocks *hot)
 const struct block_place *hot_blocks_find(const struct hot_blocks *hot,
                                           uint64_t code)
 {
-    const struct block_place key = { (const uint8_t *)(uintptr_t)code, 0, 0 };
+    size_t low = 0;
+    size_t high = hot->num_places;
 
-    return hot->num_places ? bsearch(&key, hot->places, hot->num_places,
-                                     sizeof(key), compare_places)
-                           : NULL;
+    /* The last that begins at or below. */
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if ((uintptr_t)hot->places[middle].code <= code) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low && code - (uintptr_t)hot->places[low - 1].code <
+                       hot->places[low - 1].size
+               ? &hot->places[low - 1]
+               : NULL;
 }

@@ -48,7 +48,7 @@ int hot_blocks_collect(struct hot_blocks *hot,
     XBAR_MUST_CHECK;
 void hot_blocks_free(struct hot_blocks *hot);
 
-/* hot_blocks_find() - the block that begins at @code; NULL if none does */
+/* hot_blocks_find() - the block that has its code at @code; NULL if none does */
 const struct block_place *hot_blocks_find(const struct hot_blocks *hot,
                                           uint64_t code);
 

@@ -24,10 +24,13 @@ static void add_target(const struct lister *lister, struct host_insn *insn)
     char *at = insn->text + length;
     size_t left = sizeof(insn->text) - length;
 
-    if (to) {
+    if (to && insn->target == (uintptr_t)to->code) {
         snprintf(at, left, " block 0x%" PRIx64, to->pc);
     } else if (offset < lister->item->block.code_size) {
         snprintf(at, left, " +0x%" PRIx64, offset);
+    } else if (to) { /* a part of the same region, or what is out of line */
+        snprintf(at, left, " block 0x%" PRIx64 "+0x%" PRIx64, to->pc,
+                 insn->target - (uintptr_t)to->code);
     } else {
         snprintf(at, left, " stub");
     }

@@ -395,8 +395,11 @@ static void test_unfinished_blocks_are_left_alone(void **state)
     xbar_jit_abort(cache, old);
     xbar_jit_abort(cache, NULL);
     assert_ptr_equal(xbar_jit_find(cache, &keys[0]), old);
-    assert_true(xbar_jit_add_profile(cache, block, 5));
-    assert_false(xbar_jit_add_profile(cache, block, 5));
+    assert_true(xbar_jit_add_profile(cache, block, 5, 3));
+    assert_false(xbar_jit_add_profile(cache, block, 5, 0));
+    memset(block->profile->own, 1, 3);
+    assert_int_equal(block->profile->left[0] | block->profile->left[4], 0);
+    assert_int_equal(block->profile->starts[0] | block->profile->starts[5], 0);
     xbar_jit_check_all(cache, NULL, NULL);
     assert_int_equal(dropped, 1);
     b.used = CODE_SIZE;

@@ -199,7 +199,7 @@ static void test_engines_count_alike(void **state)
     free(got);
 }
 
-/* A hot loop becomes a region, which would count none. */
+/* A hot loop becomes a region, which counts its own. */
 static void test_pages_of_a_hot_loop(void **state)
 {
     enum { TURNS = 400000 };
