@@ -360,7 +360,7 @@ static void test_profiles_are_not_kept(void **state)
         block->insns = 1;
         block->guest_size = SIZE;
         if (i == 0) {
-            assert_true(xbar_jit_add_profile(cache, block, 1));
+            assert_true(xbar_jit_add_profile(cache, block, 1, 0));
         } else {
             block->shown = &key;
         }
