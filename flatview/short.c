@@ -343,10 +343,6 @@ XBAR_HOT MemTxResult address_space_write(AddressSpace *as, hwaddr addr,
                                          MemTxAttrs attrs, const void *buf,
                                          hwaddr len)
 {
-    if (likely(len == 4)) {
-        return write_short(as, addr, attrs, buf, MO_32, write_device_32,
-                           write_new_32);
-    }
     switch (len) {
     case 1:
         return write_short(as, addr, attrs, buf, MO_8, write_device_8,
@@ -354,6 +350,9 @@ XBAR_HOT MemTxResult address_space_write(AddressSpace *as, hwaddr addr,
     case 2:
         return write_short(as, addr, attrs, buf, MO_16, write_device_16,
                            write_new_16);
+    case 4:
+        return write_short(as, addr, attrs, buf, MO_32, write_device_32,
+                           write_new_32);
     case 8:
         return write_short(as, addr, attrs, buf, MO_64, write_device_64,
                            write_new_64);
