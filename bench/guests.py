@@ -12,8 +12,10 @@ A pair runs a program in xbar and then in QEMU (every second pair the other way
 round), each with all of its rounds and with one. What is reported is the CPU
 time, user and system, of the long run less the median of the short ones: that
 leaves start-up and translation of the first round out. (Cold code is all
-first rounds: its short run has none.) Kernels that exist for the host run there, too. A ratio is the median
-of the pairs' ratios; a class's is the geometric mean of its programs'.
+first rounds: its short run has none.) Where they take xbar less time than
+start-up, there are 4, 16 or 64 times as many rounds. Kernels that exist for the
+host run there, too. A ratio is the median of the pairs' ratios; a class's is
+the geometric mean of its programs'.
 
 Every program checks its result in every round. One that fails gets no figure,
 and the exit status is 1. It is 2 for bad usage and for what is missing.
@@ -50,6 +52,8 @@ BARS = {"integer": 1.7, "float": 7, "memory": 1.5, "calls": 3.5, "mmio": 7,
         "paging": 5, "traps": 8, "smc": 8, "cold": 5}
 BARS_PLAIN_HOST = {"integer": 1.5, "float": 5}
 FLOOR = 0.95  # no program below this
+
+TIMES_MAX = 64  # as many rounds, of a program that takes no time
 
 # A chain of dependent steps shows the clock; independent ones show what a
 # neighbour on the same core leaves.
@@ -159,6 +163,7 @@ class Case:
         self.samples = {}  # by machine: seconds of the rounds, one a pair
         self.whole = {}  # the same of the long run
         self.start = {}  # and of the short one
+        self.times = 1
         self.failed = None
 
     @property
@@ -172,14 +177,30 @@ class Case:
             return None
         return self.native if machine.name == "native" else self.image
 
-    def measure(self, machine, scratch):
-        path = self.path_for(machine)
-        rounds = self.program.rounds
+    def times_in(self, machine):
+        """How often the program's rounds are run, so that they show."""
         # A native round takes a fraction of an emulated one.
-        times = 4 if machine.name == "native" else 1
-        start = machine.seconds(path, self.short, scratch)
-        whole = machine.seconds(path, (rounds - self.short) * times +
-                                self.short, scratch)
+        return self.times * (4 if machine.name == "native" else 1)
+
+    def long_run(self, machine, scratch):
+        rounds = (self.program.rounds - self.short) * self.times_in(machine)
+        return machine.seconds(self.path_for(machine), rounds + self.short,
+                               scratch)
+
+    def choose_times(self, machine, start, scratch):
+        """Start-up varies by as much as quick rounds take. As many in all
+        machines: what they learn in the first of them weighs the same.
+        (Generated code has so many rounds, and no more.)"""
+        while not self.program.generated and self.times < TIMES_MAX and \
+                self.long_run(machine, scratch) < 2 * start:
+            self.times *= 4
+
+    def measure(self, machine, scratch):
+        start = machine.seconds(self.path_for(machine), self.short, scratch)
+        if not self.samples:
+            self.choose_times(machine, start, scratch)
+        whole = self.long_run(machine, scratch)
+        times = self.times_in(machine)
         self.start.setdefault(machine.name, []).append(start / times)
         self.whole.setdefault(machine.name, []).append(whole / times)
         self.samples.setdefault(machine.name, []).append(
