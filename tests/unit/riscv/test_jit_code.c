@@ -334,12 +334,16 @@ static struct xbar_riscv_jit_stats stats_of(const struct hand *hand)
  * before a breakpoint, or of other memory. */
 static void test_code_that_changes_back(void **state)
 {
+    const uint32_t function[] = { li(11, 0), li(10, 0), RET };
     struct hand *hand = *state;
     struct xbar_riscv_hart *hart = hand->pair->hart[0];
     struct xbar_riscv_jit_stats before = { 0 };
 
+    rig_code(&hand->pair->rig, FUNCTION, function, 3);
+    hand->va += 4; /* all versions begin alike */
+    hand->round = 6;
     for (unsigned i = 0; i < 100; i++) {
-        hand->value = (int)(i * 3 % 10);
+        hand->value = (int)(i * 5 % 6);
         ask(hand, store_version);
         if (i == 10) {
             before = stats_of(hand);
@@ -350,7 +354,7 @@ static void test_code_that_changes_back(void **state)
     assert_int_equal(stats_of(hand).blocks, before.blocks);
     assert_int_equal(stats_of(hand).recalled - before.recalled, 90);
 
-    assert_int_equal(xbar_riscv_add_breakpoint(hart, RAM_ADDR + FUNCTION + 4),
+    assert_int_equal(xbar_riscv_add_breakpoint(hart, RAM_ADDR + FUNCTION + 8),
                      0);
     hand->value = 5;
     ask(hand, store_version);
@@ -358,7 +362,7 @@ static void test_code_that_changes_back(void **state)
     assert_int_equal(hart->x[10], 5);
     assert_int_equal(xbar_riscv_run(hart, 2), XBAR_RISCV_EXIT_BUDGET);
     assert_int_equal(
-        xbar_riscv_remove_breakpoint(hart, RAM_ADDR + FUNCTION + 4), 0);
+        xbar_riscv_remove_breakpoint(hart, RAM_ADDR + FUNCTION + 8), 0);
     expect_new_code(hand);
 
     hand->value = 6;
