@@ -181,7 +181,7 @@ const series = [
   ["Translated code, KiB", (i, line) => line.code_bytes[i] / (1 << 10)],
 ];
 
-const WIDTH = 480, HEIGHT = 110, BASE = 92, TOP = 14;
+const WIDTH = 480, HEIGHT = 114, BASE = 96, TOP = 18;
 
 // Neighbours are averaged, so that a line has no more points than pixels.
 function values(fn, line) {
