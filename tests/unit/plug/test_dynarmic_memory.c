@@ -124,6 +124,7 @@ static void test_faults(void **state)
     assert_int_equal(r.stop.fault.result, MEMTX_DECODE_ERROR);
     assert_false(r.stop.is_store);
     r.b.code[0x10] = a64_str(2, 0, 1, 0); /* to ROM, and where the table ends */
+    r.b.code[0x11] = a64_svc(0); /* else dynarmic reads on through all zeros */
     set(&r, 1, ROM);
     assert_int_equal(rig_run(&r, RAM + 0x40), XBAR_DYNARMIC_FAULT);
     assert_true(r.stop.is_store);
@@ -133,6 +134,7 @@ static void test_faults(void **state)
     assert_int_equal(r.stop.fault.va, UINT64_C(1) << 50);
     assert_int_equal(rig_run(&r, DEVICE), XBAR_DYNARMIC_EXCEPTION);
     r.b.code[0x20] = a64_brk();
+    r.b.code[0x21] = a64_svc(0);
     assert_int_equal(rig_run(&r, RAM + 0x80), XBAR_DYNARMIC_EXCEPTION);
     assert_int_equal(r.stop.pc, RAM + 0x80);
     rig_finish(&r);
