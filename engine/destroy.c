@@ -358,6 +358,7 @@ int xbar_region_root_add(MemoryRegion *mr)
 
     engine__lock_writer(engine);
     if (region__is_usable(mr)) {
+        dirty__way_changes(mr);
         mr->roots++;
         rc = 0;
     }

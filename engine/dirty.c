@@ -34,8 +34,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/dirty_internal.h"
 #include "engine/engine_internal.h"
-#include "engine/interval.h"
 
 /* ---- Marks ------------------------------------------------------------- */
 
@@ -78,13 +78,7 @@ static bool meets(const struct xbar_range *a, const struct xbar_range *b)
            (b->first <= a->last || b->first - 1 == a->last);
 }
 
-static void unite(struct xbar_range *range, const struct xbar_range *other)
-{
-    range->first = other->first < range->first ? other->first : range->first;
-    range->last = other->last > range->last ? other->last : range->last;
-}
-
-void dirty__mark(MemoryRegion *mr, hwaddr first, hwaddr last)
+static void mark(MemoryRegion *mr, hwaddr first, hwaddr last)
 {
     struct dirty *dirty = &mr->engine->dirty;
     struct dirty_mark *newest = dirty->marks + dirty->count;
@@ -94,36 +88,17 @@ void dirty__mark(MemoryRegion *mr, hwaddr first, hwaddr last)
         return;
     }
     if (dirty->count && (--newest)->mr == mr && meets(&newest->range, &range)) {
-        unite(&newest->range, &range);
+        dirty__unite(&newest->range, &range);
         return;
     }
     xbar_assert(dirty->count < dirty->capacity);
     dirty->marks[dirty->count++] = (struct dirty_mark){ mr, range };
 }
 
-/* Cut to what @mr shows of itself now. Is anything left? */
-static inline bool clip(const MemoryRegion *mr, struct xbar_range *range)
+void dirty__mark(MemoryRegion *mr, hwaddr first, hwaddr last)
 {
-    if ((mr->flags & (XBAR_REGION_ENABLED | REGION_EMPTY)) !=
-            XBAR_REGION_ENABLED ||
-        range->first > mr->last) {
-        return false;
-    }
-    range->last = range->last < mr->last ? range->last : mr->last;
-    return true;
-}
-
-/* @range of @mr, as its container sees it. False: nothing of it. */
-static inline bool lift_to_container(const MemoryRegion *mr,
-                                     struct xbar_range *range)
-{
-    if (__builtin_add_overflow(range->first, mr->addr, &range->first)) {
-        return false;
-    }
-    if (__builtin_add_overflow(range->last, mr->addr, &range->last)) {
-        range->last = UINT64_MAX;
-    }
-    return clip(mr->container, range);
+    dirty__way_changes(mr);
+    mark(mr, first, last);
 }
 
 static bool lift_to_alias(const MemoryRegion *alias, struct xbar_range *range)
@@ -135,15 +110,23 @@ static bool lift_to_alias(const MemoryRegion *alias, struct xbar_range *range)
     }
     range->first = range->first > offset ? range->first - offset : 0;
     range->last -= offset;
-    return clip(alias, range);
+    return dirty__clip(alias, range);
 }
 
 void dirty__mark_place(const MemoryRegion *mr, hwaddr first, hwaddr last)
 {
+    MemoryRegion *container = mr->container;
     struct xbar_range range = { first, last };
 
-    if (mr->container && lift_to_container(mr, &range)) {
-        dirty__mark(mr->container, range.first, range.last);
+    if (!container) {
+        return;
+    }
+    dirty__way_changes(mr);
+    if (container != mr->engine->dirty.way.bottom) {
+        dirty__way_changes(container);
+    }
+    if (dirty__lift(mr, &range)) {
+        mark(container, range.first, range.last);
     }
 }
 
@@ -224,13 +207,13 @@ static struct xbar_window window_of(const MemoryRegion *mr,
 static void unite_windows(const MemoryRegion *mr, struct xbar_window *window,
                           const struct xbar_window *other)
 {
-    unite(&window->range, &other->range);
+    dirty__unite(&window->range, &other->range);
     if (window->from != other->from) {
         *window = window_of(mr, window->range);
     }
 }
 
-static int add_window(MemoryRegion *mr, const struct xbar_window *window)
+int dirty__add_window(MemoryRegion *mr, const struct xbar_window *window)
 {
     struct dirty_node *node;
     struct xbar_window *newest;
@@ -258,7 +241,7 @@ static int add_range(MemoryRegion *mr, const struct xbar_range *range)
 {
     const struct xbar_window window = window_of(mr, *range);
 
-    return add_window(mr, &window);
+    return dirty__add_window(mr, &window);
 }
 
 static int compare_windows(const void *a, const void *b)
@@ -343,7 +326,7 @@ static int pass_node_on(struct dirty_node *node)
 
     node->count = normalise(mr, node->windows, node->count);
     if (mr->container) {
-        rc = pass_on(node, mr->container, lift_to_container, mr);
+        rc = pass_on(node, mr->container, dirty__lift, mr);
     }
     for (MemoryRegion *a = mr->aliased_by; a && !rc; a = a->alias_next) {
         rc = pass_on(node, a, lift_to_alias, a);
@@ -368,160 +351,13 @@ static int pass_all_on(struct dirty *dirty)
     return 0;
 }
 
-/* Does the container of @mr show nothing else than it in @range? */
-static inline bool is_alone(const MemoryRegion *mr,
-                            const MemoryRegion *container,
-                            const struct xbar_range *range)
-{
-    MemoryRegion *few[XBAR_FEW_CHILDREN];
-
-    if (container->flags & XBAR_REGION_TERMINATES) {
-        return false;
-    }
-    return container->child_count == 1 ||
-           (interval__few(container, range->first, range->last, few,
-                          XBAR_FEW_CHILDREN) == 1 &&
-            few[0] == mr);
-}
-
-/* Cut to @hull, and @by higher. Is anything left? */
-static inline bool shift(struct xbar_range *range,
-                         const struct xbar_range *hull, uint64_t by)
-{
-    const hwaddr first = hull->first - by;
-    const hwaddr last = hull->last - by;
-
-    range->first = range->first > first ? range->first : first;
-    range->last = range->last < last ? range->last : last;
-    if (range->first > range->last) {
-        return false;
-    }
-    range->first += by;
-    range->last += by;
-    return true;
-}
-
-/*
- * @range of @mr, to be looked at from @from on, is where marks are carried from,
- * or end: if all end at one root, and go no further, nothing is carried. (Field by
- * field: what was stored in parts is slow to load as a whole.)
- */
-static inline int arrive(MemoryRegion *mr, const struct xbar_range *range,
-                         const MemoryRegion *from, uint64_t base,
-                         uint32_t flags)
-{
-    struct dirty_few *few = &mr->engine->dirty.few;
-    struct xbar_window *window;
-
-    if (mr->container || mr->aliased_by || (few->count && few->root != mr)) {
-        const struct xbar_window other = { *range, from, base, flags };
-
-        return add_window(mr, &other);
-    }
-    few->root = mr;
-    window = &few->windows[few->count++];
-    window->range.first = range->first;
-    window->range.last = range->last;
-    window->from = from;
-    window->base = base;
-    window->flags = flags;
-    return 0;
-}
-
 /* There are others. */
 static int join_others(struct dirty_few *few)
 {
     int rc = 0;
 
     while (few->count && !rc) {
-        rc = add_window(few->root, &few->windows[--few->count]);
-    }
-    return rc;
-}
-
-/*
- * Where there are many regions, what is known of a place is in no near cache: who
- * is to look at it, once @addr of @mr was carried to the root, hears of it now, and
- * what it needs comes while the index is looked at.
- */
-static void announce(const MemoryRegion *mr, hwaddr addr)
-{
-    const struct xbar_participant *p = mr->engine->first_participant;
-
-    while (!mr->roots && !mr->aliased_by && mr->container) {
-        addr += mr->addr;
-        mr = mr->container;
-    }
-    while (p && p->root != mr) {
-        p = p->next;
-    }
-    if (p && p->expect) {
-        p->expect(p, addr);
-    }
-}
-
-/*
- * Marks of one region, as one range, to the first that is a root or is shown in
- * more than one place. What is met on the way need not be met again on the way
- * down, as long as the region that was marked is alone there.
- */
-static int climb(const struct dirty_mark *marks, size_t count)
-{
-    MemoryRegion *mr = marks[0].mr;
-    const MemoryRegion *from = mr;
-    struct xbar_range hull = marks[0].range;
-    uint64_t base = 0; /* of @from */
-    uint32_t flags = 0;
-    uint64_t by = 0;
-    int rc = 0;
-
-    for (size_t i = 1; i < count; i++) {
-        unite(&hull, &marks[i].range);
-    }
-    if (engine__has_many_regions(mr->engine)) {
-        announce(mr, hull.first);
-    }
-    while (!mr->roots && !mr->aliased_by) {
-        MemoryRegion *container = mr->container;
-
-        if (!container || !lift_to_container(mr, &hull)) {
-            return 0;
-        }
-        by += mr->addr;
-        base += mr->addr;
-        flags |= container->flags;
-        if (!is_alone(mr, container, &hull)) {
-            from = container;
-            base = 0;
-            flags = 0;
-        }
-        mr = container;
-    }
-    flags &= XBAR_REGION_READONLY | XBAR_REGION_NONVOLATILE;
-    for (size_t i = 0; i < count && !rc; i++) {
-        struct xbar_range range = marks[i].range;
-
-        if (shift(&range, &hull, by)) {
-            rc = arrive(mr, &range, from, base, flags);
-        }
-    }
-    return rc;
-}
-
-/* Those of one region, one after the other, go together. */
-static int carry_few(const struct dirty_mark *marks, size_t count)
-{
-    int rc = 0;
-
-    while (count && !rc) {
-        size_t run = 1;
-
-        while (run < count && marks[run].mr == marks[0].mr) {
-            run++;
-        }
-        rc = climb(marks, run);
-        marks += run;
-        count -= run;
+        rc = dirty__add_window(few->root, &few->windows[--few->count]);
     }
     return rc;
 }
@@ -544,7 +380,7 @@ int dirty__carry(struct xbar_engine *engine)
 
     xbar_assert(!dirty->newest && !few->count);
     rc = dirty->count <= DIRTY_FEW_WINDOWS
-             ? carry_few(dirty->marks, dirty->count)
+             ? dirty__climb(dirty->marks, dirty->count)
              : carry_many(dirty->marks, dirty->count);
     if (!rc && dirty->newest) {
         rc = join_others(&dirty->few);

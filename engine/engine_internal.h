@@ -135,11 +135,29 @@ struct dirty_few {
     struct xbar_window windows[DIRTY_FEW_WINDOWS];
 };
 
+/* More levels are climbed one by one. */
+#define DIRTY_WAY_REGIONS 8
+
+/* How marks of one container get to the root: see dirty_way.c. */
+struct dirty_way {
+    const MemoryRegion *bottom; /* NULL: no way is known */
+    MemoryRegion *top;
+    struct xbar_range range;  /* of @bottom: what may take it */
+    uint64_t by;              /* that much higher it lies in @top */
+    const MemoryRegion *from; /* see struct xbar_window; NULL: as before */
+    uint64_t base;            /* of @from, or of @bottom in @top */
+    uint32_t flags;           /* of what is above that, as they are */
+    unsigned count;
+    MemoryRegion *regions[DIRTY_WAY_REGIONS]; /* @bottom and above */
+    const MemoryRegion *missed;               /* the last one that had none */
+};
+
 /* See dirty.c. Under the writer lock. */
 struct dirty {
     struct dirty_mark *marks;
     size_t count;
     size_t capacity;
+    struct dirty_way way; /* one, that was taken last */
     struct dirty_few few; /* or nodes: */
     struct dirty_node *newest;
     size_t used;     /* nodes */
@@ -358,6 +376,17 @@ int dirty__carry(struct xbar_engine *engine) XBAR_MUST_CHECK;
 size_t dirty__of(const MemoryRegion *root, const struct xbar_window **windows);
 void dirty__drop(struct xbar_engine *engine);
 void dirty__clear(struct xbar_engine *engine);
+
+/* dirty_way.c: what is known of a way up holds no more. */
+void dirty__forget_way(struct xbar_engine *engine);
+
+/* @mr itself is about to change, or who shows it. */
+static inline void dirty__way_changes(const MemoryRegion *mr)
+{
+    if (unlikely(mr->is_on_way)) {
+        dirty__forget_way(mr->engine);
+    }
+}
 
 /* tree.c: edges without checks or log; link may be -ELOOP, undone then, or
  * -ENOMEM, but not where @mr stood before in this transaction. */

@@ -141,6 +141,7 @@ struct MemoryRegion {
     void *work XBAR_PRIVATE_ENGINE; /* NULL: no walk has it in hand */
     uint32_t child_count XBAR_PRIVATE_ENGINE;
     uint16_t height XBAR_PRIVATE_ENGINE; /* longest way down from here */
+    bool is_on_way XBAR_PRIVATE_ENGINE;  /* see dirty_way.c */
 };
 
 /* ---- Making regions ---------------------------------------------------- */

@@ -332,6 +332,7 @@ static void undo_all(void)
     for (struct xbar_engine *e = tx.engines; e; e = e->enlisted_next) {
         e->is_behind = false;
         e->has_news = false;
+        dirty__forget_way(e);
         replay_log(e);
         clear_log(e);
         dirty__clear(e);

@@ -52,6 +52,7 @@ int tree__alias_link(MemoryRegion *target, MemoryRegion *alias)
 {
     int rc;
 
+    dirty__way_changes(target);
     alias->alias_prev = NULL;
     alias->alias_next = target->aliased_by;
     if (target->aliased_by) {
