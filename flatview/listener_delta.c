@@ -65,7 +65,7 @@ static struct xbar_retired *merge(struct xbar_retired *a,
 }
 
 /* By address, in place. Bins of 2^i, as a binary counter: nothing recurses. */
-static struct xbar_retired *sort(struct xbar_retired *list)
+static struct xbar_retired *sort_many(struct xbar_retired *list)
 {
     struct xbar_retired *bins[64] = { NULL };
     struct xbar_retired *sorted = NULL;
@@ -86,6 +86,12 @@ static struct xbar_retired *sort(struct xbar_retired *list)
         sorted = merge(bins[i], sorted);
     }
     return sorted;
+}
+
+/* Most commits have none to sort, or one. */
+static struct xbar_retired *sort(struct xbar_retired *list)
+{
+    return list == NULL || list->next == NULL ? list : sort_many(list);
 }
 
 /* ---- Sections ---------------------------------------------------------- */
