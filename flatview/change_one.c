@@ -20,32 +20,38 @@
 
 #include <errno.h>
 
-/* What was around a window. */
+/* What was around a window; NULL where nothing was. */
 struct around {
-    FlatRange *old;    /* in it, or NULL */
-    FlatRange *before; /* the last one that began before, or NULL */
-    FlatRange *behind; /* that begins where it ends, or NULL */
+    FlatRange *old;    /* in it */
+    FlatRange *before; /* the last one that began before */
+    FlatRange *behind; /* that begins where it ends */
 };
 
+static FlatRange *section_of(const struct flatview_trie_slot *leaf)
+{
+    return leaf != NULL ? trie_value(leaf) : NULL;
+}
+
+/* The keys say where they begin: what they are may be on its way yet. */
 static struct around look_around(const struct flatview_trie *trie,
                                  const struct xbar_range *range)
 {
     const hwaddr last = range->last;
-    struct around around = { .behind = NULL };
-    void *before;
-
-    around.old = flatview__trie_floor_two(
+    const struct flatview_trie_slot *behind = NULL;
+    const struct flatview_trie_slot *before;
+    const struct flatview_trie_slot *old = flatview__trie_floor_two(
         trie, last != UINT64_MAX ? last + 1 : last, &before);
-    if (around.old != NULL && around.old->first > last) {
-        around.behind = around.old;
-        around.old = flatview__trie_floor_two(trie, last, &before);
+
+    if (old != NULL && old->bits > last) {
+        behind = old;
+        old = flatview__trie_floor_two(trie, last, &before);
     }
-    around.before = before;
-    if (around.old != NULL && around.old->first < range->first) {
-        around.before = around.old;
-        around.old = NULL;
+    if (old != NULL && old->bits < range->first) {
+        before = old;
+        old = NULL;
     }
-    return around;
+    return (struct around){ section_of(old), section_of(before),
+                            section_of(behind) };
 }
 
 /* Is @around.old all that was in @range, and nothing cut by its edges? */
@@ -99,14 +105,13 @@ static int change_in(struct flatview_change *change,
                      const struct xbar_range *gap)
 {
     const struct xbar_range *range = &window->range;
+    const struct around around = look_around(&change->old_view->trie, range);
     struct flatview_piece piece;
     const int made = flatview__walk_one(window, &piece);
-    struct around around;
 
     if (made < 0) {
         return made;
     }
-    around = look_around(&change->old_view->trie, range);
     if (!was_one(&around, range) ||
         (gap != NULL && around.old != NULL && meets(around.old, gap)) ||
         (made > 0 && may_join(&around, range, &piece))) {

@@ -86,13 +86,13 @@ void *flatview__trie_floor(const struct flatview_trie *trie, uint64_t key)
     return leaf != NULL ? trie_value(leaf) : NULL;
 }
 
-static void *value_of(const struct flatview_trie_slot *leaf)
+static const struct flatview_trie_slot *
+fetch_value(const struct flatview_trie_slot *leaf)
 {
-    if (leaf == NULL) {
-        return NULL;
+    if (leaf != NULL) {
+        __builtin_prefetch(trie_value(leaf));
     }
-    __builtin_prefetch(trie_value(leaf));
-    return trie_value(leaf);
+    return leaf;
 }
 
 static const struct flatview_trie_slot *
@@ -107,8 +107,9 @@ find_before(const struct flatview_trie *trie,
  * As find_floor(). Where the way ends at the answer, what is left of the way is
  * what is before it; elsewhere that is searched for.
  */
-void *flatview__trie_floor_two(const struct flatview_trie *trie, uint64_t key,
-                               void **before)
+const struct flatview_trie_slot *
+flatview__trie_floor_two(const struct flatview_trie *trie, uint64_t key,
+                         const struct flatview_trie_slot **before)
 {
     const struct flatview_trie_slot *slot = &trie->root;
     const struct flatview_trie_slot *below = NULL;
@@ -133,12 +134,12 @@ void *flatview__trie_floor_two(const struct flatview_trie *trie, uint64_t key,
         covered = shift;
     }
     if (likely(trie_is_leaf(slot) && slot->bits <= key)) {
-        *before = value_of(below != NULL ? last_leaf(below) : NULL);
-        return value_of(slot);
+        *before = fetch_value(below != NULL ? last_leaf(below) : NULL);
+        return fetch_value(slot);
     }
     slot = find_floor(trie, key);
-    *before = value_of(find_before(trie, slot));
-    return value_of(slot);
+    *before = fetch_value(find_before(trie, slot));
+    return fetch_value(slot);
 }
 
 /* The mirror image of find_floor(), for walks in order. */

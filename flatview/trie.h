@@ -96,11 +96,12 @@ struct flatview_trie {
 void *flatview__trie_floor(const struct flatview_trie *trie, uint64_t key);
 
 /*
- * The same, and the value before it, or NULL. Both are about to be looked at,
- * and come into the cache.
+ * The leaf with the largest key <= @key, and the one before it; or NULL. Their
+ * values are about to be looked at, and come into the cache.
  */
-void *flatview__trie_floor_two(const struct flatview_trie *trie, uint64_t key,
-                               void **before);
+const struct flatview_trie_slot *
+flatview__trie_floor_two(const struct flatview_trie *trie, uint64_t key,
+                         const struct flatview_trie_slot **before);
 
 /* The value with the smallest key >= @key, or NULL. */
 void *flatview__trie_next(const struct flatview_trie *trie, uint64_t key);

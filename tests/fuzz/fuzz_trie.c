@@ -199,14 +199,17 @@ static void check_key(const struct flatview_trie *trie,
                                                   : NULL;
     void *value = NULL;
     const struct cell *guess = trie_guess(trie, key, &value) ? value : NULL;
-    void *before;
+    const struct flatview_trie_slot *before;
+    const struct flatview_trie_slot *leaf =
+        flatview__trie_floor_two(trie, key, &before);
 
     require(flatview__trie_next(trie, key) == next);
     require(flatview__trie_floor(trie, key) == floor);
-    require(flatview__trie_floor_two(trie, key, &before) == floor);
-    require(before == (floor == NULL || floor->key == 0
-                           ? NULL
-                           : flatview__trie_floor(trie, floor->key - 1)));
+    require((leaf != NULL ? trie_value(leaf) : NULL) == floor);
+    require((before != NULL ? trie_value(before) : NULL) ==
+            (floor == NULL || floor->key == 0
+                 ? NULL
+                 : flatview__trie_floor(trie, floor->key - 1)));
     require(!model_has(model, i, key) || guess == next);
     require(guess == NULL ||
             model_has(model, model_at(model, guess->key), guess->key));

@@ -147,12 +147,15 @@ static void check_guess(const struct fixture *f, uint64_t key)
 static void check_two(const struct fixture *f, uint64_t key)
 {
     const struct cell *floor = model_floor(&f->model, key);
-    void *before;
+    const struct flatview_trie_slot *before;
+    const struct flatview_trie_slot *leaf =
+        flatview__trie_floor_two(&f->trie, key, &before);
 
-    assert_ptr_equal(flatview__trie_floor_two(&f->trie, key, &before), floor);
-    assert_ptr_equal(before, floor != NULL && floor->key != 0
-                                 ? model_floor(&f->model, floor->key - 1)
-                                 : NULL);
+    assert_ptr_equal(leaf != NULL ? trie_value(leaf) : NULL, floor);
+    assert_ptr_equal(before != NULL ? trie_value(before) : NULL,
+                     floor != NULL && floor->key != 0
+                         ? model_floor(&f->model, floor->key - 1)
+                         : NULL);
 }
 
 static void check_key(const struct fixture *f, uint64_t key)
