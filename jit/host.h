@@ -73,6 +73,19 @@ struct jit_cursor {
 
 #define JIT_CURSORS 32
 
+/* Accesses to a register of a device that translated code made by itself. */
+struct jit_device_cursor {
+    const FlatRange *section; /* NULL: nobody's */
+    uint64_t phys;
+    int64_t credit;     /* less 1 for each; negative: used up */
+    int64_t given;      /* it was that */
+    uint64_t ticks;     /* of the access before */
+    uint64_t unused[3]; /* so that it lies in one cache line */
+};
+
+/* Of each kind and size of access; phys / size chooses one. */
+#define JIT_DEVICES 8
+
 /* State of the engine inside the vCPU structure. */
 struct jit_state {
     int64_t budget;   /* instructions left; counted at block entry */
@@ -82,7 +95,7 @@ struct jit_state {
     const void *site; /* return address of the call that left a block */
     struct jit_helpers helpers;
     /* Nonzero: devices may be called without helpers.load and store, which
-     * are told of no such access. */
+     * are told of no such access; it counts in devices if stubs do that. */
     uint32_t bare;
     uint64_t pages[2]; /* counter of the page at host address 0: see emit */
     _Alignas(32) struct jit_cursor cursors[2][JIT_CURSORS]; /* the same */
@@ -94,6 +107,7 @@ struct jit_state {
     uint32_t fp_outside; /* the embedder's */
     uint32_t fp_live;    /* in the code that helpers.resume names */
     _Alignas(16) uint64_t fp_constants[JIT_FP_CONSTANTS][2];
+    _Alignas(64) struct jit_device_cursor devices[2][4][JIT_DEVICES];
 };
 
 /* What a guest's vCPU structure looks like, in byte offsets. */
@@ -142,11 +156,12 @@ size_t jit_host__stubs_size(void);
 struct jit_stubs; /* where the shared stubs are; the host's own */
 
 /* Write the shared stubs. @baseline: emit nothing that some hosts of the kind
- * lack, for tests. NULL if memory is short. Free with jit_host__free_stubs. */
+ * lack, for tests. @counts_devices: in state.devices. NULL if memory is short.
+ * Free with jit_host__free_stubs. */
 struct jit_stubs *jit_host__make_stubs(struct xbar_engine *engine,
                                        struct xbar_jit_cache *cache,
                                        const struct jit_guest *guest,
-                                       bool baseline);
+                                       bool baseline, bool counts_devices);
 void jit_host__free_stubs(struct xbar_engine *engine, struct jit_stubs *stubs);
 
 /* Code that only leaves, with JIT_EXIT_RESUME; FP is not live in it. */

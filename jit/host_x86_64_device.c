@@ -13,6 +13,10 @@
  *     is it a device that is called with nothing
  *     held, and all of the access its own?          section.flags, first, last
  *     does it take this size, aligned like this?    plan
+ *     is it the register that is counted there, and
+ *     not to be timed?                              state.devices
+ *
+ * The last is asked only if devices are counted: jit/riscv/device_counts.c.
  *
  * Whatever is not so is left to C, before anything was done. tlb/device.h asks
  * much the same.
@@ -20,6 +24,7 @@
 #include "engine/plan.h"
 #include "jit/host_x86_64_internal.h"
 
+#define CURSOR_LOG2   6
 #define CONTEXT_SHIFT (TLB_L1_BITS + X86_ENTRY_LOG2)
 
 _Static_assert(sizeof(((SoftTLB *)NULL)->info[0]) == 1 << CONTEXT_SHIFT,
@@ -109,6 +114,48 @@ static void ask_section(struct device_writer *w)
     miss_if(w, CC_A);
 }
 
+/* A field of the register's cursor, once r9 leads there. */
+static struct x86_rm cursor(const struct device_writer *w, size_t field)
+{
+    size_t of_kind = offsetof(struct jit_state, devices) +
+                     sizeof(struct jit_device_cursor) * JIT_DEVICES *
+                         (4 * (size_t)w->access + w->size_log2);
+
+    return x86_mem_index(
+        RBP, R9, 0, x86__disp(w->stubs, w->guest->state + of_kind + field));
+}
+
+_Static_assert(sizeof(struct jit_device_cursor) == 1 << CURSOR_LOG2,
+               "cursors are scaled by a shift");
+
+/* Is there a cursor for this register? r9 leads there. */
+static void ask_cursor(struct device_writer *w)
+{
+    if (!w->stubs->counts_devices) {
+        return;
+    }
+    x86_rr(w->b, X86_MOV_MR, 4, R9, RSI);
+    x86_mi(w->b, X86_SHL_MI8, 4, x86_r(R9), CURSOR_LOG2 - w->size_log2);
+    x86_alu_imm(w->b, X86_ALU_AND, 4, x86_r(R9),
+                (JIT_DEVICES - 1) << CURSOR_LOG2);
+    x86_rm(w->b, X86_CMP_RM, 8, RSI,
+           cursor(w, offsetof(struct jit_device_cursor, phys)));
+    miss_if(w, CC_NE);
+    x86_rm(w->b, X86_CMP_RM, 8, RDI,
+           cursor(w, offsetof(struct jit_device_cursor, section)));
+    miss_if(w, CC_NE);
+}
+
+/* It counts, unless it is to be timed: nothing can be in its way any more. */
+static void take_credit(struct device_writer *w)
+{
+    if (w->stubs->counts_devices) {
+        x86_alu_imm(w->b, X86_ALU_SUB, 8,
+                    cursor(w, offsetof(struct jit_device_cursor, credit)), 1);
+        miss_if(w, CC_S);
+    }
+}
+
 static size_t step_of(const struct device_writer *w)
 {
     return w->access == TLB_READ
@@ -184,7 +231,9 @@ void x86__write_device_path(struct code_buf *b, const struct jit_guest *guest,
     miss_if(&w, CC_E);
     ask_info(&w);
     ask_section(&w);
+    ask_cursor(&w);
     ask_plan(&w);
+    take_credit(&w);
     call_device(&w);
 }
 

@@ -84,6 +84,7 @@ struct jit_stubs {
     uint8_t xhome[32]; /* the same of FP registers */
     int64_t anchor;    /* rbp - vCPU */
     unsigned features; /* enum x86_feature */
+    bool counts_devices;
     struct x86_stub_set set[4]; /* [FP is live | X86_REGION] */
     uint32_t fused[2];    /* subroutines, [is_double]: host_x86_64_fma.c */
     const uint8_t *leave; /* address of the exit that resume may name */
@@ -285,7 +286,7 @@ enum x86_fp_constant {
 
 /* ---- Devices (host_x86_64_device.c) ------------------------------------ */
 
-#define X86_DEVICE_MISSES 9
+#define X86_DEVICE_MISSES 12
 
 /* Jumps to the general path of an access that is not the usual device's. */
 struct x86_device_path {

@@ -532,7 +532,7 @@ static unsigned host_features(void)
 struct jit_stubs *jit_host__make_stubs(struct xbar_engine *engine,
                                        struct xbar_jit_cache *cache,
                                        const struct jit_guest *guest,
-                                       bool baseline)
+                                       bool baseline, bool counts_devices)
 {
     struct jit_stubs *stubs = xbar_alloc(engine, sizeof(*stubs));
     struct stub_writer w = { .guest = guest, .stubs = stubs };
@@ -542,6 +542,7 @@ struct jit_stubs *jit_host__make_stubs(struct xbar_engine *engine,
         return NULL;
     }
     stubs->features = baseline ? 0 : host_features();
+    stubs->counts_devices = counts_devices;
     stubs->anchor = (int64_t)guest->regs + ANCHOR_BIAS;
     memset(stubs->home, NO_HOME, sizeof(stubs->home));
     for (unsigned i = 0; i < HOME_COUNT; i++) {

@@ -49,7 +49,7 @@ struct board_observer {
     void *opaque;
     uint64_t (*ticks)(void);
     struct xbar_tlb_counts *counts; /* the board says which RAM */
-    xbar_tlb_device_fn *counted;    /* with counts: of the hart, to devices */
+    xbar_riscv_device_fn *counted;  /* with counts: of the hart, to devices */
     uint64_t *interpreted;          /* instructions of its pages */
     bool asks_pc;                   /* xbar_riscv_access_pc() */
     bool count_blocks;

@@ -113,8 +113,8 @@ static int init_tlb(struct xbar_riscv_hart *hart)
         .observe = hart->config.observe,
         .observe_opaque = hart->config.observe_opaque,
         .counts = hart->config.counts,
-        .device = hart->config.device,
-        .device_opaque = hart->config.device_opaque,
+        .device = hart->config.device != NULL ? riscv__device_told : NULL,
+        .device_opaque = hart,
         .ticks = hart->config.ticks,
         .one_entry = (hart->config.stress & XBAR_RISCV_STRESS_TLB) != 0,
         .eager_spans = (hart->config.stress & XBAR_RISCV_STRESS_SPAN) != 0,
@@ -251,6 +251,13 @@ void xbar_riscv_reset(struct xbar_riscv_hart *hart)
 
 /* ---- Waiting ----------------------------------------------------------- */
 
+/* Sections may go from here on. */
+static void leave_tlb(struct xbar_riscv_hart *hart)
+{
+    riscv__settle_devices(hart);
+    tlb_leave(&hart->tlb);
+}
+
 static void sleep_until_attention(struct xbar_riscv_hart *hart, uint64_t ns)
 {
     struct timespec timeout = { .tv_sec = 0 };
@@ -261,7 +268,7 @@ static void sleep_until_attention(struct xbar_riscv_hart *hart, uint64_t ns)
     timeout.tv_sec = (time_t)(ns / NS_PER_SECOND);
     timeout.tv_nsec = (long)(ns % NS_PER_SECOND);
     hart->stats.wfi_sleeps++;
-    tlb_leave(&hart->tlb);
+    leave_tlb(hart);
     atomic_store(&hart->sleeping, 1);
     futex(&hart->attention, FUTEX_WAIT_PRIVATE, 0, &timeout);
     atomic_store(&hart->sleeping, 0);
@@ -289,6 +296,7 @@ static uint32_t look_up(struct xbar_riscv_hart *hart)
 {
     uint32_t attention = atomic_exchange(&hart->attention, 0);
 
+    riscv__settle_devices(hart);
     tlb_safepoint(&hart->tlb);
     if (unlikely(hart->observer != NULL)) {
         riscv__observe_sync(hart);
@@ -382,7 +390,7 @@ static bool begin_run(struct xbar_riscv_hart *hart)
 static void end_run(struct xbar_riscv_hart *hart)
 {
     riscv__settle_pages(hart);
-    tlb_leave(&hart->tlb);
+    leave_tlb(hart);
     riscv__observe_offline(hart);
     atomic_store(&hart->runner, 0);
 }

@@ -45,6 +45,19 @@ enum xbar_riscv_exit {
     XBAR_RISCV_EXIT_WATCH,    /* behind an access to watched bytes */
 };
 
+/**
+ * Told of @count data accesses to a device after they were carried out, each of
+ * which took @ticks: as xbar_tlb_device_fn is of one.
+ *
+ * Translated code accesses the same register many times until that is told: at
+ * the latest when the slice ends, or xbar_riscv_run(). With a clock, one in some
+ * 32 of those is timed; the ones behind it are told to have taken as long.
+ */
+typedef void xbar_riscv_device_fn(void *opaque, const FlatRange *section,
+                                  hwaddr offset, enum xbar_tlb_access access,
+                                  unsigned size_log2, uint64_t count,
+                                  uint64_t ticks);
+
 struct xbar_riscv_config {
     AddressSpace *as; /* must outlive the hart */
     uint64_t hartid;
@@ -64,7 +77,7 @@ struct xbar_riscv_config {
     xbar_tlb_observe_fn *observe;
     void *observe_opaque;
     struct xbar_tlb_counts *counts; /* complete while the hart does not run */
-    xbar_tlb_device_fn *device;     /* with counts */
+    xbar_riscv_device_fn *device;   /* with counts */
     void *device_opaque;
     uint64_t (*ticks)(void);
     /* With counts: for each 4 KiB page of counts->ram, the instructions that

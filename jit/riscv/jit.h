@@ -49,6 +49,9 @@ struct riscv_jit {
     uint64_t commits;
 
     struct riscv_asked_pc asked[1 << RISCV_ASKED_BITS]; /* see jit_access.c */
+    /* See device_counts.c. */
+    uint64_t chance;
+    bool has_cursors;
 
     struct xbar_riscv_jit_stats stats;
     struct riscv_accesses gone; /* of blocks that were counted and dropped */
@@ -95,6 +98,12 @@ static inline bool riscv__counts_pages(const struct xbar_riscv_hart *hart)
     const struct xbar_tlb_counts *counts = hart->config.counts;
 
     return counts != NULL && counts->ram != NULL && counts->pages[0] != NULL;
+}
+
+/* Has it to count accesses to devices? */
+static inline bool riscv__counts_devices(const struct xbar_riscv_hart *hart)
+{
+    return hart->config.counts != NULL && hart->config.device != NULL;
 }
 
 extern const struct jit_guest riscv__jit_guest;

@@ -250,6 +250,8 @@ void riscv__choose_access_helpers(struct xbar_riscv_hart *hart)
                hart->config.tells_pc) {
         helpers->load = help_load_observed;
         helpers->store = help_store_observed;
+        hart->jit_state.bare =
+            riscv__counts_devices(hart) && !hart->config.tells_pc;
     } else {
         helpers->load = help_load;
         helpers->store = help_store;

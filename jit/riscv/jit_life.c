@@ -35,7 +35,8 @@ static int make_parts(struct xbar_riscv_hart *hart, struct riscv_jit *jit,
     jit->cold = xbar_alloc(engine, jit_host__cold_size());
     jit->stubs = jit_host__make_stubs(
         engine, jit->cache, &riscv__jit_guest,
-        (hart->config.stress & XBAR_RISCV_STRESS_BASELINE) != 0);
+        (hart->config.stress & XBAR_RISCV_STRESS_BASELINE) != 0,
+        riscv__counts_devices(hart));
     return jit->cold != NULL && jit->stubs != NULL ? 0 : -ENOMEM;
 }
 

@@ -124,38 +124,35 @@ find_register(struct counts *counts, unsigned region, hwaddr offset)
 }
 
 static void count_register(struct counts *counts, unsigned region,
-                           hwaddr offset, enum xbar_tlb_access access,
-                           uint64_t ticks)
+                           const struct device_access *access)
 {
-    struct register_count *r = find_register(counts, region, offset);
+    struct register_count *r = find_register(counts, region, access->offset);
 
     if (!r) {
-        counts->registers_lost++;
+        counts->registers_lost += access->count;
         return;
     }
-    if (access == TLB_WRITE) {
-        r->writes++;
+    if (access->access == TLB_WRITE) {
+        r->writes += access->count;
     } else {
-        r->reads++;
+        r->reads += access->count;
     }
-    r->ticks += ticks;
+    r->ticks += access->ticks * access->count;
 }
 
 void counts_add_device(struct counts *counts, const FlatRange *section,
-                       hwaddr offset, enum xbar_tlb_access access,
-                       unsigned size_log2, uint64_t ticks)
+                       const struct device_access *access)
 {
     struct region_count *row = find_row(counts, section->mr);
 
     if (!row) {
         return;
     }
-    row->sizes[access][size_log2]++;
+    row->sizes[access->access][access->size_log2] += access->count;
     if (counts->has_ticks) {
-        histogram_add(&row->ticks, ticks);
+        histogram_add(&row->ticks, access->ticks, access->count);
     }
-    count_register(counts, (unsigned)(row - counts->regions), offset, access,
-                   ticks);
+    count_register(counts, (unsigned)(row - counts->regions), access);
 }
 
 /* ---- Memory ------------------------------------------------------------ */

@@ -5,7 +5,7 @@
  *
  *     RAM                 the library: all accesses of the hart, less what
  *                         began elsewhere; and by page
- *     devices             each access by the hart, with its time
+ *     devices             accesses by the hart, with the time of some
  *     other memory        each access, or what of it is there
  */
 #ifndef XBAR_PROFILE_COUNTS_H
@@ -80,10 +80,18 @@ void counts_finish(struct counts *counts, const struct xbar_riscv_counts *hart);
 /* counts_fetched() - @count instructions of the page at @phys were executed */
 void counts_fetched(struct counts *counts, hwaddr phys, uint64_t count);
 
-/* counts_add_device() - for struct xbar_riscv_config */
+/* As xbar_riscv_device_fn tells them. */
+struct device_access {
+    hwaddr offset;
+    enum xbar_tlb_access access;
+    unsigned size_log2;
+    uint64_t count;
+    uint64_t ticks; /* each */
+};
+
+/* counts_add_device() - accesses to a device of @section's */
 void counts_add_device(struct counts *counts, const FlatRange *section,
-                       hwaddr offset, enum xbar_tlb_access access,
-                       unsigned size_log2, uint64_t ticks);
+                       const struct device_access *access);
 
 /* counts_observe_memory() - the same, of memory */
 void counts_observe_memory(void *opaque, const FlatRange *section,

@@ -34,12 +34,12 @@ uint64_t histogram_start(unsigned which)
                : (uint64_t)(HISTOGRAM_STEPS + which % HISTOGRAM_STEPS) << shift;
 }
 
-void histogram_add(struct histogram *h, uint64_t value)
+void histogram_add(struct histogram *h, uint64_t value, uint64_t count)
 {
-    h->count++;
-    h->sum += value;
+    h->count += count;
+    h->sum += value * count;
     h->max = value > h->max ? value : h->max;
-    h->classes[class_of(value)]++;
+    h->classes[class_of(value)] += count;
 }
 
 uint64_t histogram_quantile(const struct histogram *h, double part)

@@ -18,7 +18,8 @@ struct histogram {
     uint64_t classes[HISTOGRAM_CLASSES];
 };
 
-void histogram_add(struct histogram *h, uint64_t value);
+/* histogram_add() - @count times @value */
+void histogram_add(struct histogram *h, uint64_t value, uint64_t count);
 
 /* histogram_start() - the least value of class @which; 0 to HISTOGRAM_CLASSES,
  * of which the last is where the last class ends */

@@ -35,12 +35,14 @@ static struct run_speed speed_of(const struct machine_result *result)
 
 static void count_device(void *opaque, const FlatRange *section, hwaddr offset,
                          enum xbar_tlb_access access, unsigned size_log2,
-                         uint64_t ticks)
+                         uint64_t count, uint64_t ticks)
 {
     struct report *report = opaque;
 
-    counts_add_device(&report->counts, section, offset, access, size_log2,
-                      ticks);
+    const struct device_access found = { offset, access, size_log2, count,
+                                         ticks };
+
+    counts_add_device(&report->counts, section, &found);
 }
 
 static void observe_memory(void *opaque, const FlatRange *section,

@@ -125,9 +125,9 @@ static void play_access(struct replay *replay, const struct trace_event *event)
     struct latency *latency = &replay->latency[site->region][is_write];
 
     latency->sum += ticks;
-    histogram_add(&latency->ticks, ticks > replay->clock_ticks
-                                       ? ticks - replay->clock_ticks
-                                       : 0);
+    histogram_add(&latency->ticks,
+                  ticks > replay->clock_ticks ? ticks - replay->clock_ticks : 0,
+                  1);
     stage_settle(&replay->stage);
     check_access(replay, event, value, result);
     check_lines(replay);
@@ -140,7 +140,7 @@ static void measure_clock(struct replay *replay)
     for (unsigned i = 0; i < CLOCK_ROUNDS; i++) {
         uint64_t start = ticks_now();
 
-        histogram_add(&taken, ticks_now() - start);
+        histogram_add(&taken, ticks_now() - start, 1);
     }
     replay->clock_ticks = histogram_quantile(&taken, 0.5);
     replay->clock_mean = (double)taken.sum / CLOCK_ROUNDS;

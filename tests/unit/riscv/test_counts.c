@@ -79,14 +79,15 @@ static uint64_t tick(void)
 /* Instead of note(), for every other program. */
 static void note_device(void *opaque, const FlatRange *section, hwaddr offset,
                         enum xbar_tlb_access access, unsigned size_log2,
-                        uint64_t ticks)
+                        uint64_t count, uint64_t ticks)
 {
     struct outcome *outcome = opaque;
 
     assert_int_equal(ticks, 1);
     assert_false(section->flags & FLAT_RANGE_RAM);
-    outcome->told += offset + (1000000u << size_log2) + (access == TLB_WRITE);
-    outcome->devices++;
+    outcome->told +=
+        count * (offset + (1000000u << size_log2) + (access == TLB_WRITE));
+    outcome->devices += count;
 }
 
 static void run(struct outcome *outcome, uint64_t seed,
