@@ -51,7 +51,7 @@ bool jit_host__supported(void)
 
 size_t jit_host__stubs_size(void)
 {
-    return 16384;
+    return 24576;
 }
 
 static struct x86_rm state_field(const struct stub_writer *w, size_t offset)
