@@ -417,8 +417,11 @@ void jit_host__jump_indirect(struct jit_emit *e, unsigned base, int32_t offset,
  * the memory that it showed when the link was made. The stack holds for one mode.
  */
 void jit_host__push_return(struct jit_emit *e, uint64_t pc);
-/* Empty the stack: the mode changed, or code that it names went away. */
+/* Empty the stack: the mode changed, or what runs did. */
 void jit_host__forget_returns(struct jit_state *state);
+/* Take calls off it that would return to a block's @size bytes of @code. */
+void jit_host__forget_landings(struct jit_state *state, const uint8_t *code,
+                               size_t size);
 
 /*
  * Where a signal handler's @context says that the host was. If that is in a

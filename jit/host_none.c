@@ -261,6 +261,12 @@ void jit_host__forget_returns(struct jit_state *state)
     no_host();
 }
 
+void jit_host__forget_landings(struct jit_state *state, const uint8_t *code,
+                               size_t size)
+{
+    no_host();
+}
+
 void jit_host__step(struct jit_emit *e)
 {
     no_host();

@@ -383,6 +383,25 @@ void jit_host__forget_returns(struct jit_state *state)
     }
 }
 
+/* Those that stay close up, so that who returns still finds his own on top. */
+void jit_host__forget_landings(struct jit_state *state, const uint8_t *code,
+                               size_t size)
+{
+    const size_t top = state->ras_top / sizeof(state->ras[0]);
+    unsigned kept = 0;
+
+    for (unsigned i = 0; i < JIT_RAS_SIZE; i++) {
+        const struct jit_return *call = &state->ras[(top - i) % JIT_RAS_SIZE];
+
+        if (call->pc != 1 && (uintptr_t)call->code - (uintptr_t)code >= size) {
+            state->ras[(top - kept++) % JIT_RAS_SIZE] = *call;
+        }
+    }
+    while (kept < JIT_RAS_SIZE) {
+        state->ras[(top - kept++) % JIT_RAS_SIZE].pc = 1;
+    }
+}
+
 /* ---- Indirect jumps ---------------------------------------------------- */
 
 /*

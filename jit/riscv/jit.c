@@ -73,7 +73,9 @@ void riscv__forget_block(void *opaque, const struct xbar_jit_block *block)
         hart->jit->found = NULL;
     }
     xbar_jit_jumps_forget(&hart->jit_state.jumps, block);
-    jit_host__forget_returns(&hart->jit_state);
+    jit_host__forget_landings(&hart->jit_state,
+                              xbar_jit_code(hart->jit->cache, block->code),
+                              block->code_size);
     riscv__block_gone(hart, block);
 }
 

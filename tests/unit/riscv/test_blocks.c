@@ -293,6 +293,63 @@ static void test_returns_of_calls_in_progress(void **state)
     rig_close(&rig);
 }
 
+/* main calls a loop that stays, and becomes a region meanwhile: its block goes,
+ * and nobody who called it. */
+static void test_returns_beside_a_block_that_goes(void **state)
+{
+    const struct xbar_riscv_config config = { .hartid = 0 };
+    const uint32_t outer[] = { encode(RISCV_OP_JALR, 1, 7, 0, 0), INSN_SELF };
+    const uint32_t loop[] = { insn_addi(8, 8, 1), insn_addi(9, 9, 3),
+                              encode(RISCV_OP_BNE, 0, 8, 0, -8), INSN_SELF };
+    uint64_t pcs[XBAR_RISCV_RETURNS_MAX];
+    struct rig rig;
+
+    (void)state;
+    rig_open_with(&rig, &config);
+    rig_code(&rig, CODE, outer, 2);
+    rig_code(&rig, CALLEE, loop, 4);
+    rig.hart->pc = RAM_ADDR + CODE;
+    rig.hart->x[7] = RAM_ADDR + CALLEE;
+    assert_int_equal(xbar_riscv_set_engine(rig.hart, XBAR_RISCV_JIT), 0);
+    assert_int_equal(xbar_riscv_run(rig.hart, 1000000), XBAR_RISCV_EXIT_BUDGET);
+    assert_true(jit_stats(&rig).blocks > jit_stats(&rig).blocks_live);
+    assert_int_equal(xbar_riscv_get_returns(rig.hart, pcs, 16), 1);
+    assert_int_equal(pcs[0], RAM_ADDR + CODE + 4);
+    rig_close(&rig);
+}
+
+/* main calls a, which calls b, which changes what a was: main's call is the only
+ * one with somewhere to return to. */
+static void test_returns_to_a_block_that_went(void **state)
+{
+    const struct xbar_riscv_config config = { .hartid = 0 };
+    const uint32_t outer[] = { encode(RISCV_OP_JALR, 1, 7, 0, 0), INSN_SELF };
+    const uint32_t inner[] = { insn_addi(8, 8, 1),
+                               encode(RISCV_OP_JALR, 1, 6, 0, 0), INSN_SELF };
+    const uint32_t patch[] = { encode(RISCV_OP_SW, 0, 7, 9, 0),
+                               encode(RISCV_OP_FENCE_I, 0, 0, 0, 0),
+                               INSN_SELF };
+    uint64_t pcs[XBAR_RISCV_RETURNS_MAX];
+    struct rig rig;
+
+    (void)state;
+    rig_open_with(&rig, &config);
+    rig_code(&rig, CODE, outer, 2);
+    rig_code(&rig, CALLEE, inner, 3);
+    rig_code(&rig, HANDLER, patch, 3);
+    rig.hart->pc = RAM_ADDR + CODE;
+    rig.hart->x[6] = RAM_ADDR + HANDLER;
+    rig.hart->x[7] = RAM_ADDR + CALLEE;
+    rig.hart->x[9] = insn_addi(8, 8, 2);
+    assert_int_equal(xbar_riscv_set_engine(rig.hart, XBAR_RISCV_JIT), 0);
+    assert_int_equal(xbar_riscv_run(rig.hart, 100), XBAR_RISCV_EXIT_BUDGET);
+    assert_int_equal(xbar_riscv_get_pc(rig.hart), RAM_ADDR + HANDLER + 8);
+    assert_int_equal(jit_stats(&rig).invalidated, 1);
+    assert_int_equal(xbar_riscv_get_returns(rig.hart, pcs, 16), 1);
+    assert_int_equal(pcs[0], RAM_ADDR + CODE + 4);
+    rig_close(&rig);
+}
+
 static void test_sums_hold_in_lockstep(void **state)
 {
     const struct xbar_riscv_config config = { .count_blocks = true };
@@ -395,6 +452,8 @@ int main(void)
         cmocka_unit_test(test_sums_hold),
         cmocka_unit_test(test_sums_hold_in_lockstep),
         cmocka_unit_test(test_returns_of_calls_in_progress),
+        cmocka_unit_test(test_returns_beside_a_block_that_goes),
+        cmocka_unit_test(test_returns_to_a_block_that_went),
         cmocka_unit_test(test_memory_is_short),
     };
 
