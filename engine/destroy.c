@@ -370,6 +370,7 @@ void xbar_region_root_remove(MemoryRegion *mr)
 {
     engine__lock_writer(mr->engine);
     xbar_assert(mr->roots != 0);
+    dirty__way_changes(mr);
     mr->roots--;
     engine__unlock_writer(mr->engine);
 }

@@ -14,11 +14,11 @@
  *     range            |==============|
  *
  * A region on the way says so (is_on_way). When such a one changes, or gets a
- * place in what it did not, or when what is in one changes, other than in the
- * lowest, which asks who is there each time, the way is forgotten; and when a
- * transaction is undone, in which nothing is marked. It is learned again when
- * the same container missed it twice in a row, so that two that take turns cost
- * no more than without.
+ * place in what it did not, or begins or ceases to be where ways part, or when
+ * what is in one changes, other than in the lowest, which asks who is there each
+ * time, the way is forgotten; and when a transaction is undone, in which nothing
+ * is marked. It is learned again when the same container missed it twice in a
+ * row, so that two that take turns cost no more than without.
  */
 #include <errno.h>
 
@@ -115,7 +115,10 @@ static bool learn_one(struct climb *c, struct xbar_range *range)
     return true;
 }
 
-/* Fields that forget what was known are set last. */
+/*
+ * Fields that forget what was known are set last. No way begins at an empty
+ * region: what happens to such a one, even its end, is not marked.
+ */
 static void learn(MemoryRegion *bottom, const struct xbar_range *at)
 {
     struct dirty_way *way = &bottom->engine->dirty.way;
@@ -124,6 +127,9 @@ static void learn(MemoryRegion *bottom, const struct xbar_range *at)
     MemoryRegion *mr = bottom;
     unsigned count = 1;
 
+    if (bottom->flags & REGION_EMPTY) {
+        return;
+    }
     while (!c.mr->roots && !c.mr->aliased_by) {
         if (count++ == DIRTY_WAY_REGIONS || !learn_one(&c, &range)) {
             return;

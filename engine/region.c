@@ -98,6 +98,7 @@ void region__finish(MemoryRegion *mr)
 
     xbar_assert(engine__writer_is_mine(engine));
     xbar_assert(!mr->container && !mr->children && !mr->aliased_by);
+    xbar_assert(!mr->is_on_way);
     deferred__finish(mr);
     if (mr->plan) {
         plan__put(engine, mr->plan);

@@ -71,6 +71,7 @@ void tree__alias_unlink(MemoryRegion *alias)
 {
     MemoryRegion *target = alias->alias;
 
+    dirty__way_changes(target);
     *(alias->alias_prev ? &alias->alias_prev->alias_next
                         : &target->aliased_by) = alias->alias_next;
     if (alias->alias_next) {

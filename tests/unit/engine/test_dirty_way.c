@@ -9,6 +9,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -274,14 +275,22 @@ static void test_beside(void **state)
     assert_int_equal(
         memory_region_add_subregion(&n->root, 40 * PAGE, &n->alias), 0);
     toggle(n, &n->device[0]);
+    toggle(n, &n->device[0]);
+    assert_ptr_equal(known(n), &n->level[2]);
     assert_int_equal(xbar_region_destroy(&n->alias, NULL, NULL), 0);
     n->has_alias = false;
+    assert_null(known(n)); /* which ended where the alias began */
     toggle(n, &n->device[0]);
     toggle(n, &n->device[0]);
     open_space(n, &n->part, &n->level[1]);
     n->has_part = true;
     assert_null(known(n));
     toggle(n, &n->device[0]);
+    toggle(n, &n->device[0]);
+    assert_ptr_equal(known(n), &n->level[2]);
+    close_space(n, &n->part);
+    n->has_part = false;
+    assert_null(known(n));
     toggle(n, &n->device[0]);
 }
 
@@ -297,6 +306,43 @@ static void test_undone(void **state)
     assert_int_equal(memory_region_transaction_commit(), -ECANCELED);
     assert_null(known(n));
     check(n);
+}
+
+static void ignore(MemoryRegion *mr, void *opaque)
+{
+    (void)mr;
+    (void)opaque;
+}
+
+/*
+ * An empty container says nothing of what becomes of it, so no way leads through
+ * one: it may go, and its memory be something else's.
+ */
+static void test_empty(void **state)
+{
+    struct nest *n = *state;
+    MemoryRegion *bus = malloc(sizeof(*bus));
+
+    assert_int_equal(memory_region_init(bus, NULL, "bus", PAGE), 0);
+    assert_int_equal(memory_region_add_subregion_overlap(&n->root, 0, bus, 1),
+                     0);
+    assert_int_equal(memory_region_add_subregion(bus, 0, &n->device[11]), 0);
+    toggle(n, bus);
+    if (known(n) == bus) {
+        assert_int_equal(memory_region_set_enabled(bus, false), 0);
+    }
+    assert_int_equal(memory_region_set_size(bus, 0), 0); /* missed again */
+    check(n);
+    assert_null(known(n));
+    assert_int_equal(xbar_region_destroy(bus, NULL, NULL), 0);
+    memset(bus, 0x5a, sizeof(*bus));
+    toggle(n, &n->device[0]);
+    toggle(n, &n->device[0]);
+    assert_ptr_equal(known(n), &n->level[2]);
+    for (size_t i = 0; i < sizeof(*bus); i++) {
+        assert_int_equal(((unsigned char *)bus)[i], 0x5a);
+    }
+    free(bus);
 }
 
 static uint32_t draw(uint64_t *seed, uint32_t below)
@@ -418,12 +464,6 @@ static int set_up(void **state)
     return 0;
 }
 
-static void ignore(MemoryRegion *mr, void *opaque)
-{
-    (void)mr;
-    (void)opaque;
-}
-
 static int tear_down(void **state)
 {
     struct nest *n = *state;
@@ -453,7 +493,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         nest_test(test_learned),   nest_test(test_turns),
         nest_test(test_forgotten), nest_test(test_beside),
-        nest_test(test_undone),    nest_test(test_random),
+        nest_test(test_undone),    nest_test(test_empty),
+        nest_test(test_random),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
