@@ -72,7 +72,8 @@ static struct seen resolve(struct nest *n, const MemoryRegion *mr, hwaddr addr)
     const MemoryRegion *best = NULL;
     struct seen seen = { NULL, false };
 
-    if (!(mr->flags & XBAR_REGION_ENABLED) || addr > mr->last) {
+    if (!(mr->flags & XBAR_REGION_ENABLED) || (mr->flags & XBAR_REGION_EMPTY) ||
+        addr > mr->last) {
         return seen;
     }
     if (mr->alias) {
@@ -360,8 +361,8 @@ static void edit_level(struct nest *n, uint64_t *seed)
         (void)memory_region_set_address(mr, draw(seed, 3) * PAGE);
         break;
     case 1:
-        (void)memory_region_set_size(mr,
-                                     (PAGES / 2 + draw(seed, PAGES)) * PAGE);
+        (void)memory_region_set_size(
+            mr, draw(seed, 4) ? (PAGES / 2 + draw(seed, PAGES)) * PAGE : 0);
         break;
     case 2:
         (void)memory_region_set_readonly(mr, draw(seed, 2) != 0);
@@ -406,6 +407,57 @@ static void edit(struct nest *n, uint64_t *seed)
     }
 }
 
+/* One of the levels ends, and another begins in its memory. */
+static void renew_level(struct nest *n, uint64_t *seed)
+{
+    const unsigned i = draw(seed, LEVELS);
+    MemoryRegion *mr = &n->level[i];
+
+    if ((i == 1 && (n->has_part || n->has_alias)) ||
+        xbar_region_destroy(mr, NULL, NULL) != 0) {
+        return;
+    }
+    memset(mr, 0x5a, sizeof(*mr));
+    for (int k = 0; k < 4; k++) { /* while it is nothing */
+        (void)memory_region_set_enabled(&n->device[draw(seed, DEVICES)], k & 1);
+    }
+    (void)memory_region_init(mr, NULL, "level", PAGES * PAGE);
+    for (unsigned k = 0; k < LEVELS; k++) {
+        if (!n->level[k].container) {
+            (void)memory_region_add_subregion_overlap(
+                k == 0 ? &n->root : &n->level[k - 1], 0, &n->level[k], 0);
+        }
+    }
+    for (unsigned k = 0; k < DEVICES; k++) {
+        if (!n->device[k].container) {
+            (void)memory_region_add_subregion_overlap(
+                &n->level[2], 2 * k * PAGE, &n->device[k], 0);
+        }
+    }
+}
+
+/* An alias of level 1, or an address space: it comes, or goes. */
+static void edit_forks(struct nest *n, uint64_t *seed)
+{
+    if (draw(seed, 2)) {
+        if (n->has_part) {
+            close_space(n, &n->part);
+        } else {
+            open_space(n, &n->part, &n->level[1]);
+        }
+        n->has_part = !n->has_part;
+    } else if (n->has_alias) {
+        (void)xbar_region_destroy(&n->alias, NULL, NULL);
+        n->has_alias = false;
+    } else {
+        (void)memory_region_init_alias(&n->alias, NULL, NULL, &n->level[1],
+                                       draw(seed, 4) * PAGE, 8 * PAGE);
+        n->has_alias = true;
+        (void)memory_region_add_subregion_overlap(
+            &n->root, draw(seed, PAGES) * PAGE, &n->alias, 1);
+    }
+}
+
 static void test_random(void **state)
 {
     struct nest *n = *state;
@@ -415,6 +467,12 @@ static void test_random(void **state)
     for (unsigned i = 0; i < 20000; i++) {
         const bool is_void = draw(&seed, 16) == 0;
 
+        if (draw(&seed, 256) == 0) {
+            renew_level(n, &seed);
+        } else if (draw(&seed, 128) == 0) {
+            edit_forks(n, &seed);
+        }
+        check(n);
         memory_region_transaction_begin();
         for (unsigned k = draw(&seed, 8) ? 1 : 3; k > 0; k--) {
             edit(n, &seed);
@@ -471,6 +529,9 @@ static int tear_down(void **state)
 
     if (n->has_part) {
         close_space(n, &n->part);
+    }
+    if (n->has_alias) {
+        (void)xbar_region_destroy(&n->alias, ignore, NULL);
     }
     close_space(n, &n->all);
     for (unsigned i = 0; i < DEVICES; i++) {
