@@ -295,6 +295,31 @@ static void test_beside(void **state)
     toggle(n, &n->device[0]);
 }
 
+/* To the byte: it ends where the way begins to hold, and the other way round. */
+static void test_edges(void **state)
+{
+    struct nest *n = *state;
+    MemoryRegion *beside = &n->device[11];
+
+    assert_int_equal(
+        memory_region_add_subregion_overlap(&n->level[1], 40 * PAGE, beside, 1),
+        0);
+    for (unsigned i = 0; i < 2; i++) {
+        MemoryRegion *mr = &n->device[i];
+
+        assert_int_equal(
+            memory_region_set_address(mr, i == 0 ? 50 * PAGE : 20 * PAGE), 0);
+        toggle(n, mr);
+        toggle(n, mr);
+        assert_ptr_equal(known(n), &n->level[2]);
+        assert_int_equal(memory_region_set_address(mr, i == 0 ? 41 * PAGE - 1
+                                                              : 39 * PAGE + 1),
+                         0);
+        check(n);
+        assert_ptr_equal(resolve(n, &n->root, 40 * PAGE + PAGE / 2).mr, beside);
+    }
+}
+
 /* An undo tells nobody what it changes. */
 static void test_undone(void **state)
 {
@@ -554,8 +579,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         nest_test(test_learned),   nest_test(test_turns),
         nest_test(test_forgotten), nest_test(test_beside),
-        nest_test(test_undone),    nest_test(test_empty),
-        nest_test(test_random),
+        nest_test(test_edges),     nest_test(test_undone),
+        nest_test(test_empty),     nest_test(test_random),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

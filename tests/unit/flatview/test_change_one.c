@@ -6,6 +6,7 @@
  */
 #include "flatview/change_internal.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -18,7 +19,8 @@
 
 /*
  *     root      every device but those of the level; leaves, and what aliases
- *     level     show of `shared`; a container over all of it
+ *     level     show of `shared`; a container over all of it, so only what is
+ *               in it has nothing beside it and may take the short way
  */
 struct place {
     struct counting_alloc alloc;
@@ -84,7 +86,7 @@ static void test_comes_and_goes(void **state)
     };
 
     for (size_t i = 0; i < 6; i++) {
-        put(p, &p->root, at[i], &p->device[i]);
+        put(p, &p->level, at[i], &p->device[i]);
     }
     for (size_t i = 0; i < 6; i++) {
         const FlatRange *left = look(p, at[(i + 5) % 6]);
@@ -167,6 +169,20 @@ static void test_joins(void **state)
     assert_int_equal(look(p, 20 * PAGE)->last, 23 * PAGE - 1);
 }
 
+/* A leaf that has another inside is two sections, or three. */
+static void test_inside(void **state)
+{
+    struct place *p = *state;
+
+    put(p, &p->level, 10 * PAGE, &p->device[0]);
+    put(p, &p->device[0], 0x200, &p->device[1]);
+    show(p, &p->device[0], false);
+    show(p, &p->device[0], true);
+    assert_ptr_equal(look(p, 10 * PAGE + 0x200)->mr, &p->device[1]);
+    move(p, &p->device[0], 30 * PAGE);
+    assert_ptr_equal(look(p, 30 * PAGE + 0x200)->mr, &p->device[1]);
+}
+
 /* What several regions have a part in; what changes what it says. */
 static void test_overlaps(void **state)
 {
@@ -188,6 +204,62 @@ static void test_overlaps(void **state)
     assert_int_equal(memory_region_set_readonly(&p->device[0], true), 0);
     check(p);
     assert_ptr_not_equal(look(p, 10 * PAGE), before);
+}
+
+#define FAR (100000 * PAGE)
+
+/* The edits of the case below, each of which is a commit of the short way. */
+static int change_first(struct place *p, unsigned edit)
+{
+    static const hwaddr to[] = { FAR, 20 * PAGE, 20 * PAGE + 8, 20 * PAGE };
+    MemoryRegion *mr = &p->device[0];
+
+    switch (edit) {
+    case 4:
+        return memory_region_set_size(mr, PAGE / 2);
+    case 5:
+        return memory_region_set_readonly(mr, true);
+    case 6:
+        return memory_region_del_subregion(&p->level, mr);
+    case 7:
+        return memory_region_add_subregion(&p->level, 20 * PAGE, mr);
+    default:
+        return memory_region_set_address(mr, to[edit]);
+    }
+}
+
+/* Whichever request fails: what was there is there still. */
+static void test_out_of_memory(void **state)
+{
+    struct place *p = *state;
+
+    put(p, &p->level, 20 * PAGE, &p->device[0]);
+    for (unsigned i = 1; i < 5; i++) { /* two here, two there */
+        put(p, &p->level, i < 3 ? i * 4 * PAGE : FAR + i * 4 * PAGE,
+            &p->device[i]);
+    }
+    for (unsigned edit = 0; edit < 8; edit++) {
+        const FlatView *view = p->as.current_map;
+        long n = 0;
+        int err;
+
+        do {
+            long live;
+
+            assert_true(xbar_engine_reclaim(p->engine) >= 0);
+            live = atomic_load(&p->alloc.live_bytes);
+            counting_alloc_fail(&p->alloc, ++n);
+            err = change_first(p, edit);
+            counting_alloc_fail(&p->alloc, 0);
+            assert_true(err == 0 || err == -ENOMEM);
+            if (err != 0) {
+                assert_ptr_equal(p->as.current_map, view);
+                assert_int_equal(atomic_load(&p->alloc.live_bytes), live);
+            }
+            check(p);
+        } while (err != 0);
+        assert_true(n > 1 && p->as.current_map != view);
+    }
 }
 
 static uint32_t draw(uint64_t *seed, uint32_t below)
@@ -302,9 +374,14 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        place_test(test_comes_and_goes),    place_test(test_moves),
-        place_test(test_something_between), place_test(test_joins),
-        place_test(test_overlaps),          place_test(test_random),
+        place_test(test_comes_and_goes),
+        place_test(test_moves),
+        place_test(test_something_between),
+        place_test(test_joins),
+        place_test(test_inside),
+        place_test(test_overlaps),
+        place_test(test_out_of_memory),
+        place_test(test_random),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
