@@ -21,6 +21,8 @@
  *   watchers: cleared   release, under the lock,         acquire: who sees
  *                       after the keepers' lists         it may store inline
  *   has_news            seq_cst, under the lock          seq_cst
+ *   habits, held,       the keeper's own thread          the same
+ *   comparisons
  *   all else            under the lock                   under the lock
  *
  * Lock order: `lock`, then what protect() takes (a TLB's inbox). Nothing else

@@ -374,7 +374,8 @@ typedef bool xbar_jit_changed_fn(void *opaque,
 XBAR_API void xbar_jit_check_page(struct xbar_jit_cache *cache, uint64_t page,
                                   xbar_jit_changed_fn *changed, void *opaque);
 
-/** xbar_jit_check_all() - the same for every page that there is code of */
+/** xbar_jit_check_all() - drop what changed, whatever page it is of; none is
+ * kept, and what was kept goes, too */
 XBAR_API void xbar_jit_check_all(struct xbar_jit_cache *cache,
                                  xbar_jit_changed_fn *changed, void *opaque);
 

@@ -13,7 +13,7 @@
  * when two places share one: what is translated sets it back to 0, so a place
  * waits for as many meetings as there are places that share its count, times
  * the threshold, and then has its block. Counts outlive the blocks: code that
- * is dropped because it changed is met anew.
+ * is dropped because it changed is met anew, unless it has changed back.
  *
  *     7   6         0
  *   +---+-----------+    met: by code that had no block

@@ -7,7 +7,8 @@
  * page that some hart has code of has no write tag in any hart's TLB: the
  * first store to it leaves the inline path, and puts the page on the list of
  * each hart with code of it. Then the tag comes back, so that data beside
- * code costs one slow store for each fence.i.
+ * code costs one slow store for each fence.i; and none while the page is held,
+ * which is what is written between any two fence.i.
  *
  *   hart A                               hart B (any engine)
  *   ------                               ------
@@ -30,8 +31,9 @@
  * count moved, fence.i looks at all blocks. The page walker tells like a
  * store.
  *
- * Blocks that a comparison drops are kept for a while: where code is patched back
- * and forth, what was made of it before is found again (riscv__recall_block()).
+ * Blocks that a comparison drops are kept for a while: where code is patched
+ * back and forth, what was made of it before is found again
+ * (riscv__recall_block()).
  *
  * Threads: all of it runs on the hart's thread but the two callbacks.
  */
