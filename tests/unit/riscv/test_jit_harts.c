@@ -69,14 +69,17 @@ struct game {
     enum xbar_riscv_engine engine[2];
     bool sleeps;            /* in wfi, or spins through its function */
     bool hires;             /* a third hart comes and goes meanwhile */
+    bool changes_back;      /* few versions, met again and again */
     unsigned layout;        /* index */
     uint64_t runs, writes;  /* where harts see code, and rewrite it */
     uint64_t target, least; /* passes of the token; least, if time is up */
 };
 
 /* Wait at the start, and go on behind it. Return: instructions. */
-static size_t write_program(uint32_t *code, bool sleeps)
+static size_t write_program(uint32_t *code, const struct game *game)
 {
+    bool sleeps = game->sleeps;
+    int versions = game->changes_back ? 8 : 0x800;
     size_t n = 0;
     size_t fail;
 
@@ -88,11 +91,11 @@ static size_t write_program(uint32_t *code, bool sleeps)
     code[n++] = FENCE;
     code[n++] = FENCE_I;
     code[n++] = call(22);
-    code[n++] = insn_i(0x13, 7, 7, 5, 0x7ff);
+    code[n++] = insn_i(0x13, 7, 7, 5, versions - 1);
     fail = n++;
     code[n++] = insn_addi(6, 5, 0);
     code[n++] = insn_addi(9, 5, 1);
-    code[n++] = insn_i(0x13, 7, 7, 9, 0x7ff);
+    code[n++] = insn_i(0x13, 7, 7, 9, versions - 1);
     code[n++] = insn_i(0x13, 1, 7, 7, 20);
     code[n++] = encode(RISCV_OP_ADD, 7, 7, 8, 0);
     code[n++] = encode(RISCV_OP_SW, 0, 23, 7, 0);
@@ -155,7 +158,7 @@ static void load_game(struct pair *pair, const struct game *game)
     const uint32_t hired[] = { FENCE_I, call(22), jump(-8) };
     const uint64_t first = 1;
     uint32_t code[32];
-    size_t n = write_program(code, game->sleeps);
+    size_t n = write_program(code, game);
 
     rig_code(&pair->rig, l->program, code, n);
     rig_code(&pair->rig, 0x8000, hired, 3);
@@ -175,6 +178,17 @@ static bool is_over(struct pair *pair, const struct game *game, uint64_t ns)
     uint64_t n = passes(pair, game);
 
     return n >= game->target || (ns > 40000000 && n >= game->least);
+}
+
+/* How many blocks were found again. */
+static uint64_t recalled(const struct pair *pair)
+{
+    struct xbar_riscv_jit_stats stats[2];
+
+    for (unsigned i = 0; i < 2; i++) {
+        riscv__jit_get_stats(pair->hart[i], &stats[i]);
+    }
+    return stats[0].recalled + stats[1].recalled;
 }
 
 static void play(const struct game *game)
@@ -198,6 +212,9 @@ static void play(const struct game *game)
     stop(pair);
     assert_int_equal(word_at(pair, failed), 0);
     assert_true(passes(pair, game) >= game->least);
+    if (game->changes_back && game->engine[0] == XBAR_RISCV_JIT) {
+        assert_in_range(recalled(pair), 1, UINT64_MAX);
+    }
     pair_free(pair);
 }
 
@@ -240,6 +257,17 @@ static void test_rewriting_a_sleeper(void **state)
         (struct game){ .runs = RAM_ADDR, .writes = RAM_ADDR, .sleeps = true });
     play_all((struct game){
         .runs = RAM_ADDR, .writes = ALIAS_ADDR, .sleeps = true });
+}
+
+static void test_changing_back(void **state)
+{
+    (void)state;
+    play_all((struct game){
+        .runs = RAM_ADDR, .writes = RAM_ADDR, .changes_back = true });
+    play_all((struct game){ .runs = RAM_ADDR,
+                            .writes = ALIAS_ADDR,
+                            .changes_back = true,
+                            .sleeps = true });
 }
 
 static void test_harts_come_and_go(void **state)
@@ -365,6 +393,7 @@ int main(void)
         cmocka_unit_test(test_rewriting_each_other),
         cmocka_unit_test(test_rewriting_at_another_address),
         cmocka_unit_test(test_rewriting_a_sleeper),
+        cmocka_unit_test(test_changing_back),
         cmocka_unit_test(test_harts_come_and_go),
         cmocka_unit_test(test_neighbours_differ_by_hart),
     };
