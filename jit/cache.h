@@ -179,6 +179,7 @@ struct xbar_jit_stats {
     uint64_t invalidated; /* blocks dropped because their bytes changed */
     uint64_t evicted;     /* blocks dropped with their segment */
     uint64_t recalled;    /* of the invalidated, those that were found again */
+    uint64_t replaced;    /* blocks dropped by their maker: xbar_jit_drop() */
     struct {
         uint64_t bytes_committed; /* ever */
         uint64_t bytes_live;      /* in segments now, the fixed part left out */

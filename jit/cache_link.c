@@ -106,14 +106,20 @@ void jit_cache__end_block(struct xbar_jit_cache *cache,
 
 /* The code of a dropped block stays where it is until its segment's turn
  * comes; nothing leads to it any more. */
+static void drop(struct xbar_jit_cache *cache, struct xbar_jit_block *block)
+{
+    detach(cache, block);
+    jit_cache__end_block(cache, block);
+}
+
 void xbar_jit_drop(struct xbar_jit_cache *cache, struct xbar_jit_block *block)
 {
     if (block == cache->making) {
         xbar_jit_abort(cache, block);
-        return;
+    } else {
+        drop(cache, block);
+        cache->stats.replaced++;
     }
-    detach(cache, block);
-    jit_cache__end_block(cache, block);
 }
 
 /* Dropped, but it may come back. */
@@ -156,7 +162,7 @@ typedef void drop_fn(struct xbar_jit_cache *cache,
 
 static void check_page(struct xbar_jit_cache *cache, uint64_t page,
                        xbar_jit_changed_fn *changed, void *opaque,
-                       drop_fn *drop)
+                       drop_fn *drop_it)
 {
     struct xbar_jit_page_node *node = jit_cache__page_blocks(cache, page);
 
@@ -168,7 +174,7 @@ static void check_page(struct xbar_jit_cache *cache, uint64_t page,
             if (next != NULL && next->block == node->block) {
                 next = next->next;
             }
-            drop(cache, node->block);
+            drop_it(cache, node->block);
             cache->stats.invalidated++;
         }
         node = next;
@@ -181,8 +187,7 @@ void xbar_jit_check_page(struct xbar_jit_cache *cache, uint64_t page,
     if (changed == NULL) {
         jit_cache__let_go(cache);
     }
-    check_page(cache, page, changed, opaque,
-               changed == NULL ? xbar_jit_drop : put_away);
+    check_page(cache, page, changed, opaque, changed == NULL ? drop : put_away);
 }
 
 void xbar_jit_check_all(struct xbar_jit_cache *cache,
@@ -194,7 +199,7 @@ void xbar_jit_check_all(struct xbar_jit_cache *cache,
 
         if (block != NULL && block != cache->making &&
             (changed == NULL || changed(opaque, block))) {
-            xbar_jit_drop(cache, block);
+            drop(cache, block);
             cache->stats.invalidated++;
         }
     }
@@ -235,7 +240,7 @@ uint64_t xbar_jit_invalidate(struct xbar_jit_cache *cache, uint64_t first,
         return cache->stats.invalidated - before;
     }
     for (; page <= last; page += PAGE) {
-        check_page(cache, page, has_bytes, &bytes, xbar_jit_drop);
+        check_page(cache, page, has_bytes, &bytes, drop);
         if (page > UINT64_MAX - PAGE) {
             break;
         }

@@ -190,6 +190,7 @@ void riscv__jit_get_stats(const struct xbar_riscv_hart *hart,
     stats->invalidated = cache.invalidated;
     stats->evicted = cache.evicted;
     stats->recalled = cache.recalled;
+    stats->replaced = cache.replaced;
     stats->code_bytes = cache.code.bytes_live;
     stats->code_bytes_ever = cache.code.bytes_committed;
 }

@@ -51,7 +51,9 @@ enum xbar_riscv_exit {
  *
  * Translated code accesses the same register many times until that is told: at
  * the latest when the slice ends, or xbar_riscv_run(). With a clock, one in some
- * 32 of those is timed; the ones behind it are told to have taken as long.
+ * 32 of those is timed; the ones behind it are told to have taken as long, unless
+ * it took over 256 times as long as the one before. The sum of times is right on
+ * average, not of few accesses.
  */
 typedef void xbar_riscv_device_fn(void *opaque, const FlatRange *section,
                                   hwaddr offset, enum xbar_tlb_access access,
@@ -151,6 +153,8 @@ struct xbar_riscv_jit_stats {
     uint64_t invalidated; /* blocks dropped: their bytes changed */
     uint64_t evicted;     /* blocks dropped: their segment was needed */
     uint64_t recalled;    /* of the invalidated: their bytes came back */
+    uint64_t replaced;    /* blocks dropped: one of a loop took their place, or
+                           * their page is other memory now */
     uint64_t code_bytes;  /* of code memory in use, gaps included */
     uint64_t code_bytes_ever;
 

@@ -165,6 +165,10 @@ static void make_code(const struct report *report, struct table *table)
     add_figure(table, "blocks made", jit->blocks, "%.1f instructions each",
                table_ratio((double)jit->guest_insns, (double)jit->blocks));
     add_figure(table, "blocks dropped", jit->invalidated, "their code changed");
+    add_figure(table, "blocks found again", jit->recalled,
+               "their code was what it had been");
+    add_figure(table, "blocks replaced", jit->replaced,
+               "most by loops as a whole");
     add_figure(table, "blocks evicted", jit->evicted, "for want of room");
     add_figure(table, "blocks at the end", jit->blocks_live, "%s", "");
     add_figure(table, "exits chained", jit->links, "%.2f per block",

@@ -121,15 +121,17 @@ static json_t *make_translated(const struct report *report)
     const struct hot_blocks *hot = &report->hot;
 
     return json_pack(
-        "{so so so so so so so so so so so so so so so so}", "return_hits",
-        report__json_count(jit->return_hits), "instructions",
+        "{so so so so so so so so so so so so so so so so so so}",
+        "return_hits", report__json_count(jit->return_hits), "instructions",
         report__json_count(jit->instructions), "exits",
         report__json_count(jit->exits), "jumps", report__json_count(jit->jumps),
         "jump_misses", report__json_count(jit->jump_misses), "blocks",
         report__json_count(jit->blocks), "blocks_live",
         report__json_count(jit->blocks_live), "invalidated",
         report__json_count(jit->invalidated), "evicted",
-        report__json_count(jit->evicted), "guest_insns",
+        report__json_count(jit->evicted), "recalled",
+        report__json_count(jit->recalled), "replaced",
+        report__json_count(jit->replaced), "guest_insns",
         report__json_count(jit->guest_insns), "links",
         report__json_count(jit->links), "code_bytes",
         report__json_count(jit->code_bytes_ever), "code_bytes_live",

@@ -115,6 +115,7 @@ static void test_links_are_undone_from_both_ends(void **state)
     struct xbar_jit_block *a = add(cache, &keys[0]);
     struct xbar_jit_block *b = add(cache, &keys[1]);
     struct xbar_jit_block *c = add(cache, &keys[2]);
+    struct xbar_jit_stats stats;
 
     (void)state;
     assert_int_equal(xbar_jit_chain(cache, a, 0, b), 0);
@@ -131,6 +132,12 @@ static void test_links_are_undone_from_both_ends(void **state)
     xbar_jit_drop(cache, a);
     assert_null(b->incoming);
     assert_int_equal(dropped, 2);
+    xbar_jit_check_all(cache, NULL, NULL);
+    xbar_jit_get_stats(cache, &stats);
+    assert_int_equal(stats.replaced, 2);
+    assert_int_equal(stats.invalidated, 1);
+    assert_int_equal(stats.translated, 3);
+    assert_int_equal(stats.live, 0);
     xbar_jit_free(cache);
 }
 
