@@ -15,8 +15,11 @@
  *              not timed: as A was
  *
  * With a clock the credit is some 32, as looking at the clock twice takes longer
- * than most devices do. How many varies, so that nothing is in step with it.
- * What took much longer than the one before stands for itself only.
+ * than most devices do. How many varies, so that nothing is in step with it, and
+ * does not depend on how long the access took: else what takes long now and then,
+ * like what fills a buffer that is written at times, would seem to take less.
+ * Only what took hundreds of times as long as the one before, as the host did
+ * something else, stands for itself.
  *
  * A cursor has a section, which is there at least until the hart is quiescent
  * (tlb_safepoint): nothing is left in cursors then.
@@ -26,7 +29,7 @@
 #define CREDIT_MIN    24
 #define CREDIT_SPREAD 16 /* a power of two */
 #define CREDIT_ALL    INT64_MAX
-#define OUTLIER       2 /* times as long */
+#define OUTLIER       256 /* times as long */
 
 static struct jit_device_cursor *cursor_of(struct xbar_riscv_hart *hart,
                                            enum xbar_tlb_access access,
