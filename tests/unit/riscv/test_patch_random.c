@@ -4,9 +4,10 @@
  * outside, in every translator against the interpreter. Few versions of few
  * pieces of code, so that most that is met has been there before.
  *
- * A script in memory says what the guest does next: store, fence.i, call. Between
- * two scripts the machine changes: DMA, other memory at a page, breakpoints,
- * snapshots, engines. Code that was changed is met behind a fence.i only.
+ * A script in memory says what the guest does next: store, fence.i, call.
+ * Between two scripts the machine changes: DMA, other memory, breakpoints and
+ * other ways of a debugger, snapshots, engines. Code that was changed is met
+ * behind a fence.i only, but for what a debugger wrote.
  *
  * XBAR_SEED=N runs just the scripts of one; 20 times as many with XBAR_LONG=1.
  */
@@ -247,6 +248,20 @@ static void dma(struct play *p)
     p->dirty = true;
 }
 
+/* By the debugger: code follows without a fence.i, if it was true before. */
+static void debug_write(struct play *p)
+{
+    const struct piece *piece;
+    uint32_t at = any_place(p, &piece);
+    uint32_t bits = any_version(p, at);
+
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(xbar_riscv_debug_write(p->machine[i].rig.hart,
+                                                RAM_ADDR + at, &bits, 4),
+                         4);
+    }
+}
+
 static void overlay(struct play *p)
 {
     p->is_overlaid = !p->is_overlaid;
@@ -349,6 +364,10 @@ static void change(struct play *p, enum xbar_riscv_engine engine)
         if (draw(p, 8) == 0) {
             change_engine(p, engine);
         }
+        break;
+    case 9:
+    case 10:
+        debug_write(p);
         break;
     default:
         break;
