@@ -448,14 +448,8 @@ static void write_pieces(struct play *p)
 static void close_machine(struct machine *m)
 {
     xbar_riscv_snapshot_drop(m->snapshot);
-    xbar_riscv_free(m->rig.hart);
-    address_space_destroy(&m->rig.as);
-    xbar_region_destroy(&m->overlay, NULL, NULL);
-    xbar_region_destroy(&m->rig.root, NULL, NULL);
-    xbar_region_destroy(&m->rig.io, NULL, NULL);
-    xbar_region_destroy(&m->rig.rom, NULL, NULL);
-    xbar_region_destroy(&m->rig.ram, NULL, NULL);
-    assert_int_equal(xbar_engine_free(m->rig.engine), 0);
+    assert_int_equal(xbar_region_destroy(&m->overlay, NULL, NULL), 0);
+    rig_close(&m->rig);
 }
 
 static uint64_t run_seed(uint64_t seed, const struct xbar_riscv_config *config,
