@@ -121,6 +121,15 @@ static inline void rig_open(struct rig *rig)
     rig_open_with(rig, &config);
 }
 
+/* A device that is called with nothing held. Its engine is entered. */
+static inline void rig_init_plain(MemoryRegion *mr, const MemoryRegionOps *ops,
+                                  void *opaque, const char *name, uint64_t size)
+{
+    assert_int_equal(memory_region_init_io(mr, NULL, ops, opaque, name, size),
+                     0);
+    assert_int_equal(xbar_region_set_lock_policy(mr, XBAR_LOCK_NONE), 0);
+}
+
 /* Everything goes, so that a leak shows. */
 static inline void rig_close(struct rig *rig)
 {

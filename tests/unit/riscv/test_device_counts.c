@@ -20,7 +20,7 @@
 
 struct tally {
     struct rig rig;
-    MemoryRegion plain; /* called with nothing held */
+    MemoryRegion plain;
     struct xbar_tlb_counts counts;
     uint64_t at[2][TLB_PAGE_SIZE]; /* by offset */
     uint64_t sizes[2][TLB_SIZES];
@@ -97,10 +97,7 @@ static void open_tally(struct tally *t, struct xbar_riscv_config config)
     t->counts.ram = &t->rig.ram;
     rig_open_in(&t->rig, &engine, &config);
     assert_int_equal(xbar_engine_enter(t->rig.engine), 0);
-    assert_int_equal(memory_region_init_io(&t->plain, NULL, &rig_io_ops,
-                                           &t->rig, "plain", TLB_PAGE_SIZE),
-                     0);
-    assert_int_equal(xbar_region_set_lock_policy(&t->plain, XBAR_LOCK_NONE), 0);
+    rig_init_plain(&t->plain, &rig_io_ops, &t->rig, "plain", TLB_PAGE_SIZE);
     assert_int_equal(
         memory_region_add_subregion(&t->rig.root, PLAIN, &t->plain), 0);
     xbar_engine_leave(t->rig.engine);
@@ -394,10 +391,7 @@ static void test_times_that_differ(void **state)
     t->rig.hart->config.device_opaque = &times;
     memset(&slow, 0, sizeof(slow));
     assert_int_equal(xbar_engine_enter(t->rig.engine), 0);
-    assert_int_equal(memory_region_init_io(&slow, NULL, &ops, &t->rig, "slow",
-                                           TLB_PAGE_SIZE),
-                     0);
-    assert_int_equal(xbar_region_set_lock_policy(&slow, XBAR_LOCK_NONE), 0);
+    rig_init_plain(&slow, &ops, &t->rig, "slow", TLB_PAGE_SIZE);
     assert_int_equal(
         memory_region_add_subregion_overlap(&t->rig.root, PLAIN, &slow, 1), 0);
     xbar_engine_leave(t->rig.engine);

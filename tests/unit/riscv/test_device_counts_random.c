@@ -108,9 +108,7 @@ static void init_plain(struct world *w, MemoryRegion *mr,
                        const MemoryRegionOps *ops, const char *name)
 {
     memset(mr, 0, sizeof(*mr));
-    assert_int_equal(
-        memory_region_init_io(mr, NULL, ops, w, name, TLB_PAGE_SIZE), 0);
-    assert_int_equal(xbar_region_set_lock_policy(mr, XBAR_LOCK_NONE), 0);
+    rig_init_plain(mr, ops, w, name, TLB_PAGE_SIZE);
 }
 
 static void add_fresh(struct world *w)

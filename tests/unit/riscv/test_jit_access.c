@@ -92,11 +92,7 @@ static void add_device(struct world *w, unsigned which,
     struct device *device = &w->devices[which];
 
     device->world = w;
-    assert_int_equal(
-        memory_region_init_io(&device->mr, NULL, ops, device, "device", size),
-        0);
-    assert_int_equal(xbar_region_set_lock_policy(&device->mr, XBAR_LOCK_NONE),
-                     0);
+    rig_init_plain(&device->mr, ops, device, "device", size);
     memory_region_add_subregion(&w->rig.root, at, &device->mr);
 }
 
@@ -400,10 +396,7 @@ static void test_replaced(void **state)
 
     (void)state;
     assert_int_equal(xbar_engine_enter(rig->engine), 0);
-    assert_int_equal(memory_region_init_io(&other, NULL, &other_ops, w, "other",
-                                           TLB_PAGE_SIZE),
-                     0);
-    assert_int_equal(xbar_region_set_lock_policy(&other, XBAR_LOCK_NONE), 0);
+    rig_init_plain(&other, &other_ops, w, "other", TLB_PAGE_SIZE);
     rig_code(rig, CODE, code, 2);
     rig->hart->x[8] = RIG_IO + 0x1000;
     for (unsigned i = 0; i < 40; i++) {
