@@ -181,16 +181,18 @@ static struct balance find_balance(const struct region_counts *counts,
 
         if (part->ends == point) {
             b.rest -= left_inside(part, left) + part->gone;
-            b.rest += known[i] ? runs[i] : 0;
+            if (known[i]) {
+                b.rest += runs[i];
+            } else {
+                add_unknown(&b, i, false);
+            }
         }
         if (part->begins == point) {
-            b.rest -= known[i] ? runs[i] : 0;
-        }
-        if (!known[i] && part->ends == point) {
-            add_unknown(&b, i, false);
-        }
-        if (!known[i] && part->begins == point) {
-            add_unknown(&b, i, true);
+            if (known[i]) {
+                b.rest -= runs[i];
+            } else {
+                add_unknown(&b, i, true);
+            }
         }
     }
     return b;
