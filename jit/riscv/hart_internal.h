@@ -438,7 +438,12 @@ void riscv__jit_cut_slice(struct xbar_riscv_hart *hart, void *context);
 /* Add what translated code left to be added to the counts of pages. */
 void riscv__settle_pages(struct xbar_riscv_hart *hart);
 
-/* ---- device_counts.c --------------------------------------------------------- */
+/* ---- blocks.c ---------------------------------------------------------- */
+
+void riscv__jit_get_stats(const struct xbar_riscv_hart *hart,
+                          struct xbar_riscv_jit_stats *stats);
+
+/* ---- device_counts.c --------------------------------------------------- */
 
 /* For the TLB, with the hart: an access was carried out. */
 void riscv__device_told(void *hart, const FlatRange *section, hwaddr offset,
@@ -447,9 +452,6 @@ void riscv__device_told(void *hart, const FlatRange *section, hwaddr offset,
 
 /* Tell of what translated code counted, while its sections are there. */
 void riscv__settle_devices(struct xbar_riscv_hart *hart);
-
-void riscv__jit_get_stats(const struct xbar_riscv_hart *hart,
-                          struct xbar_riscv_jit_stats *stats);
 
 /* ---- jit_code.c -------------------------------------------------------- */
 

@@ -49,6 +49,7 @@ struct riscv_jit {
     uint64_t commits;
 
     struct riscv_asked_pc asked[1 << RISCV_ASKED_BITS]; /* see jit_access.c */
+
     /* See device_counts.c. */
     uint64_t chance;
     bool has_cursors;
@@ -170,6 +171,13 @@ static inline void riscv__synchronize_since(struct xbar_riscv_hart *hart,
         riscv__code_synchronize(hart);
     }
 }
+
+struct riscv_source;
+
+/* A block from when @source was what it is now again, or NULL. Begins to copy
+ * @source anew. */
+struct xbar_jit_block *riscv__recall_block(struct xbar_riscv_hart *hart,
+                                           struct riscv_source *source);
 
 /* What @block took off the budget at its entry: a region gives back what it
  * does not use. */

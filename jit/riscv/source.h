@@ -56,9 +56,4 @@ bool riscv__read_insn(const struct riscv_source *s, unsigned offset,
 bool riscv__source_moved(const struct xbar_jit_block *block,
                          const struct riscv_source *s);
 
-/* jit_code.c: a block from when @source was what it is now again, or NULL. Begins
- * to copy @source anew. */
-struct xbar_jit_block *riscv__recall_block(struct xbar_riscv_hart *hart,
-                                           struct riscv_source *source);
-
 #endif
