@@ -37,6 +37,22 @@ struct climb {
     uint32_t flags;
 };
 
+/* To the container, where the hull is already. @is_alone: nobody else is met. */
+static inline void go_up(struct climb *c, bool is_alone)
+{
+    MemoryRegion *container = c->mr->container;
+
+    c->by += c->mr->addr;
+    c->base += c->mr->addr;
+    c->flags |= container->flags;
+    if (!is_alone) {
+        c->from = container;
+        c->base = 0;
+        c->flags = 0;
+    }
+    c->mr = container;
+}
+
 /* ---- Learning the way -------------------------------------------------- */
 
 void dirty__forget_way(struct xbar_engine *engine)
@@ -103,15 +119,7 @@ static bool learn_one(struct climb *c, struct xbar_range *range)
         !dirty__lift(mr, &c->hull) || !dirty__lift(mr, range)) {
         return false;
     }
-    c->by += mr->addr;
-    c->base += mr->addr;
-    c->flags |= container->flags;
-    if (!is_alone_around(c, container, range)) {
-        c->from = container;
-        c->base = 0;
-        c->flags = 0;
-    }
-    c->mr = container;
+    go_up(c, is_alone_around(c, container, range));
     return true;
 }
 
@@ -277,15 +285,7 @@ static inline bool climb_one(struct climb *c)
     if (!container || !dirty__lift(c->mr, &c->hull)) {
         return false;
     }
-    c->by += c->mr->addr;
-    c->base += c->mr->addr;
-    c->flags |= container->flags;
-    if (!is_alone(c->mr, container, &c->hull)) {
-        c->from = container;
-        c->base = 0;
-        c->flags = 0;
-    }
-    c->mr = container;
+    go_up(c, is_alone(c->mr, container, &c->hull));
     return true;
 }
 
