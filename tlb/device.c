@@ -64,10 +64,12 @@ bool tlb_store_device(SoftTLB *tlb, unsigned context, uint64_t va,
     }
 }
 
-/* ---- By the plan ------------------------------------------------------- */
+/* ---- The slow path, from the front ------------------------------------- */
 
-int tlb__load_by_plan(SoftTLB *tlb, uint64_t va, const FlatRange *section,
-                      hwaddr phys, unsigned size_log2, uint64_t *value)
+/* A device that is not called bare. */
+static XBAR_NOINLINE int load_by_plan(SoftTLB *tlb, uint64_t va,
+                                      const FlatRange *section, hwaddr phys,
+                                      unsigned size_log2, uint64_t *value)
 {
     uint64_t loaded;
     MemTxResult result =
@@ -81,8 +83,9 @@ int tlb__load_by_plan(SoftTLB *tlb, uint64_t va, const FlatRange *section,
     return 0;
 }
 
-int tlb__store_by_plan(SoftTLB *tlb, uint64_t va, const FlatRange *section,
-                       hwaddr phys, unsigned size_log2, uint64_t value)
+static XBAR_NOINLINE int store_by_plan(SoftTLB *tlb, uint64_t va,
+                                       const FlatRange *section, hwaddr phys,
+                                       unsigned size_log2, uint64_t value)
 {
     MemTxResult result =
         xbar_plan_write(section->plan, section->mr, phys + section->mr_delta,
@@ -90,8 +93,6 @@ int tlb__store_by_plan(SoftTLB *tlb, uint64_t va, const FlatRange *section,
 
     return likely(result == MEMTX_OK) ? 0 : tlb__fault(tlb, va, 0, result);
 }
-
-/* ---- The slow path, from the front ------------------------------------- */
 
 /*
  * Whatever is not a plain device is the last thing that these do, and each size
@@ -114,8 +115,7 @@ static XBAR_FORCE_INLINE int load_sized(SoftTLB *tlb, unsigned context,
                                   (MemTxAttrs){ 0 }))) {
         return 0;
     }
-    return tlb__load_by_plan(tlb, va, device.section, device.phys, size_log2,
-                             value);
+    return load_by_plan(tlb, va, device.section, device.phys, size_log2, value);
 }
 
 XBAR_HOT int tlb_load_slow(SoftTLB *tlb, unsigned context, uint64_t va,
@@ -148,8 +148,8 @@ static XBAR_FORCE_INLINE int store_sized(SoftTLB *tlb, unsigned context,
                                    size_log2, (MemTxAttrs){ 0 }))) {
         return 0;
     }
-    return tlb__store_by_plan(tlb, va, device.section, device.phys, size_log2,
-                              value);
+    return store_by_plan(tlb, va, device.section, device.phys, size_log2,
+                         value);
 }
 
 XBAR_HOT int tlb_store_slow(SoftTLB *tlb, unsigned context, uint64_t va,

@@ -52,13 +52,6 @@ int tlb__load_otherwise(SoftTLB *tlb, unsigned context, uint64_t va,
 int tlb__store_otherwise(SoftTLB *tlb, unsigned context, uint64_t va,
                          unsigned size_log2, uint64_t value);
 
-/* An access with all its checks behind it, of a device that is not called bare;
- * returns as tlb_load_slow() does. */
-int tlb__load_by_plan(SoftTLB *tlb, uint64_t va, const FlatRange *section,
-                      hwaddr phys, unsigned size_log2, uint64_t *value);
-int tlb__store_by_plan(SoftTLB *tlb, uint64_t va, const FlatRange *section,
-                       hwaddr phys, unsigned size_log2, uint64_t value);
-
 /* An access with all its checks behind it, to a device that is told of
  * (config.device). */
 MemTxResult tlb__load_told(const SoftTLB *tlb, const FlatRange *section,
