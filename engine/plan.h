@@ -50,7 +50,8 @@ static_assert(offsetof(struct xbar_access_plan, write) == 64,
 /*
  * One access whose region and plan are already known (a section of a view, a
  * TLB entry). @size_log2 is 0 to 3; the value is in host order, as QEMU's
- * MO_LE on a little-endian host. Takes the region's lock.
+ * MO_LE on a little-endian host; of one to write, what is above its size does
+ * not count. Takes the region's lock.
  *
  * Context: a read section that began before the section was looked up.
  */

@@ -243,11 +243,6 @@ static inline void *host_of(const FlatRange *section, hwaddr phys)
     return (void *)(uintptr_t)(phys + section->host_delta);
 }
 
-static inline uint64_t low_bytes(uint64_t value, unsigned size_log2)
-{
-    return value & (UINT64_MAX >> (64 - (8u << size_log2)));
-}
-
 static inline MemTxResult load_from(SoftTLB *tlb, const FlatRange *section,
                                     hwaddr phys, unsigned size_log2,
                                     uint64_t *value)
@@ -287,7 +282,7 @@ static XBAR_COLD int load_pieces(SoftTLB *tlb, unsigned context, uint64_t va,
         if (result != MEMTX_OK) {
             return tlb__fault(tlb, va + piece->offset, 0, result);
         }
-        whole |= low_bytes(part, piece->size_log2) << (8 * piece->offset);
+        whole |= xbar_plan_cut(part, piece->size_log2) << (8 * piece->offset);
     }
     raise_counter(counter);
     *value = whole;
@@ -369,8 +364,7 @@ static inline MemTxResult store_to(SoftTLB *tlb, const FlatRange *section,
         return tlb__store_told(tlb, section, phys, size_log2, value);
     }
     return xbar_plan_write(section->plan, section->mr, phys + section->mr_delta,
-                           low_bytes(value, size_log2), size_log2,
-                           (MemTxAttrs){ 0 });
+                           value, size_log2, (MemTxAttrs){ 0 });
 }
 
 /* The pieces that go to memory, or those that go to devices. */
