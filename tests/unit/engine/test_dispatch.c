@@ -292,6 +292,28 @@ static void probe_write(struct device *d, const struct probe *p)
     check_write_calls(d, p);
 }
 
+/* Garbage above the value here, too. */
+static void probe_plan_write(struct device *d, const struct probe *p,
+                             const struct xbar_access_plan *plan)
+{
+    const uint64_t data = 0xf1e2d3c4b5a69788;
+    const struct probe in_host_order = { p->offset, p->log2, p->size,
+                                         (MemOp)p->log2 };
+    uint8_t expected[MODEL_BYTES];
+    MemTxResult result;
+
+    fill_model(d);
+    memcpy(expected, d->bytes, sizeof(expected));
+    for (unsigned i = 0; is_expected_valid(d, p) && i < p->size; i++) {
+        expected[p->offset + i] =
+            (uint8_t)(data >> shift_in_op(&in_host_order, i));
+    }
+    result = xbar_plan_write(plan, &d->mr, p->offset, data, p->log2, ATTRS);
+    assert_memory_equal(d->bytes, expected, sizeof(expected));
+    assert_int_equal(result,
+                     is_expected_valid(d, p) ? MEMTX_OK : MEMTX_DECODE_ERROR);
+}
+
 /* The path that views and TLBs take must agree with the one by region. */
 static void probe_plan(struct device *d, const struct probe *p)
 {
@@ -315,6 +337,7 @@ static void probe_plan(struct device *d, const struct probe *p)
     } else {
         assert_int_equal(result, MEMTX_DECODE_ERROR);
     }
+    probe_plan_write(d, p, info.plan);
 }
 
 static void probe_all(struct device *d)
@@ -422,12 +445,40 @@ static void test_native_is_the_guests(void **state)
     fixture_close(&big);
 }
 
+/* Nothing, or only that it is inside: these have paths of their own. */
+static void test_without_a_lock(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        struct device d = {
+            .region_size = 16,
+            .ops = { .read = read_model,
+                     .write = write_model,
+                     .endianness = DEVICE_LITTLE_ENDIAN,
+                     .valid = { .max_access_size = 8 },
+                     .impl = { .max_access_size = 8 } },
+        };
+
+        assert_int_equal(memory_region_init_io(&d.mr, NULL, &d.ops, &d, "model",
+                                               d.region_size),
+                         0);
+        assert_int_equal(xbar_region_set_lock_policy(&d.mr, XBAR_LOCK_NONE), 0);
+        if (i != 0) {
+            assert_int_equal(
+                xbar_region_set_reentry(&d.mr, XBAR_REENTRY_REFUSE), 0);
+        }
+        probe_all(&d);
+        end_region(&d.mr);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         engine_test(test_little_endian),
         engine_test(test_big_endian),
         engine_test(test_native_is_the_guests),
+        engine_test(test_without_a_lock),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
