@@ -215,12 +215,7 @@ class Library:
         self.source = SOURCE + more
 
     def exports(self):
-        """NAME@@VERSION."""
-        path = os.path.join(tree.BUILD, f"{self.name}.so")
-        for line in run("nm", "-D", "--defined-only", path).splitlines():
-            _, kind, name = line.split()
-            if kind != "A":  # the version's own name
-                yield name
+        return tree.exports(os.path.join(tree.BUILD, f"{self.name}.so"))
 
     def parts(self):
         found = [set(prototypes(self.source)), set(layouts(self.source))]
@@ -255,9 +250,8 @@ class Library:
 
 def libraries():
     yield Library()
-    for header in tree.public_headers():
-        if header.startswith("xbar/jit/plug/"):
-            yield Library(os.path.basename(header).removesuffix(".h"))
+    for name, _ in tree.plugs():
+        yield Library(name)
 
 
 def main():

@@ -31,11 +31,8 @@ def output(*command):
 
 
 def exports(library=LIBRARY):
-    """Without the name of the version, which is absolute."""
-    for line in output("nm", "-D", "--defined-only", library).splitlines():
-        _, kind, name = line.split()
-        if kind != "A":
-            yield name.split("@")[0]
+    for name in tree.exports(library):
+        yield name.split("@")[0]
 
 
 def foreign_exports():
@@ -70,17 +67,15 @@ PLUG_NEEDED = re.compile(
 
 
 def plug_of(path):
-    """unicorn: of jit/plug/unicorn_map.c, and of its header."""
+    """unicorn: of jit/plug/unicorn_map.c."""
     return re.match(r"[a-z0-9]+", os.path.basename(path)).group(0)
 
 
 def plugs():
     """(name, library, header) of each that is built."""
-    for header in tree.public_headers():
-        if header.startswith("xbar/jit/plug/"):
-            name = plug_of(header)
-            library = os.path.join(tree.BUILD, f"libxbar-{name}.so")
-            yield name, library, tree.source_of(header)
+    for name, header in tree.plugs():
+        library = os.path.join(tree.BUILD, f"libxbar-{name}.so")
+        yield name, library, tree.source_of(header)
 
 
 def misplaced_exports(name, library, header):

@@ -109,6 +109,26 @@ def public_headers():
         return file.read().split()
 
 
+def plugs():
+    """(name, public header) of each adapter: the library libxbar-NAME, built."""
+    for header in public_headers():
+        if header.startswith("xbar/jit/plug/"):
+            yield os.path.basename(header).removesuffix(".h"), header
+
+
+def exports(library):
+    """NAME@@VERSION, or NAME, of all that a shared library exports, without the
+    name of the version, which is absolute."""
+    done = subprocess.run(
+        ["nm", "-D", "--defined-only", library],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    for line in done.stdout.splitlines():
+        _, kind, name = line.split()
+        if kind != "A":
+            yield name
+
+
 def source_of(header):
     """Where a public header lies; those at the top come from engine/."""
     name = header.removeprefix("xbar/")
