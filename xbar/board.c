@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "allocator.h"
+#include "host_clock.h"
 #include "memmap.h"
 #include "size.h"
 
@@ -48,18 +48,10 @@ static void set_hart_line(void *opaque, unsigned number, bool level)
     xbar_riscv_set_irq(board->hart, (enum xbar_riscv_irq)number, level);
 }
 
-static uint64_t host_now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 static uint64_t real_now_ns(struct board *board)
 {
     if (!board->config.execution.deterministic) {
-        return host_now_ns();
+        return host_clock_ns(CLOCK_REALTIME);
     }
     return DETERMINISTIC_EPOCH_NS + xbar_riscv_time(board->hart) * NS_PER_TICK;
 }

@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "console.h"
 #include "gdb/gdb.h"
+#include "host_clock.h"
 #include "info.h"
 #include "machine_internal.h"
 #include "monitor.h"
@@ -22,10 +22,7 @@
 
 static double now_seconds(clockid_t clock)
 {
-    struct timespec now;
-
-    clock_gettime(clock, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+    return (double)host_clock_ns(clock) * 1e-9;
 }
 
 /* ---- Inputs in order --------------------------------------------------- */
@@ -206,7 +203,7 @@ void machine__cut(void *opaque, int status)
 
 static uint64_t now_ms(void)
 {
-    return (uint64_t)(now_seconds(CLOCK_MONOTONIC) * 1000);
+    return host_clock_ns(CLOCK_MONOTONIC) / 1000000;
 }
 
 static bool press_power(void *opaque)

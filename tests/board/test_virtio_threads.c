@@ -14,9 +14,9 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "host_clock.h"
 #include "virtio/device.h"
 #include "virtio_driver.h"
 
@@ -228,14 +228,6 @@ static void test_stop(void **state)
 
 /* ---- Held devices ------------------------------------------------------ */
 
-static int64_t now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 static struct virtio_device *disk_of(struct crowd *crowd, unsigned n)
 {
     return virtio_slots_device(crowd->world.slots, VIRTIO_SLOTS - 1 - n);
@@ -262,9 +254,9 @@ static void wait_for_blocks(struct virtio_ring *ring, unsigned n)
 /* Shorter than a sleep can be. */
 static void spin(unsigned ns)
 {
-    int64_t start = now_ns();
+    uint64_t start = host_clock_ns(CLOCK_MONOTONIC);
 
-    while (now_ns() - start < ns) {
+    while (host_clock_ns(CLOCK_MONOTONIC) - start < ns) {
     }
 }
 

@@ -10,7 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "host_clock.h"
 
 #define TIMERS_MAX 4
 
@@ -47,11 +48,8 @@ static void ignore_error(const char *msg, void *opaque)
 
 static int64_t now_ns(void *opaque)
 {
-    struct timespec now;
-
     (void)opaque;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+    return (int64_t)host_clock_ns(CLOCK_MONOTONIC);
 }
 
 static void *new_timer(SlirpTimerCb cb, void *cb_opaque, void *opaque)
