@@ -6,6 +6,7 @@ then is shown.
 """
 
 import fcntl
+import json
 import os
 import pty
 import re
@@ -171,6 +172,22 @@ def run(arguments, stdin=subprocess.DEVNULL, **kwargs):
         kwargs["stdin"] = stdin
     return subprocess.run([XBAR, *arguments], capture_output=True,
                           timeout=60 * PATIENCE, **kwargs)
+
+
+def profile_demo(folder):
+    """A profile of the demo in @folder/xbar-report: again if few samples were
+    taken, as a host is fast, or busy. Return: what it printed; its report."""
+    for _ in range(8):
+        result = run(["profile"], cwd=folder)
+        text = result.stdout.decode().replace("\r", "")
+        check_equal(result.returncode, 0, "status of " + text)
+        check_equal(result.stderr, b"", "stderr")
+        with open(os.path.join(folder, "xbar-report", "report.json"),
+                  encoding="utf-8") as file:
+            report = json.load(file)
+        if report["counted"]["samples"]["total"] > 40:
+            break
+    return text, report
 
 
 def put(folder, name, content):

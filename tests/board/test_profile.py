@@ -17,7 +17,7 @@ import devicetree
 from asm import (A0, T0, T1, UART, ZERO, addi, bne, finish, jump, li, sb, word)
 from guestio import (OPENSBI, PATIENCE, SOURCE_DIR, UBOOT, XBAR, Terminal,
                      check, check_equal, in_folder, main, need, need_firmware,
-                     put, run)
+                     profile_demo, put, run)
 
 DEVICES = ["boot-rom", "test-finisher", "rtc", "aclint", "plic", "uart", "ram"]
 SLOTS = 7 * ["virtio-mmio"] + ["virtio-input"]
@@ -40,19 +40,9 @@ class Demo:
     def close(self):
         shutil.rmtree(self.folder)
 
-    def run_once(self):
-        """Return: the number of samples."""
-        result = run(["profile"], cwd=self.folder)
-        self.text = result.stdout.decode().replace("\r", "")
-        check_equal(result.returncode, 0, "status of " + self.text)
-        check_equal(result.stderr, b"", "stderr")
-        report = json.loads(self.read("report.json"))
-        return report["counted"]["samples"]["total"]
-
     def ensure(self):
-        """Again if few samples were taken: a host is fast, or busy."""
         if self.text is None:
-            any(self.run_once() > 40 for _ in range(8))
+            self.text, _ = profile_demo(self.folder)
         return self.text
 
     def path(self, name):
