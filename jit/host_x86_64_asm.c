@@ -15,9 +15,9 @@
  *   map    2: 0f 38, 3: 0f 3a           pp  0: none, 1: 66, 2: f3, 3: f2
  *   vvvv   a third register; 0 (that is 1111b) if there is none
  *
- * Special cases of the encoding, all in put_memory(): rm 4 (rsp, r12) means
- * "SIB follows", and mod 0 with rm 5 (rbp, r13) means rip-relative, so those
- * bases get a SIB byte and a displacement of at least 8 bits.
+ * Special cases of the encoding: rm 4 (rsp, r12) means "SIB follows", and mod 0
+ * with rm 5 (rbp, r13) means rip-relative, so those bases get a SIB byte, and a
+ * displacement of at least 8 bits: mod_of().
  */
 #include "jit/host_x86_64_asm.h"
 
@@ -95,28 +95,32 @@ static inline uint8_t *put64(uint8_t *p, uint64_t value)
     return p + sizeof(value);
 }
 
+/* ModRM's upper bits for a displacement, and 1 or 4 bytes of that, or none. */
+static inline unsigned mod_of(unsigned base, int32_t disp)
+{
+    unsigned is_there = (disp != 0) | ((base & 7) == RBP);
+
+    return is_there + (disp != (int8_t)disp); /* then it is not 0 either */
+}
+
+static inline uint8_t *put_disp(uint8_t *p, unsigned mod, int32_t disp)
+{
+    put32(p, (uint32_t)disp);
+    return p + (0x410 >> 4 * mod & 15);
+}
+
 static uint8_t *put_memory(uint8_t *p, unsigned reg, struct x86_rm m)
 {
     bool needs_sib = m.index != X86_NO_INDEX || (m.base & 7) == RSP;
-    unsigned mod = 2;
+    unsigned mod = mod_of(m.base, m.disp);
 
-    if (m.disp == 0 && (m.base & 7) != RBP) {
-        mod = 0;
-    } else if (fits_int8(m.disp)) {
-        mod = 1;
-    }
     p = put8(p, (mod << 6 | (reg & 7) << 3 | (needs_sib ? RSP : m.base & 7)));
     if (needs_sib) {
         unsigned index = m.index == X86_NO_INDEX ? RSP : m.index & 7;
 
         p = put8(p, (m.scale_log2 << 6 | index << 3 | (m.base & 7)));
     }
-    if (mod == 1) {
-        p = put8(p, (unsigned)m.disp);
-    } else if (mod == 2) {
-        p = put32(p, (uint32_t)m.disp);
-    }
-    return p;
+    return put_disp(p, mod, m.disp);
 }
 
 static uint8_t *put_modrm(uint8_t *p, unsigned reg, struct x86_rm rm)
@@ -370,20 +374,6 @@ void x86__emit_reg_imm(struct code_buf *b, const struct x86_row *row,
     } else if (code_buf__reserve(b)) {
         b->cur = put_imm(put_reg(b->cur, row, width, 0, rm), row, imm);
     }
-}
-
-/* ModRM's upper bits for a displacement, and 1 or 4 bytes of that, or none. */
-static inline unsigned mod_of(unsigned base, int32_t disp)
-{
-    unsigned is_there = (disp != 0) | ((base & 7) == RBP);
-
-    return is_there + (disp != (int8_t)disp); /* then it is not 0 either */
-}
-
-static inline uint8_t *put_disp(uint8_t *p, unsigned mod, int32_t disp)
-{
-    put32(p, (uint32_t)disp);
-    return p + (0x410 >> 4 * mod & 15);
 }
 
 static inline uint8_t *put_mem(uint8_t *p, const struct x86_row *row,
