@@ -237,6 +237,36 @@ static inline void x86_mi(struct code_buf *b, enum x86_op op, unsigned width,
     }
 }
 
+/* @reg = the 1 << @size_log2 bytes at @from, extended to 64 bits. */
+static inline void x86_extend(struct code_buf *b, unsigned size_log2,
+                              bool with_sign, unsigned reg, struct x86_rm from)
+{
+    static const struct {
+        uint8_t op;
+        uint8_t width;
+    } rows[][4] = {
+        { { X86_MOVZX8, 4 },
+          { X86_MOVZX16, 4 },
+          { X86_MOV_RM, 4 },
+          { X86_MOV_RM, 8 } },
+        { { X86_MOVSX8, 8 },
+          { X86_MOVSX16, 8 },
+          { X86_MOVSXD, 8 },
+          { X86_MOV_RM, 8 } },
+    };
+
+    x86_rm(b, (enum x86_op)rows[with_sign][size_log2].op,
+           rows[with_sign][size_log2].width, reg, from);
+}
+
+/* The 1 << @size_log2 bytes at @to = the low ones of @reg. */
+static inline void x86_store(struct code_buf *b, unsigned size_log2,
+                             struct x86_rm to, unsigned reg)
+{
+    x86_mr(b, size_log2 == 0 ? X86_MOV8_MR : X86_MOV_MR, 1u << size_log2, to,
+           reg);
+}
+
 /* The operations that come with imm8 and imm32 forms. */
 enum x86_alu {
     X86_ALU_ADD,

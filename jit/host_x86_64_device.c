@@ -188,10 +188,8 @@ static void ask_plan(struct device_writer *w)
 /* @reg = its low bytes, as many as the access has. */
 static void cut(struct device_writer *w, unsigned reg)
 {
-    static const uint8_t ops[] = { X86_MOVZX8, X86_MOVZX16, X86_MOV_RM };
-
     if (w->size_log2 < 3) {
-        x86_rm(w->b, (enum x86_op)ops[w->size_log2], 4, reg, x86_r(reg));
+        x86_extend(w->b, w->size_log2, false, reg, x86_r(reg));
     }
 }
 

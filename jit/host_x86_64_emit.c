@@ -299,28 +299,6 @@ void emit__swap(struct emit_piece *p, unsigned reg)
     }
 }
 
-static void put_extend(struct emit_piece *p, unsigned reg, struct x86_rm from,
-                       bool with_sign)
-{
-    static const struct {
-        uint8_t op;
-        uint8_t width;
-    } rows[][4] = {
-        { { X86_MOVZX8, 4 },
-          { X86_MOVZX16, 4 },
-          { X86_MOV_RM, 4 },
-          { X86_MOV_RM, 8 } },
-        { { X86_MOVSX8, 8 },
-          { X86_MOVSX16, 8 },
-          { X86_MOVSXD, 8 },
-          { X86_MOV_RM, 8 } },
-    };
-    unsigned log2 = emit__size_log2(p);
-
-    x86_rm(&p->b, (enum x86_op)rows[with_sign][log2].op,
-           rows[with_sign][log2].width, reg, from);
-}
-
 /* The value register = memory at @from, in the access's order and sign. */
 void emit__load(struct emit_piece *p, struct x86_rm from)
 {
@@ -328,17 +306,15 @@ void emit__load(struct emit_piece *p, struct x86_rm from)
     bool swaps = p->access->op & MO_BSWAP && emit__size_log2(p) != MO_8;
     bool with_sign = p->access->op & MO_SIGN;
 
-    put_extend(p, value, from, with_sign && !swaps);
+    x86_extend(&p->b, emit__size_log2(p), with_sign && !swaps, value, from);
     emit__swap(p, value);
     if (with_sign && swaps && emit__size_log2(p) != MO_64) {
-        put_extend(p, value, x86_r(value), true);
+        x86_extend(&p->b, emit__size_log2(p), true, value, x86_r(value));
     }
 }
 
 static void put_store(struct emit_piece *p, struct x86_rm to)
 {
-    static const uint8_t ops[] = { X86_MOV8_MR, X86_MOV_MR, X86_MOV_MR,
-                                   X86_MOV_MR };
     unsigned log2 = emit__size_log2(p);
     unsigned value = p->access->value;
 
@@ -347,7 +323,7 @@ static void put_store(struct emit_piece *p, struct x86_rm to)
         value = p->target->scratch[0];
         emit__swap(p, value);
     }
-    x86_mr(&p->b, (enum x86_op)ops[log2], 1u << log2, to, value);
+    x86_store(&p->b, log2, to, value);
 }
 
 /* Where scratch[1] and the address meet. */

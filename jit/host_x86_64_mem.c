@@ -97,31 +97,6 @@ uint32_t x86__probe(struct jit_emit *e, unsigned context,
 
 /* ---- Moving values ----------------------------------------------------- */
 
-/* reg = the value at @from, of the access's size, extended as it says. */
-static void load_value(struct jit_emit *e, const struct jit_access *a,
-                       unsigned reg, struct x86_rm from)
-{
-    static const struct {
-        uint8_t op;
-        uint8_t width;
-    } plain[] = { { X86_MOVZX8, 4 },
-                  { X86_MOVZX16, 4 },
-                  { X86_MOV_RM, 4 },
-                  { X86_MOV_RM, 8 } },
-      extended[] = { { X86_MOVSX8, 8 },
-                     { X86_MOVSX16, 8 },
-                     { X86_MOVSXD, 8 },
-                     { X86_MOV_RM, 8 } };
-
-    if (a->sign_extend && !a->narrow) {
-        x86_rm(e->b, (enum x86_op)extended[a->size_log2].op,
-               extended[a->size_log2].width, reg, from);
-    } else {
-        x86_rm(e->b, (enum x86_op)plain[a->size_log2].op,
-               plain[a->size_log2].width, reg, from);
-    }
-}
-
 /* Where a load is computed; rax for a wired zero. */
 static unsigned load_target(const struct jit_emit *e,
                             const struct jit_access *a)
@@ -162,17 +137,8 @@ static void load_from(struct jit_emit *e, const struct jit_access *a,
         return;
     }
     d = load_target(e, a);
-    load_value(e, a, d, from);
+    x86_extend(e->b, a->size_log2, a->sign_extend && !a->narrow, d, from);
     x86__put(e, a->reg, d);
-}
-
-static void store_value(struct jit_emit *e, unsigned size_log2,
-                        struct x86_rm to, unsigned reg)
-{
-    static const uint8_t ops[] = { X86_MOV8_MR, X86_MOV_MR, X86_MOV_MR,
-                                   X86_MOV_MR };
-
-    x86_mr(e->b, (enum x86_op)ops[size_log2], 1u << size_log2, to, reg);
 }
 
 static void store_fp(struct jit_emit *e, const struct jit_access *a,
@@ -193,7 +159,7 @@ static void store_to(struct jit_emit *e, const struct jit_access *a,
     if (a->fp) {
         store_fp(e, a, to);
     } else {
-        store_value(e, a->size_log2, to, x86__read(e, a->reg, RCX));
+        x86_store(e->b, a->size_log2, to, x86__read(e, a->reg, RCX));
     }
 }
 

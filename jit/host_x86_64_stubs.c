@@ -377,15 +377,12 @@ static void write_probe_miss(struct stub_writer *w, uint32_t stub)
  * attention. */
 static uint32_t write_probe_load(struct stub_writer *w, unsigned size_log2)
 {
-    static const uint8_t ops[] = { X86_MOVZX8, X86_MOVZX16, X86_MOV_RM,
-                                   X86_MOV_RM };
     uint32_t at = start_stub(w), misses[2];
 
     push_pop(w, X86_PUSH, RSI);
     write_slot_offset(w, RDX, RSI);
     write_probe(w, TLB_READ, 1u << size_log2, RDX, RSI, misses);
-    x86_rm(&w->b, (enum x86_op)ops[size_log2], size_log2 == 3 ? 8 : 4, RAX,
-           x86_mem_index(RDX, RAX, 0, 0));
+    x86_extend(&w->b, size_log2, false, RAX, x86_mem_index(RDX, RAX, 0, 0));
     return_calm(w);
     x86_patch_here(&w->b, misses[0]);
     x86_patch_here(&w->b, misses[1]);
@@ -396,16 +393,13 @@ static uint32_t write_probe_load(struct stub_writer *w, unsigned size_log2)
 /* In: rax = va, rdx = value, ecx = span. */
 static uint32_t write_probe_store(struct stub_writer *w, unsigned size_log2)
 {
-    static const uint8_t ops[] = { X86_MOV8_MR, X86_MOV_MR, X86_MOV_MR,
-                                   X86_MOV_MR };
     uint32_t at = start_stub(w), misses[2];
 
     push_pop(w, X86_PUSH, RSI);
     push_pop(w, X86_PUSH, RDI);
     write_slot_offset(w, RSI, RDI);
     write_probe(w, TLB_WRITE, 1u << size_log2, RSI, RDI, misses);
-    x86_mr(&w->b, (enum x86_op)ops[size_log2], 1u << size_log2,
-           x86_mem_index(RSI, RAX, 0, 0), RDX);
+    x86_store(&w->b, size_log2, x86_mem_index(RSI, RAX, 0, 0), RDX);
     push_pop(w, X86_POP, RSI);
     return_calm(w);
     x86_patch_here(&w->b, misses[0]);
