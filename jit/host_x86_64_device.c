@@ -24,11 +24,8 @@
 #include "engine/plan.h"
 #include "jit/host_x86_64_internal.h"
 
-#define CURSOR_LOG2   6
-#define CONTEXT_SHIFT (TLB_L1_BITS + X86_ENTRY_LOG2)
+#define CURSOR_LOG2 6
 
-_Static_assert(sizeof(((SoftTLB *)NULL)->info[0]) == 1 << CONTEXT_SHIFT,
-               "contexts are scaled by a shift");
 _Static_assert(offsetof(TLBInfo, asid) % 4 == 0 &&
                    offsetof(TLBInfo, prot) == offsetof(TLBInfo, asid) + 2 &&
                    offsetof(TLBInfo, flags) == offsetof(TLBInfo, asid) + 3,
@@ -63,7 +60,7 @@ static void find_info(struct device_writer *w)
     x86_rm(w->b, X86_MOVZX8, 4, RCX,
            x86__field(w->stubs, w->guest->data_context));
     x86_rr(w->b, X86_MOV_MR, 4, RSI, RAX);
-    x86_mi(w->b, X86_SHL_MI8, 4, x86_r(RCX), CONTEXT_SHIFT);
+    x86_mi(w->b, X86_SHL_MI8, 4, x86_r(RCX), X86_CONTEXT_LOG2);
     x86_mi(w->b, X86_SHR_MI8, 4, x86_r(RSI), X86_INDEX_SHIFT);
     x86_alu_imm(w->b, X86_ALU_AND, 4, x86_r(RSI), X86_INDEX_MASK);
     x86_rr(w->b, X86_ADD_MR, 4, RCX, RSI);

@@ -140,6 +140,13 @@ struct jit_cold {
 _Static_assert(sizeof(TLBEntry) == 1 << X86_ENTRY_LOG2,
                "the index is scaled by 32");
 
+/* A context, shifted, is its table's offset among those of all contexts. */
+#define X86_CONTEXT_LOG2 (TLB_L1_BITS + X86_ENTRY_LOG2)
+
+_Static_assert(sizeof(((SoftTLB *)NULL)->l1[0]) == 1 << X86_CONTEXT_LOG2 &&
+                   sizeof(((SoftTLB *)NULL)->info[0]) == 1 << X86_CONTEXT_LOG2,
+               "contexts are scaled by a shift");
+
 /* Spans are all in one array, those of a context together. */
 #define X86_SPAN_LOG2  5
 #define X86_SPANS_LOG2 11

@@ -309,8 +309,6 @@ static uint32_t write_store(struct stub_writer *w, unsigned size_log2,
 static void write_slot_offset(struct stub_writer *w, unsigned index,
                               unsigned temporary)
 {
-    const unsigned context_log2 = TLB_L1_BITS + X86_ENTRY_LOG2;
-
     x86_rr(&w->b, X86_MOV_MR, 4, index, RAX);
     x86_mi(&w->b, X86_SHR_MI8, 4, x86_r(index), X86_INDEX_SHIFT);
     x86_alu_imm(&w->b, X86_ALU_AND, 4, x86_r(index), X86_INDEX_MASK);
@@ -318,7 +316,7 @@ static void write_slot_offset(struct stub_writer *w, unsigned index,
     x86_alu_imm(&w->b, X86_ALU_AND, 4, x86_r(temporary),
                 -(1 << X86_SPANS_LOG2));
     x86_mi(&w->b, X86_SHL_MI8, 4, x86_r(temporary),
-           context_log2 - X86_SPANS_LOG2);
+           X86_CONTEXT_LOG2 - X86_SPANS_LOG2);
     x86_rr(&w->b, X86_ADD_MR, 8, index, temporary);
 }
 
