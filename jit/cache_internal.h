@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What cache.c (life, finding, making) and cache_link.c (links, pages,
- * dropping) share. */
+/* What cache.c (life, finding, making), cache_index.c (pages, segments),
+ * cache_kept.c (what may come back) and cache_link.c (links, checks, dropping)
+ * share. */
 #ifndef XBAR_JIT_CACHE_INTERNAL_H
 #define XBAR_JIT_CACHE_INTERNAL_H
 

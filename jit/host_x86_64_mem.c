@@ -258,7 +258,7 @@ void jit_host__load(struct jit_emit *e, const struct jit_access *a)
     }
     cold->access = *a;
     at = ask_span(e, cold, TLB_READ);
-    if (e->counts_pages && at.index == RCX) {
+    if (e->counts_pages && at.index == RCX) { /* which counting changes */
         x86_rm(e->b, X86_LEA, 8, RDX, at);
         at = x86_mem(RDX, 0);
     }
