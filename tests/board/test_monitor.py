@@ -25,7 +25,9 @@ def test_lines(folder):
     """Lines are edited, answered, or refused with a hint"""
     with Terminal(start(folder)) as terminal:
         terminal.wait_until(terminal.is_raw, "it runs")
-        terminal.send("a\x01c")
+        terminal.send("a")
+        terminal.wait_for("a")
+        terminal.send("\x01c")
         terminal.wait_for("(xbar) ")
         for typed, answer in (
                 ("info\r", "state         running"),
