@@ -386,7 +386,7 @@ void jit_host__region_prologue(struct jit_emit *e, unsigned insns)
 }
 
 void jit_host__part(struct jit_emit *e, unsigned part, unsigned insns,
-                    bool checks)
+                    bool checks, uint64_t *counter)
 {
     no_host();
 }
