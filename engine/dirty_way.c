@@ -158,7 +158,7 @@ static void learn(MemoryRegion *bottom, const struct xbar_range *at)
 }
 
 /* @bottom climbed from @at by itself. */
-static void missed(MemoryRegion *bottom, const struct xbar_range *at)
+XBAR_COLD static void missed(MemoryRegion *bottom, const struct xbar_range *at)
 {
     struct dirty_way *way = &bottom->engine->dirty.way;
 
@@ -176,15 +176,11 @@ static inline bool is_alone(const MemoryRegion *mr,
                             const MemoryRegion *container,
                             const struct xbar_range *range)
 {
-    MemoryRegion *few[XBAR_FEW_CHILDREN];
-
     if (container->flags & XBAR_REGION_TERMINATES) {
         return false;
     }
     return container->child_count == 1 ||
-           (interval__few(container, range->first, range->last, few,
-                          XBAR_FEW_CHILDREN) == 1 &&
-            few[0] == mr);
+           interval__is_alone(container, mr, range->first, range->last);
 }
 
 /* Cut to @hull, and @by higher. Is anything left? */
@@ -338,6 +334,9 @@ static int climb(const struct dirty_mark *marks, size_t count)
         return 0;
     }
     c.flags &= XBAR_REGION_READONLY | XBAR_REGION_NONVOLATILE;
+    if (count == 1) {
+        return arrive(c.mr, &c.hull, c.from, c.base, c.flags);
+    }
     for (size_t i = 0; i < count && !rc; i++) {
         struct xbar_range range = marks[i].range;
 

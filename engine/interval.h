@@ -66,6 +66,10 @@ int interval__overlaps(const MemoryRegion *container, hwaddr first, hwaddr last,
 size_t interval__few(const MemoryRegion *container, hwaddr first, hwaddr last,
                      MemoryRegion **few, size_t room);
 
+/* Is @mr, which is in @container, the only one that overlaps [first, last]? */
+bool interval__is_alone(const MemoryRegion *container, const MemoryRegion *mr,
+                        hwaddr first, hwaddr last);
+
 /* The transaction is over: give back the nodes that it left empty. */
 void interval__sweep(struct xbar_engine *engine);
 

@@ -80,8 +80,11 @@ static inline unsigned count_upto(const struct xbar_interval_node *node,
 /* @child is about to be looked at: have its lines come at the same time. */
 static inline void fetch(const struct xbar_interval_node *child)
 {
-    for (size_t at = 0; at < sizeof(*child); at += NODE_LINE) {
-        __builtin_prefetch((const char *)child + at);
+    const char *at = (const char *)child;
+
+#pragma GCC unroll 8
+    for (size_t i = 0; i < sizeof(*child); i += NODE_LINE) {
+        __builtin_prefetch(at + i);
     }
 }
 

@@ -19,6 +19,14 @@ static unsigned first_child(const struct xbar_interval_node *node, unsigned n,
     return node->ends_ascend ? n : 0;
 }
 
+/* Of the first @n, is it the last one that a window from @first touches? */
+static inline bool is_last_only(const struct xbar_interval_node *node,
+                                unsigned n, hwaddr first)
+{
+    return node->ends_ascend && n > 0 && node->last[n - 1] >= first &&
+           (n == 1 || node->last[n - 2] < first);
+}
+
 /* To the right in a loop, and down in calls: MAX_LEVELS of them. */
 static int visit_below(const struct xbar_interval_node *node, hwaddr first,
                        hwaddr last,
@@ -124,6 +132,25 @@ size_t interval__few(const MemoryRegion *container, hwaddr first, hwaddr last,
         fetch(node);
     }
     return few_in_leaf(node, first, last, few, 0);
+}
+
+bool interval__is_alone(const MemoryRegion *container, const MemoryRegion *mr,
+                        hwaddr first, hwaddr last)
+{
+    const struct xbar_interval_node *node = container->children;
+    MemoryRegion *few[XBAR_FEW_CHILDREN];
+    unsigned n = count_upto(node, last);
+
+    while (node->level && is_last_only(node, n, first)) {
+        node = node->child[n - 1];
+        fetch(node);
+        n = count_upto(node, last);
+    }
+    if (likely(!node->level && node->ends_ascend)) {
+        return is_last_only(node, n, first) && node->mr[n - 1] == mr;
+    }
+    return interval__few(container, first, last, few, XBAR_FEW_CHILDREN) == 1 &&
+           few[0] == mr;
 }
 
 static int note_region(void *opaque, MemoryRegion *mr)

@@ -115,6 +115,13 @@ static void check_few(struct model *m, hwaddr first, hwaddr last, size_t count)
         return;
     }
     assert_int_equal(found, count);
+    for (unsigned i = 0; i < NODES; i++) {
+        if (m->is_in[i]) {
+            assert_int_equal(
+                interval__is_alone(&m->container, &m->nodes[i], first, last),
+                count == 1 && m->seen[i]);
+        }
+    }
     for (size_t i = 0; i < found; i++) {
         assert_true(m->seen[few[i] - m->nodes]);
         assert_true(i == 0 || few[i - 1]->addr <= few[i]->addr);
