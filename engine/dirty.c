@@ -25,7 +25,10 @@
  * is marked or passed, and stop at a region that is disabled: what a change
  * of size, of `enabled`, of an edge or of an address brings in or takes away
  * is marked by itself, whole, in the region and in its container. So a byte
- * that differs in the end was marked at the place where it first differed.
+ * that differs in the end was marked at the place where it first differed. A
+ * region that is disabled shows nothing, so its places are not marked, but that
+ * which it leaves where the transaction did something before: it might have been
+ * enabled. Whoever enables it marks all of it, wherever it is in the end.
  *
  * Marks are made in the mutators, not in what undoes them: after an undo the
  * tree is what it was, and all marks are forgotten.
@@ -118,14 +121,7 @@ void dirty__mark_place(const MemoryRegion *mr, hwaddr first, hwaddr last)
     MemoryRegion *container = mr->container;
     struct xbar_range range = { first, last };
 
-    if (!container) {
-        return;
-    }
-    dirty__way_changes(mr);
-    if (container != mr->engine->dirty.way.bottom) {
-        dirty__way_changes(container);
-    }
-    if (dirty__lift(mr, &range)) {
+    if (container && dirty__lift(mr, &range)) {
         mark(container, range.first, range.last);
     }
 }

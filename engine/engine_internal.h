@@ -347,6 +347,13 @@ static inline void transaction__log(struct xbar_engine *engine,
     chunk->entries[chunk->used++] = (struct undo_entry){ undo, opaque, old };
 }
 
+/* Did the open transaction change anything yet? (A second chunk is taken when
+ * the first one is full.) */
+static inline bool transaction__has_logged(const struct xbar_engine *engine)
+{
+    return engine->first_chunk.used != 0;
+}
+
 /* Make it void because of @error; returns @error. */
 int transaction__void(int error);
 
@@ -360,7 +367,8 @@ void nesting__fall(MemoryRegion *mr);
 
 /*
  * dirty.c: mark @first to @last of @mr, or of @mr as its container shows it
- * (nothing if it is in none). Room for marks is reserved before.
+ * (nothing if it is in none). Room for marks is reserved before. A region whose
+ * place in its container changes says so first: dirty__place_changes().
  */
 void dirty__init(struct xbar_engine *engine);
 int dirty__reserve(struct xbar_engine *engine, size_t n) XBAR_MUST_CHECK;
@@ -385,6 +393,20 @@ static inline void dirty__way_changes(const MemoryRegion *mr)
 {
     if (unlikely(mr->is_on_way)) {
         dirty__forget_way(mr->engine);
+    }
+}
+
+/* Where @mr is in its container is about to change, or did. */
+static inline void dirty__place_changes(const MemoryRegion *mr)
+{
+    const MemoryRegion *container = mr->container;
+
+    if (!container) {
+        return;
+    }
+    dirty__way_changes(mr);
+    if (container != mr->engine->dirty.way.bottom) {
+        dirty__way_changes(container);
     }
 }
 

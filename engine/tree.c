@@ -172,12 +172,31 @@ static void mark_all(MemoryRegion *mr)
     }
 }
 
-/* Where it stands in its container. */
-static void mark_place(const MemoryRegion *mr)
+/* Where it stands in its container, if anybody sees it there. */
+static void mark_place(const MemoryRegion *mr, bool is_seen)
 {
     if (!(mr->flags & REGION_EMPTY)) {
-        dirty__mark_place(mr, 0, mr->last);
+        dirty__place_changes(mr);
+        if (is_seen) {
+            dirty__mark_place(mr, 0, mr->last);
+        }
     }
+}
+
+/*
+ * Before @mr leaves its place: was it seen there? As the last commit left it, a
+ * region that is disabled was not; what this transaction did to it is not known.
+ */
+static void mark_old_place(const MemoryRegion *mr)
+{
+    mark_place(mr, (mr->flags & XBAR_REGION_ENABLED) ||
+                       transaction__has_logged(mr->engine));
+}
+
+/* When it has come to one: who enables it later marks all of it. */
+static void mark_new_place(const MemoryRegion *mr)
+{
+    mark_place(mr, mr->flags & XBAR_REGION_ENABLED);
 }
 
 static int attach(MemoryRegion *container, hwaddr offset, MemoryRegion *mr,
@@ -206,7 +225,7 @@ static int attach(MemoryRegion *container, hwaddr offset, MemoryRegion *mr,
     transaction__log(engine, undo_priority, mr, (uintptr_t)old_priority);
     transaction__log(engine, undo_sequence, mr, old_sequence);
     transaction__log(engine, undo_link, mr, 0);
-    mark_place(mr);
+    mark_new_place(mr);
     return 0;
 }
 
@@ -219,7 +238,7 @@ int tree__attach(MemoryRegion *container, MemoryRegion *mr)
     }
     if (!rc) {
         transaction__log(mr->engine, undo_link, mr, 0);
-        mark_place(mr);
+        mark_new_place(mr);
     }
     return rc;
 }
@@ -229,8 +248,8 @@ int tree__detach(MemoryRegion *mr)
     int rc = reserve(mr, 1);
 
     if (!rc) {
+        mark_old_place(mr);
         transaction__log(mr->engine, undo_unlink, mr, (uintptr_t)mr->container);
-        mark_place(mr);
         tree__unlink(mr);
     }
     return rc;
@@ -279,13 +298,13 @@ static int change_address(MemoryRegion *mr, hwaddr addr)
     if (rc) {
         return rc;
     }
-    mark_place(mr);
+    mark_old_place(mr);
     rc = move(mr, addr);
     if (rc) {
         return transaction__void(rc);
     }
     transaction__log(mr->engine, undo_addr, mr, old);
-    mark_place(mr);
+    mark_new_place(mr);
     return 0;
 }
 
@@ -293,6 +312,7 @@ static int change_address(MemoryRegion *mr, hwaddr addr)
 static void mark_both(MemoryRegion *mr, hwaddr first, hwaddr last)
 {
     dirty__mark(mr, first, last);
+    dirty__place_changes(mr);
     dirty__mark_place(mr, first, last);
 }
 

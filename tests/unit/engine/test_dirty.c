@@ -161,10 +161,10 @@ static void test_from_where(void **state)
 
     place(&bus, 0x6000, &other); /* not where the chip is */
     expect_from(&w, 1, &bus, 0x100000);
-    set_enabled(&chip, false);
-    expect_from(&w, 1, &chip, 0x104000);
     assert_int_equal(memory_region_set_address(&chip, 0x8000), 0);
     expect_from(&w, 2, &bus, 0x100000);
+    set_enabled(&chip, false);
+    expect_from(&w, 1, &chip, 0x108000);
     assert_int_equal(memory_region_set_address(&other, 0x8fff), 0);
     w.count = 0;
     set_enabled(&chip, true);
@@ -287,6 +287,95 @@ static void test_two_edits_of_one_edge(void **state)
     assert_int_equal(memory_region_del_subregion(&root, &chip), 0);
     assert_int_equal(memory_region_transaction_commit(), 0);
     expect(&w, 0x4000, 0x4fff);
+    unwatch(&w);
+    end_region(&chip);
+    end_region(&root);
+}
+
+/* Nobody sees where a region is that is disabled, unless it was not. */
+static void test_moves_of_disabled(void **state)
+{
+    MemoryRegion root, chip;
+    struct watcher w;
+
+    (void)state;
+    open_container(&root, UINT64_MAX);
+    open_container(&chip, SIZE);
+    watch(&w, &root);
+    set_enabled(&chip, false);
+    place(&root, 0x4000, &chip);
+    assert_int_equal(w.count, 0);
+    assert_int_equal(memory_region_set_address(&chip, 0x8000), 0);
+    assert_int_equal(w.count, 0);
+    memory_region_transaction_begin();
+    assert_int_equal(memory_region_del_subregion(&root, &chip), 0);
+    place(&root, 0x4000, &chip);
+    assert_int_equal(memory_region_transaction_commit(), 0);
+    assert_int_equal(w.count, 0);
+    set_enabled(&chip, true);
+    expect(&w, 0x4000, 0x4fff);
+    unwatch(&w);
+    end_region(&chip);
+    end_region(&root);
+}
+
+/* Moved from 4000 to 8000 while it is disabled, in one transaction. */
+static void move_disabled(MemoryRegion *chip, bool was_enabled, bool is_enabled)
+{
+    set_enabled(chip, was_enabled);
+    assert_int_equal(memory_region_set_address(chip, 0x4000), 0);
+    memory_region_transaction_begin();
+    set_enabled(chip, false);
+    assert_int_equal(memory_region_set_address(chip, 0x8000), 0);
+    set_enabled(chip, is_enabled);
+    assert_int_equal(memory_region_transaction_commit(), 0);
+}
+
+/* The same where it is taken out, and put back. */
+static void put_back_disabled(MemoryRegion *chip, bool is_enabled)
+{
+    MemoryRegion *root = chip->container;
+
+    set_enabled(chip, true);
+    assert_int_equal(memory_region_set_address(chip, 0x4000), 0);
+    memory_region_transaction_begin();
+    set_enabled(chip, false);
+    assert_int_equal(memory_region_del_subregion(root, chip), 0);
+    place(root, 0x8000, chip);
+    set_enabled(chip, is_enabled);
+    assert_int_equal(memory_region_transaction_commit(), 0);
+}
+
+static void expect_both(struct watcher *w)
+{
+    assert_int_equal(w->count, 2);
+    assert_int_equal(w->ranges[0].first, 0x4000);
+    assert_int_equal(w->ranges[0].last, 0x4fff);
+    assert_int_equal(w->ranges[1].first, 0x8000);
+    assert_int_equal(w->ranges[1].last, 0x8fff);
+    w->count = 0;
+}
+
+static void test_moves_while_disabled(void **state)
+{
+    MemoryRegion root, chip;
+    struct watcher w;
+
+    (void)state;
+    open_container(&root, UINT64_MAX);
+    open_container(&chip, SIZE);
+    watch(&w, &root);
+    place(&root, 0x4000, &chip);
+    move_disabled(&chip, true, true);
+    expect_both(&w);
+    move_disabled(&chip, true, false);
+    expect_both(&w); /* what was marked of it is carried from where it is */
+    move_disabled(&chip, false, true);
+    expect(&w, 0x8000, 0x8fff);
+    put_back_disabled(&chip, true);
+    expect_both(&w);
+    put_back_disabled(&chip, false);
+    expect_both(&w);
     unwatch(&w);
     end_region(&chip);
     end_region(&root);
@@ -444,6 +533,8 @@ int main(void)
         engine_test(test_cut_to_what_is_shown),
         engine_test(test_hidden_edits),
         engine_test(test_two_edits_of_one_edge),
+        engine_test(test_moves_of_disabled),
+        engine_test(test_moves_while_disabled),
         engine_test(test_doubled_forty_times),
         engine_test(test_many_marks),
         engine_test(test_large_engines_say_where),
