@@ -388,31 +388,25 @@ int dirty__carry(struct xbar_engine *engine)
         dirty__drop(engine);
         return rc;
     }
-    few->count = normalise(few->root, few->windows, few->count);
+    if (few->count > 1) {
+        few->count = normalise(few->root, few->windows, few->count);
+    }
     return 0;
 }
 
-size_t dirty__of(const MemoryRegion *root, const struct xbar_window **windows)
+size_t dirty__of_many(const MemoryRegion *root,
+                      const struct xbar_window **windows)
 {
-    const struct dirty_few *few = &root->engine->dirty.few;
     const struct dirty_node *node = root->work;
 
-    if (few->count && few->root == root) {
-        *windows = few->windows;
-        return few->count;
-    }
     *windows = node ? node->windows : NULL;
     return node ? node->count : 0;
 }
 
-void dirty__drop(struct xbar_engine *engine)
+void dirty__drop_many(struct xbar_engine *engine)
 {
     struct dirty *dirty = &engine->dirty;
 
-    dirty->few.count = 0;
-    if (likely(!dirty->newest)) {
-        return;
-    }
     while (dirty->newest) {
         struct dirty_node *node = dirty->newest;
 
@@ -437,15 +431,10 @@ void dirty__init(struct xbar_engine *engine)
     engine->dirty.lowest = XBAR_TREE_MAX_DEPTH;
 }
 
-void dirty__clear(struct xbar_engine *engine)
+void dirty__clear_many(struct xbar_engine *engine)
 {
     struct dirty *dirty = &engine->dirty;
 
-    xbar_assert(!dirty->newest);
-    dirty->count = 0;
-    if (unlikely(dirty->marks != dirty->first_marks)) {
-        xbar_free(engine, dirty->marks,
-                  dirty->capacity * sizeof(dirty->marks[0]));
-        dirty__init(engine);
-    }
+    xbar_free(engine, dirty->marks, dirty->capacity * sizeof(dirty->marks[0]));
+    dirty__init(engine);
 }

@@ -30,9 +30,10 @@ static pthread_once_t default_once = PTHREAD_ONCE_INIT;
 static _Thread_local struct {
     struct xbar_engine *stack[ENTER_DEPTH]; /* entered */
     unsigned depth;
-    unsigned writer_locks; /* of any engine, recursive ones counted */
     bool is_reclaiming;
 } thread;
+
+_Thread_local unsigned engine__writer_locks;
 
 /* ---- The C library's allocator ----------------------------------------- */
 
@@ -228,19 +229,6 @@ void xbar_engine_unlock(struct xbar_engine *engine)
     }
 }
 
-void engine__lock_writer(struct xbar_engine *engine)
-{
-    lock__take(&engine->writer_lock, &guard__chain);
-    thread.writer_locks++;
-}
-
-void engine__unlock_writer(struct xbar_engine *engine)
-{
-    xbar_assert(engine__writer_is_mine(engine) && thread.writer_locks != 0);
-    thread.writer_locks--;
-    lock__release(&engine->writer_lock);
-}
-
 void engine__lock_reclaim(struct xbar_engine *engine)
 {
     pthread_mutex_lock(&engine->reclaim_lock);
@@ -262,7 +250,7 @@ void engine__unlock_reclaim(struct xbar_engine *engine)
 bool engine__may_wait(void)
 {
     return !xbar_rcu_read_held() && !xbar_transaction_is_open() &&
-           thread.writer_locks == 0 && !thread.is_reclaiming;
+           engine__writer_locks == 0 && !thread.is_reclaiming;
 }
 
 void xbar_tree_hold(struct xbar_engine *engine)

@@ -268,8 +268,6 @@ struct xbar_engine {
 };
 
 /* engine.c */
-void engine__lock_writer(struct xbar_engine *engine);
-void engine__unlock_writer(struct xbar_engine *engine);
 void engine__lock_reclaim(struct xbar_engine *engine);
 void engine__unlock_reclaim(struct xbar_engine *engine);
 /* May this thread wait for a grace period? Asks about all engines. */
@@ -278,6 +276,22 @@ bool engine__may_wait(void);
 static inline bool engine__writer_is_mine(const struct xbar_engine *engine)
 {
     return lock__is_mine(&engine->writer_lock, &guard__chain);
+}
+
+/* That this thread has, of any engine; recursive ones are counted. */
+extern _Thread_local unsigned engine__writer_locks;
+
+static inline void engine__lock_writer(struct xbar_engine *engine)
+{
+    lock__take(&engine->writer_lock, &guard__chain);
+    engine__writer_locks++;
+}
+
+static inline void engine__unlock_writer(struct xbar_engine *engine)
+{
+    xbar_assert(engine__writer_is_mine(engine) && engine__writer_locks != 0);
+    engine__writer_locks--;
+    lock__release(&engine->writer_lock);
 }
 
 /* Is this thread the one that releases what was retired? Exact, as above. */
@@ -381,9 +395,40 @@ void dirty__mark_place(const MemoryRegion *mr, hwaddr first, hwaddr last);
  * cleared. Return: 0; -ENOMEM, with nothing to drop.
  */
 int dirty__carry(struct xbar_engine *engine) XBAR_MUST_CHECK;
-size_t dirty__of(const MemoryRegion *root, const struct xbar_window **windows);
-void dirty__drop(struct xbar_engine *engine);
-void dirty__clear(struct xbar_engine *engine);
+size_t dirty__of_many(const MemoryRegion *root,
+                      const struct xbar_window **windows);
+void dirty__drop_many(struct xbar_engine *engine);
+void dirty__clear_many(struct xbar_engine *engine);
+
+static inline size_t dirty__of(const struct xbar_engine *engine,
+                               const MemoryRegion *root,
+                               const struct xbar_window **windows)
+{
+    const struct dirty_few *few = &engine->dirty.few;
+
+    if (likely(few->root == root) && few->count) {
+        *windows = few->windows;
+        return few->count;
+    }
+    return dirty__of_many(root, windows);
+}
+
+static inline void dirty__drop(struct xbar_engine *engine)
+{
+    engine->dirty.few.count = 0;
+    if (unlikely(engine->dirty.newest != NULL)) {
+        dirty__drop_many(engine);
+    }
+}
+
+static inline void dirty__clear(struct xbar_engine *engine)
+{
+    xbar_assert(!engine->dirty.newest);
+    engine->dirty.count = 0;
+    if (unlikely(engine->dirty.marks != engine->dirty.first_marks)) {
+        dirty__clear_many(engine);
+    }
+}
 
 /* dirty_way.c: what is known of a way up holds no more. */
 void dirty__forget_way(struct xbar_engine *engine);

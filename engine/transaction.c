@@ -70,10 +70,9 @@ int transaction__grow(struct xbar_engine *engine, size_t n)
     return 0;
 }
 
-static bool has_changed(const struct xbar_engine *engine)
+static inline bool has_changed(const struct xbar_engine *engine)
 {
-    return engine->log->used || engine->log != &engine->first_chunk ||
-           engine->is_behind;
+    return transaction__has_logged(engine) || engine->is_behind;
 }
 
 static void replay_chunk(const struct undo_chunk *chunk)
@@ -224,7 +223,7 @@ static int prepare_participants(struct xbar_engine *engine)
         int rc;
 
         if (p->root) {
-            p->dirty_count = dirty__of(p->root, &p->dirty);
+            p->dirty_count = dirty__of(engine, p->root, &p->dirty);
         }
         rc = p->prepare(p);
         if (rc) {
@@ -286,24 +285,27 @@ static void notify_engine(struct xbar_engine *engine)
 
 static void retire_engine(struct xbar_engine *engine)
 {
-    struct xbar_participant *p;
-
-    engine->next_told = engine->first_participant;
-    while ((p = take_next_told(engine)) != NULL) {
+    for (struct xbar_participant *p = engine->first_participant; p;
+         p = p->next) {
         p->retire(p);
     }
 }
 
 /* ---- Committing -------------------------------------------------------- */
 
-static bool anything_to_do(void)
+static inline bool has_to_do(const struct xbar_engine *engine)
 {
-    for (struct xbar_engine *e = tx.engines; e; e = e->enlisted_next) {
-        if (has_changed(e) || e->open_endings || e->tell_later) {
-            return true;
-        }
+    return has_changed(engine) || engine->open_endings || engine->tell_later;
+}
+
+static inline bool anything_to_do(void)
+{
+    struct xbar_engine *e = tx.engines;
+
+    while (e && !has_to_do(e)) {
+        e = e->enlisted_next;
     }
-    return false;
+    return e != NULL;
 }
 
 /* Prepare every changed engine, or none: on failure all are cancelled. */
@@ -352,31 +354,34 @@ static void publish_all(void)
     }
 }
 
+/* What few rounds have. */
+XBAR_COLD static void settle_rest(struct xbar_engine *e, bool has_news)
+{
+    if (e->has_hidden_plans && has_news) {
+        deferred__settle(e);
+    }
+    interval__sweep(e);
+    if (e->newest_snapshot) {
+        snapshot__settle(e);
+    }
+    destroy__start(e);
+}
+
 /*
  * The round's changes stand now. The logs are cleared before anybody is told:
  * what a subscriber edits is logged anew, and is the next round's.
  */
-static void settle_all(void)
+static void settle(struct xbar_engine *e, bool has_news)
 {
-    for (struct xbar_engine *e = tx.engines; e; e = e->enlisted_next) {
-        if (e->has_news || e->open_endings) {
-            engine__stat_count(&e->stats.commits, 1);
-        }
-        if (e->has_hidden_plans && e->has_news) {
-            deferred__settle(e);
-        }
-        clear_log(e);
-        dirty__clear(e);
-        if (unlikely(e->empty_intervals != NULL)) {
-            interval__sweep(e);
-        }
-        e->is_behind = false;
-        if (unlikely(e->newest_snapshot != NULL)) {
-            snapshot__settle(e);
-        }
-        if (unlikely(e->open_endings != NULL)) {
-            destroy__start(e);
-        }
+    if (has_news || e->open_endings) {
+        engine__stat_count(&e->stats.commits, 1);
+    }
+    clear_log(e);
+    dirty__clear(e);
+    e->is_behind = false;
+    if (unlikely(e->has_hidden_plans || e->empty_intervals ||
+                 e->newest_snapshot || e->open_endings)) {
+        settle_rest(e, has_news);
     }
 }
 
@@ -384,14 +389,24 @@ static void tell_what_waited(struct xbar_engine *engine)
 {
     void (*tell)(struct xbar_engine * engine) = engine->tell_later;
 
-    engine->tell_later = NULL;
     if (tell) {
+        engine->tell_later = NULL;
         tell(engine);
     }
 }
 
-static void notify_all(void)
+/* A round of several engines: each phase is one of all of them. */
+static int commit_together(void)
 {
+    int rc = prepare_all();
+
+    if (rc) {
+        return rc;
+    }
+    publish_all();
+    for (struct xbar_engine *e = tx.engines; e; e = e->enlisted_next) {
+        settle(e, e->has_news);
+    }
     tx.phase = PHASE_NOTIFYING;
     for (struct xbar_engine *e = tx.engines; e; e = e->enlisted_next) {
         if (e->has_news) {
@@ -402,16 +417,42 @@ static void notify_all(void)
         tell_what_waited(e);
     }
     tx.phase = PHASE_COMMITTING;
-}
-
-static void retire_all(void)
-{
     for (struct xbar_engine *e = tx.engines; e; e = e->enlisted_next) {
         if (e->has_news) {
             retire_engine(e);
         }
         e->has_news = false;
     }
+    return 0;
+}
+
+/*
+ * The same of one engine, as nearly all are. Another one that a subscriber
+ * edits meanwhile is the next round's.
+ */
+static int commit_alone(struct xbar_engine *engine)
+{
+    const bool has_news = has_changed(engine);
+
+    if (has_news) {
+        int rc = prepare_engine(engine);
+
+        if (unlikely(rc)) {
+            return rc;
+        }
+        publish_engine(engine);
+    }
+    settle(engine, has_news);
+    tx.phase = PHASE_NOTIFYING;
+    if (has_news) {
+        notify_engine(engine);
+    }
+    tell_what_waited(engine);
+    tx.phase = PHASE_COMMITTING;
+    if (has_news) {
+        retire_engine(engine);
+    }
+    return 0;
 }
 
 static int commit_round(void)
@@ -420,18 +461,15 @@ static int commit_round(void)
 
     tx.void_error = 0;
     tx.phase = PHASE_COMMITTING;
-    if (!rc) {
-        rc = prepare_all();
+    if (likely(!rc)) {
+        rc = likely(tx.engines && !tx.engines->enlisted_next)
+                 ? commit_alone(tx.engines)
+                 : commit_together();
     }
-    if (rc) {
+    if (unlikely(rc)) {
         undo_all();
-        return rc;
     }
-    publish_all();
-    settle_all();
-    notify_all();
-    retire_all();
-    return 0;
+    return rc;
 }
 
 /* Until it is asked for again. */
@@ -467,12 +505,13 @@ static int commit_rounds(int *void_error)
     return first;
 }
 
-static void tell_void(const struct xbar_engine_config *config, int error)
+XBAR_COLD static void tell_void(const struct xbar_engine_config *config,
+                                int error)
 {
     if (error == -ENOMEM && config->out_of_memory) {
         config->out_of_memory(config->out_of_memory_opaque);
     }
-    if (error && config->transaction_void) {
+    if (config->transaction_void) {
         config->transaction_void(config->transaction_void_opaque, error);
     }
 }
@@ -486,7 +525,9 @@ static void leave_engine(struct xbar_engine *e, int void_error)
     e->enlisted_next = NULL;
     e->is_enlisted = false;
     engine__unlock_writer(e);
-    tell_void(config, void_error);
+    if (unlikely(void_error)) {
+        tell_void(config, void_error);
+    }
     if (reclaim_due && config->reclaim_wanted) {
         config->reclaim_wanted(config->reclaim_wanted_opaque);
     }

@@ -36,7 +36,7 @@ int xbar_where_carry(struct xbar_engine *engine)
 size_t xbar_where_of(const MemoryRegion *root,
                      const struct xbar_window **windows)
 {
-    return dirty__of(root, windows);
+    return dirty__of(root->engine, root, windows);
 }
 
 void xbar_where_end(struct xbar_engine *engine)
