@@ -193,6 +193,21 @@ static XBAR_FORCE_INLINE const FlatRange *flatview__find(const FlatView *view,
     return range;
 }
 
+/*
+ * The section of all 1 << @size_log2 bytes, if that is where the trie's digits
+ * lead; it decodes, as do all that are in a trie. NULL: ask flatview__find().
+ */
+static XBAR_FORCE_INLINE const FlatRange *
+flatview__find_whole(const FlatView *view, hwaddr addr, unsigned size_log2)
+{
+    void *range;
+
+    return likely(trie_guess(&view->trie, addr, &range) &&
+                  flatview__holds(range, addr, size_log2))
+               ? range
+               : NULL;
+}
+
 static inline FlatView *flatview__current(const AddressSpace *as)
 {
     return __atomic_load_n(&as->current_map, __ATOMIC_ACQUIRE);

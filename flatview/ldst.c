@@ -214,6 +214,33 @@ load_here(AddressSpace *as, hwaddr addr, MemTxResult *result,
 }
 
 /*
+ * The same in another section than the last, which is the last one from now on.
+ * ELSEWHERE: one way down the index does not find it, or it has not all of it.
+ */
+static XBAR_FORCE_INLINE enum reached
+load_there(AddressSpace *as, hwaddr addr, MemTxResult *result,
+           unsigned size_log2, uint64_t *value, unsigned long before)
+{
+    const FlatView *view = flatview__current(as);
+    const FlatRange *range = flatview__find_whole(view, addr, size_log2);
+    struct xbar_rcu_quick section;
+
+    if (unlikely(range == NULL)) {
+        return ELSEWHERE;
+    }
+    flatview__remember(view, range);
+    if (!is_plain(range, addr, FLAT_RANGE_RAM, size_log2)) {
+        return DEVICE;
+    }
+    *value = flatview__ram_load((void *)(uintptr_t)(addr + range->host_delta),
+                                size_log2);
+    section = xbar_rcu_quick_of(before);
+    xbar_rcu_quick_end(&section);
+    set_result(result, MEMTX_OK);
+    return DONE;
+}
+
+/*
  * Of each width: load_BITS() and store_BITS(), which are inline, and what they
  * jump to. @swap: MO_LE, MO_BE, or what native() says.
  */
@@ -225,19 +252,28 @@ load_here(AddressSpace *as, hwaddr addr, MemTxResult *result,
         return (uint##bits##_t)load_first(as, addr, attrs, result,             \
                                           (MemOp)(MO_##bits | swap));          \
     }                                                                          \
-    static XBAR_NOINLINE uint##bits##_t load_elsewhere_##bits(                 \
-        AddressSpace *as, hwaddr addr, MemTxAttrs attrs, MemTxResult *result,  \
-        MemOp swap, unsigned long before)                                      \
-    {                                                                          \
-        return (uint##bits##_t)load_section(                                   \
-            as, addr, attrs, result, (MemOp)(MO_##bits | swap), before);       \
-    }                                                                          \
     static XBAR_NOINLINE uint##bits##_t load_device_##bits(                    \
         AddressSpace *as, hwaddr addr, MemTxAttrs attrs, MemTxResult *result,  \
         MemOp swap, unsigned long before)                                      \
     {                                                                          \
         return (uint##bits##_t)load_device(as, addr, attrs, result, MO_##bits, \
                                            swap, before);                      \
+    }                                                                          \
+    static XBAR_HOT XBAR_NOINLINE uint##bits##_t load_elsewhere_##bits(        \
+        AddressSpace *as, hwaddr addr, MemTxAttrs attrs, MemTxResult *result,  \
+        MemOp swap, unsigned long before)                                      \
+    {                                                                          \
+        uint64_t value;                                                        \
+                                                                               \
+        switch (load_there(as, addr, result, MO_##bits, &value, before)) {     \
+        case DONE:                                                             \
+            return (uint##bits##_t)order(value, MO_##bits, swap);              \
+        case DEVICE:                                                           \
+            return load_device_##bits(as, addr, attrs, result, swap, before);  \
+        default:                                                               \
+            return (uint##bits##_t)load_section(                               \
+                as, addr, attrs, result, (MemOp)(MO_##bits | swap), before);   \
+        }                                                                      \
     }                                                                          \
     static XBAR_FORCE_INLINE uint##bits##_t load_##bits(                       \
         AddressSpace *as, hwaddr addr, MemTxAttrs attrs, MemTxResult *result,  \
@@ -265,44 +301,86 @@ LOADS(32)
 LOADS(64)
 
 /*
- * Stores keep the callback inline, and save what that takes: with a jump as for
- * loads, memory took a fifth longer.
+ * In @range, which has all of it. False: nothing was done. Stores keep the
+ * callback inline, and save what that takes: with a jump as for loads, memory
+ * took a fifth longer.
  */
-static XBAR_FORCE_INLINE void store(AddressSpace *as, hwaddr addr,
-                                    uint64_t value, MemTxAttrs attrs,
-                                    MemTxResult *result, unsigned size_log2,
-                                    MemOp swap)
+static XBAR_FORCE_INLINE bool store_at(AddressSpace *as, const FlatRange *range,
+                                       hwaddr addr, uint64_t value,
+                                       MemTxAttrs attrs, unsigned size_log2)
 {
-    struct xbar_rcu_quick section;
-    const FlatRange *range;
     void *host;
 
-    value = order(value, size_log2, swap);
-    if (unlikely(!xbar_rcu_quick_begin(&section))) {
-        store_first(as, addr, value, attrs, result, size_log2);
-        return;
+    if (!is_plain(range, addr, FLAT_RANGE_WRITABLE, size_log2)) {
+        return likely((range->flags & FLAT_RANGE_NO_WRITES) == 0) &&
+               flatview_write_bare(range, addr, value, size_log2, attrs);
     }
-    range = flatview__remembered(flatview__current(as), addr, size_log2);
-    if (range == NULL) {
-        store_section(as, addr, value, attrs, result, size_log2,
-                      section.before);
-        return;
+    host = (void *)(uintptr_t)(addr + range->host_delta);
+    flatview__ram_store(host, value, size_log2);
+    if (unlikely(xbar_ram_writes_wanted(as->space->ram_watchers))) {
+        xbar_ram_wrote(as->space->engine, host, (uint64_t)1 << size_log2);
     }
-    if (is_plain(range, addr, FLAT_RANGE_WRITABLE, size_log2)) {
-        host = (void *)(uintptr_t)(addr + range->host_delta);
-        flatview__ram_store(host, value, size_log2);
-        if (unlikely(xbar_ram_writes_wanted(as->space->ram_watchers))) {
-            xbar_ram_wrote(as->space->engine, host, (uint64_t)1 << size_log2);
-        }
-    } else if ((range->flags & FLAT_RANGE_NO_WRITES) ||
-               !flatview_write_bare(range, addr, value, size_log2, attrs)) {
-        store_section(as, addr, value, attrs, result, size_log2,
-                      section.before);
+    return true;
+}
+
+/* See load_there(). */
+static XBAR_FORCE_INLINE void
+store_there(AddressSpace *as, hwaddr addr, uint64_t value, MemTxAttrs attrs,
+            MemTxResult *result, unsigned size_log2, unsigned long before)
+{
+    const struct xbar_rcu_quick section = xbar_rcu_quick_of(before);
+    const FlatView *view = flatview__current(as);
+    const FlatRange *range = flatview__find_whole(view, addr, size_log2);
+
+    if (likely(range != NULL)) {
+        flatview__remember(view, range);
+    }
+    if (range == NULL || !store_at(as, range, addr, value, attrs, size_log2)) {
+        store_section(as, addr, value, attrs, result, size_log2, before);
         return;
     }
     xbar_rcu_quick_end(&section);
     set_result(result, MEMTX_OK);
 }
+
+#define STORES(bits)                                                          \
+    static XBAR_HOT XBAR_NOINLINE void store_elsewhere_##bits(                \
+        AddressSpace *as, hwaddr addr, uint64_t value, MemTxAttrs attrs,      \
+        MemTxResult *result, unsigned long before)                            \
+    {                                                                         \
+        store_there(as, addr, value, attrs, result, MO_##bits, before);       \
+    }                                                                         \
+    static XBAR_FORCE_INLINE void store_##bits(                               \
+        AddressSpace *as, hwaddr addr, uint64_t value, MemTxAttrs attrs,      \
+        MemTxResult *result, MemOp swap)                                      \
+    {                                                                         \
+        struct xbar_rcu_quick section;                                        \
+        const FlatRange *range;                                               \
+                                                                              \
+        value = order(value, MO_##bits, swap);                                \
+        if (unlikely(!xbar_rcu_quick_begin(&section))) {                      \
+            store_first(as, addr, value, attrs, result, MO_##bits);           \
+            return;                                                           \
+        }                                                                     \
+        range = flatview__remembered(flatview__current(as), addr, MO_##bits); \
+        if (range == NULL) {                                                  \
+            store_elsewhere_##bits(as, addr, value, attrs, result,            \
+                                   section.before);                           \
+            return;                                                           \
+        }                                                                     \
+        if (unlikely(!store_at(as, range, addr, value, attrs, MO_##bits))) {  \
+            store_section(as, addr, value, attrs, result, MO_##bits,          \
+                          section.before);                                    \
+            return;                                                           \
+        }                                                                     \
+        xbar_rcu_quick_end(&section);                                         \
+        set_result(result, MEMTX_OK);                                         \
+    }
+
+STORES(8)
+STORES(16)
+STORES(32)
+STORES(64)
 
 /* ---- The public functions ---------------------------------------------- */
 
@@ -369,59 +447,59 @@ uint64_t address_space_ldq_be(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
 void address_space_stb(AddressSpace *as, hwaddr addr, uint8_t val,
                        MemTxAttrs attrs, MemTxResult *result)
 {
-    store(as, addr, val, attrs, result, MO_8, MO_LE);
+    store_8(as, addr, val, attrs, result, MO_LE);
 }
 
 void address_space_stw(AddressSpace *as, hwaddr addr, uint16_t val,
                        MemTxAttrs attrs, MemTxResult *result)
 {
-    store(as, addr, val, attrs, result, MO_16, native(as));
+    store_16(as, addr, val, attrs, result, native(as));
 }
 
 void address_space_stw_le(AddressSpace *as, hwaddr addr, uint16_t val,
                           MemTxAttrs attrs, MemTxResult *result)
 {
-    store(as, addr, val, attrs, result, MO_16, MO_LE);
+    store_16(as, addr, val, attrs, result, MO_LE);
 }
 
 void address_space_stw_be(AddressSpace *as, hwaddr addr, uint16_t val,
                           MemTxAttrs attrs, MemTxResult *result)
 {
-    store(as, addr, val, attrs, result, MO_16, MO_BE);
+    store_16(as, addr, val, attrs, result, MO_BE);
 }
 
 void address_space_stl(AddressSpace *as, hwaddr addr, uint32_t val,
                        MemTxAttrs attrs, MemTxResult *result)
 {
-    store(as, addr, val, attrs, result, MO_32, native(as));
+    store_32(as, addr, val, attrs, result, native(as));
 }
 
 void address_space_stl_le(AddressSpace *as, hwaddr addr, uint32_t val,
                           MemTxAttrs attrs, MemTxResult *result)
 {
-    store(as, addr, val, attrs, result, MO_32, MO_LE);
+    store_32(as, addr, val, attrs, result, MO_LE);
 }
 
 void address_space_stl_be(AddressSpace *as, hwaddr addr, uint32_t val,
                           MemTxAttrs attrs, MemTxResult *result)
 {
-    store(as, addr, val, attrs, result, MO_32, MO_BE);
+    store_32(as, addr, val, attrs, result, MO_BE);
 }
 
 void address_space_stq(AddressSpace *as, hwaddr addr, uint64_t val,
                        MemTxAttrs attrs, MemTxResult *result)
 {
-    store(as, addr, val, attrs, result, MO_64, native(as));
+    store_64(as, addr, val, attrs, result, native(as));
 }
 
 void address_space_stq_le(AddressSpace *as, hwaddr addr, uint64_t val,
                           MemTxAttrs attrs, MemTxResult *result)
 {
-    store(as, addr, val, attrs, result, MO_64, MO_LE);
+    store_64(as, addr, val, attrs, result, MO_LE);
 }
 
 void address_space_stq_be(AddressSpace *as, hwaddr addr, uint64_t val,
                           MemTxAttrs attrs, MemTxResult *result)
 {
-    store(as, addr, val, attrs, result, MO_64, MO_BE);
+    store_64(as, addr, val, attrs, result, MO_BE);
 }

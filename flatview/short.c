@@ -178,21 +178,6 @@ typedef MemTxResult write_new_fn(AddressSpace *as, hwaddr addr,
                                  MemTxAttrs attrs, const void *buf,
                                  unsigned long before);
 
-/*
- * The section of all 1 << @size_log2 bytes, if that is where the trie's digits
- * lead; it decodes, as do all that are in a trie.
- */
-static XBAR_FORCE_INLINE const FlatRange *
-find_whole(const FlatView *view, hwaddr addr, unsigned size_log2)
-{
-    void *range;
-
-    return likely(trie_guess(&view->trie, addr, &range) &&
-                  flatview__holds(range, addr, size_log2))
-               ? range
-               : NULL;
-}
-
 static XBAR_FORCE_INLINE MemTxResult read_elsewhere(AddressSpace *as,
                                                     hwaddr addr,
                                                     MemTxAttrs attrs, void *buf,
@@ -200,7 +185,7 @@ static XBAR_FORCE_INLINE MemTxResult read_elsewhere(AddressSpace *as,
                                                     unsigned long before)
 {
     const FlatView *view = flatview__current(as);
-    const FlatRange *range = find_whole(view, addr, size_log2);
+    const FlatRange *range = flatview__find_whole(view, addr, size_log2);
     struct xbar_rcu_quick section;
 
     if (unlikely(range == NULL)) {
@@ -219,7 +204,7 @@ write_elsewhere(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
                 const void *buf, unsigned size_log2, unsigned long before)
 {
     const FlatView *view = flatview__current(as);
-    const FlatRange *range = find_whole(view, addr, size_log2);
+    const FlatRange *range = flatview__find_whole(view, addr, size_log2);
     struct xbar_rcu_quick section;
 
     if (unlikely(range == NULL)) {
