@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Device trees with a node /config, by which U-Boot is told what to do."""
+"""Device trees by which U-Boot is told what to do: a node /config, a seed."""
 
 import os
 import struct
 
-from guestio import check_equal, run
+from guestio import check, check_equal, run
 
 BEGIN_NODE, END_NODE, PROPERTY, END = 1, 2, 3, 9
 
@@ -33,6 +33,22 @@ def add_config(tree, properties):
     header[1] = header[3] + len(names)
     header[4], header[8], header[9] = 40, len(names), len(words)
     return struct.pack(">10I", *header) + reserved + words + names
+
+
+def add_rng_seed(tree):
+    """Return the device tree @tree with /chosen/rng-seed, 32 bytes."""
+    fields = list(struct.unpack(">10I", tree[:40]))
+    _, _, at_struct, at_strings = fields[:4]
+    node = tree.index(struct.pack(">I", BEGIN_NODE) + b"chosen\0\0", at_struct)
+    here = node + 4 + 8
+    prop = struct.pack(">3I", PROPERTY, 32, fields[8]) + bytes(range(32))
+    check(at_strings > here, "the strings follow the structure")
+    tree = tree[:here] + prop + tree[here:] + b"rng-seed\0"
+    fields[1] = len(tree)
+    fields[3] += len(prop)  # the strings moved
+    fields[8] += 9  # and grew
+    fields[9] += len(prop)
+    return struct.pack(">10I", *fields) + tree[40:]
 
 
 def dump(folder, properties, *options):

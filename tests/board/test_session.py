@@ -9,7 +9,6 @@ It has U-Boot wait for its key.
 import os
 import re
 import shutil
-import struct
 import tempfile
 import zlib
 
@@ -127,22 +126,6 @@ def record_session(argv, has_monitor=False):
     return transcript
 
 
-def add_rng_seed(tree):
-    """Return the device tree @tree with /chosen/rng-seed, 32 bytes."""
-    fields = list(struct.unpack(">10I", tree[:40]))
-    _, _, at_struct, at_strings = fields[:4]
-    node = tree.index(struct.pack(">I", 1) + b"chosen\0\0", at_struct)
-    here = node + 4 + 8
-    prop = struct.pack(">III", 3, 32, fields[8]) + bytes(range(32))
-    check(at_strings > here, "the strings follow the structure")
-    tree = tree[:here] + prop + tree[here:] + b"rng-seed\0"
-    fields[1] = len(tree)
-    fields[3] += len(prop)  # the strings moved
-    fields[8] += 9  # and grew
-    fields[9] += len(prop)
-    return struct.pack(">10I", *fields) + tree[40:]
-
-
 class Sessions:
     """The two transcripts, recorded when first asked for."""
 
@@ -157,7 +140,7 @@ class Sessions:
     def _make_tree(self):
         devicetree.dump(self.folder, devicetree.PATIENT, "-m", "512M")
         with open(self.tree, "rb") as file:
-            tree = add_rng_seed(file.read())
+            tree = devicetree.add_rng_seed(file.read())
         with open(self.tree, "wb") as file:
             file.write(tree)
 
