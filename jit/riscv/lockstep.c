@@ -21,6 +21,7 @@
 #include <stdio.h>
 
 #include "engine/alloc.h"
+#include "engine/plan.h"
 #include "jit/riscv/interp.h"
 #include "jit/riscv/jit.h"
 
@@ -50,11 +51,6 @@ struct riscv_lockstep {
     char report[REPORT_SIZE];
 };
 
-static uint64_t low_bytes(uint64_t value, unsigned size_log2)
-{
-    return value & UINT64_MAX >> (64 - (8u << size_log2));
-}
-
 /* ---- The log ----------------------------------------------------------- */
 
 void riscv__lockstep_log(struct xbar_riscv_hart *hart, uint64_t va,
@@ -66,7 +62,7 @@ void riscv__lockstep_log(struct xbar_riscv_hart *hart, uint64_t va,
     xbar_assert(ls->logged < LOG_MAX);
     ls->log[ls->logged++] = (struct log_entry){
         .va = va,
-        .value = low_bytes(value, size_log2),
+        .value = xbar_plan_cut(value, size_log2),
         .access = access,
         .size_log2 = size_log2,
         .faulted = faulted,
@@ -80,7 +76,8 @@ static bool is_entry(const struct log_entry *entry, uint64_t va,
 {
     return entry->va == va && entry->access == access &&
            entry->size_log2 == size_log2 &&
-           (access == TLB_READ || entry->value == low_bytes(value, size_log2));
+           (access == TLB_READ ||
+            entry->value == xbar_plan_cut(value, size_log2));
 }
 
 /* See struct xbar_tlb_config: the shadow's loads and stores. */
