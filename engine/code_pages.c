@@ -129,26 +129,34 @@ static bool is_frame_watched(const struct code_pages *pages, uint64_t frame)
 
 /* ---- Lists ------------------------------------------------------------- */
 
-static bool has_frame(const struct xbar_code_frames *frames, uint64_t frame)
+/* Its index; the count, if it is not in the list. */
+static unsigned find_frame(const struct xbar_code_frames *frames,
+                           uint64_t frame)
 {
-    for (unsigned i = 0; i < frames->count; i++) {
-        if (frames->frame[i] == frame) {
-            return true;
-        }
+    unsigned i = 0;
+
+    while (i < frames->count && frames->frame[i] != frame) {
+        i++;
     }
-    return frames->all;
+    return i;
 }
 
-static void add_frame(struct xbar_code_frames *frames, uint64_t frame)
+static bool has_frame(const struct xbar_code_frames *frames, uint64_t frame)
 {
-    if (has_frame(frames, frame)) {
-        return;
-    }
-    if (frames->count == XBAR_CODE_FRAMES) {
+    return find_frame(frames, frame) < frames->count || frames->all;
+}
+
+/* Return: its index; the count, if the list is of all frames. */
+static unsigned add_frame(struct xbar_code_frames *frames, uint64_t frame)
+{
+    unsigned i = find_frame(frames, frame);
+
+    if (i == XBAR_CODE_FRAMES) {
         frames->all = true;
-        return;
+    } else if (i == frames->count && !frames->all) {
+        frames->frame[frames->count++] = frame;
     }
-    frames->frame[frames->count++] = frame;
+    return i;
 }
 
 static void add_frames(struct xbar_code_frames *to,
@@ -356,11 +364,10 @@ static void collect_news(struct xbar_engine *engine,
 /* Mark it as held. */
 static void add_held(struct xbar_code_frames *frames, uint64_t frame)
 {
-    add_frame(frames, frame);
-    for (unsigned i = 0; i < frames->count; i++) {
-        if (frames->frame[i] == frame) {
-            frames->held |= (uint64_t)1 << i;
-        }
+    unsigned i = add_frame(frames, frame);
+
+    if (i < frames->count) {
+        frames->held |= (uint64_t)1 << i;
     }
 }
 
@@ -375,7 +382,7 @@ static void collect_held(struct xbar_code_party *party,
         if (--habit->left > 0) {
             add_held(frames, habit->frame);
         } else {
-            add_frame(frames, habit->frame);
+            (void)add_frame(frames, habit->frame);
             habit->watched_at = party->comparisons;
             party->held &= ~((uint32_t)1 << place);
         }
