@@ -172,8 +172,10 @@ static unsigned find_frame(const struct merge *merge, uint64_t pc)
     return i;
 }
 
-/* An entry of the return stack: a frame, one that has no frame, or a lie. */
-static void add_return(struct merge *merge, uint64_t pc)
+/* An entry of the return stack: a frame, one that has no frame, or a lie. Who
+ * has the way back in ra alone was called last: further down, an entry like ra
+ * is of a call that has returned. */
+static void add_return(struct merge *merge, uint64_t pc, bool is_newest)
 {
     const struct stack *stack = merge->stack;
     unsigned frame = find_frame(merge, pc);
@@ -183,7 +185,7 @@ static void add_return(struct merge *merge, uint64_t pc)
         add_frames(merge, frame + 1);
         return;
     }
-    if (merge->count == 0 && pc == stack->ra) {
+    if (is_newest && pc == stack->ra) {
         add(merge, pc);
         return;
     }
@@ -210,7 +212,7 @@ unsigned unwind(const struct xbar_riscv_hart *hart, uint64_t *pcs, unsigned max)
     follow_frames(&stack);
     merge.from = stack.sp;
     for (unsigned i = 0; i < count; i++) {
-        add_return(&merge, returns[i]);
+        add_return(&merge, returns[i], i == 0);
     }
     add_frames(&merge, stack.num_frames);
     return merge.count;
