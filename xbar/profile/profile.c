@@ -19,6 +19,7 @@
 #include "jitdump.h"
 #include "machine.h"
 #include "report.h"
+#include "text.h"
 #include "ticks.h"
 
 #define DEFAULT_DIR        "xbar-report"
@@ -415,12 +416,15 @@ static const char *base_name(const char *path)
 static void make_title(struct report *report, const struct guest *guest,
                        const struct options *options)
 {
+    char title[sizeof(report->title)];
+
     if (options->bios && options->kernel) {
-        snprintf(report->title, sizeof(report->title), "%s, %s",
-                 base_name(options->bios), base_name(options->kernel));
+        snprintf(title, sizeof(title), "%s, %s", base_name(options->bios),
+                 base_name(options->kernel));
     } else {
-        snprintf(report->title, sizeof(report->title), "%s", guest->title);
+        snprintf(title, sizeof(title), "%s", guest->title);
     }
+    text_clean(report->title, sizeof(report->title), title);
 }
 
 int profile_command(const struct guest *guest, const struct options *options,

@@ -9,13 +9,15 @@
 #include <string.h>
 
 #include "file.h"
+#include "text.h"
 
 #define FILE_MAX ((size_t)1 << 30)
 
 /* A function that only calls tell of reaches no further than this. */
 #define REACH_MAX (64 * 1024)
 
-/* A symbol without a size reaches to the next one, and no further than this. */
+/* A symbol without a size reaches to the next one, or to where a call leads, and
+ * no further than this. */
 #define UNSIZED_MAX 4096
 
 /* ---- Reading ----------------------------------------------------------- */
@@ -72,8 +74,9 @@ static void read_table(struct symbols *symbols, unsigned file, Elf *elf,
             continue;
         }
         start = sym.st_value + bias;
-        if (add_symbol(symbols, (struct symbol){ start, start + sym.st_size,
-                                                 name, file })) {
+        if (add_symbol(symbols,
+                       (struct symbol){ start, start + sym.st_size, name, file,
+                                        sym.st_size == 0 })) {
             symbols->files[file].count++;
         }
     }
@@ -170,6 +173,12 @@ static char *split_spec(const char *spec, uint64_t *base, bool *has_base)
     return *has_base ? strndup(spec, (size_t)(at - spec)) : strdup(spec);
 }
 
+static void name_file(struct symbols_file *file, const char *path)
+{
+    file->path = path;
+    text_clean(file->name, sizeof(file->name), path);
+}
+
 int symbols_add_file(struct symbols *symbols, const char *spec, Error **errp)
 {
     struct symbols_file *file = &symbols->files[symbols->num_files];
@@ -194,7 +203,7 @@ int symbols_add_file(struct symbols *symbols, const char *spec, Error **errp)
     if (ret) {
         return ret;
     }
-    file->path = spec;
+    name_file(file, spec);
     if (!read_elf(symbols, symbols->num_files, file->bytes, file->size,
                   has_base ? &base : NULL)) {
         error_setg(errp, "--symbols %s: not an ELF file for 64-bit RISC-V",
@@ -216,7 +225,7 @@ void symbols_add_memory(struct symbols *symbols, const char *name,
         return;
     }
     memset(file, 0, sizeof(*file));
-    file->path = name;
+    name_file(file, name);
     if (read_elf(symbols, symbols->num_files, bytes, size, NULL)) {
         symbols->num_files++;
     }
@@ -255,7 +264,7 @@ void symbols_sort(struct symbols *symbols)
         struct symbol *symbol = &symbols->items[i];
         uint64_t next = i + 1 < count ? symbol[1].start : UINT64_MAX;
 
-        if (symbol->end == symbol->start) {
+        if (symbol->is_unsized) {
             symbol->end = symbol->start + UNSIZED_MAX;
         }
         symbol->end = symbol->end > next ? next : symbol->end;
@@ -305,28 +314,39 @@ static uint64_t call_target_before(const struct code *code, uint64_t pc)
     return UINT64_MAX;
 }
 
+/* Where @symbol ends, if @target is the last place at or before some pc that a
+ * call leads to. */
+static uint64_t end_before(const struct symbol *symbol, uint64_t target)
+{
+    if (symbol->is_unsized && target != UINT64_MAX && target > symbol->start &&
+        target < symbol->end) {
+        return target;
+    }
+    return symbol->end;
+}
+
 void symbols_find(const struct symbols *symbols, const struct code *code,
                   uint64_t pc, struct function *function)
 {
     const struct symbol *symbol = symbol_before(symbols, pc);
-    uint64_t target;
+    uint64_t target = call_target_before(code, pc);
+    uint64_t end = symbol ? end_before(symbol, target) : 0;
 
-    if (symbol && pc < symbol->end) {
+    if (symbol && pc < end) {
         function->start = symbol->start;
-        function->file = symbols->files[symbol->file].path;
-        snprintf(function->name, sizeof(function->name), "%s", symbol->name);
+        function->file = symbols->files[symbol->file].name;
+        text_clean(function->name, sizeof(function->name), symbol->name);
         return;
     }
     function->file = NULL;
-    target = call_target_before(code, pc);
-    if (target != UINT64_MAX && (!symbol || target >= symbol->end)) {
+    if (target != UINT64_MAX && target >= end) {
         function->start = target;
         snprintf(function->name, sizeof(function->name), "fn_%" PRIx64, target);
         return;
     }
     function->start = pc & ~UINT64_C(4095);
-    if (symbol && symbol->end > function->start) {
-        function->start = symbol->end;
+    if (end > function->start) {
+        function->start = end;
     }
     snprintf(function->name, sizeof(function->name), "code_%" PRIx64,
              function->start);

@@ -14,18 +14,21 @@
 
 #define SYMBOLS_FILES 16
 #define SYMBOLS_NAME  128
+#define SYMBOLS_PATH  256
 
 struct symbol {
     uint64_t start;
     uint64_t end; /* the first address that is not its any more */
     const char *name;
     unsigned file;
+    bool is_unsized; /* .end is a limit */
 };
 
 struct symbols_file {
-    const char *path; /* the caller's */
-    size_t count;     /* symbols that it gave */
-    uint64_t first;   /* of the addresses that it loads to */
+    const char *path;        /* the caller's */
+    char name[SYMBOLS_PATH]; /* that, as text */
+    size_t count;            /* symbols that it gave */
+    uint64_t first;          /* of the addresses that it loads to */
     uint64_t last;
     uint8_t *bytes; /* all of it */
     size_t size;
@@ -43,7 +46,7 @@ struct symbols {
 /* The function that some pc is in. */
 struct function {
     uint64_t start;
-    const char *file; /* NULL: none names it */
+    const char *file; /* which one names it; NULL: none */
     char name[SYMBOLS_NAME];
 };
 
