@@ -21,6 +21,14 @@ static unsigned find_chain(const struct report *report,
 
 /* ---- Folded stacks ----------------------------------------------------- */
 
+/* Names of C++ may have the separator in them. */
+static void print_frame(const char *name, FILE *out)
+{
+    for (; *name; name++) {
+        putc(*name == ';' ? ':' : *name, out);
+    }
+}
+
 int export_folded(const struct report *report, FILE *out)
 {
     for (size_t i = 0; i < report->samples.num_chains; i++) {
@@ -29,7 +37,8 @@ int export_folded(const struct report *report, FILE *out)
         unsigned depth = find_chain(report, chain, places);
 
         for (unsigned k = 0; k < depth; k++) {
-            fprintf(out, "%s%s", k ? ";" : "", name_of(report, places[k]));
+            fputs(k ? ";" : "", out);
+            print_frame(name_of(report, places[k]), out);
         }
         fprintf(out, " %" PRIu64 "\n", chain->count);
     }
@@ -46,16 +55,31 @@ struct slices {
     unsigned depth;
     uint32_t places[SAMPLES_DEPTH];
     bool is_first; /* no event was written yet */
+    bool failed;   /* sticky: memory is short */
 };
 
+/* Times have nanoseconds, and doubles are as short as they are exact. */
+#define EVENT_STYLE (JSON_COMPACT | JSON_REAL_PRECISION(15))
+
+/* @event: taken; NULL for want of memory */
 static void print_event(struct slices *slices, json_t *event)
 {
+    if (!event) {
+        slices->failed = true;
+        return;
+    }
     fputs(slices->is_first ? "\n" : ",\n", slices->out);
     slices->is_first = false;
-    if (event) {
-        json_dumpf(event, slices->out, JSON_COMPACT);
-        json_decref(event);
-    }
+    json_dumpf(event, slices->out, EVENT_STYLE);
+    json_decref(event);
+}
+
+static void print_name(struct slices *slices, const char *what,
+                       const char *name)
+{
+    print_event(slices,
+                json_pack("{ss ss si si s{ss}}", "name", what, "ph", "M", "pid",
+                          1, "tid", 1, "args", "name", name));
 }
 
 static void print_slice(struct slices *slices, const char *phase,
@@ -109,16 +133,27 @@ static void print_counters(struct slices *slices, const struct point *a,
     }
 }
 
+/* A sample says where the hart is until the next one, the last one until the
+ * run's end. */
+static uint64_t last_time(const struct samples *samples)
+{
+    uint64_t sample =
+        samples->count ? samples->items[samples->count - 1].ns : 0;
+    uint64_t point =
+        samples->num_points ? samples->points[samples->num_points - 1].ns : 0;
+
+    return sample > point ? sample : point;
+}
+
 int export_chrome(const struct report *report, FILE *out)
 {
     const struct samples *samples = &report->samples;
     struct slices slices = { .report = report, .out = out, .is_first = true };
-    uint64_t end = 0;
+    uint64_t end = last_time(samples);
 
     fputs("{\"displayTimeUnit\": \"ms\", \"traceEvents\": [", out);
-    print_event(&slices,
-                json_pack("{ss ss si si s{ss}}", "name", "thread_name", "ph",
-                          "M", "pid", 1, "tid", 1, "args", "name", "hart 0"));
+    print_name(&slices, "process_name", report->title);
+    print_name(&slices, "thread_name", "hart 0");
     for (size_t i = 0; i < samples->count; i++) {
         const struct sample *sample = &samples->items[i];
         uint32_t places[SAMPLES_DEPTH];
@@ -126,14 +161,13 @@ int export_chrome(const struct report *report, FILE *out)
             find_chain(report, &samples->chains[sample->chain], places);
 
         move_to(&slices, places, depth, sample->ns);
-        end = sample->ns;
     }
     move_to(&slices, NULL, 0, end);
     for (unsigned i = 1; i < samples->num_points; i++) {
         print_counters(&slices, &samples->points[i - 1], &samples->points[i]);
     }
     fputs("\n]}\n", out);
-    return ferror(out) ? -EIO : 0;
+    return ferror(out) ? -EIO : slices.failed ? -ENOMEM : 0;
 }
 
 /* ---- perf -------------------------------------------------------------- */
