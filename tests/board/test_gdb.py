@@ -127,7 +127,7 @@ def test_ctrl_c(folder):
 
 @in_folder
 def test_uboot(folder):
-    """gdb: U-Boot under OpenSBI, stopped at a function of its command line"""
+    """gdb: U-Boot under OpenSBI, stopped where that enters it"""
     need_firmware()
     elf = os.path.join(os.path.dirname(UBOOT), "uboot.elf")
     need(os.path.exists(elf), elf + " is not installed")

@@ -13,7 +13,9 @@ import tempfile
 import time
 import xml.etree.ElementTree
 
+import chrometrace
 import devicetree
+import perf
 from asm import (A0, T0, T1, UART, ZERO, addi, bne, finish, jump, li, sb, word)
 from guestio import (OPENSBI, PATIENCE, SOURCE_DIR, UBOOT, XBAR, Terminal,
                      check, check_equal, in_folder, main, need, need_firmware,
@@ -216,19 +218,24 @@ def test_stacks():
                 "samples")
     check(any("main;" in stack for stack, _ in folded), folded)
     check(any(stack.endswith("longest_collatz") for stack, _ in folded), folded)
-    events = json.loads(DEMO.read("trace.json"))["traceEvents"]
-    stack, seen = [], set()
-    for event in events:
-        if event["ph"] == "B":
-            stack.append(event["name"])
-            seen.add(event["name"])
-        elif event["ph"] == "E":
-            check_equal(stack.pop(), event["name"], "what ends")
-    check_equal(stack, [], "what is left open")
-    check("longest_collatz" in seen, seen)
+    trace = DEMO.read("trace.json")
+    calls = chrometrace.slices_of(trace)
+    check("longest_collatz" in [name for name, *_ in calls], calls)
+    last = json.loads(DEMO.read("report.json"))["counted"]["timeline"]["ns"][-1]
+    check(max(end for *_, end in calls) >= last / 1e3 - 0.001, "its end")
+    events = json.loads(trace)["traceEvents"]
+    check_equal([(event["name"], event["args"]["name"]) for event in events
+                 if event["ph"] == "M"],
+                [("process_name", "the built-in demo"),
+                 ("thread_name", "hart 0")], "names")
     check_equal({event["name"] for event in events if event["ph"] == "C"},
                 {"MIPS", "TLB walks/s", "MMIO/s", "commits/s", "resident MiB"},
                 "counters")
+
+
+def test_devtools():
+    """DevTools show trace.json, and the hottest function in it"""
+    chrometrace.check_in_devtools(DEMO.read("trace.json"), "longest_collatz")
 
 
 def test_pictures():
@@ -300,24 +307,15 @@ def check_dump(path, pid, blocks):
 
 @in_folder
 def test_perf(folder):
-    """perf names the hottest guest function"""
-    need(shutil.which("perf"), "no perf")
-    data, jit = (os.path.join(folder, name) for name in ("data", "jit"))
-    made = subprocess.run(
-        ["perf", "record", "-k", "mono", "-o", data, "sh", "-c",
-         'echo $$ > pid; exec "$0" profile --perf --measure samples', XBAR],
-        cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-        check=False)
-    need(made.returncode == 0 and os.path.exists(data),
-         "perf does not run here: " + made.stderr[-200:].replace("\n", " "))
-    with open(os.path.join(folder, "pid"), encoding="ascii") as file:
-        os.unlink(f"/tmp/perf-{file.read().strip()}.map")
-    subprocess.run(["perf", "inject", "--jit", "-i", data, "-o", jit],
-                   cwd=folder, check=True, capture_output=True)
-    said = subprocess.run(
-        ["perf", "report", "--stdio", "-i", jit, "--sort", "symbol"],
-        cwd=folder, check=True, capture_output=True, text=True).stdout
+    """perf script, report and annotate know the hottest guest function"""
+    named, mapped = perf.record(folder)
+    check(" longest_collatz+0x" in mapped, mapped)
+    seen = perf.counts(named)
+    for function in "longest_collatz", "walk_random":
+        check(seen[function] > 0, f"{function} in {seen}")
+    said = perf.perf("report", "--stdio", "-i", named, "--sort", "symbol")
     check("longest_collatz" in said, said)
+    perf.check_annotated(named, "longest_collatz")
 
 
 @in_folder
@@ -383,6 +381,95 @@ def test_symbols(folder):
         name, errors = names("--symbols", path)
         check(name is None and why in errors and len(errors.splitlines()) == 1,
               errors)
+
+
+TWO_FUNCTIONS = """
+    .globl _start
+    _start: li s0, 1000
+    1: jal busiest
+    addi s0, s0, -1
+    bnez s0, 1b
+    li t0, 0x100000
+    li t1, 0x5555
+    sw t1, 0(t0)
+    2: j 2b
+    .globl busiest
+    busiest: li a1, 2000
+    3: addi a1, a1, -1
+    bnez a1, 3b
+    ret
+"""
+
+
+def build_two_functions(folder, name):
+    """An ELF file of this name, and what profile says of its hottest one."""
+    need(shutil.which("riscv64-linux-gnu-gcc"), "no riscv64-linux-gnu-gcc")
+    source, elf = os.path.join(folder, "two.S"), os.path.join(folder, name)
+    with open(source, "w", encoding="ascii") as file:
+        file.write(TWO_FUNCTIONS)
+    subprocess.run(
+        ["riscv64-linux-gnu-gcc", "-nostdlib", "-static", "-no-pie", "-Wl,"
+         "-Ttext=0x80001000,--build-id=none,--entry=_start", "-o", elf,
+         source], check=True, capture_output=True)
+    return elf
+
+
+def profile_elf(folder, elf):
+    result = run(["profile", "--bios", elf, "-o", folder])
+    check_equal((result.returncode, result.stderr), (0, b""), "status")
+    with open(os.path.join(folder, "report.json"), encoding="utf-8") as file:
+        report = json.load(file)
+    need("translated" in report["counted"], "no translator for this host")
+    return report, result.stdout
+
+
+@in_folder
+def test_unsized(folder):
+    """A name without a size goes no further than where a call leads"""
+    elf = build_two_functions(folder, "two.elf")
+    report, _ = profile_elf(folder, elf)
+    first = hottest(report)
+    check_equal(first["name"], "busiest", "with both names")
+    subprocess.run(["riscv64-linux-gnu-objcopy", "-N", "busiest", elf],
+                   check=True)
+    report, _ = profile_elf(folder, elf)
+    check_equal(hottest(report)["name"], "fn_" + first["at"][2:],
+                "with the name of what is before")
+    names = [f["name"] for f in report["counted"]["functions"]]
+    check_equal(names.count("_start"), 1, names)
+
+
+@in_folder
+def test_odd_names(folder):
+    """Names that are no text leave each file what it should be"""
+    elf = build_two_functions(folder, "two.elf")
+    with open(elf, "rb") as file:
+        image = file.read()
+    rows = [(b"\xff;\x1b \n\xc3\xa9", "?;? ?\u00e9"),
+            (b"\xc2\x9bmore\x7f", "??more?"),
+            (b"\xed\xa0\x80\xe2\x82", "?????")]
+    for raw, wanted in rows:
+        odd = os.path.join(folder.encode(), raw.strip(b"\n;") + b".elf")
+        with open(odd, "wb") as file:
+            file.write(image.replace(b"busiest\0", raw.ljust(7, b"!") + b"\0"))
+        name = wanted + (7 - len(raw)) * "!"
+        report, text = profile_elf(folder, odd)
+        check(hottest(report)["name"] == name, report["counted"]["functions"])
+        check(report["guest"].endswith(".elf"), report["guest"])
+        text = text.decode()  # which is UTF-8
+        check(re.search("^  " + re.escape(name) + "  ", text, re.M), text)
+        check("\x1b" not in text and "\x9b" not in text, text)
+        for file in FILES:
+            with open(os.path.join(folder, file), encoding="utf-8") as opened:
+                text = opened.read()
+            if file == "trace.json":
+                calls = [call for call, *_ in chrometrace.slices_of(text)]
+                check(not calls or name in calls, calls)
+            elif file == "stacks.folded":
+                check(all(re.fullmatch(r"[^;]+(;[^;]+)* \d+", line)
+                          for line in text.splitlines()), text)
+            elif file.endswith(".svg"):
+                xml.etree.ElementTree.fromstring(text)
 
 
 def exact(report):
@@ -1002,7 +1089,8 @@ if __name__ == "__main__":
     try:
         main([test_demo, test_json, test_devices, test_engines, test_measure,
               test_functions, test_timeline, test_callgrind, test_stacks,
-              test_pictures, test_perf_map, test_perf, test_symbols,
+              test_devtools, test_pictures, test_perf_map, test_perf, test_symbols,
+              test_unsized, test_odd_names,
               test_uboot, test_interrupted, test_no_color,
               test_half_a_file, test_report_folder, test_each_full,
               test_no_dump, test_small_disk,

@@ -11,8 +11,11 @@ import subprocess
 import sys
 import tempfile
 
+import chrometrace
 import devicetree
-from guestio import (OPENSBI, SOURCE_DIR, UBOOT, XBAR, check, check_equal,
+import perf
+from debugger import Guest, expect, run_gdb
+from guestio import (OPENSBI, SOURCE_DIR, UBOOT, check, check_equal,
                      in_folder, main, need, need_firmware, run)
 
 sys.path.insert(0, os.path.join(SOURCE_DIR, "tests"))
@@ -164,18 +167,76 @@ POLLING = """
 """
 
 
+# Calls that are no calls fill the return stack; what returned last lies behind
+# them, and in ra.
+UNBALANCED = """
+    .section .text.start, "ax"
+    .globl _start
+    .type _start, @function
+    _start: la sp, stack
+    call work
+    .size _start, . - _start
+    .type work, @function
+    work: addi sp, sp, -16
+    sd ra, 8(sp)
+    li s1, 100
+    1: .rept 20
+    call 2f
+    2:
+    .endr
+    call leaf
+    li t0, 1000000
+    3: addi t0, t0, -1
+    mul t1, t0, t0
+    xor t2, t1, t0
+    bnez t0, 3b
+    addi s1, s1, -1
+    bnez s1, 1b
+    li t0, 0x100000
+    li t1, 0x5555
+    sw t1, 0(t0)
+    4: j 4b
+    .size work, . - work
+    .type leaf, @function
+    leaf: ret
+    .size leaf, . - leaf
+    .bss
+    .skip 4096
+    stack:
+"""
+
+
+def build_assembly(folder, text):
+    need(shutil.which("riscv64-linux-gnu-gcc"), "no riscv64-linux-gnu-gcc")
+    script, source, elf = (os.path.join(folder, name)
+                           for name in ("ld", "guest.S", "guest.elf"))
+    for path, what in ((script, LAYOUT), (source, text)):
+        with open(path, "w", encoding="ascii") as file:
+            file.write(what)
+    subprocess.run(["riscv64-linux-gnu-gcc", "-nostdlib", "-static",
+                    "-no-pie", "-Wl,--build-id=none", "-T", script, "-o", elf,
+                    source], check=True, capture_output=True)
+    return elf
+
+
+@in_folder
+def test_unbalanced_calls(folder):
+    """What returned is no caller, though it is in ra and in the return stack"""
+    elf = build_assembly(folder, UNBALANCED)
+    report, _ = profile(folder, "--bios", elf, "-m", "1", "--measure",
+                        "samples")
+    need(report["engine"] == "jit", "no translator for this host")
+    chains = chains_of(folder)
+    check(count(chains) > 10, chains)
+    check("work" in {chain[-1] for chain, _ in chains}, chains)
+    check_equal([chain for chain, _ in chains if chain.count("work") > 1], [],
+                "chains")
+
+
 @in_folder
 def test_interrupted_where_it_is(folder):
     """Samples are of where the time goes, not of what accesses devices"""
-    need(shutil.which("riscv64-linux-gnu-gcc"), "no riscv64-linux-gnu-gcc")
-    script, source, elf = (os.path.join(folder, name)
-                           for name in ("ld", "polling.S", "polling.elf"))
-    for path, text in ((script, LAYOUT), (source, POLLING)):
-        with open(path, "w", encoding="ascii") as file:
-            file.write(text)
-    subprocess.run(["riscv64-linux-gnu-gcc", "-nostdlib", "-static",
-                    "-no-pie", "-Wl,--build-id=none", "-T", script, "-o", elf, source],
-                   check=True, capture_output=True)
+    elf = build_assembly(folder, POLLING)
     report, _ = profile(folder, "--bios", elf, "-m", "1", "--measure",
                         "samples")
     need(report["engine"] == "jit", "no translator for this host")
@@ -332,55 +393,54 @@ def test_session_stacks():
     name = SESSION.hottest()["name"]
     check(any(chain[-1] == name for chain, _ in
               chains_of(SESSION.path("jit"))), "folded stacks")
-    events = json.loads(read(SESSION.path("jit"), "trace.json"))["traceEvents"]
-    check(name in {event["name"] for event in events}, "Chrome's trace")
+    calls = chrometrace.slices_of(read(SESSION.path("jit"), "trace.json"))
+    check(name in [call for call, *_ in calls], "Chrome's trace")
 
 
-def perf(*options):
-    """What perf prints."""
-    return subprocess.run(["perf", *options], check=True, capture_output=True,
-                          text=True).stdout
+def test_session_devtools():
+    """DevTools show a session in U-Boot, and what is hot in it"""
+    chrometrace.check_in_devtools(read(SESSION.path("jit"), "trace.json"),
+                                  SESSION.hottest()["name"])
 
 
 @in_folder
 def test_session_perf(folder):
     """perf names what is hot in a session in U-Boot, and shows its code"""
-    need(shutil.which("perf"), "no perf")
     name = SESSION.hottest()["name"]
-    data, jit = (os.path.join(folder, name) for name in ("data", "jit"))
     # 48 MiB are summed up: some hundred samples, on any host.
-    made = subprocess.run(
-        ["perf", "record", "-k", "mono", "-o", data, "sh", "-c",
-         'echo $$ > "$0"; exec "$@"', os.path.join(folder, "pid"), XBAR,
-         "profile", "--perf", "--measure", "samples", "-o", folder,
-         *SESSION.guest("crc32 0x83000000 0x3000000; poweroff")],
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    need(made.returncode == 0 and os.path.exists(data),
-         "perf does not run here: " + made.stderr[-200:].replace("\n", " "))
-    pid = read(folder, "pid").strip()
-    with open(f"/tmp/perf-{pid}.map", encoding="ascii") as file:
-        check(f" {name}+0x" in file.read(), "it is in the map")
-    os.unlink(f"/tmp/perf-{pid}.map")
-    perf("inject", "--jit", "-i", data, "-o", jit)
-    seen = {}
-    for symbol in re.findall(r" ((?:fn|code)_[0-9a-f]+)$",
-                             perf("script", "-i", jit, "-F", "ip,sym"), re.M):
-        seen[symbol] = seen.get(symbol, 0) + 1
+    named, mapped = perf.record(folder, *SESSION.guest(
+        "crc32 0x83000000 0x3000000; poweroff"))
+    check(f" {name}+0x" in mapped, "it is in the map")
+    seen = {symbol: count for symbol, count in perf.counts(named).items()
+            if re.match(r"(?:fn|code)_[0-9a-f]", symbol)}
     check_equal(max(seen, key=seen.get, default=None), name,
                 f"what is hot in {seen}")
-    said = perf("report", "--stdio", "-i", jit, "--sort", "symbol")
+    said = perf.perf("report", "--stdio", "-i", named, "--sort", "symbol")
     first = re.search(r"\] ((?:fn|code)_[0-9a-f]+)", said)
     check(first and first[1] == name, said)
-    said = perf("annotate", "--stdio", "-i", jit, "-s", name)
-    check(re.search(r"^ +\d+\.\d+ .* (?:add|mov|xor|lea|shr|sub)", said, re.M),
-          said)
+    perf.check_annotated(named, name)
+
+
+@in_folder
+def test_session_gdb(folder):
+    """gdb stops a session in U-Boot at what is hot, called with what is summed
+    up"""
+    at = SESSION.hottest()["at"]
+    with Guest(folder, SESSION.guest(SCRIPT)) as guest:
+        text = run_gdb(guest, f"hbreak *{at} if $a1 == 0x85000000", "continue",
+                       "p/x $pc", "p/x $a2", "p $priv", "x/i $pc", "delete",
+                       "detach")
+        expect(text, rf"Breakpoint 1, 0x0*{at[2:]} in", rf"\$1 = {at}",
+               rf"\$2 = {SUMMED:#x}", r"\$3 = .*1", rf"=> {at}:", r"detached")
+        check_equal(guest.wait_exit(), 0, "status")
 
 
 if __name__ == "__main__":
     try:
         main([test_return_stack, test_frame_pointers,
-              test_interrupted_where_it_is, test_session,
+              test_unbalanced_calls, test_interrupted_where_it_is,
+              test_session,
               test_session_callgrind, test_session_page, test_session_stacks,
-              test_session_perf])
+              test_session_devtools, test_session_perf, test_session_gdb])
     finally:
         SESSION.close()
