@@ -14,12 +14,17 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "host_clock.h"
 #include "keys.h"
 #include "ring.h"
 #include "terminal.h"
 
 /* A pipe that polls writable takes this much without blocking (PIPE_BUF). */
 #define WRITE_CHUNK 4096
+
+/* Output waits for more of it: nobody sees that, and a guest that prints does
+ * not wake the thread for each character. */
+#define GATHER_NS 1000000
 
 /* What is read from stdin at once, if the ring has room for all of it. */
 #define READ_CHUNK 4096
@@ -42,6 +47,7 @@ struct console {
     /* The console thread's alone. */
     bool is_stdin_terminal;
     bool is_stdin_open;
+    uint64_t due_ns; /* when output is to be written; 0: there was none */
     struct keys keys;
 
     /* Under the lock. */
@@ -59,7 +65,7 @@ struct console {
 
 /* ---- From the hart's side ---------------------------------------------- */
 
-static void wake_thread(struct console *console)
+void console_kick(struct console *console)
 {
     uint64_t one = 1;
     ssize_t ret = write(console->wake_fd, &one, sizeof(one));
@@ -67,9 +73,14 @@ static void wake_thread(struct console *console)
     (void)ret; /* it can only be full, and then the thread wakes anyway */
 }
 
-void console_kick(struct console *console)
+/* Output that was @before bytes, and is @after: there is some, or a chunk. */
+static void wake_for_output(struct console *console, size_t before,
+                            size_t after)
 {
-    wake_thread(console);
+    if ((before == 0 && after) ||
+        (before < WRITE_CHUNK && after >= WRITE_CHUNK)) {
+        console_kick(console);
+    }
 }
 
 /* The thread reads on as soon as the ring can hold what it reads. */
@@ -87,31 +98,29 @@ size_t console_take(struct console *console, uint8_t *bytes, size_t room)
     pthread_mutex_unlock(&console->lock);
 
     if (was_full && !is_full) {
-        wake_thread(console);
+        console_kick(console);
     }
     return count;
 }
 
 void console_put(struct console *console, uint8_t byte)
 {
-    bool was_empty;
-    bool is_filling;
+    size_t before;
+    size_t after;
 
     if (console->is_muted) {
         return;
     }
     pthread_mutex_lock(&console->lock);
-    was_empty = ring_count(&console->out) == 0;
+    before = ring_count(&console->out);
     if (!console->is_out_broken && ring_room(&console->out)) {
         ring_put(&console->out, byte);
     }
-    is_filling = ring_count(&console->out) > PAUSE_LEVEL;
+    after = ring_count(&console->out);
     pthread_mutex_unlock(&console->lock);
 
-    if (was_empty) {
-        wake_thread(console);
-    }
-    if (is_filling) {
+    wake_for_output(console, before, after);
+    if (after > PAUSE_LEVEL) {
         console->host.pause(console->host.opaque);
     }
 }
@@ -119,14 +128,15 @@ void console_put(struct console *console, uint8_t byte)
 size_t console_write(struct console *console, const uint8_t *bytes,
                      size_t count)
 {
-    bool was_empty;
     size_t taken = 0;
+    size_t before;
+    size_t after;
 
     if (console->is_muted) {
         return count;
     }
     pthread_mutex_lock(&console->lock);
-    was_empty = ring_count(&console->out) == 0;
+    before = ring_count(&console->out);
     if (console->is_out_broken) {
         taken = count;
     }
@@ -134,11 +144,10 @@ size_t console_write(struct console *console, const uint8_t *bytes,
         ring_put(&console->out, bytes[taken]);
     }
     console->was_short |= taken < count;
+    after = ring_count(&console->out);
     pthread_mutex_unlock(&console->lock);
 
-    if (was_empty) {
-        wake_thread(console);
-    }
+    wake_for_output(console, before, after);
     return taken;
 }
 
@@ -356,16 +365,6 @@ static void read_stdin(struct console *console)
 
 /* ---- The thread: output ------------------------------------------------ */
 
-static size_t copy_output(struct console *console, uint8_t *bytes)
-{
-    size_t count;
-
-    pthread_mutex_lock(&console->lock);
-    count = ring_peek(&console->out, bytes, WRITE_CHUNK);
-    pthread_mutex_unlock(&console->lock);
-    return count;
-}
-
 static void drop_output(struct console *console, size_t count)
 {
     bool was_short;
@@ -399,9 +398,14 @@ static void break_output(struct console *console, int error)
 static void write_stdout(struct console *console)
 {
     uint8_t bytes[WRITE_CHUNK];
-    size_t count = copy_output(console, bytes);
-    ssize_t put = write(console->out_fd, bytes, count);
+    size_t count;
+    ssize_t put;
 
+    pthread_mutex_lock(&console->lock);
+    count = ring_peek(&console->out, bytes, WRITE_CHUNK);
+    pthread_mutex_unlock(&console->lock);
+    put = write(console->out_fd, bytes, count);
+    console->due_ns = 0;
     if (put >= 0) {
         drop_output(console, (size_t)put);
     } else if (errno != EAGAIN && errno != EINTR) {
@@ -421,7 +425,7 @@ enum poll_slot {
 
 /* What the thread should do next, read under the lock. */
 struct outlook {
-    bool has_output;
+    size_t output;
     bool has_input_room;
     bool is_stopping;
     bool is_quitting;
@@ -432,12 +436,24 @@ static struct outlook look(struct console *console)
     struct outlook outlook;
 
     pthread_mutex_lock(&console->lock);
-    outlook.has_output = ring_count(&console->out) != 0;
+    outlook.output = ring_count(&console->out);
     outlook.has_input_room = ring_room(&console->in) >= READ_CHUNK;
     outlook.is_stopping = console->is_stopping;
     outlook.is_quitting = console->is_quitting;
     pthread_mutex_unlock(&console->lock);
     return outlook;
+}
+
+static bool is_output_due(struct console *console,
+                          const struct outlook *outlook)
+{
+    uint64_t now = host_clock_ns(CLOCK_MONOTONIC);
+
+    if (console->due_ns == 0) {
+        console->due_ns = now + GATHER_NS;
+    }
+    return outlook->output >= WRITE_CHUNK || outlook->is_stopping ||
+           outlook->is_quitting || now >= console->due_ns;
 }
 
 /* A negative descriptor is one that poll() leaves alone. */
@@ -446,16 +462,18 @@ static int wait_for_news(struct console *console, const struct outlook *outlook,
 {
     bool wants_input = console->is_stdin_open && outlook->has_input_room;
     int timeout = console->host.poll(console->host.opaque, console);
+    bool is_due = outlook->output && is_output_due(console, outlook);
 
     fds[SLOT_WAKE] = (struct pollfd){ console->wake_fd, POLLIN, 0 };
     fds[SLOT_SIGNAL] = (struct pollfd){ console->signal_fd, POLLIN, 0 };
     fds[SLOT_STDIN] =
         (struct pollfd){ wants_input ? STDIN_FILENO : -1, POLLIN, 0 };
     fds[SLOT_STDOUT] =
-        (struct pollfd){ outlook->has_output ? console->out_fd : -1, POLLOUT,
-                         0 };
+        (struct pollfd){ is_due ? console->out_fd : -1, POLLOUT, 0 };
     if (outlook->is_stopping && outlook->is_quitting) {
         timeout = STALL_MS;
+    } else if (outlook->output && !is_due && timeout != 0) {
+        timeout = 1;
     }
     return poll(fds, SLOTS, timeout);
 }
@@ -492,7 +510,7 @@ static void *run_thread(void *opaque)
         struct pollfd fds[SLOTS];
         int ready;
 
-        if (outlook.is_stopping && !outlook.has_output) {
+        if (outlook.is_stopping && !outlook.output) {
             return NULL;
         }
         ready = wait_for_news(console, &outlook, fds);
@@ -619,7 +637,7 @@ void console_stop(struct console *console)
     pthread_mutex_lock(&console->lock);
     console->is_stopping = true;
     pthread_mutex_unlock(&console->lock);
-    wake_thread(console);
+    console_kick(console);
     pthread_join(console->thread, NULL);
     if (!console->is_muted) {
         terminal_restore();
