@@ -184,9 +184,10 @@ void file_remove_part(const char *path)
     }
 }
 
-int file_write(const char *path, const void *bytes, size_t size, Error **errp)
+static int write_to(const char *path, int flags, const void *bytes, size_t size,
+                    Error **errp)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0666);
     int ret;
 
     if (fd < 0) {
@@ -200,6 +201,18 @@ int file_write(const char *path, const void *bytes, size_t size, Error **errp)
         file_remove_part(path);
     }
     return ret ? fail(errp, path, -ret) : 0;
+}
+
+int file_write(const char *path, const void *bytes, size_t size, Error **errp)
+{
+    return write_to(path, O_TRUNC, bytes, size, errp);
+}
+
+int file_write_anew(const char *path, const void *bytes, size_t size,
+                    Error **errp)
+{
+    (void)unlink(path); /* if that fails, so does the rest */
+    return write_to(path, O_EXCL, bytes, size, errp);
 }
 
 int file_make_dir(const char *path, Error **errp)

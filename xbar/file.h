@@ -50,6 +50,11 @@ void file_remove_part(const char *path);
 int file_write(const char *path, const void *bytes, size_t size, Error **errp)
     XBAR_MUST_CHECK;
 
+/* file_write_anew() - the same in a folder that others write to: what is there
+ * goes first, and no link leads elsewhere */
+int file_write_anew(const char *path, const void *bytes, size_t size,
+                    Error **errp) XBAR_MUST_CHECK;
+
 /* file_make_dir() - make folder @path, with its parents, unless it is there */
 int file_make_dir(const char *path, Error **errp) XBAR_MUST_CHECK;
 

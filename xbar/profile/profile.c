@@ -266,9 +266,13 @@ static int run_guest(const struct guest *guest, const struct options *options,
 /* ---- Files ------------------------------------------------------------- */
 
 typedef int print_fn(const struct report *report, FILE *out);
+typedef int write_fn(const char *path, const void *bytes, size_t size,
+                     Error **errp);
 
+/* @write: file_write(), or the other one */
 static int write_file(const struct report *report, print_fn *print,
-                      const char *dir, const char *name, Error **errp)
+                      write_fn *write, const char *dir, const char *name,
+                      Error **errp)
 {
     char *text = NULL;
     size_t size = 0;
@@ -286,7 +290,7 @@ static int write_file(const struct report *report, print_fn *print,
         ret = -ENOMEM;
     } else {
         snprintf(path, sizeof(path), "%s/%s", dir, name);
-        ret = file_write(path, text, size, errp);
+        ret = write(path, text, size, errp);
     }
     free(text);
     return ret;
@@ -324,16 +328,18 @@ static int write_perf_map(const struct report *report, Error **errp)
     char name[64];
 
     snprintf(name, sizeof(name), "perf-%ld.map", (long)getpid());
-    return write_file(report, export_perf_map, "/tmp", name, errp);
+    return write_file(report, export_perf_map, file_write_anew, "/tmp", name,
+                      errp);
 }
 
 /* File @which, of those for perf behind the others. */
 static int write_one(struct report *report, unsigned which, const char *dir,
                      Error **errp)
 {
-    return which < NUM_FILES ? write_file(report, files[which].print, dir,
-                                          files[which].name, errp)
-                             : write_perf_map(report, errp);
+    return which < NUM_FILES
+               ? write_file(report, files[which].print, file_write, dir,
+                            files[which].name, errp)
+               : write_perf_map(report, errp);
 }
 
 /* What cannot be written is told, the first by its name and why; the others are
