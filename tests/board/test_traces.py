@@ -355,6 +355,9 @@ def test_difference(folder):
         check_equal(result.returncode, 1 if wanted else 0, "status")
         check(re.search(wanted, result.stderr) if wanted
               else not result.stderr, (wanted, result.stderr))
+    write_trace(path, record(1, 1 << 20, 10000000, 0, tail=b"o\x1b[2J\xff")
+                + record(0, 0, 0, 0))
+    check(b": o?[2J?, " in run(["replay", path]).stdout, "a name that is none")
     write_trace(path, BOARD + UART_REGION + site(0, 5, 1, result=2)
                 + record(32, 9, 2 * 0x60) + record(0, 0, 1, 0))
     result = run(["replay", path])

@@ -145,12 +145,14 @@ json_t *report__json_registers(const struct report *report)
         const struct register_count *r = &counts->registers[places[i]];
 
         json_array_append_new(
-            array, json_pack("{ss so so so sf}", "region",
-                             counts->regions[r->region].name, "offset",
-                             report__json_address(r->offset), "reads",
-                             report__json_count(r->reads), "writes",
-                             report__json_count(r->writes), "ns",
-                             (double)r->ticks * report->tick_ns));
+            array,
+            json_pack("{ss so so so so sf}", "region",
+                      counts->regions[r->region].name, "first",
+                      report__json_address(counts->regions[r->region].first),
+                      "offset", report__json_address(r->offset), "reads",
+                      report__json_count(r->reads), "writes",
+                      report__json_count(r->writes), "ns",
+                      (double)r->ticks * report->tick_ns));
     }
     return array;
 }

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Tables of what the guest accessed, and what that took. */
 #include <inttypes.h>
+#include <string.h>
 
 #include "options.h"
 #include "report.h"
 
 #define HOT_REGISTERS 12
 #define HOT_PAGES     10
+#define LABEL_SIZE    (COUNTS_NAME_SIZE + 20)
 
 static const struct {
     const char *name;
@@ -150,6 +152,21 @@ void report__make_regions(const struct report *report, struct table *table)
     }
 }
 
+/* "uart", or "virtio-mmio@10001000" of several. */
+static void print_label(const struct counts *counts, unsigned which, char *out,
+                        size_t size)
+{
+    const struct region_count *row = &counts->regions[which];
+
+    for (unsigned i = 0; i < counts->num_regions; i++) {
+        if (i != which && strcmp(counts->regions[i].name, row->name) == 0) {
+            snprintf(out, size, "%s@%" PRIx64, row->name, row->first);
+            return;
+        }
+    }
+    snprintf(out, size, "%s", row->name);
+}
+
 /* What callbacks took; of the run's time, the time of the clock. */
 void report__make_latency(const struct report *report, struct table *table)
 {
@@ -163,11 +180,13 @@ void report__make_latency(const struct report *report, struct table *table)
         const struct histogram *h = &counts->regions[i].ticks;
         double all = (double)h->sum * report->tick_ns;
         double share = table_ratio(all, report->counted.seconds * 1e9);
+        char label[LABEL_SIZE];
 
         if (!h->count || !(report->measure & MEASURE_LATENCY)) {
             continue;
         }
-        table_set(table, 0, "%s", counts->regions[i].name);
+        print_label(counts, i, label, sizeof(label));
+        table_set(table, 0, "%s", label);
         table_set_count(table, 1, h->count);
         table_set_ns(table, 2,
                      (double)histogram_quantile(h, 0.5) * report->tick_ns);
@@ -202,9 +221,10 @@ void report__make_registers(const struct report *report, struct table *table)
         const struct register_count *r = &counts->registers[places[i]];
         uint64_t own = r->reads + r->writes;
         double share = table_ratio((double)own, (double)total);
+        char label[LABEL_SIZE];
 
-        table_set(table, 0, "%s + 0x%" PRIx64, counts->regions[r->region].name,
-                  r->offset);
+        print_label(counts, r->region, label, sizeof(label));
+        table_set(table, 0, "%s + 0x%" PRIx64, label, r->offset);
         table_set_count(table, 1, r->reads);
         table_set_count(table, 2, r->writes);
         if (report->measure & MEASURE_LATENCY) {

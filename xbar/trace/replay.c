@@ -17,6 +17,7 @@
 #include "host_clock.h"
 #include "profile/histogram.h"
 #include "profile/ticks.h"
+#include "text.h"
 #include "trace/dump.h"
 #include "trace/source.h"
 #include "trace/stage.h"
@@ -158,8 +159,11 @@ static int play_all(struct replay *replay, Error **errp)
             continue;
         }
         if (event.kind == TRACE_BOARD) {
-            snprintf(replay->title, sizeof(replay->title), "%.*s",
-                     (int)event.num_bytes, (const char *)event.bytes);
+            char title[sizeof(replay->title)];
+
+            snprintf(title, sizeof(title), "%.*s", (int)event.num_bytes,
+                     (const char *)event.bytes);
+            text_clean(replay->title, sizeof(replay->title), title);
         }
         replay->inputs += trace_is_input(event.kind);
         if (stage_apply(&replay->stage, &event, errp)) {
