@@ -1038,6 +1038,23 @@ def test_no_dump(folder):
                 (2, f"xbar: out/jit-{pid}.dump: Is a directory\n"), "told")
 
 
+@in_folder
+def test_map_is_no_link(folder):
+    """The map in /tmp takes the place of a link that somebody put there"""
+    victim = put(folder, "victim", b"as it was")
+    child = subprocess.Popen(
+        ["sh", "-c", 'ln -s "$0" /tmp/perf-$$.map; '
+         'exec "$@" profile --perf -o out', victim, XBAR],
+        cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    check_equal(child.wait(60 * PATIENCE), 0, "status")
+    mapped = f"/tmp/perf-{child.pid}.map"
+    is_link = os.path.islink(mapped)
+    os.unlink(mapped)
+    check(not is_link, "it is a file")
+    with open(victim, "rb") as file:
+        check_equal(file.read(), b"as it was", "what the link led to")
+
+
 # Mounts a file system of $1 in out, which ends with the shell. What is left in
 # it is listed.
 SMALL_DISK = """
@@ -1093,7 +1110,7 @@ if __name__ == "__main__":
               test_unsized, test_odd_names,
               test_uboot, test_interrupted, test_no_color,
               test_half_a_file, test_report_folder, test_each_full,
-              test_no_dump, test_small_disk,
+              test_no_dump, test_map_is_no_link, test_small_disk,
               test_html, test_translated, test_listing,
               test_evicted, test_interpreted, test_deterministic, test_status,
               test_demo_bytes, test_mtree, test_mtree_json, test_mtree_dot,

@@ -311,6 +311,9 @@ def test_session():
     for engine in ("jit", "interp"):
         report, text = SESSION.ensure(engine)
         check("crc32 for 85000000 ... " in text, text)
+        for slot in range(1, 8):
+            check(re.search(rf"^  virtio-mmio@1000{slot}000 +3 ", text, re.M),
+                  f"slot {slot} in {text}")
         counted = report["counted"]
         found[engine] = exact(report)
         # Each page that was summed up, once; and what was executed.
@@ -334,7 +337,7 @@ def exact(report):
                   for name, mode in counted["modes"].items()},
         "regions": [{key: value for key, value in region.items()
                      if key != "latency"} for region in counted["regions"]],
-        "registers": sorted((r["region"], r["offset"], r["reads"], r["writes"])
+        "registers": sorted((r["first"], r["offset"], r["reads"], r["writes"])
                             for r in counted["registers"]),
         "pages": counted["pages"]}
 
@@ -363,6 +366,9 @@ found.named = [...document.querySelectorAll("#flame .found")].map(
   (node) => node.dataset.name);
 found.row = [...document.querySelectorAll("td")].some(
   (cell) => cell.textContent === "NAME");
+found.hidden = [...document.querySelectorAll("#latency-more figure")].map(
+  (node) => node.dataset.plot);
+found.rest = document.getElementById("latency-rest").hidden;
 found.plots = document.querySelectorAll("figure[data-plot]").length;
 document.title = JSON.stringify(found);
 </script></body>"""
@@ -386,6 +392,13 @@ def test_session_page():
         f["self"] for f in SESSION.ensure("jit")[0]["counted"]["functions"])
     check_equal(found["share"], f"{share:.1f} % of samples", "share")
     check(found["plots"] > 5, found)
+    timed = sorted(
+        (r for r in SESSION.ensure("jit")[0]["counted"]["regions"]
+         if "latency" in r), key=lambda r: -r["latency"]["sum_ns"])
+    check(len(timed) > 6 and not found["rest"], "devices")
+    check_equal(sorted(found["hidden"]),
+                sorted(region["name"] for region in timed[6:]),
+                "what is folded away")
 
 
 def test_session_stacks():

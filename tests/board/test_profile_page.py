@@ -57,6 +57,10 @@ document.getElementById("screen").addEventListener("load", (event) => {
   found.way = [...page.querySelectorAll("[data-way]")].filter(
     (node) => node.getAttribute("aria-pressed") === "true").map(
     (node) => node.dataset.way);
+  const colour = (node) => view.getComputedStyle(node).backgroundColor;
+  found.scale = [...$("map-scale").children].map((node) =>
+    [node.textContent, colour(node.firstChild)]);
+  found.colours = [...$("map").children].map(colour);
   click($("map").children[0]);
   found.cell = $("map-says").textContent;
   found.inside = $("map").children.length;
@@ -160,6 +164,16 @@ def test_map():
     check(f"1 B {uart['reads']:,};" in found["region"], found["region"])
     check_equal(found["cells"], 512, "cells")
     check_equal(found["way"], ["instructions"], "what is shown")
+    check_equal(len(found["scale"]), 5, "colours that are explained")
+    fetched = [0] * 512
+    for address, _, _, instructions in counted["pages"]:
+        fetched[(int(address, 16) - 0x80000000) >> 20] += instructions
+    most, colour = found["scale"][4]
+    check(re.fullmatch(r"[\d.]+M fetches a cell", most), most)
+    check(abs(float(most.split("M")[0]) * 1e6 / max(fetched) - 1) < 0.01, most)
+    check_equal(found["colours"][fetched.index(max(fetched))], colour,
+                "the colour of the most")
+    check_equal(len(set(found["colours"])), len(set(fetched)), "colours")
     check_equal(found["inside"], 256, "pages of a cell")
     page = counted["pages"][0]
     check_equal(page[0], "0x80000000", "the first page")

@@ -244,8 +244,10 @@ if (run.timeline.ns.length > 2) {
 
 // ---- Addresses ----------------------------------------------------------
 
+// From little to much, in the colours of the theme.
 function heat(part) {
-  return part > 0 ? `hsl(${Math.round(215 - 205 * part)} 80% 55%)` : "";
+  return part > 0 ? "color-mix(in oklch, var(--cold), var(--hot) " +
+    `${Math.round(100 * part)}%)` : "";
 }
 
 const logarithm = (n, most) => n > 0 ? Math.log1p(n) / Math.log1p(most) : 0;
@@ -269,7 +271,8 @@ function drawRegions() {
   for (const region of run.regions) {
     const item = element($("regions"), "li");
     const button = element(item, "button", { "data-region": region.name });
-    element(button, "em", {}, region.name);
+    const name = element(button, "em", {}, region.name + " ");
+    element(name, "small", {}, region.first);
     const bar = element(button, "i");
     const part = logarithm(total(region), most);
     bar.style.width = 100 * part + "%";
@@ -310,6 +313,18 @@ function tellCell(cell, first, per) {
     `${count(cell.instructions)} instructions`;
 }
 
+// What some colours stand for.
+function drawScale(most) {
+  const unit = map.way === "instructions" ? "fetches" : map.way;
+  $("map-scale").textContent = "";
+  for (const part of most ? [0.2, 0.4, 0.6, 0.8, 1] : []) {
+    const label = element($("map-scale"), "span");
+    element(label, "i").style.background = heat(part);
+    label.append(short(Math.round(Math.expm1(part * Math.log1p(most)))) +
+                 (part === 1 ? ` ${unit} a cell` : ""));
+  }
+}
+
 function drawMap() {
   const per = Math.max(1, Math.ceil(map.pages / CELLS));
   const cells = cellsOf(map.first, map.pages, per);
@@ -331,6 +346,7 @@ function drawMap() {
       tellCell(cell, first, per);
     });
   });
+  drawScale(most);
   $("map-says").textContent = `${hex(map.base + map.first * PAGE)} to ` +
     `${hex(map.base + (map.first + map.pages) * PAGE - 1)}, ` +
     `${per * PAGE / 1024} KiB a cell`;
@@ -374,14 +390,14 @@ if (run.pages.length) {
 
 // ---- Latency ------------------------------------------------------------
 
-function drawLatency(region, which) {
+function drawLatency(into, region, which) {
   const took = region.latency;
   const first = Math.log2(Math.max(1, took.histogram[0][0]));
   const last = Math.log2(took.max_ns + 1) + 0.3;
   const most = Math.max(...took.histogram.map((c) => c[1]));
   const x = (ns) => 4 + (WIDTH - 8) * (Math.log2(Math.max(1, ns)) - first) /
     (last - first);
-  const figure = element($("latency"), "figure", { "data-plot": region.name,
+  const figure = element(into, "figure", { "data-plot": region.name,
     "data-points": took.histogram.length });
   element(element(figure, "figcaption", {},
                   `${region.name} at ${region.first}`), "span", {},
@@ -408,11 +424,19 @@ function drawLatency(region, which) {
         time(took.max_ns));
 }
 
+const PLOTS = 6; // that are shown at once
+
 const timed = run.regions.filter((region) => region.latency).sort(
   (a, b) => b.latency.sum_ns - a.latency.sum_ns);
 if (timed.length) {
   $("latency-part").hidden = false;
-  timed.forEach(drawLatency);
+  timed.slice(0, PLOTS).forEach((region, i) =>
+    drawLatency($("latency"), region, i));
+  timed.slice(PLOTS).forEach((region, i) =>
+    drawLatency($("latency-more"), region, PLOTS + i));
+  $("latency-rest").hidden = timed.length <= PLOTS;
+  $("latency-count").textContent = `${timed.length - PLOTS} more, in which ` +
+    "less time was spent";
 }
 
 // ---- Theme --------------------------------------------------------------

@@ -63,13 +63,15 @@ static const char page_figures[] =
     "<button data-way=\"instructions\">fetches</button>\n"
     "<button id=\"map-reset\">all of RAM</button>\n"
     "</div>\n"
-    "<figure><div id=\"map\"></div><output id=\"map-says\"></output>"
-    "</figure>\n"
+    "<figure><div id=\"map\"></div><div id=\"map-scale\"></div>"
+    "<output id=\"map-says\"></output></figure>\n"
     "</section>\n"
     "<section id=\"latency-part\" hidden>\n"
     "<h2>Latency of devices</h2>\n"
     "<p>What callbacks took; both axes are logarithmic.</p>\n"
     "<div class=\"grid\" id=\"latency\"></div>\n"
+    "<details id=\"latency-rest\"><summary id=\"latency-count\"></summary>\n"
+    "<div class=\"grid\" id=\"latency-more\"></div></details>\n"
     "</section>\n";
 
 /* File names and region names are free text. */
