@@ -13,7 +13,6 @@
 #include "info.h"
 #include "machine_internal.h"
 #include "monitor.h"
-#include "sampler.h"
 
 /* With --deterministic, a tenth of a guest second between looks at the RTC. */
 #define DETERMINISTIC_SLICE (10 * 1000 * 1000)
@@ -406,7 +405,7 @@ static uint64_t instructions_of(const struct machine *machine)
 
 static void tick_if_due(struct machine *machine)
 {
-    if (sampler_is_due(machine->sampler)) {
+    if (machine__is_sample_due(machine)) {
         double seconds = now_seconds(CLOCK_MONOTONIC) - machine->start;
 
         machine->config.tick(machine->config.observer.opaque, machine,
@@ -437,7 +436,7 @@ static void run_slice(struct machine *machine)
         }
         tick_if_due(machine);
         goes_on = machine->deterministic &&
-                  (machine->sampler || machine->gdb) &&
+                  (machine->is_sampled || machine->gdb) &&
                   exit == XBAR_RISCV_EXIT_REQUEST && !machine->reset_asked &&
                   atomic_load(&machine->status) == STATUS_NONE;
         if (goes_on) {

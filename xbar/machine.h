@@ -11,7 +11,7 @@
  *   pause         the console's output is filling up, or the monitor stops the
  *                 machine or asks something of it
  *   budget        --deterministic only: the clock's alarm is looked at
- *   tick          somebody looks on: the sampler's thread
+ *   tick          somebody looks on: a timer's signal
  *   input         there is a tap (trace/tap.h), so that what comes from other
  *                 threads is for the hart's to hand over
  *

@@ -36,10 +36,11 @@ struct machine {
     _Atomic uint32_t console_size;
     struct machine_config config;
     struct progress progress;         /* hart thread */
-    struct sampler *sampler;          /* NULL: nobody looks on */
-    pthread_t hart_thread;            /* while there is one */
-    struct sigaction old_action;      /* the same: of SIGPROF */
-    sigset_t old_mask;                /* the same: of its thread */
+    bool is_sampled;                  /* somebody looks on: */
+    timer_t sampler;                  /* of the hart's thread */
+    atomic_bool is_sample_due;        /* its handler says so */
+    struct sigaction old_action;      /* of SIGPROF */
+    sigset_t old_mask;                /* of the hart's thread */
     struct gdb *gdb;                  /* NULL: no debugger */
     struct xbar_riscv_snapshot *kept; /* the monitor's; NULL: none */
     double start;                     /* of the run, seconds */
@@ -64,6 +65,9 @@ void machine__go_back(struct machine *machine, bool keeps);
 int machine__start_sampler(struct machine *machine, Error **errp)
     XBAR_MUST_CHECK;
 void machine__stop_sampler(struct machine *machine);
+
+/* Once for each time, however late. */
+bool machine__is_sample_due(struct machine *machine);
 
 /* ---- machine_gdb.c ----------------------------------------------------- */
 
