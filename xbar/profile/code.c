@@ -168,6 +168,18 @@ static void find_prologues(struct code *code)
     }
 }
 
+static void note_targets(struct code *code)
+{
+    uint32_t target = CODE_NONE;
+
+    for (size_t i = 0; i < code->count; i++) {
+        if (code->insns[i].is_call_target) {
+            target = (uint32_t)i;
+        }
+        code->insns[i].target = target;
+    }
+}
+
 void code_sort(struct code *code)
 {
     size_t count = 0;
@@ -182,6 +194,15 @@ void code_sort(struct code *code)
         qsort(code->insns, count, sizeof(*code->insns), compare);
     }
     find_prologues(code);
+    note_targets(code);
+}
+
+uint64_t code_call_target(const struct code *code, uint64_t pc)
+{
+    size_t i = code_find(code, pc + 1);
+    uint32_t target = i ? code->insns[i - 1].target : CODE_NONE;
+
+    return target == CODE_NONE ? UINT64_MAX : code->insns[target].pc;
 }
 
 size_t code_find(const struct code *code, uint64_t pc)

@@ -15,9 +15,12 @@ struct code_insn {
     uint64_t pc;
     uint64_t count; /* times that it retired */
     uint32_t bits;
-    uint8_t length; /* 2 or 4; 0: nothing is here */
+    uint32_t target; /* the last call target up to here; CODE_NONE */
+    uint8_t length;  /* 2 or 4; 0: nothing is here */
     bool is_call_target;
 };
+
+#define CODE_NONE UINT32_MAX
 
 /* Hashed by pc until code_sort(), then ascending, without holes. */
 struct code {
@@ -34,6 +37,10 @@ void code_add(struct code *code, const struct xbar_riscv_block *block);
 
 /* code_sort() - no more code_add() */
 void code_sort(struct code *code);
+
+/* code_call_target() - where a call leads to, at or before @pc; UINT64_MAX: no
+ * call does. After code_sort() */
+uint64_t code_call_target(const struct code *code, uint64_t pc);
 
 /* code_find() - the first instruction at or above @pc; after code_sort() */
 size_t code_find(const struct code *code, uint64_t pc);

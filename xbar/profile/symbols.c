@@ -301,17 +301,12 @@ static const struct symbol *symbol_before(const struct symbols *symbols,
     return low ? &symbols->items[low - 1] : NULL;
 }
 
-/* Where a call leads to, at or before @pc; UINT64_MAX: too far away. */
+/* UINT64_MAX: too far away. */
 static uint64_t call_target_before(const struct code *code, uint64_t pc)
 {
-    size_t i = code_find(code, pc + 1);
+    uint64_t target = code_call_target(code, pc);
 
-    while (i-- > 0 && pc - code->insns[i].pc < REACH_MAX) {
-        if (code->insns[i].is_call_target) {
-            return code->insns[i].pc;
-        }
-    }
-    return UINT64_MAX;
+    return pc - target < REACH_MAX ? target : UINT64_MAX;
 }
 
 /* Where @symbol ends, if @target is the last place at or before some pc that a
