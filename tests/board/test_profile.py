@@ -923,6 +923,29 @@ def test_interrupted(folder):
 
 
 @in_folder
+def test_stopped(folder):
+    """A profile that was stopped for a while has no samples of that"""
+    child = subprocess.Popen([XBAR, *spin(folder), "--measure", "samples"],
+                             cwd=folder, stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE)
+    check_equal(child.stdout.read(1), b"\n", "it runs")
+    child.send_signal(signal.SIGSTOP)
+    time.sleep(2)
+    child.send_signal(signal.SIGCONT)
+    time.sleep(0.2)
+    child.send_signal(signal.SIGINT)
+    child.communicate(timeout=60 * PATIENCE)
+    check_equal(child.returncode, 130, "status")
+    with open(os.path.join(folder, "out", "report.json"),
+              encoding="utf-8") as file:
+        counted = json.load(file)["counted"]
+    seconds = counted["speed"]["seconds"]
+    check(seconds > 2, f"{seconds} s, stopped for two of them")
+    total = counted["samples"]["total"]
+    check(0 < total < 500 * (seconds - 2) + 20, f"{total} in {seconds} s")
+
+
+@in_folder
 def test_no_color(folder):
     """NO_COLOR is heeded; ctrl-a ctrl-c is the guest's"""
     environment = dict(os.environ, NO_COLOR="1")
@@ -1108,7 +1131,7 @@ if __name__ == "__main__":
               test_functions, test_timeline, test_callgrind, test_stacks,
               test_devtools, test_pictures, test_perf_map, test_perf, test_symbols,
               test_unsized, test_odd_names,
-              test_uboot, test_interrupted, test_no_color,
+              test_uboot, test_interrupted, test_stopped, test_no_color,
               test_half_a_file, test_report_folder, test_each_full,
               test_no_dump, test_map_is_no_link, test_small_disk,
               test_html, test_translated, test_listing,
