@@ -438,10 +438,10 @@ static void emit_sext_w(struct jit_emit *e, unsigned rd, unsigned rs)
     unsigned d = x86__target(e, rd, RAX);
 
     if (e->narrow || x86__is_zero(e, rs)) {
-        x86__get(e, d, rs);
-    } else {
-        x86_rm(e->b, X86_MOVSXD, 8, d, x86__guest(e, rs));
+        emit_move(e, rd, rs);
+        return;
     }
+    x86_rm(e->b, X86_MOVSXD, 8, d, x86__guest(e, rs));
     x86__put(e, rd, d);
 }
 
