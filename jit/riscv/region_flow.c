@@ -241,23 +241,39 @@ static bool step_all(const struct riscv_region *region,
     return changed;
 }
 
-/* May @insn read all of a register that is known? Bitwise operations are taken
- * to be on such alone. */
-static bool may_read_whole(const struct riscv_insn *insn, unsigned reg,
-                           bool narrow_result)
+/* What is known before each instruction of a part. */
+static void list_known(const struct riscv_insn *insns,
+                       const struct riscv_note *notes, unsigned count,
+                       uint32_t known, uint32_t *list)
 {
-    uint32_t whole = is_bitwise((enum riscv_op)insn->op)
-                         ? 0
-                         : riscv__reads_whole(insn, UINT32_MAX, narrow_result);
+    struct region_upper upper = { .known = known };
 
-    return whole & bit(reg);
+    for (unsigned i = 0; i < count; i++) {
+        list[i] = upper.known;
+        riscv__step_upper(&upper, &insns[i], notes[i].narrow);
+    }
 }
 
-/* Does nothing in the part at hand read all of what is loaded at @i? The host
- * extends it at once, or an instruction later. */
+/* Of what is behind @part: known on all ways that do not leave. */
+static uint32_t known_behind(const struct region_flow *flow,
+                             const struct region_part *part)
+{
+    uint32_t known = UINT32_MAX;
+
+    if (!part->next.leaves) {
+        known &= flow->upper[part->next.part].known;
+    }
+    if (part->branches && !part->taken.leaves) {
+        known &= flow->upper[part->taken.part].known;
+    }
+    return known;
+}
+
+/* Is all of what is loaded at @i read by nobody in the part, nor due behind it?
+ * The host extends it at once, or an instruction later. */
 static bool is_narrow_load(const struct riscv_insn *insns,
                            const struct riscv_note *notes, unsigned count,
-                           unsigned i)
+                           unsigned i, const uint32_t *known, uint32_t behind)
 {
     unsigned reg = insns[i].rd;
 
@@ -265,24 +281,34 @@ static bool is_narrow_load(const struct riscv_insn *insns,
         return false;
     }
     for (unsigned k = i + 1; k < count; k++) {
-        if (may_read_whole(&insns[k], reg, notes[k].narrow)) {
+        if (riscv__reads_whole(&insns[k], known[k], notes[k].narrow) &
+            bit(reg)) {
             return false;
         }
         if (insns[k].rd == reg) {
             return true;
         }
     }
-    return true;
+    return behind & bit(reg);
 }
 
-static void find_narrow_loads(const struct riscv_insn *insns,
-                              struct riscv_note *notes, unsigned count)
+static void find_narrow_loads(const struct riscv_region *region,
+                              struct region_flow *flow, unsigned part)
 {
-    for (unsigned i = 0; i < count; i++) {
-        notes[i].narrow |= is_narrow_load(insns, notes, count, i);
+    const struct region_part *p = &region->parts[part];
+    const struct riscv_insn *insns = &region->insns[p->first];
+    struct riscv_note *notes = &flow->notes[p->first];
+    uint32_t known[REGION_INSNS];
+    uint32_t behind = known_behind(flow, p);
+
+    list_known(insns, notes, p->count, flow->upper[part].known, known);
+    for (unsigned i = 0; i < p->count; i++) {
+        notes[i].narrow |=
+            is_narrow_load(insns, notes, p->count, i, known, behind);
     }
 }
 
+/* What is known does not depend on which loads are narrow. */
 static void find_upper(const struct riscv_region *region,
                        struct region_flow *flow)
 {
@@ -291,8 +317,6 @@ static void find_upper(const struct riscv_region *region,
 
         riscv__look_ahead_at(&flow->notes[part->first],
                              &region->insns[part->first], part->count);
-        find_narrow_loads(&region->insns[part->first],
-                          &flow->notes[part->first], part->count);
     }
     memset(flow->reached, 0, sizeof(flow->reached));
     memset(flow->upper, 0, sizeof(flow->upper));
@@ -301,6 +325,14 @@ static void find_upper(const struct riscv_region *region,
     flow->upper[0].known = bit(0);
     while (step_all(region, flow)) {
         /* What is known only shrinks, and where it does not narrow grows. */
+    }
+    for (unsigned i = 0; i < region->part_count; i++) {
+        if (flow->reached[i]) {
+            find_narrow_loads(region, flow, i);
+        }
+    }
+    while (step_all(region, flow)) {
+        /* Now with loads. */
     }
 }
 

@@ -359,8 +359,9 @@ static void accesses_and_branches(void **state)
     assert_int_equal(riscv__reads_whole(&insn, bit(8), false), bit(8) | bit(9));
 }
 
-/* A load is narrow where nothing asks for all of it. */
-static void narrow_loads(void **state)
+/* A load is narrow where nothing asks for all of it: what is not known where
+ * the loop is entered is wide wherever it begins. */
+static void narrow_loads_of(bool peel)
 {
     const uint32_t code[] = {
         encode(RISCV_OP_LW, 11, 20, 0, 0),   /* 0: an index */
@@ -372,22 +373,52 @@ static void narrow_loads(void **state)
         encode(RISCV_OP_XOR, 16, 16, 12, 0),
         encode(RISCV_OP_SW, 0, 20, 13, 0),
         encode(RISCV_OP_SD, 0, 20, 14, 8),
-        encode(RISCV_OP_LW, 12, 11, 0, 0), /* 9: added, after the end */
+        encode(RISCV_OP_LW, 12, 11, 0, 0), /* 9: added, after the end: as
+                                              at the loop's beginning */
         STEP,
         branch(-11),
         encode(RISCV_OP_ADD, 17, 12, 12, 0),
+        INSN_SELF,
+    };
+    struct found *found = look(code, COUNT(code), peel);
+
+    assert_non_null(found);
+    for (unsigned i = 0; i < 10; i++) {
+        if (i < 5 || i == 9) {
+            assert_int_equal(found->flow.notes[i].narrow,
+                             i == 1 || ((i == 2 || i == 9) && peel));
+        }
+    }
+    test_free(found);
+}
+
+static void narrow_loads(void **state)
+{
+    (void)state;
+    narrow_loads_of(false);
+    narrow_loads_of(true);
+}
+
+/* Of two that are compared, one may be anything: both are compared whole. */
+static void compared_loads(void **state)
+{
+    const uint32_t code[] = {
+        encode(RISCV_OP_LW, 11, 20, 0, 0),     /* 0 */
+        encode(RISCV_OP_LW, 12, 20, 0, 4),     /* 1 */
+        encode(RISCV_OP_BLTU, 0, 11, 12, 600), /* 2 */
+        encode(RISCV_OP_LW, 13, 20, 0, 8),     /* 3 */
+        encode(RISCV_OP_BLTU, 0, 13, 21, 600), /* 4 */
+        STEP,
+        branch(-6),
         INSN_SELF,
     };
     struct found *found = look(code, COUNT(code), false);
 
     (void)state;
     assert_non_null(found);
-    for (unsigned i = 0; i < 10; i++) {
-        if (i < 5 || i == 9) {
-            assert_int_equal(found->flow.notes[i].narrow,
-                             i == 1 || i == 2 || i == 9);
-        }
-    }
+    assert_true(found->flow.notes[0].narrow);
+    assert_true(found->flow.notes[1].narrow);
+    assert_false(found->flow.notes[3].narrow);
     test_free(found);
 }
 
@@ -439,6 +470,7 @@ int main(void)
         cmocka_unit_test(reads_no_more),
         cmocka_unit_test(accesses_and_branches),
         cmocka_unit_test(narrow_loads),
+        cmocka_unit_test(compared_loads),
         cmocka_unit_test(distances),
     };
 
