@@ -69,6 +69,9 @@ void riscv__find_joins(struct riscv_region *region);
 
 /* ---- region_peel.c ----------------------------------------------------- */
 
+/* The last part with a way back to @head. */
+unsigned riscv__last_of_loop(const struct riscv_region *region, unsigned head);
+
 /*
  * Put a copy of each innermost loop behind it, which has all ways back: the
  * loop itself is run through once, and what is left by that is known in the

@@ -13,8 +13,7 @@
  */
 #include "jit/riscv/region.h"
 
-/* The last part with a way back to @head. */
-static unsigned last_of_loop(const struct riscv_region *region, unsigned head)
+unsigned riscv__last_of_loop(const struct riscv_region *region, unsigned head)
 {
     unsigned last = head;
 
@@ -103,7 +102,7 @@ static void peel(struct riscv_region *region, unsigned head, unsigned last)
 void riscv__peel_loops(struct riscv_region *region)
 {
     for (unsigned head = region->part_count; head-- > 0;) {
-        unsigned last = last_of_loop(region, head);
+        unsigned last = riscv__last_of_loop(region, head);
 
         if (is_innermost(region, head, last) &&
             region->part_count + last + 1 - head <= JIT_PARTS &&

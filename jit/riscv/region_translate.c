@@ -24,11 +24,10 @@ struct region_work {
     struct region_flow flow;
     struct region_homes homes;
     struct jit_region host;
-    struct jit_homes common; /* homes for what is used most */
-    bool settled[JIT_PARTS]; /* host.entries says how the part begins */
-    uint32_t written;        /* registers that the region writes */
-    bool is_crowded; /* names more than have homes: what is not read again has
-                        none */
+    struct jit_homes common;   /* homes for what is used most */
+    bool settled[JIT_PARTS];   /* host.entries says how the part begins */
+    uint32_t written;          /* registers that the region writes */
+    uint32_t named[JIT_PARTS]; /* registers in the loop around each part */
     unsigned links;
     unsigned slot; /* of the part at hand, as in struct region_part_counts */
     struct region_counts *counts; /* NULL: nobody counts */
@@ -179,6 +178,57 @@ static void settle_lazy(struct region_work *w, unsigned part)
     }
 }
 
+/* Are there more registers in the loop around the part than homes? */
+static bool is_crowded(const struct region_work *w, unsigned part)
+{
+    return (unsigned)__builtin_popcount(w->named[part]) >
+           jit_host__home_count();
+}
+
+/* A home for what the loop names: a free one, or the one whose register, which
+ * the loop does not name, is needed last. */
+static unsigned spare_home(const struct region_work *w,
+                           const struct jit_homes *entry, unsigned part)
+{
+    const uint16_t *distance = w->flow.distance[part];
+    unsigned found = JIT_NO_HOME;
+
+    for (unsigned home = 0; home < jit_host__home_count(); home++) {
+        unsigned reg = entry->reg[home];
+
+        if (reg == 0) {
+            return home;
+        }
+        if (!(w->named[part] >> reg & 1) &&
+            (found == JIT_NO_HOME ||
+             distance[reg] > distance[entry->reg[found]])) {
+            found = home;
+        }
+    }
+    return found;
+}
+
+/* All that a loop names has homes from its beginning on, so that nothing is
+ * loaded, or stored, each time round. */
+static void settle_loop(struct region_work *w, unsigned part)
+{
+    struct jit_homes *entry = &w->host.entries[part];
+    uint32_t left = w->named[part] & ~entry->lazy;
+
+    for (; left != 0; left &= left - 1) {
+        unsigned reg = (unsigned)__builtin_ctz(left), home;
+
+        if (entry->home[reg] != JIT_NO_HOME) {
+            continue;
+        }
+        home = spare_home(w, entry, part);
+        entry->home[entry->reg[home]] = JIT_NO_HOME;
+        entry->dirty &= ~(UINT32_C(1) << entry->reg[home]);
+        entry->reg[home] = (uint8_t)reg;
+        entry->home[reg] = (uint8_t)home;
+    }
+}
+
 /* The first way that leads to a part says how it begins. Where others do, too,
  * what is true of all of them holds, and may be written meanwhile. */
 static void settle(struct region_work *w, unsigned part)
@@ -193,10 +243,13 @@ static void settle(struct region_work *w, unsigned part)
     if (!w->region.parts[part].joins) {
         return;
     }
-    if (w->is_crowded) {
+    if (is_crowded(w, part)) {
         drop_unread(w, entry, part);
     }
     settle_lazy(w, part);
+    if (w->region.parts[part].checks && !is_crowded(w, part)) {
+        settle_loop(w, part);
+    }
     entry->narrow = w->flow.upper[part].narrow & ~entry->lazy;
     for (unsigned home = 0; home < jit_host__home_count(); home++) {
         entry->dirty |=
@@ -325,12 +378,47 @@ static void translate_part(struct region_work *w, unsigned part)
 
 /* ---- Blocks ------------------------------------------------------------ */
 
+static uint32_t names_of(const struct riscv_region *region, unsigned first,
+                         unsigned last)
+{
+    uint32_t named = 0;
+
+    for (unsigned i = first; i <= last; i++) {
+        const struct region_part *part = &region->parts[i];
+
+        for (unsigned k = 0; k < part->count; k++) {
+            const struct riscv_insn *insn = &region->insns[part->first + k];
+
+            named |= UINT32_C(1) << insn->rd | UINT32_C(1) << insn->rs1 |
+                     UINT32_C(1) << insn->rs2;
+        }
+    }
+    return named & ~UINT32_C(1);
+}
+
+/* Parts that are in no loop: all that the region names. */
+static void find_names(struct region_work *w)
+{
+    const struct riscv_region *region = &w->region;
+    uint32_t all = names_of(region, 0, region->part_count - 1u);
+
+    for (unsigned i = 0; i < region->part_count; i++) {
+        unsigned head = region->parts[i].head;
+
+        if (region->parts[i].depth == 0) {
+            w->named[i] = all;
+        } else if (head != i) {
+            w->named[i] = w->named[head];
+        } else {
+            w->named[i] = names_of(region, i, riscv__last_of_loop(region, i));
+        }
+    }
+}
+
 /* What is known beforehand, and how part 0 begins: as usual if one comes by
  * there but once. */
 static void plan(struct region_work *w)
 {
-    uint32_t named = 0;
-
     memset(&w->host, 0, sizeof(w->host));
     memset(w->settled, 0, sizeof(w->settled));
     w->written = 0;
@@ -340,14 +428,9 @@ static void plan(struct region_work *w)
         w->host.reserve += w->region.parts[i].count;
     }
     for (unsigned i = 0; i < w->region.insn_count; i++) {
-        const struct riscv_insn *insn = &w->region.insns[i];
-
-        w->written |= UINT32_C(1) << insn->rd;
-        named |= UINT32_C(1) << insn->rs1 | UINT32_C(1) << insn->rs2;
+        w->written |= UINT32_C(1) << w->region.insns[i].rd;
     }
-    named = (named | w->written) & ~UINT32_C(1);
-    w->is_crowded =
-        (unsigned)__builtin_popcount(named) > jit_host__home_count();
+    find_names(w);
     riscv__find_flow(&w->region, &w->flow);
     riscv__choose_homes(&w->common, &w->region, w->hart->jit->stubs);
     w->settled[0] = true;

@@ -261,6 +261,65 @@ static void a_loop_that_is_not_peeled(void **state)
     test_free(p);
 }
 
+struct hottest {
+    uint64_t executions;
+    unsigned fields; /* that its code moves to, or from */
+};
+
+/* mov [rbp+d8], r and the other way, of 8 bytes. */
+static bool count_fields(void *opaque, const struct xbar_riscv_block *block)
+{
+    struct hottest *hottest = opaque;
+
+    if (block->executions <= hottest->executions) {
+        return true;
+    }
+    *hottest = (struct hottest){ .executions = block->executions };
+    for (unsigned i = 0; i + 3 < block->hot_size; i++) {
+        const uint8_t *at = block->code + i;
+
+        hottest->fields += (at[0] & 0xfb) == 0x48 &&
+                           (at[1] == 0x89 || at[1] == 0x8b) &&
+                           (at[2] & 0xc7) == 0x45;
+    }
+    return true;
+}
+
+/* As many registers as there are homes, none of which they have outside; some
+ * are written before they are read. */
+static void few_registers_stay_at_home(void **state)
+{
+    static const uint8_t regs[] = { 5, 6, 7, 18, 19, 20, 21, 22, 23, OUTER };
+    const struct xbar_riscv_config config = {
+        .stress = XBAR_RISCV_STRESS_REGION,
+        .count_blocks = true,
+    };
+    struct program *p = test_calloc(1, sizeof(*p));
+    struct rig rig;
+    struct hottest hottest = { 0 };
+
+    (void)state;
+    for (unsigned i = 0; i + 1 < COUNT(regs); i++) {
+        put(p, encode(i % 2 ? RISCV_OP_ADD : RISCV_OP_SLLI, regs[i],
+                      regs[i % 2 ? i - 1 : i + 1], i % 2 ? regs[i] : 0,
+                      i % 2 ? 0 : 1));
+    }
+    put(p, encode(RISCV_OP_ADDI, OUTER, OUTER, 0, -1));
+    put(p, encode(RISCV_OP_BNE, 0, OUTER, 0, -4 * (int)p->count));
+    put(p, INSN_SELF);
+    open_rig(&rig, &config, XBAR_RISCV_JIT);
+    start(&rig, p);
+    rig.hart->x[OUTER] = 10000;
+    for (unsigned i = 0; i < 8; i++) {
+        (void)xbar_riscv_run(rig.hart, 5000);
+    }
+    xbar_riscv_for_each_block(rig.hart, count_fields, &hottest);
+    assert_true(hottest.executions > 500);
+    assert_int_equal(hottest.fields, 0);
+    rig_close(&rig);
+    test_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -269,6 +328,7 @@ int main(void)
         cmocka_unit_test(what_a_branch_compares),
         cmocka_unit_test(what_a_branch_forgets),
         cmocka_unit_test(a_loop_that_is_not_peeled),
+        cmocka_unit_test(few_registers_stay_at_home),
     };
 
     if (!xbar_riscv_has_jit()) {
