@@ -141,8 +141,9 @@ struct xbar_jit_block {
     uint8_t link_count;
     bool is_region;              /* made of several blocks' code: the maker's */
     uint8_t heat;                /* the maker's */
-    uint16_t reserve;            /* the maker's: of a region, by how much the
-                                    budget is less while it is at work */
+    uint16_t reserve;            /* the maker's: of a region, by how much at
+                                    most the budget is less while it is at
+                                    work, but for what it executes next */
     uint8_t *bytes;              /* guest_size of them: what it was made from */
     struct xbar_jit_site *sites; /* ascending return_offset */
     struct xbar_jit_link *links; /* both, unless there are more */

@@ -380,12 +380,12 @@ void jit_host__usual_homes(struct jit_homes *homes,
     no_host();
 }
 
-void jit_host__region_prologue(struct jit_emit *e, unsigned insns)
+void jit_host__region_prologue(struct jit_emit *e, unsigned charge)
 {
     no_host();
 }
 
-void jit_host__part(struct jit_emit *e, unsigned part, unsigned insns,
+void jit_host__part(struct jit_emit *e, unsigned part, unsigned charge,
                     bool checks, uint64_t *counter)
 {
     no_host();

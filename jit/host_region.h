@@ -20,7 +20,7 @@
  *                usual state --> that of part 0
  *     part 0:    budget -= n; exit if that is negative      jit_host__part
  *                body                                       alu, load, ...
- *     part 1:    budget -= n                   nobody jumps back to this one
+ *     part 1:    budget -= n, if any           nobody jumps back to this one
  *                body
  *                if ... go to part 0                        jit_host__go_if
  *                go to pc                                   jit_host__go
@@ -84,7 +84,10 @@ struct jit_region {
 
     /* Kept by the host, and by the caller before each instruction: */
     struct jit_homes homes; /* the state at hand */
-    uint32_t unexecuted;    /* instructions of the part, with the one at hand */
+    uint32_t ahead; /* what is off the budget for parts behind this one */
+    uint32_t
+        unexecuted; /* with that: the rest of the part, from the instruction
+                            at hand on */
 
     /* The host's own: */
     uint32_t at[JIT_PARTS]; /* where the code of each part begins */
@@ -104,15 +107,15 @@ unsigned jit_host__usual_home(const struct jit_stubs *stubs, unsigned reg);
 void jit_host__usual_homes(struct jit_homes *homes,
                            const struct jit_guest *guest);
 
-/* The entry, instead of jit_host__prologue(), before part 0, of @insns
- * instructions; what is behind it is in that part's state. Who enters executes
+/* The entry, instead of jit_host__prologue(), before part 0, which takes @charge
+ * off the budget; what is behind it is in that part's state. Who enters executes
  * something. The epilogue is that of all blocks. */
-void jit_host__region_prologue(struct jit_emit *e, unsigned insns);
+void jit_host__region_prologue(struct jit_emit *e, unsigned charge);
 
-/* Part @part begins, of @insns instructions. @checks: parts behind it jump back
- * to it, so it leaves if the budget is used up. @counter is of the times that
- * it began, those included; NULL: not counted. */
-void jit_host__part(struct jit_emit *e, unsigned part, unsigned insns,
+/* Part @part begins: @charge goes off the budget. @checks: parts behind it jump
+ * back to it, so it leaves if the budget is used up. @counter is of the times
+ * that it began, those included; NULL: not counted. */
+void jit_host__part(struct jit_emit *e, unsigned part, unsigned charge,
                     bool checks, uint64_t *counter);
 
 /* The state is @homes, from now on: no code. */

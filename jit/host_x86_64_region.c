@@ -335,7 +335,7 @@ static void change_budget(struct jit_emit *e, enum x86_alu op, uint32_t by)
     }
 }
 
-void jit_host__region_prologue(struct jit_emit *e, unsigned insns)
+void jit_host__region_prologue(struct jit_emit *e, unsigned charge)
 {
     struct jit_cold *cold;
     struct jit_homes usual;
@@ -346,19 +346,18 @@ void jit_host__region_prologue(struct jit_emit *e, unsigned insns)
     if (cold == NULL) {
         return;
     }
-    e->region->points[cold - e->cold].refund = e->region->reserve + insns;
-    change_budget(e, X86_ALU_SUB, e->region->reserve + insns);
+    e->region->points[cold - e->cold].refund = e->region->reserve + charge;
+    change_budget(e, X86_ALU_SUB, e->region->reserve + charge);
     cold->jump_at = x86_jcc(e->b, CC_S, NULL);
-    change_budget(e, X86_ALU_ADD, insns);
+    change_budget(e, X86_ALU_ADD, charge);
     jit_host__match_homes(e, &e->region->entries[0]);
 }
 
-void jit_host__part(struct jit_emit *e, unsigned part, unsigned insns,
+void jit_host__part(struct jit_emit *e, unsigned part, unsigned charge,
                     bool checks, uint64_t *counter)
 {
     struct jit_cold *cold;
 
-    e->region->unexecuted = insns;
     if (checks) {
         x86__align_code(e);
     }
@@ -366,10 +365,11 @@ void jit_host__part(struct jit_emit *e, unsigned part, unsigned insns,
     if (counter != NULL) {
         jit_host__count(e, counter, 1);
     }
-    change_budget(e, X86_ALU_SUB, insns);
     if (!checks) {
+        change_budget(e, X86_ALU_SUB, charge);
         return;
     }
+    x86_alu_imm(e->b, X86_ALU_SUB, 8, x86_r(BUDGET), (int32_t)charge);
     cold = x86__cold(e, COLD_REGION_CHECK);
     if (cold != NULL) {
         cold->jump_at = x86_jcc(e->b, CC_S, NULL);
@@ -414,7 +414,7 @@ static struct jit_cold *cold_way(struct jit_emit *e, const struct jit_way *way)
         struct jit_point *point = &e->region->points[cold - e->cold];
 
         point->way = *way;
-        point->refund = e->region->reserve;
+        point->refund = e->region->reserve + e->region->ahead;
     }
     return cold;
 }

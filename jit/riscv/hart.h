@@ -402,7 +402,7 @@ struct xbar_riscv_block {
     uint32_t insns;
     const uint8_t *guest; /* the bytes that were translated */
     uint32_t guest_size;
-    uint32_t code_size;
+    uint32_t code_size;  /* may be 0 in a loop: of nops, say */
     const uint8_t *code; /* for the host */
     uint32_t hot_size;
 

@@ -8,6 +8,7 @@
  *   region_lazy.c       values that need not be computed
  *   region_homes.c      which registers have homes, at each instruction
  *   region_translate.c  code
+ *   region_budget.c     what each part takes off the budget
  *   region_count.c      how often it runs, if that is asked
  */
 #ifndef XBAR_JIT_RISCV_REGION_H
@@ -214,7 +215,31 @@ void riscv__note_result(struct region_homes *homes, unsigned i);
 /* May @insn show the registers to somebody? */
 bool riscv__shows(const struct riscv_insn *insn);
 
+/* ---- region_budget.c --------------------------------------------------- */
+
+/* Of each part, in instructions. */
+struct region_budget {
+    uint16_t charge[JIT_PARTS]; /* what is taken off where it begins: of loops'
+                                   heads all that is behind, up to the next */
+    uint16_t ahead[JIT_PARTS];  /* what is paid for, of others, where it ends */
+    uint16_t ahead_max;
+};
+
+void riscv__plan_budget(const struct riscv_region *region,
+                        struct region_budget *budget);
+
 /* ---- region_count.c ---------------------------------------------------- */
+
+/* Where ways of parts meet: of part i, end i is where it begins and JIT_PARTS +
+ * i where it ends. */
+struct region_points {
+    uint8_t of[2 * JIT_PARTS]; /* a lower one that it meets with, or itself */
+};
+
+void riscv__find_points(const struct riscv_region *region,
+                        struct region_points *points);
+/* The lowest of the ends that @end meets with. */
+unsigned riscv__point(const struct region_points *points, unsigned end);
 
 /* Of a part: what its code counts, and what to make of it. */
 struct region_part_counts {

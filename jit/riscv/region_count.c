@@ -30,29 +30,24 @@
  */
 #include "jit/riscv/region.h"
 
-/* Both ends of each part, and the smallest of those that meet with it. */
-struct meeting {
-    uint8_t of[2 * JIT_PARTS];
-};
-
-static unsigned find_point(const struct meeting *m, unsigned end)
+unsigned riscv__point(const struct region_points *points, unsigned end)
 {
-    while (m->of[end] != end) {
-        end = m->of[end];
+    while (points->of[end] != end) {
+        end = points->of[end];
     }
     return end;
 }
 
 /* True: they had not met. */
-static bool join(struct meeting *m, unsigned a, unsigned b)
+static bool join(struct region_points *m, unsigned a, unsigned b)
 {
-    unsigned x = find_point(m, a), y = find_point(m, b);
+    unsigned x = riscv__point(m, a), y = riscv__point(m, b);
 
     m->of[x > y ? x : y] = (uint8_t)(x < y ? x : y);
     return x != y;
 }
 
-static void follow(struct meeting *m, unsigned part,
+static void follow(struct region_points *m, unsigned part,
                    const struct region_edge *edge)
 {
     if (!edge->leaves) {
@@ -60,22 +55,23 @@ static void follow(struct meeting *m, unsigned part,
     }
 }
 
-static void find_points(const struct riscv_region *region, struct meeting *m)
+void riscv__find_points(const struct riscv_region *region,
+                        struct region_points *points)
 {
     for (unsigned i = 0; i < 2 * JIT_PARTS; i++) {
-        m->of[i] = (uint8_t)i;
+        points->of[i] = (uint8_t)i;
     }
     for (unsigned i = 0; i < region->part_count; i++) {
-        follow(m, i, &region->parts[i].next);
+        follow(points, i, &region->parts[i].next);
         if (region->parts[i].branches) {
-            follow(m, i, &region->parts[i].taken);
+            follow(points, i, &region->parts[i].taken);
         }
     }
 }
 
 /* Those of inner loops first are without a counter. */
 static void choose(const struct riscv_region *region,
-                   struct region_counts *counts, struct meeting *m)
+                   struct region_counts *counts, struct region_points *m)
 {
     unsigned depth = 0;
 
@@ -121,10 +117,10 @@ unsigned riscv__count_slots(const struct riscv_region *region)
 void riscv__plan_counts(const struct riscv_region *region,
                         struct region_counts *counts)
 {
-    struct meeting m;
+    struct region_points m;
     unsigned slot = 0;
 
-    find_points(region, &m);
+    riscv__find_points(region, &m);
     counts->part_count = region->part_count;
     for (unsigned i = 0; i < region->part_count; i++) {
         const struct region_part *part = &region->parts[i];
@@ -134,8 +130,8 @@ void riscv__plan_counts(const struct riscv_region *region,
             .slot = (uint16_t)slot,
             .offset = part->offset,
             .size = (uint16_t)part_size(region, part),
-            .begins = (uint8_t)find_point(&m, i),
-            .ends = (uint8_t)find_point(&m, JIT_PARTS + i),
+            .begins = (uint8_t)riscv__point(&m, i),
+            .ends = (uint8_t)riscv__point(&m, JIT_PARTS + i),
         };
         slot += part->count + 1u;
     }

@@ -22,6 +22,7 @@ struct region_work {
     struct riscv_region region;
     struct riscv_region found; /* it, before loops were peeled */
     struct region_flow flow;
+    struct region_budget budget;
     struct region_homes homes;
     struct jit_region host;
     struct jit_homes common;   /* homes for what is used most */
@@ -320,7 +321,7 @@ static void set_place(struct region_work *w, const struct region_part *p,
         w->e.pc_offset = w->region.offsets[p->first + i];
         w->e.length = w->region.insns[p->first + i].length;
     }
-    w->host.unexecuted = p->count - i;
+    w->host.unexecuted = p->count - i + w->host.ahead;
 }
 
 /* Where the code of instruction @i of part @part begins, or that of the last
@@ -341,7 +342,7 @@ static void begin_code(struct region_work *w, unsigned part)
     uint64_t *counter =
         counts != NULL && counts->is_counted ? &counts->count : NULL;
 
-    jit_host__part(&w->e, part, p->count, p->checks, counter);
+    jit_host__part(&w->e, part, w->budget.charge[part], p->checks, counter);
     if (counts != NULL && part != 0) { /* the entry is the first part's */
         counts->code = w->host.at[part];
     }
@@ -356,6 +357,7 @@ static void translate_part(struct region_work *w, unsigned part)
         w->host.entries[part] = w->common;
     }
     jit_host__use_homes(&w->e, &w->host.entries[part]);
+    w->host.ahead = w->budget.ahead[part];
     set_place(w, p, 0);
     begin_code(w, part);
     w->homes.hint =
@@ -431,6 +433,7 @@ static void plan(struct region_work *w)
         w->written |= UINT32_C(1) << w->region.insns[i].rd;
     }
     find_names(w);
+    riscv__plan_budget(&w->region, &w->budget);
     riscv__find_flow(&w->region, &w->flow);
     riscv__choose_homes(&w->common, &w->region, w->hart->jit->stubs);
     w->settled[0] = true;
@@ -465,7 +468,7 @@ static void begin(struct region_work *w, struct xbar_jit_block *block,
         .counts_pages = riscv__counts_pages(w->hart),
     };
     plan(w);
-    block->reserve = (uint16_t)w->host.reserve;
+    block->reserve = (uint16_t)(w->host.reserve + w->budget.ahead_max);
     w->host.points = w->points;
     w->homes.e = &w->e;
     w->homes.region = &w->region;
@@ -510,7 +513,7 @@ static bool translate(struct region_work *w)
         xbar_jit_abort(cache, block);
         return false;
     }
-    jit_host__region_prologue(&w->e, w->region.parts[0].count);
+    jit_host__region_prologue(&w->e, w->budget.charge[0]);
     for (unsigned i = 0; i < w->region.part_count && !b.full; i++) {
         translate_part(w, i);
     }

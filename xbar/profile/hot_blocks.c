@@ -41,7 +41,7 @@ static bool add_block(void *opaque, const struct xbar_riscv_block *block)
 
     hot->executions += block->executions;
     hot->instructions += block->instructions;
-    if (hot->num_places < hot->max_places) {
+    if (block->code_size && hot->num_places < hot->max_places) {
         hot->places[hot->num_places++] =
             (struct block_place){ block->code, block->pc, block->code_size };
     }

@@ -123,9 +123,13 @@ void jitdump_add(struct jitdump *dump, const struct xbar_riscv_block *block,
         .vma = (uintptr_t)block->code,
         .address = (uintptr_t)block->code,
         .code_size = block->code_size,
-        .index = dump->index++,
+        .index = dump->index,
     };
 
+    if (!block->code_size) {
+        return;
+    }
+    dump->index++;
     put(dump, &load, sizeof(load));
     put(dump, name, name_size);
     put(dump, block->code, block->code_size);
