@@ -292,6 +292,32 @@ struct jit_access {
     uint8_t scale;
 };
 
+/* Who says that an access is to RAM that may be accessed so. */
+enum jit_trust {
+    JIT_ASK,    /* it asks itself */
+    JIT_KNOWN,  /* a jit_host__check() before it, with no call of C between */
+    JIT_MISSED, /* that said no, in code that is out of line: it goes the slow
+                   way at once */
+};
+
+/* That all accesses of one kind from regs[base] + low to + high are such. */
+struct jit_check {
+    uint8_t base;
+    bool writes;
+    int32_t low;
+    int32_t high;
+};
+
+#define JIT_CHECKS 4
+
+/* Accesses that are checked together: where those lead that miss. The host's
+ * own, but zeroed by the caller before the first check. */
+struct jit_group {
+    uint32_t jumps[2 * JIT_CHECKS];
+    unsigned jump_count;
+    uint32_t resume; /* where the hot path goes on */
+};
+
 #define JIT_COLD_MAX 512
 
 struct jit_cold; /* one out-of-line path; the host's own */
@@ -328,6 +354,12 @@ struct jit_emit {
 
     bool narrow; /* nobody will read the upper half of its result */
 
+    enum jit_trust trust; /* of loads and stores */
+    /* The host's own: where the code that left an addend in a register ends, and
+     * which. */
+    uint32_t addend_at;
+    uint32_t addend;
+
     bool failed; /* sticky: too many sites or cold paths */
     unsigned cold_count;
     struct jit_cold *cold; /* JIT_COLD_MAX of them */
@@ -350,6 +382,15 @@ void jit_host__alu(struct jit_emit *e, enum jit_alu op, unsigned rd,
 void jit_host__set(struct jit_emit *e, unsigned rd, uint64_t value);
 void jit_host__load(struct jit_emit *e, const struct jit_access *access);
 void jit_host__store(struct jit_emit *e, const struct jit_access *access);
+/* What @check says, or go to where @group is missed; at most JIT_CHECKS. */
+void jit_host__check(struct jit_emit *e, const struct jit_check *check,
+                     struct jit_group *group);
+/* The last access of @group was made. */
+void jit_host__end_group(struct jit_emit *e, struct jit_group *group);
+/* Behind the hot path: what @group is made of follows, without trust. Then go
+ * back to its end. */
+void jit_host__begin_missed(struct jit_emit *e, const struct jit_group *group);
+void jit_host__end_missed(struct jit_emit *e, const struct jit_group *group);
 void jit_host__fence(struct jit_emit *e);
 
 /* Atomics on memory; anything but aligned RAM steps: aligned for the guest and

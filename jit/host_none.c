@@ -188,6 +188,27 @@ void jit_host__store(struct jit_emit *e, const struct jit_access *access)
     no_host();
 }
 
+void jit_host__check(struct jit_emit *e, const struct jit_check *check,
+                     struct jit_group *group)
+{
+    no_host();
+}
+
+void jit_host__end_group(struct jit_emit *e, struct jit_group *group)
+{
+    no_host();
+}
+
+void jit_host__begin_missed(struct jit_emit *e, const struct jit_group *group)
+{
+    no_host();
+}
+
+void jit_host__end_missed(struct jit_emit *e, const struct jit_group *group)
+{
+    no_host();
+}
+
 void jit_host__fence(struct jit_emit *e)
 {
     no_host();

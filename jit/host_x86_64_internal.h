@@ -10,7 +10,8 @@
  *   host_x86_64_fp_convert.c  its conversions
  *   host_x86_64_fma.c     fused multiply-add where the host has none
  *   host_x86_64_clock.c   the time, without asking the kernel
- *   host_x86_64_mem.c     loads, stores, the probe, atomics
+ *   host_x86_64_mem.c     loads, stores, the probe
+ *   host_x86_64_atomic.c  atomics
  *   host_x86_64_device.c  what misses there because it is a device
  *   host_x86_64_flow.c    prologue, links, branches, cold paths
  *   host_x86_64_look.c    calls of instrumented code

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Loads, stores and atomics through the soft-TLB.
+ * Loads and stores through the soft-TLB.
  *
  * First the span of the base register (tlb_layout.h says what that is):
  *
@@ -12,8 +12,19 @@
  *     mov  value, [rdx + base + offset]
  *
  * The addend does not wait for the address: a chain of loads is as long as the
- * host's own. On the cold path the entry is probed, by a subroutine that all
- * blocks share:
+ * host's own. Accesses that are checked together ask for the whole range first,
+ *
+ *     lea  rdx, [base + high]
+ *     sub  rdx, [rbp + span.start]
+ *     cmp  rdx, [rbp + span.count]
+ *     jae  missed
+ *     cmp  rdx, high - low              unless that is 0
+ *     jb   missed
+ *
+ * and then take the addend alone, if it is not in rdx still. Missed, they follow
+ * once more, out of line, each by its cold path.
+ *
+ * There the entry is probed, by a subroutine that all blocks share:
  *
  *     lea  rax, [base + offset]
  *     mov  rdx, value                   of stores
@@ -177,21 +188,49 @@ static void fetch_stored(struct jit_emit *e, const struct jit_access *a)
 
 /* The span that an access asks, by its offset among them: the slot is the base
  * register. */
-static size_t span_offset(const struct jit_emit *e, const struct jit_access *a,
+static size_t span_offset(const struct jit_emit *e, unsigned base,
                           enum xbar_tlb_access access)
 {
-    return ((e->data_context * 2 + access) * TLB_SPANS + a->base % TLB_SPANS) *
+    return ((e->data_context * 2 + access) * TLB_SPANS + base % TLB_SPANS) *
            sizeof(TLBSpan);
 }
 
 /* Where @field of it lies in the vCPU. */
-static inline struct x86_rm span_field(const struct jit_emit *e,
-                                       const struct jit_access *a,
+static inline struct x86_rm span_field(const struct jit_emit *e, unsigned base,
                                        enum xbar_tlb_access access,
                                        size_t field)
 {
     return x86__field(e->stubs, e->guest->tlb + offsetof(SoftTLB, spans) +
-                                    span_offset(e, a, access) + field);
+                                    span_offset(e, base, access) + field);
+}
+
+/* rdx = @address, less where the span of @base begins; the displacement of a
+ * jump if that is not in it. */
+static uint32_t compare_span(struct jit_emit *e, unsigned base,
+                             enum xbar_tlb_access access, struct x86_rm address)
+{
+    if (address.is_reg) {
+        x86_rr(e->b, X86_MOV_MR, 8, RDX, address.base);
+    } else {
+        x86_rm(e->b, X86_LEA, 8, RDX, address);
+    }
+    x86_rm(e->b, X86_SUB_RM, 8, RDX,
+           span_field(e, base, access, offsetof(TLBSpan, start)));
+    x86_rm(e->b, X86_CMP_RM, 8, RDX,
+           span_field(e, base, access, offsetof(TLBSpan, count)));
+    return x86_jcc(e->b, CC_AE, NULL);
+}
+
+static void take_addend(struct jit_emit *e, unsigned base,
+                        enum xbar_tlb_access access)
+{
+    x86_rm(e->b, X86_MOV_RM, 8, RDX,
+           span_field(e, base, access, offsetof(TLBSpan, addend)));
+}
+
+static struct x86_rm sum_of(unsigned base, int32_t offset)
+{
+    return offset != 0 ? x86_mem(base, offset) : x86_r(base);
 }
 
 /*
@@ -208,21 +247,11 @@ static struct x86_rm ask_span(struct jit_emit *e, struct jit_cold *cold,
     unsigned base = x86__read(e, a->base, RAX);
     unsigned index = a->is_indexed ? x86__read(e, a->index, RCX) : 0;
 
-    if (a->is_indexed) {
-        x86_rm(e->b, X86_LEA, 8, RDX,
-               x86_mem_index(base, index, a->scale, a->offset));
-    } else if (a->offset != 0) {
-        x86_rm(e->b, X86_LEA, 8, RDX, x86_mem(base, a->offset));
-    } else {
-        x86_rr(e->b, X86_MOV_MR, 8, RDX, base);
-    }
-    x86_rm(e->b, X86_SUB_RM, 8, RDX,
-           span_field(e, a, access, offsetof(TLBSpan, start)));
-    x86_rm(e->b, X86_CMP_RM, 8, RDX,
-           span_field(e, a, access, offsetof(TLBSpan, count)));
-    cold->jump_at = x86_jcc(e->b, CC_AE, NULL);
-    x86_rm(e->b, X86_MOV_RM, 8, RDX,
-           span_field(e, a, access, offsetof(TLBSpan, addend)));
+    cold->jump_at = compare_span(
+        e, a->base, access,
+        a->is_indexed ? x86_mem_index(base, index, a->scale, a->offset)
+                      : sum_of(base, a->offset));
+    take_addend(e, a->base, access);
     if (a->is_indexed) {
         x86_rr(e->b, X86_ADD_MR, 8, RDX, base);
         return x86_mem_index(RDX, index, a->scale, a->offset);
@@ -238,7 +267,8 @@ static void ask_entry(struct jit_emit *e, const struct jit_cold *cold,
                       enum xbar_tlb_access access, uint32_t misses[2])
 {
     const struct jit_access *a = &cold->access;
-    struct x86_rm credit = span_field(e, a, access, offsetof(TLBSpan, credit));
+    struct x86_rm credit =
+        span_field(e, a->base, access, offsetof(TLBSpan, credit));
 
     x86__address(e, a->is_indexed ? a->reg : a->base, a->offset);
     misses[0] = x86__probe(e, e->data_context, access, 1u << a->size_log2, RAX);
@@ -246,40 +276,126 @@ static void ask_entry(struct jit_emit *e, const struct jit_cold *cold,
     misses[1] = x86_jcc(e->b, CC_S, NULL);
 }
 
+/* ---- Checks of several ------------------------------------------------- */
+
+void jit_host__check(struct jit_emit *e, const struct jit_check *check,
+                     struct jit_group *group)
+{
+    enum xbar_tlb_access access = check->writes ? TLB_WRITE : TLB_READ;
+    unsigned base = x86__read(e, check->base, RAX);
+
+    xbar_assert(group->jump_count <= 2 * JIT_CHECKS - 2);
+    group->jumps[group->jump_count++] =
+        compare_span(e, check->base, access, sum_of(base, check->high));
+    if (check->high != check->low) {
+        x86_alu_imm(e->b, X86_ALU_CMP, 8, x86_r(RDX), check->high - check->low);
+        group->jumps[group->jump_count++] = x86_jcc(e->b, CC_B, NULL);
+    }
+    e->trust = JIT_KNOWN;
+}
+
+void jit_host__end_group(struct jit_emit *e, struct jit_group *group)
+{
+    group->resume = code_buf__offset(e->b);
+    e->trust = JIT_ASK;
+}
+
+void jit_host__begin_missed(struct jit_emit *e, const struct jit_group *group)
+{
+    for (unsigned i = 0; i < group->jump_count; i++) {
+        x86_patch_here(e->b, group->jumps[i]);
+    }
+    e->trust = JIT_MISSED;
+}
+
+void jit_host__end_missed(struct jit_emit *e, const struct jit_group *group)
+{
+    x86_jmp(e->b, e->b->start + group->resume);
+    e->trust = JIT_ASK;
+}
+
+/* The memory of an access that was checked; rdx is the addend, perhaps still
+ * that of the access before. */
+static struct x86_rm known_memory(struct jit_emit *e,
+                                  const struct jit_access *a,
+                                  enum xbar_tlb_access access)
+{
+    uint32_t span = (uint32_t)span_offset(e, a->base, access);
+
+    if (e->addend_at != code_buf__offset(e->b) || e->addend != span) {
+        take_addend(e, a->base, access);
+        e->addend = span;
+    }
+    return x86_mem_index(RDX, x86__read(e, a->base, RAX), 0, a->offset);
+}
+
 /* ---- Plain accesses ---------------------------------------------------- */
 
-void jit_host__load(struct jit_emit *e, const struct jit_access *a)
+/* Where misses go, or all, of an access that is not known to hit. */
+static struct jit_cold *slow_way(struct jit_emit *e, enum cold_kind kind,
+                                 const struct jit_access *a)
 {
-    struct jit_cold *cold = x86__cold(e, COLD_LOAD);
-    struct x86_rm at;
+    struct jit_cold *cold = x86__cold(e, kind);
 
-    if (cold == NULL) {
-        return;
+    if (cold != NULL) {
+        cold->access = *a;
+        if (e->trust == JIT_MISSED) {
+            cold->jump_at = x86_jmp(e->b, NULL);
+            cold->resume = code_buf__offset(e->b);
+        }
     }
-    cold->access = *a;
-    at = ask_span(e, cold, TLB_READ);
+    return cold;
+}
+
+/* At a memory operand: count and load, or store. */
+static void load_at(struct jit_emit *e, const struct jit_access *a,
+                    struct x86_rm at)
+{
     if (e->counts_pages && at.index == RCX) { /* which counting changes */
         x86_rm(e->b, X86_LEA, 8, RDX, at);
         at = x86_mem(RDX, 0);
     }
     x86__count_page(e, TLB_READ, at, a->base);
     load_from(e, a, at);
-    cold->resume = code_buf__offset(e->b);
+}
+
+static void store_at(struct jit_emit *e, const struct jit_access *a,
+                     struct x86_rm at)
+{
+    x86__count_page(e, TLB_WRITE, at, a->base);
+    store_to(e, a, at);
+}
+
+void jit_host__load(struct jit_emit *e, const struct jit_access *a)
+{
+    struct jit_cold *cold;
+
+    if (e->trust == JIT_KNOWN) {
+        load_at(e, a, known_memory(e, a, TLB_READ));
+        e->addend_at = code_buf__offset(e->b);
+        return;
+    }
+    cold = slow_way(e, COLD_LOAD, a);
+    if (cold != NULL && e->trust == JIT_ASK) {
+        load_at(e, a, ask_span(e, cold, TLB_READ));
+        cold->resume = code_buf__offset(e->b);
+    }
 }
 
 void jit_host__store(struct jit_emit *e, const struct jit_access *a)
 {
-    struct jit_cold *cold = x86__cold(e, COLD_STORE);
-    struct x86_rm at;
+    struct jit_cold *cold;
 
-    if (cold == NULL) {
+    if (e->trust == JIT_KNOWN) {
+        store_at(e, a, known_memory(e, a, TLB_WRITE));
+        e->addend_at = code_buf__offset(e->b);
         return;
     }
-    cold->access = *a;
-    at = ask_span(e, cold, TLB_WRITE);
-    x86__count_page(e, TLB_WRITE, at, a->base);
-    store_to(e, a, at);
-    cold->resume = code_buf__offset(e->b);
+    cold = slow_way(e, COLD_STORE, a);
+    if (cold != NULL && e->trust == JIT_ASK) {
+        store_at(e, a, ask_span(e, cold, TLB_WRITE));
+        cold->resume = code_buf__offset(e->b);
+    }
 }
 
 /* The homes that the stubs leave where they are. */
@@ -384,11 +500,11 @@ static void probe_by_stub(struct jit_emit *e, const struct jit_cold *cold)
     x86__address(e, a->base, a->offset);
     if (cold->kind == COLD_STORE) {
         fetch_stored(e, a);
-        x86_load_imm(e->b, RCX, span_offset(e, a, TLB_WRITE));
+        x86_load_imm(e->b, RCX, span_offset(e, a->base, TLB_WRITE));
         x86__call_stub(e, stubs->probe_store[a->size_log2]);
         x86__site(e, cold, false);
     } else {
-        x86_load_imm(e->b, RCX, span_offset(e, a, TLB_READ));
+        x86_load_imm(e->b, RCX, span_offset(e, a->base, TLB_READ));
         x86__call_stub(e, stubs->probe_load[a->size_log2]);
         x86__site(e, cold, false);
         load_from(e, a, x86_r(RAX)); /* keeps the flags */
@@ -410,192 +526,4 @@ void x86__cold_access(struct jit_emit *e, const struct jit_cold *cold)
     x86_alu_imm(e->b, X86_ALU_CMP, 4, x86__field(e->stubs, e->guest->attention),
                 0);
     end_access(e, cold);
-}
-
-void jit_host__fence(struct jit_emit *e)
-{
-    /* A locked operation orders stores before loads, for an eighth of what
-     * mfence costs. */
-    x86_mi(e->b, X86_LOCK_OR_MI8, 4, x86_mem(RSP, -8), 0);
-}
-
-/* ---- Atomics ----------------------------------------------------------- */
-
-/*
- * rax = host address of the 1 << size_log2 bytes at regs[rs1], with @access
- * allowed, both addresses aligned: the embedder's RAM may begin anywhere.
- * Anything else leaves the block before this instruction.
- */
-static bool atomic_address(struct jit_emit *e, enum xbar_tlb_access access,
-                           unsigned size_log2, unsigned rs1)
-{
-    struct jit_cold *cold = x86__cold(e, COLD_STEP);
-
-    if (cold == NULL) {
-        return false;
-    }
-    x86__address(e, rs1, 0);
-    cold->jump_at =
-        x86__probe(e, e->data_context, access, 1u << size_log2, RAX);
-    /* Aligned for the guest, and where the host has it. */
-    x86_rr(e->b, X86_MOV_MR, 4, RCX, RDX);
-    x86_rr(e->b, X86_OR_MR, 4, RCX, RAX);
-    x86_mi(e->b, X86_TEST_MI, 4, x86_r(RCX), (1 << size_log2) - 1);
-    cold->jump2_at = x86_jcc(e->b, CC_NE, NULL);
-    x86_rr(e->b, X86_ADD_MR, 8, RAX, RDX);
-    return true;
-}
-
-/* rax = the low bytes of @reg, sign-extended. */
-static void extend_to_rax(struct jit_emit *e, unsigned size_log2, unsigned reg)
-{
-    if (size_log2 == 2) {
-        x86_rm(e->b, X86_MOVSXD, 8, RAX, x86_r(reg));
-    } else if (reg != RAX) {
-        x86_rr(e->b, X86_MOV_MR, 8, RAX, reg);
-    }
-}
-
-/* rdx = new value, from the old in rax and the operand in rcx. */
-static void combine(struct jit_emit *e, enum jit_amo op, unsigned width)
-{
-    static const uint8_t plain[] = { [JIT_AMO_XOR] = X86_XOR_MR,
-                                     [JIT_AMO_AND] = X86_AND_MR,
-                                     [JIT_AMO_OR] = X86_OR_MR };
-    static const uint8_t keep_operand[] = {
-        /* the operand is taken where it compares so with the old value */
-        [JIT_AMO_MIN] = CC_L,
-        [JIT_AMO_MAX] = CC_G,
-        [JIT_AMO_MINU] = CC_B,
-        [JIT_AMO_MAXU] = CC_A,
-    };
-
-    x86_rr(e->b, X86_MOV_MR, 8, RDX, RAX);
-    if (op < JIT_AMO_MIN) {
-        x86_rr(e->b, (enum x86_op)plain[op], width, RDX, RCX);
-        return;
-    }
-    x86_rr(e->b, X86_CMP_MR, width, RCX, RAX);
-    x86__emit(
-        e->b, X86_CMOVCC,
-        &(struct x86_operands){ .width = width,
-                                .reg = RDX,
-                                .rm = x86_r(RCX),
-                                .cc = (enum x86_condition)keep_operand[op] });
-}
-
-/*
- * The general form: compare-and-swap until nobody was faster. It needs four
- * registers beside rs2: the address is kept in a home that is saved on the
- * stack meanwhile.
- */
-static void amo_loop(struct jit_emit *e, enum jit_amo op, unsigned size_log2)
-{
-    unsigned width = 1u << size_log2;
-    uint32_t again;
-    const uint8_t *loop;
-
-    x86__emit(e->b, X86_PUSH, &(struct x86_operands){ .width = 8, .reg = RBX });
-    x86_rr(e->b, X86_MOV_MR, 8, RBX, RAX);
-    x86_rm(e->b, X86_MOV_RM, width, RAX, x86_mem(RBX, 0));
-    loop = e->b->cur;
-    combine(e, op, width);
-    x86_mr(e->b, X86_CMPXCHG_MR, width, x86_mem(RBX, 0), RDX);
-    again = x86_jcc(e->b, CC_NE, NULL);
-    x86_patch(e->b, again, loop);
-    x86__emit(e->b, X86_POP, &(struct x86_operands){ .width = 8, .reg = RBX });
-}
-
-void jit_host__amo(struct jit_emit *e, enum jit_amo op, unsigned size_log2,
-                   unsigned rd, unsigned rs1, unsigned rs2)
-{
-    unsigned width = 1u << size_log2;
-
-    if (!atomic_address(e, TLB_WRITE, size_log2, rs1)) {
-        return;
-    }
-    x86__count_page(e, TLB_READ, x86_mem(RAX, 0), rs1);
-    x86__count_page(e, TLB_WRITE, x86_mem(RAX, 0), rs1);
-    x86__get(e, RCX, rs2);
-    switch (op) {
-    case JIT_AMO_SWAP:
-        x86_mr(e->b, X86_XCHG_MR, width, x86_mem(RAX, 0), RCX);
-        extend_to_rax(e, size_log2, RCX);
-        break;
-    case JIT_AMO_ADD:
-        x86_mr(e->b, X86_XADD_MR, width, x86_mem(RAX, 0), RCX);
-        extend_to_rax(e, size_log2, RCX);
-        break;
-    default:
-        amo_loop(e, op, size_log2);
-        extend_to_rax(e, size_log2, RAX);
-        break;
-    }
-    x86__put(e, rd, RAX);
-}
-
-/* ---- Reservations ------------------------------------------------------ */
-
-void jit_host__load_reserved(struct jit_emit *e, unsigned size_log2,
-                             unsigned rd, unsigned rs1,
-                             const struct jit_reservation *r)
-{
-    const struct jit_stubs *stubs = e->stubs;
-
-    if (!atomic_address(e, TLB_READ, size_log2, rs1)) {
-        return;
-    }
-    x86__count_page(e, TLB_READ, x86_mem(RAX, 0), rs1);
-    x86_rm(e->b, size_log2 == 2 ? X86_MOVSXD : X86_MOV_RM, 8, RDX,
-           x86_mem(RAX, 0));
-    x86_mr(e->b, X86_MOV_MR, 8, x86__field(stubs, r->value), RDX);
-    x86__get(e, RCX, rs1);
-    x86_mr(e->b, X86_MOV_MR, 8, x86__field(stubs, r->va), RCX);
-    x86_load_imm(e->b, RCX, size_log2);
-    x86_mr(e->b, X86_MOV8_MR, 1, x86__field(stubs, r->size_log2), RCX);
-    x86_load_imm(e->b, RCX, 1);
-    x86_mr(e->b, X86_MOV8_MR, 1, x86__field(stubs, r->valid), RCX);
-    x86__put(e, rd, RDX);
-}
-
-/*
- * The reservation holds if it is valid, of this size and this address; then
- * the store happens if memory still has the value that was reserved.
- */
-void jit_host__store_conditional(struct jit_emit *e, unsigned size_log2,
-                                 unsigned rd, unsigned rs1, unsigned rs2,
-                                 const struct jit_reservation *r)
-{
-    const struct jit_stubs *stubs = e->stubs;
-    unsigned width = 1u << size_log2;
-    uint32_t fail[4], done;
-
-    if (!atomic_address(e, TLB_WRITE, size_log2, rs1)) {
-        return;
-    }
-    x86__count_page(e, TLB_WRITE, x86_mem(RAX, 0), rs1);
-    x86_rr(e->b, X86_MOV_MR, 8, RDX, RAX);
-    x86_rm(e->b, X86_MOVZX8, 4, RAX, x86__field(stubs, r->valid));
-    x86_rr(e->b, X86_XOR_MR, 4, RCX, RCX);
-    x86_mr(e->b, X86_MOV8_MR, 1, x86__field(stubs, r->valid), RCX);
-    x86_rr(e->b, X86_TEST_MR, 4, RAX, RAX);
-    fail[0] = x86_jcc(e->b, CC_E, NULL);
-    x86_rm(e->b, X86_MOVZX8, 4, RAX, x86__field(stubs, r->size_log2));
-    x86_alu_imm(e->b, X86_ALU_CMP, 4, x86_r(RAX), (int32_t)size_log2);
-    fail[1] = x86_jcc(e->b, CC_NE, NULL);
-    x86__get(e, RAX, rs1);
-    x86_rm(e->b, X86_CMP_RM, 8, RAX, x86__field(stubs, r->va));
-    fail[2] = x86_jcc(e->b, CC_NE, NULL);
-    x86_rm(e->b, X86_MOV_RM, 8, RAX, x86__field(stubs, r->value));
-    x86__get(e, RCX, rs2);
-    x86_mr(e->b, X86_CMPXCHG_MR, width, x86_mem(RDX, 0), RCX);
-    fail[3] = x86_jcc(e->b, CC_NE, NULL);
-    x86_load_imm(e->b, RAX, 0);
-    done = x86_jmp(e->b, NULL);
-    for (unsigned i = 0; i < 4; i++) {
-        x86_patch_here(e->b, fail[i]);
-    }
-    x86_load_imm(e->b, RAX, 1);
-    x86_patch_here(e->b, done);
-    x86__put(e, rd, RAX);
 }

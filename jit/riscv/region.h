@@ -16,6 +16,7 @@
 
 #include "jit/host_region.h"
 #include "jit/riscv/ahead.h"
+#include "jit/riscv/groups.h"
 
 #define REGION_INSNS 512
 
@@ -193,6 +194,15 @@ struct region_homes {
     bool shares;     /* its rd has the home of its rs1 */
 };
 
+/* What of that is another at each instruction. */
+struct region_moment {
+    uint16_t event[32];
+    uint32_t written;
+    uint32_t known;
+    uint32_t gone;
+    struct region_fact facts[32];
+};
+
 /* The state where paths meet: homes for the registers that are used most. */
 void riscv__choose_homes(struct jit_homes *joined,
                          const struct riscv_region *region,
@@ -211,6 +221,12 @@ void riscv__place_result(struct region_homes *homes, unsigned i,
 void riscv__put_off(struct region_homes *homes, unsigned i);
 /* It was executed: what is known behind it. */
 void riscv__note_result(struct region_homes *homes, unsigned i);
+
+/* Where in the part one is; and back there, in a part that was begun anew. */
+void riscv__note_moment(const struct region_homes *homes,
+                        struct region_moment *moment);
+void riscv__use_moment(struct region_homes *homes,
+                       const struct region_moment *moment);
 
 /* May @insn show the registers to somebody? */
 bool riscv__shows(const struct riscv_insn *insn);

@@ -253,6 +253,26 @@ void riscv__begin_part(struct region_homes *homes, unsigned index)
     }
 }
 
+void riscv__note_moment(const struct region_homes *homes,
+                        struct region_moment *moment)
+{
+    memcpy(moment->event, homes->event, sizeof(moment->event));
+    memcpy(moment->facts, homes->facts, sizeof(moment->facts));
+    moment->written = homes->written;
+    moment->known = homes->known;
+    moment->gone = homes->gone;
+}
+
+void riscv__use_moment(struct region_homes *homes,
+                       const struct region_moment *moment)
+{
+    memcpy(homes->event, moment->event, sizeof(homes->event));
+    memcpy(homes->facts, moment->facts, sizeof(homes->facts));
+    homes->written = moment->written;
+    homes->known = moment->known;
+    homes->gone = moment->gone;
+}
+
 /* ---- Giving out -------------------------------------------------------- */
 
 static struct jit_homes *state(const struct region_homes *homes)

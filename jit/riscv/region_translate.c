@@ -15,6 +15,21 @@
 #define HOT   4
 #define AGAIN 3 /* times as many */
 
+#define GROUPS 16 /* others are checked access by access */
+
+/* Accesses of a part that are checked together: from the first to the last,
+ * they are translated once more, out of line. */
+struct region_missed {
+    struct riscv_group group;
+    struct jit_group host;
+    unsigned part;
+    unsigned slot;
+    const struct jit_homes *hint;
+    struct region_moment moment;
+    struct jit_homes before; /* the state there, and behind them */
+    struct jit_homes behind;
+};
+
 struct region_work {
     struct xbar_riscv_hart *hart;
     struct riscv_source source; /* of the head */
@@ -32,6 +47,9 @@ struct region_work {
     unsigned links;
     unsigned slot; /* of the part at hand, as in struct region_part_counts */
     struct region_counts *counts; /* NULL: nobody counts */
+    struct riscv_group next;      /* group of the part at hand */
+    unsigned missed_count;
+    struct region_missed missed[GROUPS];
     struct jit_point points[JIT_COLD_MAX];
 };
 
@@ -334,6 +352,79 @@ static void note_start(const struct region_work *w, unsigned part, unsigned i)
     }
 }
 
+/* ---- Groups ------------------------------------------------------------ */
+
+static void find_group(struct region_work *w, unsigned from)
+{
+    const struct region_part *p = w->homes.part;
+    const struct riscv_group_rules rules = { .gap = REGION_INSNS };
+
+    (void)riscv__find_group(w->homes.insns, p->count, from, rules, &w->next);
+}
+
+/* Before instruction @i of part @part: does a group begin there? Its bases are
+ * made whole first. */
+static void enter_group(struct region_work *w, unsigned part, unsigned i)
+{
+    struct region_missed *missed;
+
+    if (w->next.first != i || w->missed_count == GROUPS) {
+        return;
+    }
+    missed = &w->missed[w->missed_count++];
+    missed->group = w->next;
+    missed->host = (struct jit_group){ .jump_count = 0 };
+    missed->part = part;
+    missed->slot = w->slot;
+    missed->hint = w->homes.hint;
+    for (unsigned k = 0; k < missed->group.check_count; k++) {
+        jit_host__compute(&w->e, missed->group.checks[k].base);
+        jit_host__widen(&w->e, missed->group.checks[k].base);
+    }
+    riscv__note_moment(&w->homes, &missed->moment);
+    missed->before = w->host.homes;
+    for (unsigned k = 0; k < missed->group.check_count; k++) {
+        jit_host__check(&w->e, &missed->group.checks[k], &missed->host);
+    }
+}
+
+static void leave_group(struct region_work *w, unsigned i)
+{
+    struct region_missed *missed;
+
+    if (w->e.trust != JIT_KNOWN) {
+        return;
+    }
+    missed = &w->missed[w->missed_count - 1];
+    if (missed->group.last == i) {
+        jit_host__end_group(&w->e, &missed->host);
+        missed->behind = w->host.homes;
+        find_group(w, i + 1);
+    }
+}
+
+static void translate_missed(struct region_work *w,
+                             const struct region_missed *missed)
+{
+    const struct region_part *p = &w->region.parts[missed->part];
+
+    jit_host__use_homes(&w->e, &missed->before);
+    w->slot = missed->slot;
+    w->host.ahead = w->budget.ahead[missed->part];
+    w->homes.hint = missed->hint;
+    riscv__begin_part(&w->homes, missed->part);
+    riscv__use_moment(&w->homes, &missed->moment);
+    jit_host__begin_missed(&w->e, &missed->host);
+    for (unsigned i = missed->group.first; i <= missed->group.last; i++) {
+        set_place(w, p, i);
+        translate_insn(w, i);
+    }
+    jit_host__match_homes(&w->e, &missed->behind);
+    jit_host__end_missed(&w->e, &missed->host);
+}
+
+/* ---- Parts ------------------------------------------------------------- */
+
 static void begin_code(struct region_work *w, unsigned part)
 {
     const struct region_part *p = &w->region.parts[part];
@@ -363,10 +454,13 @@ static void translate_part(struct region_work *w, unsigned part)
     w->homes.hint =
         w->settled[p->head] ? &w->host.entries[p->head] : &w->common;
     riscv__begin_part(&w->homes, part);
+    find_group(w, 0);
     for (unsigned i = 0; i + p->branches < p->count; i++) {
         set_place(w, p, i);
         note_start(w, part, i);
+        enter_group(w, part, i);
         translate_insn(w, i);
+        leave_group(w, i);
     }
     if (p->branches) {
         set_place(w, p, p->count - 1u);
@@ -426,6 +520,7 @@ static void plan(struct region_work *w)
     w->written = 0;
     w->links = 0;
     w->slot = 0;
+    w->missed_count = 0;
     for (unsigned i = 0; i < w->region.part_count; i++) {
         w->host.reserve += w->region.parts[i].count;
     }
@@ -518,6 +613,9 @@ static bool translate(struct region_work *w)
         translate_part(w, i);
     }
     block->hot_size = code_buf__offset(&b);
+    for (unsigned i = 0; i < w->missed_count && !b.full; i++) {
+        translate_missed(w, &w->missed[i]);
+    }
     jit_host__epilogue(&w->e);
     if (b.full || w->e.failed) {
         xbar_jit_abort(cache, block);

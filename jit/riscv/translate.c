@@ -361,23 +361,13 @@ static void translate_body(struct riscv_translation *t)
 
     note_start(t);
     while (!ended && !t->e.failed && !t->e.b->full) {
-        const struct riscv_insn *insn = &t->ahead->insns[block->insns];
+        const struct riscv_insn *insn;
 
-        t->pc = t->source->pc + offset;
         if (block->insns == t->ahead->count) {
-            go_on(t, t->pc);
+            go_on(t, t->source->pc + offset);
             break;
         }
-        t->e.insn = block->insns;
-        t->e.pc_offset = (uint16_t)offset;
-        t->e.length = insn->length;
-        t->e.bits = insn->bits;
-        t->note = t->ahead->notes[block->insns];
-        t->e.narrow = t->note.narrow;
-        if (t->note.form != RISCV_AS_IT_IS) {
-            other = riscv__instead(insn, &t->note);
-            insn = &other;
-        }
+        insn = riscv__take_insn(t, block->insns, offset, &other);
         if (riscv__needs_step(t, insn)) {
             jit_host__step(&t->e);
             break;
@@ -389,7 +379,9 @@ static void translate_body(struct riscv_translation *t)
         if (offset == 0) {
             riscv__translate_fp_guard(t);
         }
+        riscv__enter_group(t, offset);
         ended = translate_wanted(t, insn);
+        riscv__leave_group(t);
         if (t->e.fp) {
             riscv__translate_fp_note(t, insn);
         }
@@ -418,6 +410,7 @@ static struct xbar_jit_block *try_translate(struct xbar_riscv_hart *hart,
     struct riscv_jit *jit = hart->jit;
     struct xbar_emit_buffer buffer;
     struct code_buf b;
+    struct riscv_grouped grouped;
     struct riscv_translation t = {
         .hart = hart,
         .source = source,
@@ -447,11 +440,15 @@ static struct xbar_jit_block *try_translate(struct xbar_riscv_hart *hart,
     block->home[1] = source->home[1];
     block->shown = source->shown;
     riscv__translate_fp_begin(&t);
+    if (source->shown == NULL) {
+        riscv__begin_groups(&t, &grouped);
+    }
     jit_host__prologue(&t.e);
     guard_second_page(&t);
     t.e.failed |= !start_counting(&t);
     translate_body(&t);
     block->hot_size = code_buf__offset(&b);
+    riscv__translate_missed(&t, translate_insn);
     jit_host__epilogue(&t.e);
     if (b.full || t.e.failed ||
         (source->shown != NULL && block->insns != source->shown->count)) {

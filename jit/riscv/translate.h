@@ -7,7 +7,23 @@
 #define XBAR_JIT_RISCV_TRANSLATE_H
 
 #include "jit/riscv/ahead.h"
+#include "jit/riscv/groups.h"
 #include "jit/riscv/source.h"
+
+#define RISCV_BLOCK_GROUPS 8 /* other accesses are checked one by one */
+
+/* A group that is translated, and where its code out of line begins. */
+struct riscv_missed {
+    struct riscv_group group;
+    struct jit_group host;
+    unsigned offset; /* guest bytes from the block's pc */
+};
+
+struct riscv_grouped {
+    struct riscv_group next;
+    unsigned count;
+    struct riscv_missed missed[RISCV_BLOCK_GROUPS];
+};
 
 struct riscv_translation {
     struct xbar_riscv_hart *hart;
@@ -16,6 +32,7 @@ struct riscv_translation {
     const struct riscv_ahead *ahead; /* its instructions */
     uint64_t pc;                     /* of the instruction at hand */
     struct riscv_note note;          /* of the instruction at hand */
+    struct riscv_grouped *grouped;   /* NULL: all are checked one by one */
     uint32_t boxed; /* f registers that hold a boxed single, surely */
 };
 
@@ -36,14 +53,14 @@ enum jit_condition riscv__condition(const struct riscv_insn *insn);
 /* The access that a load is. */
 struct jit_access riscv__load_of(const struct riscv_insn *insn);
 void riscv__translate_store(struct jit_emit *e, const struct riscv_insn *insn);
+/* Emits one instruction; true: the block ends with it. */
+typedef bool riscv_translate_fn(struct riscv_translation *t,
+                                const struct riscv_insn *insn);
+
 /* Of what accesses memory: log2 of how many bytes. */
 unsigned riscv__access_log2(const struct riscv_insn *insn);
 
 /* ---- translate_observed.c ---------------------------------------------- */
-
-/* Emits one instruction; true: the block ends with it. */
-typedef bool riscv_translate_fn(struct riscv_translation *t,
-                                const struct riscv_insn *insn);
 
 /* The same by @translate, with what is wanted of it; of a block with
  * t->source->shown. */
@@ -54,6 +71,25 @@ bool riscv__translate_observed(struct riscv_translation *t,
 /* Does any instruction of @shown, which is @source, name an f register? */
 bool riscv__shown_has_fp(const struct riscv_source *source,
                          const struct instrument_block *shown);
+
+/* ---- translate_groups.c ------------------------------------------------ */
+
+/* Instruction @i is at hand, @offset bytes from the block's pc. Return: it, or
+ * what is done instead, which is put in @other. */
+const struct riscv_insn *riscv__take_insn(struct riscv_translation *t,
+                                          unsigned i, unsigned offset,
+                                          struct riscv_insn *other);
+
+/* Before the first instruction: @grouped is where groups are kept. */
+void riscv__begin_groups(struct riscv_translation *t,
+                         struct riscv_grouped *grouped);
+/* Before the instruction at hand, @offset bytes from the block's pc, and behind
+ * it. */
+void riscv__enter_group(struct riscv_translation *t, unsigned offset);
+void riscv__leave_group(struct riscv_translation *t);
+/* Behind the hot path: what goes on, by @translate, where a group is missed. */
+void riscv__translate_missed(struct riscv_translation *t,
+                             riscv_translate_fn *translate);
 
 /* ---- translate_fp.c ---------------------------------------------------- */
 

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Groups of accesses in a block: before the first, all are checked; where one of
+ * the checks fails, the same instructions follow once more, out of line, and
+ * each access goes its own slow way.
+ *
+ *     check, check           misses go to:    jump to the slow way of a
+ *     a                                       x
+ *     x                                       jump to the slow way of b
+ *     b                                       go back behind b
+ *     ...
+ */
+#include "jit/riscv/translate.h"
+
+/* What lies between two accesses is translated twice. */
+#define GAP 1
+
+const struct riscv_insn *riscv__take_insn(struct riscv_translation *t,
+                                          unsigned i, unsigned offset,
+                                          struct riscv_insn *other)
+{
+    const struct riscv_insn *insn = &t->ahead->insns[i];
+
+    t->pc = t->source->pc + offset;
+    t->e.insn = (uint16_t)i;
+    t->e.pc_offset = (uint16_t)offset;
+    t->e.length = insn->length;
+    t->e.bits = insn->bits;
+    t->note = t->ahead->notes[i];
+    t->e.narrow = t->note.narrow;
+    if (t->note.form == RISCV_AS_IT_IS) {
+        return insn;
+    }
+    *other = riscv__instead(insn, &t->note);
+    return other;
+}
+
+static void find_next(struct riscv_translation *t, unsigned from)
+{
+    const struct riscv_group_rules rules = { .gap = GAP, .fp = t->e.fp };
+
+    (void)riscv__find_group(t->ahead->insns, t->ahead->count, from, rules,
+                            &t->grouped->next);
+}
+
+void riscv__begin_groups(struct riscv_translation *t,
+                         struct riscv_grouped *grouped)
+{
+    t->grouped = grouped;
+    grouped->count = 0;
+    find_next(t, 0);
+}
+
+void riscv__enter_group(struct riscv_translation *t, unsigned offset)
+{
+    struct riscv_grouped *grouped = t->grouped;
+    struct riscv_missed *missed;
+
+    if (grouped == NULL || grouped->next.first != t->e.insn ||
+        grouped->count == RISCV_BLOCK_GROUPS) {
+        return;
+    }
+    missed = &grouped->missed[grouped->count++];
+    missed->group = grouped->next;
+    missed->host = (struct jit_group){ .jump_count = 0 };
+    missed->offset = offset;
+    for (unsigned i = 0; i < missed->group.check_count; i++) {
+        jit_host__check(&t->e, &missed->group.checks[i], &missed->host);
+    }
+}
+
+void riscv__leave_group(struct riscv_translation *t)
+{
+    struct riscv_missed *missed;
+
+    if (t->e.trust != JIT_KNOWN) {
+        return;
+    }
+    missed = &t->grouped->missed[t->grouped->count - 1];
+    if (missed->group.last == t->e.insn) {
+        jit_host__end_group(&t->e, &missed->host);
+        find_next(t, t->e.insn + 1u);
+    }
+}
+
+void riscv__translate_missed(struct riscv_translation *t,
+                             riscv_translate_fn *translate)
+{
+    for (unsigned k = 0; t->grouped != NULL && k < t->grouped->count; k++) {
+        const struct riscv_missed *missed = &t->grouped->missed[k];
+        unsigned offset = missed->offset;
+        struct riscv_insn other;
+
+        jit_host__begin_missed(&t->e, &missed->host);
+        for (unsigned i = missed->group.first; i <= missed->group.last; i++) {
+            (void)translate(t, riscv__take_insn(t, i, offset, &other));
+            offset += t->ahead->insns[i].length;
+        }
+        jit_host__end_missed(&t->e, &missed->host);
+    }
+}
