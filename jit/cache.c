@@ -74,6 +74,12 @@ static size_t profile_size(unsigned insns_max, size_t own_size)
            insns_max * sizeof(uint64_t) + (insns_max + 1) * sizeof(uint16_t);
 }
 
+/* What outlives the making: the sites, and behind them the guest's bytes. */
+static size_t copies_size(const struct xbar_jit_block *block)
+{
+    return block->site_count * sizeof(*block->sites) + block->guest_size;
+}
+
 void jit_cache__free_block(struct xbar_jit_cache *cache,
                            struct xbar_jit_block *block)
 {
@@ -82,9 +88,7 @@ void jit_cache__free_block(struct xbar_jit_cache *cache,
             cache->config.engine, block->profile,
             profile_size(block->profile->insns_max, block->profile->own_size));
     }
-    xbar_free(cache->config.engine, block->sites,
-              block->site_count * sizeof(*block->sites));
-    xbar_free(cache->config.engine, block->bytes, block->guest_size);
+    xbar_free(cache->config.engine, block->sites, copies_size(block));
     if (block->links != block->both) {
         xbar_free(cache->config.engine, block->links,
                   block->link_count * sizeof(*block->links));
@@ -401,24 +405,17 @@ static bool reserve_lists(struct xbar_jit_cache *cache,
            jit_cache__reserve_segment(cache, segment);
 }
 
-/* What outlives the making: the sites, and the guest's bytes. */
 static bool keep_copies(struct xbar_jit_cache *cache,
                         struct xbar_jit_block *block, const uint8_t *bytes)
 {
-    size_t size = cache->site_count * sizeof(*block->sites);
-
-    if (size) {
-        block->sites = xbar_alloc(cache->config.engine, size);
-        if (block->sites == NULL) {
-            return false;
-        }
-        memcpy(block->sites, cache->sites, size);
-    }
     block->site_count = (uint16_t)cache->site_count;
-    block->bytes = xbar_alloc(cache->config.engine, block->guest_size);
-    if (block->bytes == NULL) {
+    block->sites = xbar_alloc(cache->config.engine, copies_size(block));
+    if (block->sites == NULL) {
         return false;
     }
+    memcpy(block->sites, cache->sites,
+           block->site_count * sizeof(*block->sites));
+    block->bytes = (uint8_t *)(block->sites + block->site_count);
     memcpy(block->bytes, bytes, block->guest_size);
     return true;
 }
