@@ -61,17 +61,15 @@ struct jit_helpers {
 #define JIT_FP_CONSTANTS 8
 
 /*
- * Accesses to a page that are not in its counter yet. One for each base
- * register, reads and writes apart: mostly, those go on where the last one was.
+ * Accesses to a page that are not in its counter yet: those that hit a span,
+ * which is that page unless it is empty. One for each span.
  */
 struct jit_cursor {
-    uint64_t page;    /* host address / 4096, of counts->ram */
     uint64_t count;   /* to be added */
-    int64_t patience; /* accesses elsewhere until it goes there */
-    uint64_t unused;  /* so that it lies in one cache line */
+    uint64_t page;    /* host address / 4096, of counts->ram */
+    int64_t patience; /* hits of entries until the span goes there */
+    uint64_t unused;  /* as large as a span is */
 };
-
-#define JIT_CURSORS 32
 
 /* Accesses to a register of a device that translated code made by itself. */
 struct jit_device_cursor {
@@ -98,7 +96,8 @@ struct jit_state {
      * are told of no such access; it counts in devices if stubs do that. */
     uint32_t bare;
     uint64_t pages[2]; /* counter of the page at host address 0: see emit */
-    _Alignas(32) struct jit_cursor cursors[2][JIT_CURSORS]; /* the same */
+    /* The same: of accesses that hit spans. */
+    _Alignas(32) struct jit_cursor cursors[TLB_CONTEXTS][2][TLB_SPANS];
     uint64_t ras_top; /* byte offset of the newest entry in ras */
     struct jit_return ras[JIT_RAS_SIZE]; /* a ring */
     struct xbar_jit_jumps jumps;
@@ -156,12 +155,13 @@ size_t jit_host__stubs_size(void);
 struct jit_stubs; /* where the shared stubs are; the host's own */
 
 /* Write the shared stubs. @baseline: emit nothing that some hosts of the kind
- * lack, for tests. @counts_devices: in state.devices. NULL if memory is short.
- * Free with jit_host__free_stubs. */
+ * lack, for tests. @counts_devices: in state.devices; @counts_pages: as struct
+ * jit_emit says. NULL if memory is short. Free with jit_host__free_stubs. */
 struct jit_stubs *jit_host__make_stubs(struct xbar_engine *engine,
                                        struct xbar_jit_cache *cache,
                                        const struct jit_guest *guest,
-                                       bool baseline, bool counts_devices);
+                                       bool baseline, bool counts_devices,
+                                       bool counts_pages);
 void jit_host__free_stubs(struct xbar_engine *engine, struct jit_stubs *stubs);
 
 /* Code that only leaves, with JIT_EXIT_RESUME; FP is not live in it. */
@@ -336,7 +336,7 @@ struct jit_emit {
     enum jit_fp_rounding rounding;
     /* Loads and stores that hit count for their page: 1 is added to the word
      * at state.pages[access] + 8 * (host address / 4096), or to the cursor of
-     * the base register that says how much is to be added there. */
+     * the span that says how much is to be added there. The stubs know. */
     bool counts_pages;
     bool shows;   /* helpers.load and helpers.store see all registers */
     bool inexact; /* the guest's flag is up already: raising it is harmless */

@@ -116,7 +116,8 @@ size_t jit_host__stubs_size(void)
 struct jit_stubs *jit_host__make_stubs(struct xbar_engine *engine,
                                        struct xbar_jit_cache *cache,
                                        const struct jit_guest *guest,
-                                       bool baseline, bool counts_devices)
+                                       bool baseline, bool counts_devices,
+                                       bool counts_pages)
 {
     no_host();
 }

@@ -2,122 +2,154 @@
 /*
  * Loads, stores and atomics, counted by page.
  *
- *     lea  rcx, memory
- *     shr  rcx, 12
- *     cmp  rcx, [rbp + cursor.page]
- *     jne  cold
+ * A TLB that counts by page has spans of one page (tlb/span.c). So what hits a
+ * span is in the page of the span's cursor, and counts there:
+ *
  *     add  qword [rbp + cursor.count], 1
  *
- * Adding to the page's own counter would take as many instructions, but each
- * access would wait for the one before: what is stored at an address that had
- * to be computed takes eight cycles until it can be loaded. From a field of the
- * vCPU it takes none.
+ * Adding to the page's own counter would take more instructions, and each access
+ * would wait for the one before: what is stored at an address that had to be
+ * computed takes eight cycles until it can be loaded. From a field of the vCPU
+ * it takes none.
  *
- * The cold side adds to the counter; if that was too often, the cursor moves:
- * what it has is added to the page that it leaves.
+ * What hits the entry counts by a subroutine that all blocks share. It adds to
+ * the page's counter; if that was too often, the span goes there, and what the
+ * cursor has is added to the page that it leaves.
+ *
+ *     mov  ecx, span                    its offset among the spans
+ *     call count                        rax = va, rdx = addend
  */
 #include "jit/host_x86_64_internal.h"
 
-#define PATIENCE 16
+#define PATIENCE 2
 
-_Static_assert(sizeof(struct jit_cursor) == 32, "it lies in one cache line");
+_Static_assert(sizeof(struct jit_cursor) == 1 << X86_SPAN_LOG2,
+               "cursors lie like spans");
+_Static_assert(sizeof(((struct jit_state *)NULL)->cursors) ==
+                   sizeof(((SoftTLB *)NULL)->spans),
+               "there is one for each span");
 
-static struct x86_rm cursor_field(const struct jit_emit *e, unsigned base,
-                                  enum xbar_tlb_access access, size_t field)
+static size_t pages_of(const struct jit_guest *guest,
+                       enum xbar_tlb_access access)
 {
-    size_t cursor = offsetof(struct jit_state, cursors) +
-                    sizeof(struct jit_cursor) *
-                        ((size_t)access * JIT_CURSORS + base % JIT_CURSORS);
-
-    return x86__field(e->stubs, e->guest->state + cursor + field);
+    return guest->state + offsetof(struct jit_state, pages) +
+           8 * (size_t)access;
 }
 
-/* @reg is a page: now it is where its counter is. */
-static void find_counter(struct jit_emit *e, unsigned reg,
-                         enum xbar_tlb_access access)
+void x86__count_hit(struct jit_emit *e, size_t span)
 {
-    size_t pages = offsetof(struct jit_state, pages) + 8 * (size_t)access;
+    size_t count = offsetof(struct jit_state, cursors) + span +
+                   offsetof(struct jit_cursor, count);
 
-    x86_mi(e->b, X86_SHL_MI8, 8, x86_r(reg), 3);
-    x86_rm(e->b, X86_ADD_RM, 8, reg,
-           x86__field(e->stubs, e->guest->state + pages));
-}
-
-/* rcx = the page of @memory */
-static void find_page(struct jit_emit *e, struct x86_rm memory)
-{
-    x86_rm(e->b, X86_LEA, 8, RCX, memory);
-    x86_mi(e->b, X86_SHR_MI8, 8, x86_r(RCX), TLB_PAGE_BITS);
-}
-
-void x86__count_page(struct jit_emit *e, enum xbar_tlb_access access,
-                     struct x86_rm memory, unsigned base)
-{
-    struct jit_cold *cold = e->counts_pages ? x86__cold(e, COLD_COUNT) : NULL;
-
-    if (cold == NULL) {
-        return;
+    if (e->counts_pages) {
+        x86_alu_imm(e->b, X86_ALU_ADD, 8,
+                    x86__field(e->stubs, e->guest->state + count), 1);
     }
-    cold->access.base = (uint8_t)base;
-    cold->way = (uint8_t)access;
-    find_page(e, memory);
-    x86_rm(e->b, X86_CMP_RM, 8, RCX,
-           cursor_field(e, base, access, offsetof(struct jit_cursor, page)));
-    cold->jump_at = x86_jcc(e->b, CC_NE, NULL);
-    x86_alu_imm(
-        e->b, X86_ALU_ADD, 8,
-        cursor_field(e, base, access, offsetof(struct jit_cursor, count)), 1);
-    cold->resume = code_buf__offset(e->b);
 }
 
-void x86__count_page_slowly(struct jit_emit *e, enum xbar_tlb_access access,
-                            struct x86_rm memory)
+void x86__count_entry(struct jit_emit *e, enum xbar_tlb_access access,
+                      size_t span)
 {
     if (e->counts_pages) {
-        find_page(e, memory);
-        find_counter(e, RCX, access);
+        x86_load_imm(e->b, RCX, span);
+        x86__call_stub(e, e->stubs->count[access]);
+    }
+}
+
+void x86__count_atomic(struct jit_emit *e, enum xbar_tlb_access access)
+{
+    if (e->counts_pages) {
+        x86_rr(e->b, X86_MOV_MR, 8, RCX, RAX);
+        x86_mi(e->b, X86_SHR_MI8, 8, x86_r(RCX), TLB_PAGE_BITS);
+        x86_mi(e->b, X86_SHL_MI8, 8, x86_r(RCX), 3);
+        x86_rm(e->b, X86_ADD_RM, 8, RCX,
+               x86__field(e->stubs, pages_of(e->guest, access)));
         x86_alu_imm(e->b, X86_ALU_ADD, 8, x86_mem(RCX, 0), 1);
     }
 }
 
-/* The cursor goes to the page in rcx, and this access with it. */
-static void move_cursor(struct jit_emit *e, const struct jit_cold *cold)
-{
-    enum xbar_tlb_access access = (enum xbar_tlb_access)cold->way;
-    unsigned base = cold->access.base;
-    struct x86_rm page =
-        cursor_field(e, base, access, offsetof(struct jit_cursor, page));
-    struct x86_rm count =
-        cursor_field(e, base, access, offsetof(struct jit_cursor, count));
+/* ---- The subroutine ---------------------------------------------------- */
 
-    x86__emit(e->b, X86_PUSH, &(struct x86_operands){ .width = 8, .reg = RAX });
-    x86_rm(e->b, X86_MOV_RM, 8, RAX, page);
-    x86_mr(e->b, X86_MOV_MR, 8, page, RCX);
-    x86_rm(e->b, X86_MOV_RM, 8, RCX, count);
-    x86_mi(e->b, X86_MOV_MI, 8, count, 1);
-    x86_mi(e->b, X86_MOV_MI, 8,
-           cursor_field(e, base, access, offsetof(struct jit_cursor, patience)),
-           PATIENCE);
-    find_counter(e, RAX, access);
-    x86_mr(e->b, X86_ADD_MR, 8, x86_mem(RAX, 0), RCX);
-    x86__emit(e->b, X86_POP, &(struct x86_operands){ .width = 8, .reg = RAX });
-    x86__go_back(e, cold);
+struct count_writer {
+    struct code_buf *b;
+    const struct jit_guest *guest;
+    const struct jit_stubs *stubs;
+    enum xbar_tlb_access access;
+};
+
+/* Fields of the span at ecx, and of its cursor. */
+static struct x86_rm span(const struct count_writer *w, size_t field)
+{
+    size_t spans = w->guest->tlb + offsetof(SoftTLB, spans);
+
+    return x86_mem_index(RBP, RCX, 0, x86__disp(w->stubs, spans + field));
 }
 
-void x86__cold_count(struct jit_emit *e, const struct jit_cold *cold)
+static struct x86_rm cursor(const struct count_writer *w, size_t field)
 {
-    enum xbar_tlb_access access = (enum xbar_tlb_access)cold->way;
-    uint32_t moves;
+    size_t cursors = w->guest->state + offsetof(struct jit_state, cursors);
 
-    x86_patch_here(e->b, cold->jump_at);
-    x86_alu_imm(e->b, X86_ALU_SUB, 8,
-                cursor_field(e, cold->access.base, access,
-                             offsetof(struct jit_cursor, patience)),
-                1);
-    moves = x86_jcc(e->b, CC_S, NULL);
-    find_counter(e, RCX, access);
-    x86_alu_imm(e->b, X86_ALU_ADD, 8, x86_mem(RCX, 0), 1);
-    x86__go_back(e, cold);
-    x86_patch_here(e->b, moves);
-    move_cursor(e, cold);
+    return x86_mem_index(RBP, RCX, 0, x86__disp(w->stubs, cursors + field));
+}
+
+static void push_pop(const struct count_writer *w, enum x86_op op, unsigned reg)
+{
+    x86__emit(w->b, op, &(struct x86_operands){ .width = 8, .reg = reg });
+}
+
+/* @reg is a page: now it is where its counter is. */
+static void find_counter(const struct count_writer *w, unsigned reg)
+{
+    x86_mi(w->b, X86_SHL_MI8, 8, x86_r(reg), 3);
+    x86_rm(w->b, X86_ADD_RM, 8, reg,
+           x86__field(w->stubs, pages_of(w->guest, w->access)));
+}
+
+/* The span goes to the page in rsi, that of va, and this access with it. */
+static void move_span(const struct count_writer *w)
+{
+    struct x86_rm page = cursor(w, offsetof(struct jit_cursor, page));
+    struct x86_rm count = cursor(w, offsetof(struct jit_cursor, count));
+
+    x86_mi(w->b, X86_MOV_MI, 8,
+           cursor(w, offsetof(struct jit_cursor, patience)), PATIENCE);
+    push_pop(w, X86_PUSH, RDI);
+    x86_rm(w->b, X86_MOV_RM, 8, RDI, page);
+    x86_mr(w->b, X86_MOV_MR, 8, page, RSI);
+    x86_rm(w->b, X86_MOV_RM, 8, RSI, count);
+    x86_mi(w->b, X86_MOV_MI, 8, count, 1);
+    find_counter(w, RDI);
+    x86_mr(w->b, X86_ADD_MR, 8, x86_mem(RDI, 0), RSI);
+    push_pop(w, X86_POP, RDI);
+    x86_rr(w->b, X86_MOV_MR, 8, RSI, RAX);
+    x86_alu_imm(w->b, X86_ALU_AND, 8, x86_r(RSI), (int32_t)TLB_PAGE_MASK);
+    x86_mr(w->b, X86_MOV_MR, 8, span(w, offsetof(TLBSpan, start)), RSI);
+    x86_mr(w->b, X86_MOV_MR, 8, span(w, offsetof(TLBSpan, addend)), RDX);
+    push_pop(w, X86_POP, RSI);
+    x86_m(w->b, X86_RET, 8, x86_r(RAX));
+}
+
+void x86__write_count(struct code_buf *b, const struct jit_guest *guest,
+                      const struct jit_stubs *stubs,
+                      enum xbar_tlb_access access)
+{
+    const struct count_writer w = { b, guest, stubs, access };
+    uint32_t moves, empty;
+
+    push_pop(&w, X86_PUSH, RSI);
+    x86_rm(b, X86_LEA, 8, RSI, x86_mem_index(RAX, RDX, 0, 0));
+    x86_mi(b, X86_SHR_MI8, 8, x86_r(RSI), TLB_PAGE_BITS);
+    x86_alu_imm(b, X86_ALU_SUB, 8,
+                cursor(&w, offsetof(struct jit_cursor, patience)), 1);
+    moves = x86_jcc(b, CC_S, NULL);
+    empty = code_buf__offset(b);
+    find_counter(&w, RSI);
+    x86_alu_imm(b, X86_ALU_ADD, 8, x86_mem(RSI, 0), 1);
+    push_pop(&w, X86_POP, RSI);
+    x86_m(b, X86_RET, 8, x86_r(RAX));
+    x86_patch_here(b, moves);
+    /* The TLB fills those that are empty: it knows which are not. */
+    x86_alu_imm(b, X86_ALU_CMP, 8, span(&w, offsetof(TLBSpan, count)), 0);
+    x86_patch(b, x86_jcc(b, CC_E, NULL), b->start + empty);
+    move_span(&w);
 }

@@ -604,9 +604,6 @@ static void emit_cold(struct jit_emit *e, struct jit_cold *cold)
     case COLD_DIVIDE:
         x86__cold_divide(e, cold);
         break;
-    case COLD_COUNT:
-        x86__cold_count(e, cold);
-        break;
     case COLD_REGION_ENTRY:
     case COLD_REGION_CHECK:
     case COLD_REGION_WAY:

@@ -13,6 +13,7 @@
  *   host_x86_64_mem.c     loads, stores, the probe
  *   host_x86_64_atomic.c  atomics
  *   host_x86_64_device.c  what misses there because it is a device
+ *   host_x86_64_count.c   accesses that count for their page
  *   host_x86_64_flow.c    prologue, links, branches, cold paths
  *   host_x86_64_look.c    calls of instrumented code
  *   host_x86_64_region.c  blocks of several parts, whose homes change hands
@@ -88,6 +89,7 @@ struct jit_stubs {
     bool counts_devices;
     struct x86_stub_set set[4]; /* [FP is live | X86_REGION] */
     uint32_t fused[2];    /* subroutines, [is_double]: host_x86_64_fma.c */
+    uint32_t count[2];    /* [access]: host_x86_64_count.c */
     const uint8_t *leave; /* address of the exit that resume may name */
     struct jit_exit (*run[2])(void *anchor, const uint8_t *code);
 };
@@ -105,7 +107,6 @@ enum cold_kind {
     COLD_NAN,     /* xmm register `va` becomes the canonical NaN */
     COLD_EXECUTE, /* helpers.execute does it */
     COLD_DIVIDE,  /* by 0 or -1, to `reg` */
-    COLD_COUNT,   /* ecx is not the page of the cursor of access.base */
     COLD_REGION_ENTRY,
     COLD_REGION_CHECK,
     COLD_REGION_WAY,
@@ -118,7 +119,6 @@ struct jit_cold {
     uint32_t jump2_at;
     uint8_t reg;     /* xmm register, of FP */
     uint8_t width;   /* of a division */
-    uint8_t way;     /* TLB_READ or TLB_WRITE, of what counts */
     uint32_t resume; /* where the hot path goes on */
     struct jit_access access;
     uint64_t pc;   /* of a far link */
@@ -239,14 +239,19 @@ static inline void x86__go_back(struct jit_emit *e, const struct jit_cold *cold)
 
 /* ---- Counting (host_x86_64_count.c) ------------------------------------ */
 
-/* An access at @memory, through guest register @base, counts for its page, if
- * those are counted. Only rcx and flags are lost. */
-void x86__count_page(struct jit_emit *e, enum xbar_tlb_access access,
-                     struct x86_rm memory, unsigned base);
-/* The same where the way is cold already. */
-void x86__count_page_slowly(struct jit_emit *e, enum xbar_tlb_access access,
-                            struct x86_rm memory);
-void x86__cold_count(struct jit_emit *e, const struct jit_cold *cold);
+/* Accesses count for their page, if those are counted. One that hit the span at
+ * offset @span among them: only flags are lost. */
+void x86__count_hit(struct jit_emit *e, size_t span);
+/* One at rax that missed it, and hit the entry: rdx is the addend. Only rcx and
+ * flags are lost. */
+void x86__count_entry(struct jit_emit *e, enum xbar_tlb_access access,
+                      size_t span);
+/* One at host address rax; rcx and flags are lost. */
+void x86__count_atomic(struct jit_emit *e, enum xbar_tlb_access access);
+/* Write the subroutine of x86__count_entry(). */
+void x86__write_count(struct code_buf *b, const struct jit_guest *guest,
+                      const struct jit_stubs *stubs,
+                      enum xbar_tlb_access access);
 
 /* ---- Floating point (host_x86_64_fp.c) --------------------------------- */
 

@@ -347,22 +347,18 @@ static struct jit_cold *slow_way(struct jit_emit *e, enum cold_kind kind,
     return cold;
 }
 
-/* At a memory operand: count and load, or store. */
+/* At a memory operand in the base's span: count and load, or store. */
 static void load_at(struct jit_emit *e, const struct jit_access *a,
                     struct x86_rm at)
 {
-    if (e->counts_pages && at.index == RCX) { /* which counting changes */
-        x86_rm(e->b, X86_LEA, 8, RDX, at);
-        at = x86_mem(RDX, 0);
-    }
-    x86__count_page(e, TLB_READ, at, a->base);
+    x86__count_hit(e, span_offset(e, a->base, TLB_READ));
     load_from(e, a, at);
 }
 
 static void store_at(struct jit_emit *e, const struct jit_access *a,
                      struct x86_rm at)
 {
-    x86__count_page(e, TLB_WRITE, at, a->base);
+    x86__count_hit(e, span_offset(e, a->base, TLB_WRITE));
     store_to(e, a, at);
 }
 
@@ -447,7 +443,7 @@ static void cold_load(struct jit_emit *e, const struct jit_cold *cold)
         put_indexed(e, a);
     }
     ask_entry(e, cold, TLB_READ, misses);
-    x86__count_page_slowly(e, TLB_READ, x86_mem_index(RDX, RAX, 0, 0));
+    x86__count_entry(e, TLB_READ, span_offset(e, a->base, TLB_READ));
     load_from(e, a, x86_mem_index(RDX, RAX, 0, 0));
     x86__go_back(e, cold);
     x86_patch_here(e->b, misses[0]);
@@ -462,7 +458,7 @@ static void cold_store(struct jit_emit *e, const struct jit_cold *cold)
     uint32_t misses[2];
 
     ask_entry(e, cold, TLB_WRITE, misses);
-    x86__count_page_slowly(e, TLB_WRITE, x86_mem_index(RDX, RAX, 0, 0));
+    x86__count_entry(e, TLB_WRITE, span_offset(e, a->base, TLB_WRITE));
     store_to(e, a, x86_mem_index(RDX, RAX, 0, 0));
     x86__go_back(e, cold);
     x86_patch_here(e->b, misses[0]);

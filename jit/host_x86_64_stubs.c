@@ -525,7 +525,8 @@ static unsigned host_features(void)
 struct jit_stubs *jit_host__make_stubs(struct xbar_engine *engine,
                                        struct xbar_jit_cache *cache,
                                        const struct jit_guest *guest,
-                                       bool baseline, bool counts_devices)
+                                       bool baseline, bool counts_devices,
+                                       bool counts_pages)
 {
     struct jit_stubs *stubs = xbar_alloc(engine, sizeof(*stubs));
     struct stub_writer w = { .guest = guest, .stubs = stubs };
@@ -551,6 +552,10 @@ struct jit_stubs *jit_host__make_stubs(struct xbar_engine *engine,
     x86__write_fused(&w.b, guest, stubs);
     for (unsigned set = 0; set < 4; set++) {
         write_set(&w, set);
+    }
+    for (unsigned access = 0; counts_pages && access < 2; access++) {
+        stubs->count[access] = start_stub(&w);
+        x86__write_count(&w.b, guest, stubs, (enum xbar_tlb_access)access);
     }
     for (unsigned fp = 0; fp < 2; fp++) {
         const void *enter = xbar_jit_code(cache, stubs->set[fp].enter);

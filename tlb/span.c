@@ -27,6 +27,9 @@
  * A miss costs little where the entry hits, and making a span a call. So a
  * slot learns from every n-th miss, and n doubles each time: a register that
  * goes back and forth between two runs keeps the span that it has.
+ *
+ * Where accesses are counted by page a span is one page, so that who counts what
+ * hits it need not look at the address.
  */
 #include "engine/dirty_log.h"
 #include "tlb/tlb_internal.h"
@@ -238,6 +241,11 @@ static void grow_by_spans(const SoftTLB *tlb, unsigned context, unsigned access,
     }
 }
 
+static bool counts_pages(const SoftTLB *tlb)
+{
+    return tlb->config.counts != NULL && tlb->config.counts->pages[0] != NULL;
+}
+
 static void set_span(TLBSpan *span, const struct run *run)
 {
     span->start = run->start;
@@ -260,8 +268,10 @@ static void learn(SoftTLB *tlb, unsigned context, unsigned access,
 
     const struct run page = *run;
 
-    grow_by_spans(tlb, context, access, run);
-    grow_by_entries(tlb, context, access, run);
+    if (!counts_pages(tlb)) {
+        grow_by_spans(tlb, context, access, run);
+        grow_by_entries(tlb, context, access, run);
+    }
     set_span(span, may_be_one(tlb, access, run) ? run : &page);
     tlb->spans_used[context][access] |= UINT32_C(1) << slot;
     span->credit = (int32_t)span->period;
@@ -286,8 +296,10 @@ void tlb_learn_span(SoftTLB *tlb, unsigned context, enum xbar_tlb_access access,
         span->credit = PERIOD_MAX;
     } else if (span->count && span->addend == run.addend &&
                span_end(span) == page) {
-        run.start = span->start; /* a pointer that walks up */
-        set_span(span, &run);
+        if (!counts_pages(tlb)) {
+            run.start = span->start;
+        }
+        set_span(span, &run); /* a pointer that walks up */
     } else if (span->credit < 0) {
         learn(tlb, context, access, slot, &run);
     }

@@ -97,7 +97,8 @@ struct xbar_tlb_counts {
     MemoryRegion *ram;
     /*
      * For each 4 KiB page of @ram, by TLB_READ and TLB_WRITE: accesses that
-     * began there. Both NULL: not wanted.
+     * began there. Both NULL: not wanted. Else spans are one page each, so
+     * that what hits one can be counted by its slot.
      */
     uint64_t *pages[2];
     /* Accesses that began outside of @ram, by TLB_READ and TLB_WRITE, and the

@@ -435,8 +435,15 @@ void riscv__lockstep_free(struct xbar_riscv_hart *hart);
  * interrupted, its slice ends with the block that it is in. */
 void riscv__jit_cut_slice(struct xbar_riscv_hart *hart, void *context);
 
+/* ---- page_counts.c ----------------------------------------------------- */
+
+/* Translated code is about to count by page, if that is wanted. */
+void riscv__start_pages(struct xbar_riscv_hart *hart);
 /* Add what translated code left to be added to the counts of pages. */
 void riscv__settle_pages(struct xbar_riscv_hart *hart);
+/* The TLB learnt the span that accesses in this context ask, or did not. */
+void riscv__follow_span(struct xbar_riscv_hart *hart,
+                        enum xbar_tlb_access access, unsigned slot);
 
 /* ---- blocks.c ---------------------------------------------------------- */
 

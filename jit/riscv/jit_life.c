@@ -36,7 +36,7 @@ static int make_parts(struct xbar_riscv_hart *hart, struct riscv_jit *jit,
     jit->stubs = jit_host__make_stubs(
         engine, jit->cache, &riscv__jit_guest,
         (hart->config.stress & XBAR_RISCV_STRESS_BASELINE) != 0,
-        riscv__counts_devices(hart));
+        riscv__counts_devices(hart), riscv__counts_pages(hart));
     return jit->cold != NULL && jit->stubs != NULL ? 0 : -ENOMEM;
 }
 
@@ -46,22 +46,6 @@ static void free_parts(struct riscv_jit *jit, struct xbar_engine *engine)
     xbar_free(engine, jit->cold, jit_host__cold_size());
     xbar_jit_free(jit->cache);
     xbar_free(engine, jit, sizeof(*jit));
-}
-
-/* Emitted code finds the counter of a page from its host address. */
-static void set_page_counters(struct xbar_riscv_hart *hart)
-{
-    const struct xbar_tlb_counts *counts = hart->config.counts;
-
-    for (unsigned i = 0; riscv__counts_pages(hart) && i < 2; i++) {
-        uint64_t page = hart->tlb.counted_host / TLB_PAGE_SIZE;
-
-        hart->jit_state.pages[i] =
-            (uintptr_t)counts->pages[i] - page * sizeof(uint64_t);
-        for (unsigned k = 0; k < JIT_CURSORS; k++) {
-            hart->jit_state.cursors[i][k].page = page;
-        }
-    }
 }
 
 /*
@@ -87,25 +71,6 @@ void riscv__jit_cut_slice(struct xbar_riscv_hart *hart, void *context)
     *budget = -(int64_t)block->reserve;
 }
 
-void riscv__settle_pages(struct xbar_riscv_hart *hart)
-{
-    const struct xbar_tlb_counts *counts = hart->config.counts;
-
-    if (hart->jit == NULL || !riscv__counts_pages(hart)) {
-        return;
-    }
-    for (unsigned i = 0; i < 2 * JIT_CURSORS; i++) {
-        unsigned access = i / JIT_CURSORS;
-        struct jit_cursor *cursor =
-            &hart->jit_state.cursors[access][i % JIT_CURSORS];
-
-        counts->pages[access]
-                     [cursor->page - hart->tlb.counted_host / TLB_PAGE_SIZE] +=
-            cursor->count;
-        cursor->count = 0;
-    }
-}
-
 int riscv__jit_new(struct xbar_riscv_hart *hart)
 {
     struct xbar_engine *engine = engine_of(hart);
@@ -125,7 +90,7 @@ int riscv__jit_new(struct xbar_riscv_hart *hart)
         return err;
     }
     riscv__code_keep(hart, true);
-    set_page_counters(hart);
+    riscv__start_pages(hart);
     xbar_jit_jumps_clear(&hart->jit_state.jumps);
     jit_host__forget_returns(&hart->jit_state);
     jit_host__fp_init(&hart->jit_state);

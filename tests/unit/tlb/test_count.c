@@ -11,6 +11,9 @@
 
 #define COUNTED_PAGES 16
 
+#define VA   0x40000000u
+#define SLOT 5
+
 struct counting {
     struct world *world;
     struct xbar_tlb_counts counts;
@@ -308,6 +311,44 @@ static void fills_and_flushes_have_kinds(void **state)
     world_free(world);
 }
 
+/* A slot learns four pages that follow one another: upwards as a pointer that
+ * walks does, or downwards as its credit is used up. */
+static void learn_all(struct counting *c, bool upwards)
+{
+    TLBSpan *span = &c->world->tlb.spans[0][TLB_READ][SLOT];
+
+    for (unsigned i = 0; i < 4; i++) {
+        uint64_t va = VA + (upwards ? i : 3 - i) * PAGE;
+
+        world_must_load(c->world, va, 0);
+        span->credit = upwards && span->count != 0 ? 100 : -1;
+        tlb_learn_span(&c->world->tlb, 0, TLB_READ, SLOT, va);
+        if (c->counts.pages[0] != NULL) {
+            assert_int_equal(span->start, va);
+            assert_int_equal(span->count, PAGE - 7);
+        }
+    }
+}
+
+/* So that what hits one is in a page that is known. */
+static void spans_are_pages_if_those_count(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        struct counting *c = counting_new(RAM, i & 1);
+
+        for (unsigned k = 0; k < 4; k++) {
+            world_map(c->world, VA + k * PAGE, 0x80005000 + k * PAGE, PROT_RWX);
+        }
+        learn_all(c, i & 2);
+        if (!(i & 1)) {
+            assert_int_equal(c->world->tlb.spans[0][TLB_READ][SLOT].count,
+                             4 * PAGE - 7);
+        }
+        counting_free(c);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -319,6 +360,7 @@ int main(void)
         cmocka_unit_test(pages_are_optional),
         cmocka_unit_test(counts_want_whole_pages_of_ram),
         cmocka_unit_test(fills_and_flushes_have_kinds),
+        cmocka_unit_test(spans_are_pages_if_those_count),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

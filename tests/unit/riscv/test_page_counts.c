@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Accesses by page, where a base register goes from page to page: one after the
+ * other, to and fro, by leaps, across their ends. Both engines count alike,
+ * whatever becomes of spans meanwhile.
+ */
+#include "jit/riscv/jit.h"
+
+#include <stdlib.h>
+
+#include "accesses.h"
+
+#define CODE     0x1000u
+#define PAGES    (RIG_RAM_SIZE / 4096)
+#define ROUNDS   3000
+#define PROGRAMS 24
+
+enum { BASE = 5, AT = 17, STRIDE = 18, FIRST = 19, WITHIN_LOG2 = 15 };
+
+/* Accesses through BASE = FIRST + AT, which then grows by STRIDE, modulo 1 <<
+ * WITHIN_LOG2. */
+static unsigned make_body(uint32_t *code, uint64_t *rng)
+{
+    unsigned count = 0;
+    unsigned accesses = 1 + (unsigned)(rig_random(rng) % 3);
+
+    for (unsigned i = 0; i < accesses; i++) {
+        code[count++] = random_access(rng, rig_random(rng) % 6, BASE, 10,
+                                      (int)(rig_random(rng) % 64) - 32);
+    }
+    code[count++] = encode(RISCV_OP_ADD, AT, AT, STRIDE, 0);
+    code[count++] = encode(RISCV_OP_SLLI, AT, AT, 0, 64 - WITHIN_LOG2);
+    code[count++] = encode(RISCV_OP_SRLI, AT, AT, 0, 64 - WITHIN_LOG2);
+    code[count++] = encode(RISCV_OP_ADD, BASE, FIRST, AT, 0);
+    return count;
+}
+
+struct counted {
+    struct xbar_tlb_counts counts;
+    uint64_t pages[2][PAGES];
+    struct rig rig;
+};
+
+static struct counted *open_counted(uint64_t seed, unsigned stress)
+{
+    static const uint64_t strides[] = { 1, 8, 24, 509, 4096, 4093, 8192 + 1 };
+    static const uint32_t handler[] = {
+        0x34102f73, /* csrr x30, mepc */
+        0x004f0f13, /* addi x30, x30, 4 */
+        0x341f1073, /* csrw mepc, x30 */
+        INSN_MRET,
+    };
+    struct counted *c = calloc(1, sizeof(*c));
+    const struct xbar_riscv_config config = { .counts = &c->counts,
+                                              .stress = stress };
+    uint32_t code[16];
+    uint64_t rng = seed;
+    unsigned body = make_body(code, &rng);
+
+    c->counts.ram = &c->rig.ram;
+    c->counts.pages[0] = c->pages[0];
+    c->counts.pages[1] = c->pages[1];
+    rig_open_with(&c->rig, &config);
+    load_rounds(&c->rig, CODE, code, body, ROUNDS);
+    rig_code(&c->rig, HANDLER, handler, 4);
+    c->rig.hart->x[FIRST] = RAM_ADDR + DATA;
+    c->rig.hart->x[STRIDE] = PICK(&rng, strides);
+    return c;
+}
+
+static void close_counted(struct counted *c)
+{
+    rig_close(&c->rig);
+    free(c);
+}
+
+/* Something that ends spans, now and then; or makes the engine anew. */
+static void disturb(struct xbar_riscv_hart *hart, unsigned i)
+{
+    switch (i % 16) {
+    case 3:
+        tlb_flush_page(&hart->tlb, 1u << CTX_M, hart->x[BASE]);
+        break;
+    case 7:
+        tlb_protect_code(&hart->tlb,
+                         hart->tlb.counted_host + DATA / 4096 * 4096);
+        break;
+    case 11:
+        assert_int_equal(xbar_riscv_set_engine(hart, XBAR_RISCV_INTERP), 0);
+        break;
+    case 12:
+        assert_int_equal(xbar_riscv_set_engine(hart, XBAR_RISCV_JIT), 0);
+        break;
+    case 15:
+        tlb_flush(&hart->tlb, 1u << CTX_M);
+        break;
+    }
+}
+
+static void run(struct counted *c, enum xbar_riscv_engine engine, bool disturbs)
+{
+    struct xbar_riscv_hart *hart = c->rig.hart;
+
+    assert_int_equal(xbar_riscv_set_engine(hart, engine), 0);
+    for (unsigned i = 0; hart->x[16] != 0; i++) {
+        assert_true(i < 100 * ROUNDS);
+        assert_int_equal(xbar_riscv_run(hart, 500 + i % 23),
+                         XBAR_RISCV_EXIT_BUDGET);
+        if (disturbs) {
+            disturb(hart, i);
+        }
+    }
+}
+
+static const unsigned variants[] = {
+    0,
+    XBAR_RISCV_STRESS_REGION,
+    XBAR_RISCV_STRESS_SPAN,
+    XBAR_RISCV_STRESS_SPAN | XBAR_RISCV_STRESS_REGION,
+    XBAR_RISCV_STRESS_TLB,
+    XBAR_RISCV_STRESS_BASELINE,
+};
+
+#define VARIANTS (sizeof(variants) / sizeof(variants[0]))
+
+static void test_bases_that_wander(void **state)
+{
+    unsigned programs = getenv("XBAR_LONG") ? 50 * PROGRAMS : PROGRAMS;
+
+    (void)state;
+    for (unsigned i = 0; i < programs; i++) {
+        struct counted *want = open_counted(0x9a9e + i, 0);
+
+        run(want, XBAR_RISCV_INTERP, false);
+        for (unsigned k = 0; k < VARIANTS; k++) {
+            struct counted *got = open_counted(0x9a9e + i, variants[k]);
+
+            run(got, XBAR_RISCV_JIT, (k + i) % 2);
+            assert_memory_equal(got->pages, want->pages, sizeof(want->pages));
+            close_counted(got);
+        }
+        close_counted(want);
+    }
+}
+
+/* A base that walks up takes its span along, from entry to entry: the way
+ * through C gets rarer. */
+static void test_the_span_follows(void **state)
+{
+    enum { STEPS = 64, WALK = 40 };
+    static uint64_t pages[2][PAGES];
+    struct xbar_tlb_counts counts = { .pages = { pages[0], pages[1] } };
+    const struct xbar_riscv_config config = { .counts = &counts };
+    uint32_t code[5] = { insn_sd(11, BASE, 0),
+                         insn_addi(BASE, BASE, 4096 / STEPS) };
+    const TLBSpan *span;
+    struct rig rig;
+
+    (void)state;
+    counts.ram = &rig.ram;
+    rig_open_with(&rig, &config);
+    load_rounds(&rig, CODE, code, 2, 2 * STEPS * WALK);
+    assert_int_equal(xbar_riscv_set_engine(rig.hart, XBAR_RISCV_JIT), 0);
+    assert_int_equal(xbar_riscv_run(rig.hart, 4 * STEPS * WALK),
+                     XBAR_RISCV_EXIT_BUDGET);
+    span = &rig.hart->tlb.spans[CTX_M][TLB_WRITE][BASE];
+    rig.hart->x[BASE] = RAM_ADDR + DATA;
+    for (unsigned i = 1; i < WALK; i++) {
+        assert_int_equal(xbar_riscv_run(rig.hart, 4 * STEPS),
+                         XBAR_RISCV_EXIT_BUDGET);
+        assert_int_equal(span->count, TLB_PAGE_SIZE - 7);
+        assert_int_equal(span->start, (rig.hart->x[BASE] - 64) & TLB_PAGE_MASK);
+        assert_int_equal(pages[TLB_WRITE][DATA / 4096 + i], STEPS + STEPS / 2);
+    }
+    rig_close(&rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_bases_that_wander),
+        cmocka_unit_test(test_the_span_follows),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
