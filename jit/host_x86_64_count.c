@@ -105,7 +105,9 @@ static void find_counter(const struct count_writer *w, unsigned reg)
            x86__field(w->stubs, pages_of(w->guest, w->access)));
 }
 
-/* The span goes to the page in rsi, that of va, and this access with it. */
+/* The span goes to the page in rsi, that of va, and this access with it. One
+ * that is empty stays so: filling it is the TLB's, which knows those that are
+ * not. */
 static void move_span(const struct count_writer *w)
 {
     struct x86_rm page = cursor(w, offsetof(struct jit_cursor, page));
@@ -134,7 +136,7 @@ void x86__write_count(struct code_buf *b, const struct jit_guest *guest,
                       enum xbar_tlb_access access)
 {
     const struct count_writer w = { b, guest, stubs, access };
-    uint32_t moves, empty;
+    uint32_t moves;
 
     push_pop(&w, X86_PUSH, RSI);
     x86_rm(b, X86_LEA, 8, RSI, x86_mem_index(RAX, RDX, 0, 0));
@@ -142,14 +144,10 @@ void x86__write_count(struct code_buf *b, const struct jit_guest *guest,
     x86_alu_imm(b, X86_ALU_SUB, 8,
                 cursor(&w, offsetof(struct jit_cursor, patience)), 1);
     moves = x86_jcc(b, CC_S, NULL);
-    empty = code_buf__offset(b);
     find_counter(&w, RSI);
     x86_alu_imm(b, X86_ALU_ADD, 8, x86_mem(RSI, 0), 1);
     push_pop(&w, X86_POP, RSI);
     x86_m(b, X86_RET, 8, x86_r(RAX));
     x86_patch_here(b, moves);
-    /* The TLB fills those that are empty: it knows which are not. */
-    x86_alu_imm(b, X86_ALU_CMP, 8, span(&w, offsetof(TLBSpan, count)), 0);
-    x86_patch(b, x86_jcc(b, CC_E, NULL), b->start + empty);
     move_span(&w);
 }
