@@ -5,10 +5,11 @@
  * Where paths meet (the head of a loop, behind an if), every path must have
  * left the same registers in the same homes: as the first of them had it
  * (region_translate.c), or, if none comes from before, what is used most, inner
- * loops counting more. In between a register comes to a home when it is read
- * and will be read again, or is written; the one that is needed last makes
- * room. What is written and not seen before it is written again ends with its
- * last reader: it is never stored, and its home is free.
+ * loops counting more. What a loop names has homes where it begins, if there
+ * are enough. In between a register comes to a home when it is read and will be
+ * read again, or is written; the one that is needed last makes room. What is
+ * written and not seen before it is written again ends with its last reader: it
+ * is never stored, and its home is free.
  *
  * Upper halves. W-forms leave theirs to whoever asks (narrow, in
  * jit/host_region.h): most often nobody does.
