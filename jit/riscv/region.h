@@ -7,6 +7,7 @@
  *   region_flow.c       what is known, and needed, where parts meet
  *   region_lazy.c       values that need not be computed
  *   region_homes.c      which registers have homes, at each instruction
+ *   region_entries.c    how parts begin
  *   region_translate.c  code
  *   region_budget.c     what each part takes off the budget
  *   region_count.c      how often it runs, if that is asked
@@ -230,6 +231,39 @@ void riscv__use_moment(struct region_homes *homes,
 
 /* May @insn show the registers to somebody? */
 bool riscv__shows(const struct riscv_insn *insn);
+
+/* ---- region_entries.c -------------------------------------------------- */
+
+struct region_entries {
+    const struct riscv_region *region;
+    const struct region_flow *flow;
+    struct jit_homes *states;  /* the host's: with what each part begins */
+    bool settled[JIT_PARTS];   /* that is said */
+    struct jit_homes common;   /* homes for what is used most */
+    uint32_t written;          /* registers that the region writes */
+    uint32_t named[JIT_PARTS]; /* registers in the loop around each part */
+};
+
+/* Says how part 0 begins; the others, with nothing settled, follow as code that
+ * leads to them is made. All but @stubs is kept. */
+void riscv__plan_entries(struct region_entries *entries,
+                         const struct riscv_region *region,
+                         const struct region_flow *flow,
+                         struct jit_homes *states,
+                         const struct jit_stubs *stubs);
+/*
+ * Part @part begins like @now, from where a way leads there, if no way did yet.
+ * Where others do, too, what is true of all of them holds, and may be written
+ * meanwhile.
+ */
+void riscv__settle(struct region_entries *entries, unsigned part,
+                   const struct jit_homes *now);
+/* How it begins, from now on: all ways yet to come are from behind. */
+const struct jit_homes *riscv__entry(struct region_entries *entries,
+                                     unsigned part);
+/* What the loop around a part will want, as far as is known. */
+const struct jit_homes *
+riscv__homes_of_loop(const struct region_entries *entries, unsigned part);
 
 /* ---- region_budget.c --------------------------------------------------- */
 

@@ -38,12 +38,9 @@ struct region_work {
     struct riscv_region found; /* it, before loops were peeled */
     struct region_flow flow;
     struct region_budget budget;
+    struct region_entries entries;
     struct region_homes homes;
     struct jit_region host;
-    struct jit_homes common;   /* homes for what is used most */
-    bool settled[JIT_PARTS];   /* host.entries says how the part begins */
-    uint32_t written;          /* registers that the region writes */
-    uint32_t named[JIT_PARTS]; /* registers in the loop around each part */
     unsigned links;
     unsigned slot; /* of the part at hand, as in struct region_part_counts */
     struct region_counts *counts; /* NULL: nobody counts */
@@ -159,123 +156,6 @@ static void translate_insn(struct region_work *w, unsigned i)
 
 /* ---- Ways -------------------------------------------------------------- */
 
-/* What no way from part @part reads before it writes it has no home. */
-static void drop_unread(struct region_work *w, struct jit_homes *homes,
-                        unsigned part)
-{
-    for (unsigned home = 0; home < jit_host__home_count(); home++) {
-        unsigned reg = homes->reg[home];
-
-        if (reg != 0 && w->flow.distance[part][reg] == REGION_FAR) {
-            homes->reg[home] = 0;
-            homes->home[reg] = JIT_NO_HOME;
-            homes->dirty &= ~(UINT32_C(1) << reg);
-        }
-    }
-}
-
-/* What is lazy on the first way may stay it if it is the same on all others. */
-static void settle_lazy(struct region_work *w, unsigned part)
-{
-    struct jit_homes *entry = &w->host.entries[part];
-    uint32_t lazy = entry->lazy;
-
-    for (uint32_t left = lazy; left != 0; left &= left - 1) {
-        unsigned reg = (unsigned)__builtin_ctz(left);
-        const struct region_fact *fact = &w->flow.facts[part][reg];
-
-        if ((fact->kind != REGION_LEFT && fact->kind != REGION_RIGHT) ||
-            (lazy >> fact->from & 1)) {
-            entry->lazy &= ~(UINT32_C(1) << reg);
-            continue;
-        }
-        entry->value[reg] = (struct jit_lazy){
-            .from = fact->from,
-            .by = fact->by,
-            .right = fact->kind == REGION_RIGHT,
-        };
-    }
-}
-
-/* Are there more registers in the loop around the part than homes? */
-static bool is_crowded(const struct region_work *w, unsigned part)
-{
-    return (unsigned)__builtin_popcount(w->named[part]) >
-           jit_host__home_count();
-}
-
-/* A home for what the loop names: a free one, or the one whose register, which
- * the loop does not name, is needed last. */
-static unsigned spare_home(const struct region_work *w,
-                           const struct jit_homes *entry, unsigned part)
-{
-    const uint16_t *distance = w->flow.distance[part];
-    unsigned found = JIT_NO_HOME;
-
-    for (unsigned home = 0; home < jit_host__home_count(); home++) {
-        unsigned reg = entry->reg[home];
-
-        if (reg == 0) {
-            return home;
-        }
-        if (!(w->named[part] >> reg & 1) &&
-            (found == JIT_NO_HOME ||
-             distance[reg] > distance[entry->reg[found]])) {
-            found = home;
-        }
-    }
-    return found;
-}
-
-/* All that a loop names has homes from its beginning on, so that nothing is
- * loaded, or stored, each time round. */
-static void settle_loop(struct region_work *w, unsigned part)
-{
-    struct jit_homes *entry = &w->host.entries[part];
-    uint32_t left = w->named[part] & ~entry->lazy;
-
-    for (; left != 0; left &= left - 1) {
-        unsigned reg = (unsigned)__builtin_ctz(left), home;
-
-        if (entry->home[reg] != JIT_NO_HOME) {
-            continue;
-        }
-        home = spare_home(w, entry, part);
-        entry->home[entry->reg[home]] = JIT_NO_HOME;
-        entry->dirty &= ~(UINT32_C(1) << entry->reg[home]);
-        entry->reg[home] = (uint8_t)reg;
-        entry->home[reg] = (uint8_t)home;
-    }
-}
-
-/* The first way that leads to a part says how it begins. Where others do, too,
- * what is true of all of them holds, and may be written meanwhile. */
-static void settle(struct region_work *w, unsigned part)
-{
-    struct jit_homes *entry = &w->host.entries[part];
-
-    if (w->settled[part]) {
-        return;
-    }
-    w->settled[part] = true;
-    *entry = w->host.homes;
-    if (!w->region.parts[part].joins) {
-        return;
-    }
-    if (is_crowded(w, part)) {
-        drop_unread(w, entry, part);
-    }
-    settle_lazy(w, part);
-    if (w->region.parts[part].checks && !is_crowded(w, part)) {
-        settle_loop(w, part);
-    }
-    entry->narrow = w->flow.upper[part].narrow & ~entry->lazy;
-    for (unsigned home = 0; home < jit_host__home_count(); home++) {
-        entry->dirty |=
-            w->written & UINT32_C(1) << entry->reg[home] & ~UINT32_C(1);
-    }
-}
-
 /* Out of part @part. */
 static struct jit_way make_way(struct region_work *w, unsigned part,
                                const struct region_edge *edge)
@@ -288,7 +168,7 @@ static struct jit_way make_way(struct region_work *w, unsigned part,
         way.same_page = ((way.pc ^ w->region.pc) & TLB_PAGE_MASK) == 0;
         way.counter = w->counts != NULL ? &w->counts->parts[part].gone : NULL;
     } else {
-        settle(w, edge->part);
+        riscv__settle(&w->entries, edge->part, &w->host.homes);
     }
     return way;
 }
@@ -443,16 +323,11 @@ static void translate_part(struct region_work *w, unsigned part)
 {
     const struct region_part *p = &w->region.parts[part];
 
-    if (!w->settled[part]) { /* all ways come from behind */
-        w->settled[part] = true;
-        w->host.entries[part] = w->common;
-    }
-    jit_host__use_homes(&w->e, &w->host.entries[part]);
+    jit_host__use_homes(&w->e, riscv__entry(&w->entries, part));
     w->host.ahead = w->budget.ahead[part];
     set_place(w, p, 0);
     begin_code(w, part);
-    w->homes.hint =
-        w->settled[p->head] ? &w->host.entries[p->head] : &w->common;
+    w->homes.hint = riscv__homes_of_loop(&w->entries, part);
     riscv__begin_part(&w->homes, part);
     find_group(w, 0);
     for (unsigned i = 0; i + p->branches < p->count; i++) {
@@ -474,69 +349,20 @@ static void translate_part(struct region_work *w, unsigned part)
 
 /* ---- Blocks ------------------------------------------------------------ */
 
-static uint32_t names_of(const struct riscv_region *region, unsigned first,
-                         unsigned last)
-{
-    uint32_t named = 0;
-
-    for (unsigned i = first; i <= last; i++) {
-        const struct region_part *part = &region->parts[i];
-
-        for (unsigned k = 0; k < part->count; k++) {
-            const struct riscv_insn *insn = &region->insns[part->first + k];
-
-            named |= UINT32_C(1) << insn->rd | UINT32_C(1) << insn->rs1 |
-                     UINT32_C(1) << insn->rs2;
-        }
-    }
-    return named & ~UINT32_C(1);
-}
-
-/* Parts that are in no loop: all that the region names. */
-static void find_names(struct region_work *w)
-{
-    const struct riscv_region *region = &w->region;
-    uint32_t all = names_of(region, 0, region->part_count - 1u);
-
-    for (unsigned i = 0; i < region->part_count; i++) {
-        unsigned head = region->parts[i].head;
-
-        if (region->parts[i].depth == 0) {
-            w->named[i] = all;
-        } else if (head != i) {
-            w->named[i] = w->named[head];
-        } else {
-            w->named[i] = names_of(region, i, riscv__last_of_loop(region, i));
-        }
-    }
-}
-
-/* What is known beforehand, and how part 0 begins: as usual if one comes by
- * there but once. */
+/* What is known beforehand. */
 static void plan(struct region_work *w)
 {
     memset(&w->host, 0, sizeof(w->host));
-    memset(w->settled, 0, sizeof(w->settled));
-    w->written = 0;
     w->links = 0;
     w->slot = 0;
     w->missed_count = 0;
     for (unsigned i = 0; i < w->region.part_count; i++) {
         w->host.reserve += w->region.parts[i].count;
     }
-    for (unsigned i = 0; i < w->region.insn_count; i++) {
-        w->written |= UINT32_C(1) << w->region.insns[i].rd;
-    }
-    find_names(w);
     riscv__plan_budget(&w->region, &w->budget);
     riscv__find_flow(&w->region, &w->flow);
-    riscv__choose_homes(&w->common, &w->region, w->hart->jit->stubs);
-    w->settled[0] = true;
-    if (w->region.parts[0].joins) {
-        w->host.entries[0] = w->common;
-    } else {
-        jit_host__usual_homes(&w->host.entries[0], &riscv__jit_guest);
-    }
+    riscv__plan_entries(&w->entries, &w->region, &w->flow, w->host.entries,
+                        w->hart->jit->stubs);
 }
 
 static void begin(struct region_work *w, struct xbar_jit_block *block,
