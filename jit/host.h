@@ -290,6 +290,7 @@ struct jit_access {
     bool is_indexed;
     uint8_t index;
     uint8_t scale;
+    uint8_t slot; /* of the span that it asks; the host's own */
 };
 
 /* Who says that an access is to RAM that may be accessed so. */
@@ -311,11 +312,12 @@ struct jit_check {
 #define JIT_CHECKS 4
 
 /* Accesses that are checked together: where those lead that miss. The host's
- * own, but zeroed by the caller before the first check. */
+ * own, but for jump_count, which is 0 before the first check. */
 struct jit_group {
     uint32_t jumps[2 * JIT_CHECKS];
     unsigned jump_count;
-    uint32_t resume; /* where the hot path goes on */
+    uint32_t resume;       /* where the hot path goes on */
+    uint64_t computed[32]; /* as in struct jit_emit, where it begins */
 };
 
 #define JIT_COLD_MAX 512
@@ -353,6 +355,10 @@ struct jit_emit {
     uint64_t *return_hits; /* NULL: not counted */
 
     bool narrow; /* nobody will read the upper half of its result */
+
+    /* For each register: the pc of the instruction that computed it, in the
+     * code at hand; 0 if none did but to add a constant to it. */
+    uint64_t computed[32];
 
     enum jit_trust trust; /* of loads and stores */
     /* The host's own: where the code that left an addend in a register ends, and

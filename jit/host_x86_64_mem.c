@@ -186,27 +186,39 @@ static void fetch_stored(struct jit_emit *e, const struct jit_access *a)
 
 /* ---- Spans ------------------------------------------------------------- */
 
-/* The span that an access asks, by its offset among them: the slot is the base
- * register. */
-static size_t span_offset(const struct jit_emit *e, unsigned base,
+/*
+ * The slot of spans that accesses by @base ask: the register's. But a span that
+ * counts is one page, and a register that is computed anew for each of several
+ * arrays is never long in one: so each place that computes it has its own.
+ */
+static uint8_t slot_of(const struct jit_emit *e, unsigned base)
+{
+    uint64_t computed = e->counts_pages ? e->computed[base] : 0;
+
+    return computed != 0 ? TLB_SPANS / 2 + computed / 2 % (TLB_SPANS / 2)
+                         : base % TLB_SPANS;
+}
+
+/* The span in @slot that an access asks, by its offset among all. */
+static size_t span_offset(const struct jit_emit *e, unsigned slot,
                           enum xbar_tlb_access access)
 {
-    return ((e->data_context * 2 + access) * TLB_SPANS + base % TLB_SPANS) *
+    return ((e->data_context * 2 + access) * TLB_SPANS + slot) *
            sizeof(TLBSpan);
 }
 
 /* Where @field of it lies in the vCPU. */
-static inline struct x86_rm span_field(const struct jit_emit *e, unsigned base,
+static inline struct x86_rm span_field(const struct jit_emit *e, unsigned slot,
                                        enum xbar_tlb_access access,
                                        size_t field)
 {
     return x86__field(e->stubs, e->guest->tlb + offsetof(SoftTLB, spans) +
-                                    span_offset(e, base, access) + field);
+                                    span_offset(e, slot, access) + field);
 }
 
-/* rdx = @address, less where the span of @base begins; the displacement of a
+/* rdx = @address, less where the span in @slot begins; the displacement of a
  * jump if that is not in it. */
-static uint32_t compare_span(struct jit_emit *e, unsigned base,
+static uint32_t compare_span(struct jit_emit *e, unsigned slot,
                              enum xbar_tlb_access access, struct x86_rm address)
 {
     if (address.is_reg) {
@@ -215,17 +227,17 @@ static uint32_t compare_span(struct jit_emit *e, unsigned base,
         x86_rm(e->b, X86_LEA, 8, RDX, address);
     }
     x86_rm(e->b, X86_SUB_RM, 8, RDX,
-           span_field(e, base, access, offsetof(TLBSpan, start)));
+           span_field(e, slot, access, offsetof(TLBSpan, start)));
     x86_rm(e->b, X86_CMP_RM, 8, RDX,
-           span_field(e, base, access, offsetof(TLBSpan, count)));
+           span_field(e, slot, access, offsetof(TLBSpan, count)));
     return x86_jcc(e->b, CC_AE, NULL);
 }
 
-static void take_addend(struct jit_emit *e, unsigned base,
+static void take_addend(struct jit_emit *e, unsigned slot,
                         enum xbar_tlb_access access)
 {
     x86_rm(e->b, X86_MOV_RM, 8, RDX,
-           span_field(e, base, access, offsetof(TLBSpan, addend)));
+           span_field(e, slot, access, offsetof(TLBSpan, addend)));
 }
 
 static struct x86_rm sum_of(unsigned base, int32_t offset)
@@ -248,10 +260,10 @@ static struct x86_rm ask_span(struct jit_emit *e, struct jit_cold *cold,
     unsigned index = a->is_indexed ? x86__read(e, a->index, RCX) : 0;
 
     cold->jump_at = compare_span(
-        e, a->base, access,
+        e, a->slot, access,
         a->is_indexed ? x86_mem_index(base, index, a->scale, a->offset)
                       : sum_of(base, a->offset));
-    take_addend(e, a->base, access);
+    take_addend(e, a->slot, access);
     if (a->is_indexed) {
         x86_rr(e->b, X86_ADD_MR, 8, RDX, base);
         return x86_mem_index(RDX, index, a->scale, a->offset);
@@ -268,7 +280,7 @@ static void ask_entry(struct jit_emit *e, const struct jit_cold *cold,
 {
     const struct jit_access *a = &cold->access;
     struct x86_rm credit =
-        span_field(e, a->base, access, offsetof(TLBSpan, credit));
+        span_field(e, a->slot, access, offsetof(TLBSpan, credit));
 
     x86__address(e, a->is_indexed ? a->reg : a->base, a->offset);
     misses[0] = x86__probe(e, e->data_context, access, 1u << a->size_log2, RAX);
@@ -285,8 +297,9 @@ void jit_host__check(struct jit_emit *e, const struct jit_check *check,
     unsigned base = x86__read(e, check->base, RAX);
 
     xbar_assert(group->jump_count <= 2 * JIT_CHECKS - 2);
-    group->jumps[group->jump_count++] =
-        compare_span(e, check->base, access, sum_of(base, check->high));
+    memcpy(group->computed, e->computed, sizeof(group->computed));
+    group->jumps[group->jump_count++] = compare_span(
+        e, slot_of(e, check->base), access, sum_of(base, check->high));
     if (check->high != check->low) {
         x86_alu_imm(e->b, X86_ALU_CMP, 8, x86_r(RDX), check->high - check->low);
         group->jumps[group->jump_count++] = x86_jcc(e->b, CC_B, NULL);
@@ -305,6 +318,7 @@ void jit_host__begin_missed(struct jit_emit *e, const struct jit_group *group)
     for (unsigned i = 0; i < group->jump_count; i++) {
         x86_patch_here(e->b, group->jumps[i]);
     }
+    memcpy(e->computed, group->computed, sizeof(e->computed));
     e->trust = JIT_MISSED;
 }
 
@@ -320,10 +334,11 @@ static struct x86_rm known_memory(struct jit_emit *e,
                                   const struct jit_access *a,
                                   enum xbar_tlb_access access)
 {
-    uint32_t span = (uint32_t)span_offset(e, a->base, access);
+    unsigned slot = slot_of(e, a->base);
+    uint32_t span = (uint32_t)span_offset(e, slot, access);
 
     if (e->addend_at != code_buf__offset(e->b) || e->addend != span) {
-        take_addend(e, a->base, access);
+        take_addend(e, slot, access);
         e->addend = span;
     }
     return x86_mem_index(RDX, x86__read(e, a->base, RAX), 0, a->offset);
@@ -339,6 +354,7 @@ static struct jit_cold *slow_way(struct jit_emit *e, enum cold_kind kind,
 
     if (cold != NULL) {
         cold->access = *a;
+        cold->access.slot = slot_of(e, a->base);
         if (e->trust == JIT_MISSED) {
             cold->jump_at = x86_jmp(e->b, NULL);
             cold->resume = code_buf__offset(e->b);
@@ -351,14 +367,14 @@ static struct jit_cold *slow_way(struct jit_emit *e, enum cold_kind kind,
 static void load_at(struct jit_emit *e, const struct jit_access *a,
                     struct x86_rm at)
 {
-    x86__count_hit(e, span_offset(e, a->base, TLB_READ));
+    x86__count_hit(e, span_offset(e, slot_of(e, a->base), TLB_READ));
     load_from(e, a, at);
 }
 
 static void store_at(struct jit_emit *e, const struct jit_access *a,
                      struct x86_rm at)
 {
-    x86__count_hit(e, span_offset(e, a->base, TLB_WRITE));
+    x86__count_hit(e, span_offset(e, slot_of(e, a->base), TLB_WRITE));
     store_to(e, a, at);
 }
 
@@ -409,8 +425,7 @@ static void call_slow(struct jit_emit *e, const struct jit_cold *cold,
 {
     size_t span = e->guest->state + offsetof(struct jit_state, span);
 
-    x86_mi(e->b, X86_MOV_MI, 4, x86__field(e->stubs, span),
-           cold->access.base % TLB_SPANS);
+    x86_mi(e->b, X86_MOV_MI, 4, x86__field(e->stubs, span), cold->access.slot);
     if (e->region != NULL) {
         x86__region_call(e, cold);
     }
@@ -443,7 +458,7 @@ static void cold_load(struct jit_emit *e, const struct jit_cold *cold)
         put_indexed(e, a);
     }
     ask_entry(e, cold, TLB_READ, misses);
-    x86__count_entry(e, TLB_READ, span_offset(e, a->base, TLB_READ));
+    x86__count_entry(e, TLB_READ, span_offset(e, a->slot, TLB_READ));
     load_from(e, a, x86_mem_index(RDX, RAX, 0, 0));
     x86__go_back(e, cold);
     x86_patch_here(e->b, misses[0]);
@@ -458,7 +473,7 @@ static void cold_store(struct jit_emit *e, const struct jit_cold *cold)
     uint32_t misses[2];
 
     ask_entry(e, cold, TLB_WRITE, misses);
-    x86__count_entry(e, TLB_WRITE, span_offset(e, a->base, TLB_WRITE));
+    x86__count_entry(e, TLB_WRITE, span_offset(e, a->slot, TLB_WRITE));
     store_to(e, a, x86_mem_index(RDX, RAX, 0, 0));
     x86__go_back(e, cold);
     x86_patch_here(e->b, misses[0]);
@@ -496,11 +511,11 @@ static void probe_by_stub(struct jit_emit *e, const struct jit_cold *cold)
     x86__address(e, a->base, a->offset);
     if (cold->kind == COLD_STORE) {
         fetch_stored(e, a);
-        x86_load_imm(e->b, RCX, span_offset(e, a->base, TLB_WRITE));
+        x86_load_imm(e->b, RCX, span_offset(e, a->slot, TLB_WRITE));
         x86__call_stub(e, stubs->probe_store[a->size_log2]);
         x86__site(e, cold, false);
     } else {
-        x86_load_imm(e->b, RCX, span_offset(e, a->base, TLB_READ));
+        x86_load_imm(e->b, RCX, span_offset(e, a->slot, TLB_READ));
         x86__call_stub(e, stubs->probe_load[a->size_log2]);
         x86__site(e, cold, false);
         load_from(e, a, x86_r(RAX)); /* keeps the flags */

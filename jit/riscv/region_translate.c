@@ -152,6 +152,7 @@ static void translate_insn(struct region_work *w, unsigned i)
         break;
     }
     riscv__note_result(&w->homes, i);
+    riscv__note_computed(&w->e, insn, w->region.pc + w->e.pc_offset);
 }
 
 /* ---- Ways -------------------------------------------------------------- */
@@ -253,7 +254,7 @@ static void enter_group(struct region_work *w, unsigned part, unsigned i)
     }
     missed = &w->missed[w->missed_count++];
     missed->group = w->next;
-    missed->host = (struct jit_group){ .jump_count = 0 };
+    missed->host.jump_count = 0;
     missed->part = part;
     missed->slot = w->slot;
     missed->hint = w->homes.hint;
@@ -329,6 +330,7 @@ static void translate_part(struct region_work *w, unsigned part)
     begin_code(w, part);
     w->homes.hint = riscv__homes_of_loop(&w->entries, part);
     riscv__begin_part(&w->homes, part);
+    memset(w->e.computed, 0, sizeof(w->e.computed));
     find_group(w, 0);
     for (unsigned i = 0; i + p->branches < p->count; i++) {
         set_place(w, p, i);

@@ -381,6 +381,7 @@ static void translate_body(struct riscv_translation *t)
         }
         riscv__enter_group(t, offset);
         ended = translate_wanted(t, insn);
+        riscv__note_computed(&t->e, insn, t->pc);
         riscv__leave_group(t);
         if (t->e.fp) {
             riscv__translate_fp_note(t, insn);

@@ -46,6 +46,18 @@ static inline bool riscv__is_fp(const struct riscv_insn *insn)
 bool riscv__needs_step(const struct riscv_translation *t,
                        const struct riscv_insn *insn);
 
+/* @insn was translated, at @pc: struct jit_emit's computed. */
+static inline void riscv__note_computed(struct jit_emit *e,
+                                        const struct riscv_insn *insn,
+                                        uint64_t pc)
+{
+    bool steps = insn->op == RISCV_OP_ADDI && insn->rs1 == insn->rd;
+
+    if (!steps && insn->rd != 0) {
+        e->computed[insn->rd] = pc;
+    }
+}
+
 /* What class ALU, MUL or DIV is for the host, with the second operand; not of
  * auipc. */
 enum jit_alu riscv__alu(const struct riscv_insn *insn, struct jit_operand *b);

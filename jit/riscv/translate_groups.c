@@ -62,7 +62,7 @@ void riscv__enter_group(struct riscv_translation *t, unsigned offset)
     }
     missed = &grouped->missed[grouped->count++];
     missed->group = grouped->next;
-    missed->host = (struct jit_group){ .jump_count = 0 };
+    missed->host.jump_count = 0;
     missed->offset = offset;
     for (unsigned i = 0; i < missed->group.check_count; i++) {
         jit_host__check(&t->e, &missed->group.checks[i], &missed->host);
