@@ -201,6 +201,7 @@ UNBALANCED = """
     leaf: ret
     .size leaf, . - leaf
     .bss
+    .balign 16
     .skip 4096
     stack:
 """
@@ -231,6 +232,52 @@ def test_unbalanced_calls(folder):
     check("work" in {chain[-1] for chain, _ in chains}, chains)
     check_equal([chain for chain, _ in chains if chain.count("work") > 1], [],
                 "chains")
+
+
+# Frame pointers, and a callee that has no frame.
+ENTERED = """
+    .section .text.start, "ax"
+    .globl _start
+    .type _start, @function
+    _start: la sp, stack
+    li s0, 0
+    call work
+    .size _start, . - _start
+    .text
+    .type leaf, @function
+    leaf: ret
+    .size leaf, . - leaf
+    .type work, @function
+    work: addi sp, sp, -32
+    sd ra, 24(sp)
+    sd s0, 16(sp)
+    addi s0, sp, 32
+    li s1, 3000000
+    1: call leaf
+    addi s1, s1, -1
+    bnez s1, 1b
+    li t0, 0x100000
+    li t1, 0x5555
+    sw t1, 0(t0)
+    2: j 2b
+    .size work, . - work
+    .bss
+    .balign 16
+    .skip 4096
+    stack:
+"""
+
+
+@in_folder
+def test_entered(folder):
+    """Who is about to return has a caller, without a frame or return stack"""
+    elf = build_assembly(folder, ENTERED)
+    profile(folder, "--bios", elf, "-m", "1", "--measure", "samples",
+            "--engine", "interp")
+    chains = [chain for chain, _ in chains_of(folder) if chain[-1] == "leaf"]
+    check(chains, "samples of leaf")
+    check_equal([chain for chain in chains
+                 if chain != ["_start", "work", "leaf"]], [], "other chains")
 
 
 @in_folder
@@ -451,8 +498,8 @@ def test_session_gdb(folder):
 if __name__ == "__main__":
     try:
         main([test_return_stack, test_frame_pointers,
-              test_unbalanced_calls, test_interrupted_where_it_is,
-              test_session,
+              test_unbalanced_calls, test_entered,
+              test_interrupted_where_it_is, test_session,
               test_session_callgrind, test_session_page, test_session_stacks,
               test_session_devtools, test_session_perf, test_session_gdb])
     finally:

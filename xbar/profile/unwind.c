@@ -117,6 +117,27 @@ static void follow_frames(struct stack *stack)
     }
 }
 
+/* ---- The newest call ---------------------------------------------------- */
+
+/* Is the function at @pc about to take its stack, or to return? Then it returns
+ * to ra, whatever frames say. */
+static bool returns_to_ra(const struct stack *stack, uint64_t pc)
+{
+    uint16_t parcels[2] = { 0, 0 };
+    uint32_t bits;
+
+    if (xbar_riscv_debug_read(stack->hart, pc, parcels, sizeof(parcels)) <
+            sizeof(parcels[0]) ||
+        !is_return_address(stack, stack->ra)) {
+        return false;
+    }
+    bits = parcels[0] | (uint32_t)parcels[1] << 16;
+    /* c.jr ra, jalr zero, 0(ra); addi sp, sp, -N in three forms */
+    return parcels[0] == 0x8082 || bits == 0x00008067 ||
+           (parcels[0] & 0xff83) == 0x7101 || (parcels[0] & 0xff83) == 0x1101 ||
+           ((bits & 0x000fffff) == 0x00010113 && bits >> 31);
+}
+
 /* ---- Both -------------------------------------------------------------- */
 
 /* Where @pc lies from @from on, below @end; UINT64_MAX: nowhere. */
@@ -211,7 +232,11 @@ unsigned unwind(const struct xbar_riscv_hart *hart, uint64_t *pcs, unsigned max)
     read_stack(&stack, hart);
     follow_frames(&stack);
     merge.from = stack.sp;
-    for (unsigned i = 0; i < count; i++) {
+    if (returns_to_ra(&stack, xbar_riscv_get_pc(hart))) {
+        add(&merge, stack.ra);
+    }
+    for (unsigned i = merge.count && count && returns[0] == stack.ra; i < count;
+         i++) {
         add_return(&merge, returns[i], i == 0);
     }
     add_frames(&merge, stack.num_frames);
