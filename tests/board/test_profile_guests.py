@@ -97,12 +97,14 @@ def check_calls(chains):
     share of the samples that lead up to work."""
     whole = count(chains)
     known = 0
+    wrong = []
     for chain, samples in chains:
-        for caller, function in zip(chain, chain[1:]):
-            check(caller in CALLERS[function],
-                  f"{caller} calls {function} in {chain}")
+        wrong += samples * [chain for caller, function in zip(chain, chain[1:])
+                            if caller not in CALLERS[function]]
         check(chain.count("dive") <= 24, chain)
         known += samples if "work" in chain else 0
+    # Who has taken its stack, and has no frame yet, has no caller.
+    check(len(wrong) <= whole / 100, f"{wrong} of {whole}")
     check(whole > ENOUGH, f"{whole} samples")
     for function in ("quiet", "trapped", "leap", "dive"):
         check(any(function in chain for chain, _ in chains), function)
