@@ -121,19 +121,21 @@ bool riscv__find_group(const struct riscv_insn *insns, unsigned count,
     struct growth g = { .insns = insns, .group = group };
 
     for (unsigned i = from; i + 1 < count; i++) {
-        unsigned first = i, last;
+        unsigned first = i, end, last;
 
         if (!is_access(&insns[i], rules)) {
             continue;
         }
-        last = grow(&g, i, count, rules);
-        if (last != first && trim(&g, &first, &last, rules)) {
-            (void)grow(&g, first, last + 1, rules); /* what it is of now */
+        last = end = grow(&g, i, count, rules);
+        if (trim(&g, &first, &last, rules)) {
+            if (first != i || last != end) {
+                (void)grow(&g, first, last + 1, rules); /* without those */
+            }
             group->first = (uint16_t)first;
             group->last = (uint16_t)last;
             return true;
         }
-        i = last;
+        i = end;
     }
     group->first = (uint16_t)count;
     return false;

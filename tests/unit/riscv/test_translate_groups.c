@@ -20,7 +20,8 @@
 #define REACH   96 /* offsets are from -REACH to it */
 #define DEVICE  9u /* a page */
 #define SCATTER 12u
-#define STARTS  8u /* of each program */
+#define HIGH    0x200400u /* in RAM, where it is itself: bit 31 is set */
+#define STARTS  8u        /* of each program */
 
 enum { LEFT = 31, FIRST_BASE = 18, BASES = 3 };
 
@@ -98,6 +99,9 @@ static void write_program(struct program *p, uint64_t seed, bool loops)
 
     *p = (struct program){ .seed = seed, .loops = loops };
     head = p->count;
+    if (draw(p, 4) == 0) { /* of HIGH, that is another address */
+        put(p, encode(RISCV_OP_ADDIW, FIRST_BASE, FIRST_BASE, 0, 0));
+    }
     write_body(p);
     if (loops) {
         put(p, insn_addi(LEFT, LEFT, -1));
@@ -148,6 +152,9 @@ static uint64_t any_base(uint64_t *seed)
                                       SCATTER + 1,   DEVICE,        CALM_PAGE };
     uint64_t page = edges[rig_random(seed) % COUNT(edges)];
 
+    if (rig_random(seed) % 4 == 0) {
+        return RAM_ADDR + HIGH;
+    }
     return rig_random(seed) % 2 ? ADDRESS(CALM_PAGE) + 0x400
                                 : ADDRESS(page) + rig_random(seed) % 160 - 80;
 }
@@ -181,6 +188,8 @@ static void compare(const struct rig *a, const struct rig *b)
     assert_memory_equal(a->mem + PAGE_AT(GOOD_PAGE),
                         b->mem + PAGE_AT(GOOD_PAGE),
                         (EDGE_PAGE + 2 - GOOD_PAGE) * TLB_PAGE_SIZE);
+    assert_memory_equal(a->mem + (HIGH & ~0xfffu), b->mem + (HIGH & ~0xfffu),
+                        TLB_PAGE_SIZE);
     assert_int_equal(a->io_writes, b->io_writes);
     assert_int_equal(a->io_value, b->io_value);
 }
