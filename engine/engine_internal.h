@@ -540,7 +540,13 @@ size_t lines__kept(const struct xbar_engine *engine);
 void lines__finish(struct xbar_engine *engine);
 
 /* reclaim.c: does too much wait? True once until the next reclaim. */
-bool reclaim__is_due(struct xbar_engine *engine);
+bool reclaim__is_news(struct xbar_engine *engine);
+
+static inline bool reclaim__is_due(struct xbar_engine *engine)
+{
+    return unlikely(engine__bytes_retired(engine) > RECLAIM_BYTES) &&
+           reclaim__is_news(engine);
+}
 
 /*
  * dirty_log.c: parts of the beginning of @mr, which has its memory, and of its

@@ -70,15 +70,13 @@ void xbar_retire(struct xbar_engine *engine, struct xbar_retire_queue *queue,
     engine__stat_count(&engine->retired, bytes);
 }
 
-bool reclaim__is_due(struct xbar_engine *engine)
+XBAR_COLD bool reclaim__is_news(struct xbar_engine *engine)
 {
+    const bool is_news = !engine->is_reclaim_wanted;
+
     xbar_assert(engine__writer_is_mine(engine));
-    if (engine__bytes_retired(engine) <= RECLAIM_BYTES ||
-        engine->is_reclaim_wanted) {
-        return false;
-    }
     engine->is_reclaim_wanted = true;
-    return true;
+    return is_news;
 }
 
 /* What one reclaim works on: the queues that held something, and their part

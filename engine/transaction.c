@@ -117,7 +117,7 @@ int transaction__void(int error)
     return error;
 }
 
-static void enlist(struct xbar_engine *engine)
+static inline void enlist(struct xbar_engine *engine)
 {
     engine__lock_writer(engine); /* until the transaction ends */
     engine->is_enlisted = true;
@@ -125,7 +125,7 @@ static void enlist(struct xbar_engine *engine)
     tx.engines = engine;
 }
 
-static void join(struct xbar_engine *engine)
+static inline void join(struct xbar_engine *engine)
 {
     if (!engine__writer_is_mine(engine) || !engine->is_enlisted) {
         enlist(engine);
@@ -134,21 +134,15 @@ static void join(struct xbar_engine *engine)
 
 int xbar_mutation_begin(struct xbar_engine *engine)
 {
-    if (tx.void_error) {
+    if (unlikely(tx.void_error)) {
         return tx.void_error;
     }
-    if (tx.phase == PHASE_COMMITTING) {
+    if (unlikely(tx.phase == PHASE_COMMITTING)) {
         return -EBUSY;
     }
     join(engine);
     tx.depth++;
     return 0;
-}
-
-int xbar_mutation_end(struct xbar_engine *engine)
-{
-    xbar_assert(engine->is_enlisted);
-    return memory_region_transaction_commit();
 }
 
 int xbar_mutation_log(struct xbar_engine *engine,
@@ -234,7 +228,7 @@ static int prepare_participants(struct xbar_engine *engine)
     return 0;
 }
 
-static int prepare_engine(struct xbar_engine *engine)
+static XBAR_FORCE_INLINE int prepare_engine(struct xbar_engine *engine)
 {
     int rc = unlikely(engine->has_hidden_plans) ? deferred__mark(engine) : 0;
 
@@ -371,7 +365,7 @@ XBAR_COLD static void settle_rest(struct xbar_engine *e, bool has_news)
  * The round's changes stand now. The logs are cleared before anybody is told:
  * what a subscriber edits is logged anew, and is the next round's.
  */
-static void settle(struct xbar_engine *e, bool has_news)
+static XBAR_FORCE_INLINE void settle(struct xbar_engine *e, bool has_news)
 {
     if (has_news || e->open_endings) {
         engine__stat_count(&e->stats.commits, 1);
@@ -396,7 +390,7 @@ static void tell_what_waited(struct xbar_engine *engine)
 }
 
 /* A round of several engines: each phase is one of all of them. */
-static int commit_together(void)
+XBAR_COLD static int commit_together(void)
 {
     int rc = prepare_all();
 
@@ -548,8 +542,8 @@ void memory_region_transaction_begin(void)
     tx.depth++;
 }
 
-/* The outermost commit; the depth stays 1 while callbacks run. */
-static int commit_outermost(void)
+/* The depth stays 1 while callbacks run. */
+XBAR_NOINLINE static int commit_outermost(void)
 {
     int void_error = 0;
     int rc = 0;
@@ -563,17 +557,34 @@ static int commit_outermost(void)
     return rc;
 }
 
-int memory_region_transaction_commit(void)
+XBAR_COLD static int refuse_commit(void)
 {
-    if (!tx.depth || (tx.depth == 1 && tx.phase != PHASE_OPEN)) {
-        return log__refuse(NULL, "no transaction", -EINVAL, __func__,
-                           "it has no begin");
+    return log__refuse(NULL, "no transaction", -EINVAL,
+                       "memory_region_transaction_commit", "it has no begin");
+}
+
+/* Only the outermost one needs more than a few registers. */
+static inline int commit(void)
+{
+    if (unlikely(!tx.depth || (tx.depth == 1 && tx.phase != PHASE_OPEN))) {
+        return refuse_commit();
     }
     if (tx.depth == 1) {
         return commit_outermost();
     }
     tx.depth--;
     return tx.void_error;
+}
+
+int memory_region_transaction_commit(void)
+{
+    return commit();
+}
+
+int xbar_mutation_end(struct xbar_engine *engine)
+{
+    xbar_assert(engine->is_enlisted);
+    return commit();
 }
 
 int xbar_transaction_abort(void)
