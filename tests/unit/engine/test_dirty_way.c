@@ -295,6 +295,24 @@ static void test_beside(void **state)
     toggle(n, &n->device[0]);
 }
 
+/* The same of one that is disabled: it is enabled without a word to them. */
+static void test_disabled_beside(void **state)
+{
+    struct nest *n = *state;
+    MemoryRegion *mr = &n->device[11];
+
+    assert_int_equal(memory_region_set_enabled(mr, false), 0);
+    toggle(n, &n->device[0]);
+    forget_by(n,
+              memory_region_add_subregion_overlap(&n->level[1], PAGE, mr, 1));
+    forget_by(n, memory_region_set_address(mr, 0));
+    assert_int_equal(memory_region_set_enabled(mr, true), 0);
+    check(n);
+    toggle(n, &n->device[0]);
+    assert_int_equal(memory_region_set_enabled(mr, false), 0);
+    forget_by(n, memory_region_del_subregion(&n->level[1], mr));
+}
+
 /* To the byte: it ends where the way begins to hold, and the other way round. */
 static void test_edges(void **state)
 {
@@ -577,10 +595,11 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        nest_test(test_learned),   nest_test(test_turns),
-        nest_test(test_forgotten), nest_test(test_beside),
-        nest_test(test_edges),     nest_test(test_undone),
-        nest_test(test_empty),     nest_test(test_random),
+        nest_test(test_learned),         nest_test(test_turns),
+        nest_test(test_forgotten),       nest_test(test_beside),
+        nest_test(test_disabled_beside), nest_test(test_edges),
+        nest_test(test_undone),          nest_test(test_empty),
+        nest_test(test_random),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
