@@ -317,7 +317,7 @@ struct jit_group {
     uint32_t jumps[2 * JIT_CHECKS];
     unsigned jump_count;
     uint32_t resume;       /* where the hot path goes on */
-    uint64_t computed[32]; /* as in struct jit_emit, where it begins */
+    uint64_t computed[32]; /* as of struct jit_emit, where it begins */
 };
 
 #define JIT_COLD_MAX 512
@@ -356,9 +356,10 @@ struct jit_emit {
 
     bool narrow; /* nobody will read the upper half of its result */
 
-    /* For each register: the pc of the instruction that computed it, in the
-     * code at hand; 0 if none did but to add a constant to it. */
-    uint64_t computed[32];
+    /* If it counts pages, for each register: the pc of the instruction that
+     * computed it, in the code at hand; 0 if none did but to add a constant to
+     * it. */
+    uint64_t *computed;
 
     enum jit_trust trust; /* of loads and stores */
     /* The host's own: where the code that left an addend in a register ends, and

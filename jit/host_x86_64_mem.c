@@ -297,7 +297,9 @@ void jit_host__check(struct jit_emit *e, const struct jit_check *check,
     unsigned base = x86__read(e, check->base, RAX);
 
     xbar_assert(group->jump_count <= 2 * JIT_CHECKS - 2);
-    memcpy(group->computed, e->computed, sizeof(group->computed));
+    if (e->counts_pages) {
+        memcpy(group->computed, e->computed, sizeof(group->computed));
+    }
     group->jumps[group->jump_count++] = compare_span(
         e, slot_of(e, check->base), access, sum_of(base, check->high));
     if (check->high != check->low) {
@@ -318,7 +320,9 @@ void jit_host__begin_missed(struct jit_emit *e, const struct jit_group *group)
     for (unsigned i = 0; i < group->jump_count; i++) {
         x86_patch_here(e->b, group->jumps[i]);
     }
-    memcpy(e->computed, group->computed, sizeof(e->computed));
+    if (e->counts_pages) {
+        memcpy(e->computed, group->computed, sizeof(group->computed));
+    }
     e->trust = JIT_MISSED;
 }
 

@@ -83,18 +83,6 @@ enum riscv_reads riscv__reads(enum riscv_op op)
     return (enum riscv_reads)reads_of[op];
 }
 
-bool riscv__only_computes(const struct riscv_insn *insn)
-{
-    switch ((enum riscv_class)riscv__ops[insn->op].class) {
-    case RISCV_CLASS_ALU:
-    case RISCV_CLASS_MUL:
-    case RISCV_CLASS_DIV:
-        return true;
-    default:
-        return false;
-    }
-}
-
 /* What is demanded before @insn, given what is behind it. */
 static uint32_t demand_before(const struct riscv_insn *insn, uint32_t behind)
 {
@@ -378,26 +366,26 @@ static void find_pairs(const struct code *code, struct riscv_note *notes)
 
 /* ---- All of it --------------------------------------------------------- */
 
-/* Does the block end with @insn, whatever is known of it? A CSR may be a word
- * like any other. */
-static bool ends(const struct riscv_insn *insn)
+/* Does the block end with such an instruction, whatever is known of it? A CSR
+ * may be a word like any other. */
+static bool ends(unsigned class)
 {
-    unsigned class = riscv__ops[insn->op].class;
-
     return riscv__classes[class].ends_block && class != RISCV_CLASS_CSR;
 }
 
-static unsigned decode_all(struct riscv_insn *insns,
+static unsigned decode_all(struct riscv_ahead *ahead,
                            struct riscv_source *source, unsigned max)
 {
     unsigned offset = 0;
     unsigned count = 0;
 
+    ahead->loads = ahead->stores = 0;
     if (source->host2 != NULL) {
         max = 1; /* an instruction that crosses pages is alone */
     }
     while (count < max) {
-        struct riscv_insn *insn = &insns[count];
+        struct riscv_insn *insn = &ahead->insns[count];
+        unsigned class;
 
         if (offset + 4 > source->size && source->size < source->room) {
             riscv__copy_more(source);
@@ -407,7 +395,10 @@ static unsigned decode_all(struct riscv_insn *insns,
         }
         offset += insn->length;
         count++;
-        if (ends(insn)) {
+        class = riscv__ops[insn->op].class;
+        ahead->loads += class == RISCV_CLASS_LOAD;
+        ahead->stores += class == RISCV_CLASS_STORE;
+        if (ends(class)) {
             break;
         }
     }
@@ -452,6 +443,5 @@ void riscv__look_less_ahead(struct riscv_ahead *ahead,
 void riscv__look_ahead(struct riscv_ahead *ahead, struct riscv_source *source,
                        unsigned max)
 {
-    riscv__look_less_ahead(ahead, source,
-                           decode_all(ahead->insns, source, max));
+    riscv__look_less_ahead(ahead, source, decode_all(ahead, source, max));
 }

@@ -37,10 +37,23 @@ struct riscv_insn riscv__instead(const struct riscv_insn *insn,
                                  const struct riscv_note *note);
 
 /* Does it do nothing but compute @insn's rd? */
-bool riscv__only_computes(const struct riscv_insn *insn);
+static inline bool riscv__only_computes(const struct riscv_insn *insn)
+{
+    switch ((enum riscv_class)riscv__ops[insn->op].class) {
+    case RISCV_CLASS_ALU:
+    case RISCV_CLASS_MUL:
+    case RISCV_CLASS_DIV:
+        return true;
+    default:
+        return false;
+    }
+}
 
 struct riscv_ahead {
     unsigned count;
+    unsigned loads; /* plain ones among them; or more, if what is looked at
+                       became less */
+    unsigned stores;
     struct riscv_insn insns[RISCV_BLOCK_INSNS]; /* to where the block ends */
     struct riscv_note notes[RISCV_BLOCK_INSNS];
 };

@@ -8,47 +8,58 @@
 
 #include "jit/riscv/ahead.h"
 
-static bool is_store(const struct riscv_insn *insn)
-{
-    return riscv__ops[insn->op].class == RISCV_CLASS_STORE;
-}
+enum kind {
+    OTHER,
+    COMPUTES, /* nothing but that */
+    LOADS,
+    STORES,
+};
 
 static bool names_fp(const struct riscv_insn *insn)
 {
     return riscv__formats[riscv__ops[insn->op].format].fp != 0;
 }
 
-static bool is_access(const struct riscv_insn *insn,
-                      struct riscv_group_rules rules)
+static inline enum kind kind_of(const struct riscv_insn *insn,
+                                struct riscv_group_rules rules)
 {
-    return (is_store(insn) || (riscv__ops[insn->op].class == RISCV_CLASS_LOAD &&
-                               insn->rs2 == 0)) &&
-           (rules.fp || !names_fp(insn));
+    unsigned class = riscv__ops[insn->op].class;
+
+    if (likely(class != RISCV_CLASS_LOAD && class != RISCV_CLASS_STORE)) {
+        return riscv__only_computes(insn) ? COMPUTES : OTHER;
+    }
+    if ((class == RISCV_CLASS_LOAD && insn->rs2 != 0) ||
+        (!rules.fp && names_fp(insn))) {
+        return OTHER;
+    }
+    return class == RISCV_CLASS_STORE ? STORES : LOADS;
 }
 
 /* A group that grows. */
 struct growth {
     const struct riscv_insn *insns;
     struct riscv_group *group;
+    struct riscv_group_rules rules;
     uint16_t members[JIT_CHECKS]; /* of each check */
+    bool shares;                  /* one has several */
 };
 
-/* The check that @insn is of, or how many there are. */
-static unsigned check_of(const struct growth *g, const struct riscv_insn *insn)
+/* The check that an access by @base is of, or how many there are. */
+static inline unsigned check_of(const struct riscv_group *group, unsigned base,
+                                bool writes)
 {
     unsigned i = 0;
 
-    while (i < g->group->check_count &&
-           (g->group->checks[i].base != insn->rs1 ||
-            g->group->checks[i].writes != is_store(insn))) {
+    while (i < group->check_count && (group->checks[i].base != base ||
+                                      group->checks[i].writes != writes)) {
         i++;
     }
     return i;
 }
 
-static bool add(struct growth *g, const struct riscv_insn *insn)
+static bool add(struct growth *g, const struct riscv_insn *insn, bool writes)
 {
-    unsigned i = check_of(g, insn);
+    unsigned i = check_of(g->group, insn->rs1, writes);
     struct jit_check *check = &g->group->checks[i];
 
     if (i == JIT_CHECKS) {
@@ -56,12 +67,14 @@ static bool add(struct growth *g, const struct riscv_insn *insn)
     }
     if (i == g->group->check_count) {
         g->group->check_count++;
-        g->members[i] = 0;
+        g->members[i] = 1;
         *check = (struct jit_check){ .base = insn->rs1,
-                                     .writes = is_store(insn),
+                                     .writes = writes,
                                      .low = insn->imm,
                                      .high = insn->imm };
+        return true;
     }
+    g->shares = true;
     g->members[i]++;
     check->low = insn->imm < check->low ? insn->imm : check->low;
     check->high = insn->imm > check->high ? insn->imm : check->high;
@@ -69,74 +82,93 @@ static bool add(struct growth *g, const struct riscv_insn *insn)
 }
 
 /* From the access at @first as far as it goes; where that ends. */
-static unsigned grow(struct growth *g, unsigned first, unsigned count,
-                     struct riscv_group_rules rules)
+static unsigned grow(struct growth *g, unsigned first, unsigned count)
 {
     unsigned last = first;
     uint32_t written = 0;
 
     g->group->check_count = 0;
-    for (unsigned i = first; i < count && i - last <= rules.gap + 1; i++) {
+    g->shares = false;
+    for (unsigned i = first; i < count && i - last <= g->rules.gap + 1; i++) {
         const struct riscv_insn *insn = &g->insns[i];
+        enum kind kind = kind_of(insn, g->rules);
 
-        if (is_access(insn, rules)) {
-            if (written >> insn->rs1 & 1 || !add(g, insn)) {
+        if (kind == OTHER) {
+            break;
+        }
+        if (kind != COMPUTES) {
+            if (written >> insn->rs1 & 1 || !add(g, insn, kind == STORES)) {
                 break;
             }
             last = i;
-        } else if (!riscv__only_computes(insn)) {
-            break;
         }
-        if (!names_fp(insn)) {
+        if (kind != STORES && !(kind == LOADS && names_fp(insn))) {
             written |= UINT32_C(1) << insn->rd & ~UINT32_C(1);
         }
     }
     return last;
 }
 
-static bool is_alone(const struct growth *g, unsigned i,
-                     struct riscv_group_rules rules)
+static bool is_alone(const struct growth *g, unsigned i)
 {
-    return !is_access(&g->insns[i], rules) ||
-           g->members[check_of(g, &g->insns[i])] == 1;
+    const struct riscv_insn *insn = &g->insns[i];
+    enum kind kind = kind_of(insn, g->rules);
+
+    return kind == COMPUTES ||
+           g->members[check_of(g->group, insn->rs1, kind == STORES)] == 1;
 }
 
-/* False: nothing is left. */
-static bool trim(struct growth *g, unsigned *first, unsigned *last,
-                 struct riscv_group_rules rules)
+static void trim(const struct growth *g, unsigned *first, unsigned *last)
 {
-    while (*first < *last && is_alone(g, *first, rules)) {
+    while (is_alone(g, *first)) {
         ++*first;
     }
-    while (*first < *last && is_alone(g, *last, rules)) {
+    while (is_alone(g, *last)) {
         --*last;
     }
-    return *first < *last;
+}
+
+/* The first access from @from on that another one follows in @rules' gap, or
+ * @count. */
+static unsigned find_two(const struct riscv_insn *insns, unsigned count,
+                         unsigned from, struct riscv_group_rules rules)
+{
+    unsigned before = count;
+
+    for (unsigned i = from; i < count; i++) {
+        if (kind_of(&insns[i], rules) < LOADS) {
+            continue;
+        }
+        if (before != count && i - before <= rules.gap + 1) {
+            return before;
+        }
+        before = i;
+    }
+    return count;
 }
 
 bool riscv__find_group(const struct riscv_insn *insns, unsigned count,
                        unsigned from, struct riscv_group_rules rules,
                        struct riscv_group *group)
 {
-    struct growth g = { .insns = insns, .group = group };
+    struct growth g = { .insns = insns, .group = group, .rules = rules };
+    unsigned first = find_two(insns, count, from, rules);
 
-    for (unsigned i = from; i + 1 < count; i++) {
-        unsigned first = i, end, last;
+    while (first < count) {
+        unsigned end = grow(&g, first, count), last = end;
 
-        if (!is_access(&insns[i], rules)) {
-            continue;
-        }
-        last = end = grow(&g, i, count, rules);
-        if (trim(&g, &first, &last, rules)) {
-            if (first != i || last != end) {
-                (void)grow(&g, first, last + 1, rules); /* without those */
+        if (g.shares) {
+            unsigned grown = first;
+
+            trim(&g, &first, &last);
+            if (first != grown || last != end) {
+                (void)grow(&g, first, last + 1); /* without those */
             }
-            group->first = (uint16_t)first;
             group->last = (uint16_t)last;
-            return true;
+            break;
         }
-        i = end;
+        first = find_two(insns, count, end + 1, rules);
     }
-    group->first = (uint16_t)count;
-    return false;
+    group->first = (uint16_t)first;
+    return first < count;
 }

@@ -25,6 +25,7 @@ struct riscv_jit {
     struct xbar_jit_cache *cache;
     struct jit_stubs *stubs;
     struct jit_cold *cold;
+    uint64_t computed[32]; /* of the code that is made: struct jit_emit */
 
     /* instructions retired = base + slice - state.budget, at block entries */
     uint64_t base;

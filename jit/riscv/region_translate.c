@@ -330,7 +330,7 @@ static void translate_part(struct region_work *w, unsigned part)
     begin_code(w, part);
     w->homes.hint = riscv__homes_of_loop(&w->entries, part);
     riscv__begin_part(&w->homes, part);
-    memset(w->e.computed, 0, sizeof(w->e.computed));
+    riscv__forget_computed(&w->e);
     find_group(w, 0);
     for (unsigned i = 0; i + p->branches < p->count; i++) {
         set_place(w, p, i);
@@ -384,6 +384,7 @@ static void begin(struct region_work *w, struct xbar_jit_block *block,
         .guest = &riscv__jit_guest,
         .stubs = jit->stubs,
         .cold = jit->cold,
+        .computed = jit->computed,
         .region = &w->host,
         .data_context = w->hart->data_context,
         .fetch_context = w->hart->fetch_context,

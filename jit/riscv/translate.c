@@ -421,6 +421,7 @@ static struct xbar_jit_block *try_translate(struct xbar_riscv_hart *hart,
                .guest = &riscv__jit_guest,
                .stubs = jit->stubs,
                .cold = jit->cold,
+               .computed = jit->computed,
                .fetch_context = hart->fetch_context,
                .data_context = hart->data_context,
                .fp = (source->key.mode & MODE_FP) != 0,
@@ -441,9 +442,8 @@ static struct xbar_jit_block *try_translate(struct xbar_riscv_hart *hart,
     block->home[1] = source->home[1];
     block->shown = source->shown;
     riscv__translate_fp_begin(&t);
-    if (source->shown == NULL) {
-        riscv__begin_groups(&t, &grouped);
-    }
+    riscv__begin_groups(&t, source->shown == NULL ? &grouped : NULL);
+    riscv__forget_computed(&t.e);
     jit_host__prologue(&t.e);
     guard_second_page(&t);
     t.e.failed |= !start_counting(&t);

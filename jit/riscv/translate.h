@@ -33,7 +33,8 @@ struct riscv_translation {
     uint64_t pc;                     /* of the instruction at hand */
     struct riscv_note note;          /* of the instruction at hand */
     struct riscv_grouped *grouped;   /* NULL: all are checked one by one */
-    uint32_t boxed; /* f registers that hold a boxed single, surely */
+    unsigned group_at; /* the instruction that the next group begins with */
+    uint32_t boxed;    /* f registers that hold a boxed single, surely */
 };
 
 /* Does it name an f register? */
@@ -51,10 +52,18 @@ static inline void riscv__note_computed(struct jit_emit *e,
                                         const struct riscv_insn *insn,
                                         uint64_t pc)
 {
-    bool steps = insn->op == RISCV_OP_ADDI && insn->rs1 == insn->rd;
-
-    if (!steps && insn->rd != 0) {
+    if (e->counts_pages && insn->rd != 0 &&
+        !(riscv__formats[riscv__ops[insn->op].format].fp & RISCV_RD) &&
+        (insn->op != RISCV_OP_ADDI || insn->rs1 != insn->rd)) {
         e->computed[insn->rd] = pc;
+    }
+}
+
+/* Other code begins, in front of which anything may have been. */
+static inline void riscv__forget_computed(struct jit_emit *e)
+{
+    if (e->counts_pages) {
+        memset(e->computed, 0, 32 * sizeof(e->computed[0]));
     }
 }
 
@@ -88,17 +97,50 @@ bool riscv__shown_has_fp(const struct riscv_source *source,
 
 /* Instruction @i is at hand, @offset bytes from the block's pc. Return: it, or
  * what is done instead, which is put in @other. */
-const struct riscv_insn *riscv__take_insn(struct riscv_translation *t,
-                                          unsigned i, unsigned offset,
-                                          struct riscv_insn *other);
+static inline const struct riscv_insn *
+riscv__take_insn(struct riscv_translation *t, unsigned i, unsigned offset,
+                 struct riscv_insn *other)
+{
+    const struct riscv_insn *insn = &t->ahead->insns[i];
 
-/* Before the first instruction: @grouped is where groups are kept. */
+    t->pc = t->source->pc + offset;
+    t->e.insn = (uint16_t)i;
+    t->e.pc_offset = (uint16_t)offset;
+    t->e.length = insn->length;
+    t->e.bits = insn->bits;
+    t->note = t->ahead->notes[i];
+    t->e.narrow = t->note.narrow;
+    if (t->note.form == RISCV_AS_IT_IS) {
+        return insn;
+    }
+    *other = riscv__instead(insn, &t->note);
+    return other;
+}
+
+/* Before the first instruction: @grouped is where groups are kept; NULL: there
+ * are none. */
 void riscv__begin_groups(struct riscv_translation *t,
                          struct riscv_grouped *grouped);
+void riscv__begin_group(struct riscv_translation *t, unsigned offset);
+void riscv__end_group(struct riscv_translation *t);
+
 /* Before the instruction at hand, @offset bytes from the block's pc, and behind
  * it. */
-void riscv__enter_group(struct riscv_translation *t, unsigned offset);
-void riscv__leave_group(struct riscv_translation *t);
+static inline void riscv__enter_group(struct riscv_translation *t,
+                                      unsigned offset)
+{
+    if (unlikely(t->e.insn == t->group_at)) {
+        riscv__begin_group(t, offset);
+    }
+}
+
+static inline void riscv__leave_group(struct riscv_translation *t)
+{
+    if (unlikely(t->e.trust == JIT_KNOWN)) {
+        riscv__end_group(t);
+    }
+}
+
 /* Behind the hot path: what goes on, by @translate, where a group is missed. */
 void riscv__translate_missed(struct riscv_translation *t,
                              riscv_translate_fn *translate);

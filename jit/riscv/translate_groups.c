@@ -10,57 +10,44 @@
  *     b                                       go back behind b
  *     ...
  */
+#include <limits.h>
+
 #include "jit/riscv/translate.h"
 
 /* What lies between two accesses is translated twice. */
 #define GAP 1
 
-const struct riscv_insn *riscv__take_insn(struct riscv_translation *t,
-                                          unsigned i, unsigned offset,
-                                          struct riscv_insn *other)
-{
-    const struct riscv_insn *insn = &t->ahead->insns[i];
-
-    t->pc = t->source->pc + offset;
-    t->e.insn = (uint16_t)i;
-    t->e.pc_offset = (uint16_t)offset;
-    t->e.length = insn->length;
-    t->e.bits = insn->bits;
-    t->note = t->ahead->notes[i];
-    t->e.narrow = t->note.narrow;
-    if (t->note.form == RISCV_AS_IT_IS) {
-        return insn;
-    }
-    *other = riscv__instead(insn, &t->note);
-    return other;
-}
-
+/* None: no instruction has that number. */
 static void find_next(struct riscv_translation *t, unsigned from)
 {
     const struct riscv_group_rules rules = { .gap = GAP, .fp = t->e.fp };
 
-    (void)riscv__find_group(t->ahead->insns, t->ahead->count, from, rules,
-                            &t->grouped->next);
+    t->group_at = UINT_MAX;
+    if (t->grouped->count < RISCV_BLOCK_GROUPS &&
+        riscv__find_group(t->ahead->insns, t->ahead->count, from, rules,
+                          &t->grouped->next)) {
+        t->group_at = t->grouped->next.first;
+    }
 }
 
 void riscv__begin_groups(struct riscv_translation *t,
                          struct riscv_grouped *grouped)
 {
     t->grouped = grouped;
-    grouped->count = 0;
-    find_next(t, 0);
+    t->group_at = UINT_MAX;
+    if (grouped != NULL) {
+        grouped->count = 0;
+        if (t->ahead->loads > 1 || t->ahead->stores > 1) {
+            find_next(t, 0);
+        }
+    }
 }
 
-void riscv__enter_group(struct riscv_translation *t, unsigned offset)
+void riscv__begin_group(struct riscv_translation *t, unsigned offset)
 {
     struct riscv_grouped *grouped = t->grouped;
-    struct riscv_missed *missed;
+    struct riscv_missed *missed = &grouped->missed[grouped->count++];
 
-    if (grouped == NULL || grouped->next.first != t->e.insn ||
-        grouped->count == RISCV_BLOCK_GROUPS) {
-        return;
-    }
-    missed = &grouped->missed[grouped->count++];
     missed->group = grouped->next;
     missed->host.jump_count = 0;
     missed->offset = offset;
@@ -69,14 +56,10 @@ void riscv__enter_group(struct riscv_translation *t, unsigned offset)
     }
 }
 
-void riscv__leave_group(struct riscv_translation *t)
+void riscv__end_group(struct riscv_translation *t)
 {
-    struct riscv_missed *missed;
+    struct riscv_missed *missed = &t->grouped->missed[t->grouped->count - 1];
 
-    if (t->e.trust != JIT_KNOWN) {
-        return;
-    }
-    missed = &t->grouped->missed[t->grouped->count - 1];
     if (missed->group.last == t->e.insn) {
         jit_host__end_group(&t->e, &missed->host);
         find_next(t, t->e.insn + 1u);
