@@ -362,8 +362,9 @@ struct jit_emit {
     uint64_t *computed;
 
     enum jit_trust trust; /* of loads and stores */
-    /* The host's own: where the code that left an addend in a register ends, and
-     * which. */
+    /* The host's own: the slot of spans that was asked for each base; where the
+     * code that left an addend in a register ends, and which. */
+    uint8_t checked[32];
     uint32_t addend_at;
     uint32_t addend;
 

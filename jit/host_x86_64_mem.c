@@ -191,12 +191,18 @@ static void fetch_stored(struct jit_emit *e, const struct jit_access *a)
  * counts is one page, and a register that is computed anew for each of several
  * arrays is never long in one: so each place that computes it has its own.
  */
-static uint8_t slot_of(const struct jit_emit *e, unsigned base)
+static uint8_t choose_slot(const struct jit_emit *e, unsigned base)
 {
     uint64_t computed = e->counts_pages ? e->computed[base] : 0;
 
     return computed != 0 ? TLB_SPANS / 2 + computed / 2 % (TLB_SPANS / 2)
                          : base % TLB_SPANS;
+}
+
+/* The same of an access that may have been checked. */
+static uint8_t slot_of(const struct jit_emit *e, unsigned base)
+{
+    return e->trust == JIT_KNOWN ? e->checked[base] : choose_slot(e, base);
 }
 
 /* The span in @slot that an access asks, by its offset among all. */
@@ -300,8 +306,9 @@ void jit_host__check(struct jit_emit *e, const struct jit_check *check,
     if (e->counts_pages) {
         memcpy(group->computed, e->computed, sizeof(group->computed));
     }
+    e->checked[check->base] = choose_slot(e, check->base);
     group->jumps[group->jump_count++] = compare_span(
-        e, slot_of(e, check->base), access, sum_of(base, check->high));
+        e, e->checked[check->base], access, sum_of(base, check->high));
     if (check->high != check->low) {
         x86_alu_imm(e->b, X86_ALU_CMP, 8, x86_r(RDX), check->high - check->low);
         group->jumps[group->jump_count++] = x86_jcc(e->b, CC_B, NULL);
