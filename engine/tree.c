@@ -24,6 +24,18 @@
 
 /* ---- Edges ------------------------------------------------------------- */
 
+/*
+ * As if it had never been: a transaction that changes nothing sweeps nothing.
+ * But what one that did leaves empty is the room that its undo finds.
+ */
+static void refuse_link(MemoryRegion *mr)
+{
+    tree__unlink(mr);
+    if (!transaction__has_logged(mr->engine)) {
+        interval__sweep(mr->engine);
+    }
+}
+
 int tree__link(MemoryRegion *container, MemoryRegion *mr)
 {
     int rc = interval__insert(container, mr);
@@ -34,7 +46,7 @@ int tree__link(MemoryRegion *container, MemoryRegion *mr)
     mr->container = container;
     rc = nesting__rise(container);
     if (rc) {
-        tree__unlink(mr);
+        refuse_link(mr);
     }
     return rc;
 }

@@ -45,6 +45,41 @@ static void test_containers(void **state)
     end_region(&c);
 }
 
+static void expect_no_index(const MemoryRegion *mr)
+{
+    assert_null(mr->children);
+    assert_null(mr->engine->empty_intervals);
+}
+
+/* Not even an empty index, in whatever transaction it was. */
+static void test_refused_leaves_nothing(void **state)
+{
+    MemoryRegion a, b, c;
+
+    (void)state;
+    open_container(&a);
+    open_container(&b);
+    open_container(&c);
+    assert_int_equal(add(&a, &b), 0);
+    assert_int_equal(add(&b, &a), -ELOOP);
+    expect_no_index(&b);
+    memory_region_transaction_begin();
+    assert_int_equal(add(&b, &a), -ELOOP);
+    assert_int_equal(add(&b, &a), -ELOOP);
+    assert_int_equal(memory_region_transaction_commit(), 0);
+    expect_no_index(&b);
+    assert_int_equal(add(&b, &c), 0);
+    memory_region_transaction_begin();
+    assert_int_equal(memory_region_del_subregion(&b, &c), 0);
+    assert_int_equal(add(&b, &a), -ELOOP);
+    assert_non_null(b.children); /* what an undo finds */
+    assert_int_equal(memory_region_transaction_commit(), 0);
+    expect_no_index(&b);
+    end_region(&a);
+    end_region(&b);
+    end_region(&c);
+}
+
 static void test_alias_below_what_it_shows(void **state)
 {
     MemoryRegion a, b, alias;
@@ -265,6 +300,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         engine_test(test_containers),
+        engine_test(test_refused_leaves_nothing),
         engine_test(test_alias_below_what_it_shows),
         engine_test(test_ring_of_aliases),
         engine_test(test_depth_limit),
