@@ -9,7 +9,8 @@
  *     the sections are what rendering the whole tree gives
  *     a section that says what it said is the same object
  *     subscribers were told of exactly those that came or went
- *     a transaction that was called off left the very same view
+ *     a transaction that was called off, or for which memory did not suffice,
+ *     left the very same view
  *
  * That rendering itself is right is test_flatview_model's business.
  * XBAR_MODEL_EDITS says how many edits, XBAR_MODEL_SEED where to start.
@@ -57,6 +58,7 @@ struct garden {
     struct space spaces[SPACES];
     char memory[MEMORY_BYTES];
     uint64_t seed;
+    uint64_t voids; /* for which memory did not suffice */
 };
 
 static uint64_t draw(struct garden *g)
@@ -268,9 +270,10 @@ static void note_end(MemoryRegion *mr, void *opaque)
 
 /* ---- Edits ------------------------------------------------------------- */
 
-static void check_refusals(int err, bool is_off)
+/* @why: what the transaction may end with, or 0. */
+static void check_refusals(int err, int why)
 {
-    assert_true(err == 0 || is_refusal(err) || (is_off && err == -ECANCELED));
+    assert_true(err == 0 || is_refusal(err) || err == why);
 }
 
 static int edit_edge(struct garden *g, int i)
@@ -314,7 +317,7 @@ static int edit(struct garden *g)
         return end_node(g, i);
     case 1:
     case 2:
-        return memory_region_set_enabled(mr, pick(g, 8) != 0);
+        return memory_region_set_enabled(mr, pick(g, 4) != 0);
     case 3:
         return memory_region_set_readonly(mr,
                                           !(mr->flags & XBAR_REGION_READONLY));
@@ -337,33 +340,64 @@ static int edit(struct garden *g)
 
 /* ---- Transactions ------------------------------------------------------ */
 
-/* Return: how many edits. */
-static unsigned transact(struct garden *g)
+/* What a void transaction must leave as it was. */
+struct past {
+    bool is_ending[NODES];
+    const FlatView *views[SPACES];
+};
+
+static void remember(const struct garden *g, struct past *past)
+{
+    memcpy(past->is_ending, g->is_ending, sizeof(past->is_ending));
+    for (int i = 0; i < SPACES; i++) {
+        past->views[i] = g->spaces[i].as.current_map;
+    }
+}
+
+static void check_past(struct garden *g, const struct past *past)
+{
+    memcpy(g->is_ending, past->is_ending, sizeof(past->is_ending));
+    for (int i = 0; i < SPACES; i++) {
+        assert_ptr_equal(g->spaces[i].as.current_map, past->views[i]);
+    }
+}
+
+/* Called off, or not, at random. Return: how many edits. */
+static unsigned run_edits(struct garden *g, int why)
 {
     unsigned count = pick(g, 2) ? 1 : 1 + pick(g, 6);
-    bool is_off = pick(g, 16) == 0;
-    bool was_ending[NODES];
-    const FlatView *views[SPACES];
 
-    for (int i = 0; i < SPACES; i++) {
-        views[i] = g->spaces[i].as.current_map;
-    }
-    memcpy(was_ending, g->is_ending, sizeof(was_ending));
-    memory_region_transaction_begin();
     for (unsigned i = 0; i < count; i++) {
-        check_refusals(edit(g), is_off);
-        if (is_off && pick(g, 2)) {
+        check_refusals(edit(g), why);
+        if (why == -ECANCELED && pick(g, 2)) {
             assert_int_equal(xbar_transaction_abort(), 0);
         }
     }
-    if (is_off) {
+    if (why == -ECANCELED) {
         assert_int_equal(xbar_transaction_abort(), 0);
-        memcpy(g->is_ending, was_ending, sizeof(was_ending));
     }
-    assert_int_equal(memory_region_transaction_commit(),
-                     is_off ? -ECANCELED : 0);
-    for (int i = 0; is_off && i < SPACES; i++) {
-        assert_ptr_equal(g->spaces[i].as.current_map, views[i]);
+    return count;
+}
+
+/* Return: how many edits. */
+static unsigned transact(struct garden *g)
+{
+    static const int endings[16] = { -ECANCELED, -ENOMEM, -ENOMEM, -ENOMEM };
+    const int why = endings[pick(g, 16)];
+    struct past past;
+    unsigned count;
+    int err;
+
+    remember(g, &past);
+    counting_alloc_fail(&g->alloc, why == -ENOMEM ? 1 + (long)pick(g, 4) : 0);
+    memory_region_transaction_begin();
+    count = run_edits(g, why);
+    err = memory_region_transaction_commit();
+    counting_alloc_fail(&g->alloc, 0);
+    assert_true(err == why || (err == 0 && why == -ENOMEM));
+    if (err != 0) {
+        check_past(g, &past);
+        g->voids += err == -ENOMEM;
     }
     return count;
 }
@@ -411,12 +445,14 @@ static void begin_garden(struct garden *g, uint64_t seed)
         make(g, i);
     }
     for (int i = 0; i < 2 * NODES; i++) {
-        check_refusals(edit_edge(g, 1 + (int)pick(g, NODES - 1)), false);
+        check_refusals(edit_edge(g, 1 + (int)pick(g, NODES - 1)), 0);
     }
     for (int i = 0; i < SPACES; i++) {
         open_space(g, &g->spaces[i], i);
     }
 }
+
+static uint64_t total_voids;
 
 static void end_garden(struct garden *g)
 {
@@ -432,6 +468,7 @@ static void end_garden(struct garden *g)
     assert_int_equal(xbar_engine_leave(g->engine), 0);
     assert_int_equal(xbar_engine_free(g->engine), 0);
     assert_int_equal(atomic_load(&g->alloc.live_bytes), 0);
+    total_voids += g->voids;
 }
 
 /* ---- The test ---------------------------------------------------------- */
@@ -472,6 +509,7 @@ static void test_every_commit(void **state)
     for (; done < edits; current_seed++) {
         done += run_garden(&g, current_seed);
     }
+    assert_true(total_voids > done / 500);
 }
 
 static int name_seed(void **state)
