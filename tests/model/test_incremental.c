@@ -41,8 +41,11 @@ struct picture {
     size_t count;
 };
 
+struct garden;
+
 struct space {
     struct xbar_view_subscriber sub;
+    struct garden *garden;
     AddressSpace as;
     struct picture before;
     struct xbar_range told[2 * SECTIONS];
@@ -59,6 +62,7 @@ struct garden {
     char memory[MEMORY_BYTES];
     uint64_t seed;
     uint64_t voids; /* for which memory did not suffice */
+    bool subscribers_edit;
 };
 
 static uint64_t draw(struct garden *g)
@@ -168,11 +172,17 @@ static void check_news(const struct space *s, const struct picture *after)
     assert_memory_equal(s->told, expected, count * sizeof(expected[0]));
 }
 
+static void edit_again(struct garden *g);
+
 static void listen(struct xbar_view_subscriber *sub,
                    const struct xbar_range *ranges, size_t count)
 {
     struct space *s = (struct space *)sub;
 
+    if (s->garden->subscribers_edit) {
+        edit_again(s->garden);
+        return;
+    }
     s->calls++;
     assert_true(count <= 2 * SECTIONS);
     memcpy(s->told, ranges, count * sizeof(ranges[0]));
@@ -185,7 +195,9 @@ static void check_space(struct garden *g, struct space *s)
 
     take_picture(&s->as, &after);
     check_rendering(g, &s->as, &after);
-    check_news(s, &after);
+    if (!g->subscribers_edit) {
+        check_news(s, &after);
+    }
     s->before = after;
     s->calls = 0;
     s->told_count = 0;
@@ -338,6 +350,23 @@ static int edit(struct garden *g)
     }
 }
 
+/* From a subscriber: in a third of all rounds, so that they come to an end. */
+static void edit_again(struct garden *g)
+{
+    unsigned count = pick(g, 3) == 0 ? 1 + pick(g, 3) : 0;
+
+    while (count-- > 0) {
+        int i = ROOTS + (int)pick(g, NODES - ROOTS);
+
+        if (is_alive(g, i)) {
+            check_refusals(pick(g, 3) ? edit_edge(g, i)
+                                      : memory_region_set_enabled(&g->nodes[i],
+                                                                  pick(g, 2)),
+                           -ENOMEM);
+        }
+    }
+}
+
 /* ---- Transactions ------------------------------------------------------ */
 
 /* What a void transaction must leave as it was. */
@@ -407,6 +436,7 @@ static unsigned transact(struct garden *g)
 static void open_space(struct garden *g, struct space *s, int root)
 {
     memset(s, 0, sizeof(*s));
+    s->garden = g;
     assert_int_equal(address_space_init(&s->as, &g->nodes[root], "space"), 0);
     take_picture(&s->as, &s->before);
     s->sub.changed = listen;
@@ -435,10 +465,11 @@ static void renew(struct garden *g)
     open_space(g, s, is_alive(g, root) ? root : 1);
 }
 
-static void begin_garden(struct garden *g, uint64_t seed)
+static void begin_garden(struct garden *g, uint64_t seed, bool subscribers_edit)
 {
     memset(g, 0, sizeof(*g));
     g->seed = seed;
+    g->subscribers_edit = subscribers_edit;
     g->engine = counting_alloc_engine(&g->alloc);
     assert_int_equal(xbar_engine_enter(g->engine), 0);
     for (int i = 0; i < NODES; i++) {
@@ -482,11 +513,12 @@ static uint64_t number_from(const char *variable, uint64_t otherwise)
     return text != NULL ? strtoull(text, NULL, 0) : otherwise;
 }
 
-static uint64_t run_garden(struct garden *g, uint64_t seed)
+static uint64_t run_garden(struct garden *g, uint64_t seed,
+                           bool subscribers_edit)
 {
     uint64_t edits = 0;
 
-    begin_garden(g, seed);
+    begin_garden(g, seed, subscribers_edit);
     while (edits < EDITS_A_WORLD) {
         edits += transact(g);
         check_spaces(g);
@@ -498,18 +530,30 @@ static uint64_t run_garden(struct garden *g, uint64_t seed)
     return edits;
 }
 
-static void test_every_commit(void **state)
+static void run_gardens(uint64_t edits, bool subscribers_edit)
 {
     static struct garden g;
-    uint64_t edits = number_from("XBAR_MODEL_EDITS", DEFAULT_EDITS);
     uint64_t done = 0;
 
-    (void)state;
+    total_voids = 0;
     current_seed = number_from("XBAR_MODEL_SEED", 1);
     for (; done < edits; current_seed++) {
-        done += run_garden(&g, current_seed);
+        done += run_garden(&g, current_seed, subscribers_edit);
     }
     assert_true(total_voids > done / 500);
+}
+
+static void test_every_commit(void **state)
+{
+    (void)state;
+    run_gardens(number_from("XBAR_MODEL_EDITS", DEFAULT_EDITS), false);
+}
+
+/* Rounds that begin where others are told; memory may end in any of them. */
+static void test_every_round(void **state)
+{
+    (void)state;
+    run_gardens(number_from("XBAR_MODEL_EDITS", DEFAULT_EDITS / 4), true);
 }
 
 static int name_seed(void **state)
@@ -529,6 +573,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(test_every_commit, name_seed),
+        cmocka_unit_test_teardown(test_every_round, name_seed),
     };
 
     xbar_rcu_synchronize_hook = wait_for_nobody;
