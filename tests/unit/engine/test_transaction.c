@@ -209,6 +209,73 @@ static void test_abort(void **state)
     end_region(&a);
 }
 
+static void stay(void *opaque, uintptr_t old)
+{
+    (void)old;
+    xbar_mutation_stays(opaque);
+}
+
+/* By one round more, and by no other. */
+static void test_what_stays_is_shown_once(void **state)
+{
+    struct fixture *f = *state;
+    struct xbar_engine_stats stats;
+    struct witness w;
+
+    open_witness(&w, f->engine);
+    memory_region_transaction_begin();
+    assert_int_equal(xbar_mutation_begin(f->engine), 0);
+    assert_int_equal(xbar_mutation_log(f->engine, stay, f->engine, 0), 0);
+    assert_int_equal(xbar_transaction_abort(), 0);
+    assert_int_equal(xbar_mutation_end(f->engine), -ECANCELED);
+    assert_int_equal(memory_region_transaction_commit(), -ECANCELED);
+    check_log(&w, "pPnr");
+    xbar_engine_get_stats(f->engine, &stats);
+    assert_int_equal(stats.commits, 1);
+    assert_int_equal(stats.commits_void, 1);
+    close_witness(&w, f->engine);
+}
+
+static unsigned told_later;
+
+static void count_telling(struct xbar_engine *engine)
+{
+    (void)engine;
+    told_later++;
+}
+
+/* Also by a transaction that changes nothing: nobody else hears of that. */
+static void test_what_waits_is_told_once(void **state)
+{
+    struct fixture *f = *state;
+    struct xbar_engine_stats stats;
+    struct witness w;
+    MemoryRegion a;
+
+    open_witness(&w, f->engine);
+    assert_int_equal(memory_region_init(&a, NULL, "a", 64), 0);
+    told_later = 0;
+    memory_region_transaction_begin();
+    xbar_tell_later(f->engine, count_telling);
+    assert_int_equal(memory_region_transaction_commit(), 0);
+    assert_int_equal(told_later, 1);
+    memory_region_transaction_begin();
+    assert_int_equal(memory_region_set_size(&a, 32), 0);
+    xbar_tell_later(f->engine, count_telling);
+    assert_int_equal(xbar_transaction_abort(), 0);
+    assert_int_equal(memory_region_transaction_commit(), -ECANCELED);
+    assert_int_equal(told_later, 2);
+    check_log(&w, "");
+    xbar_engine_get_stats(f->engine, &stats);
+    assert_int_equal(stats.commits, 0);
+    assert_int_equal(stats.commits_void, 1);
+    assert_int_equal(memory_region_set_size(&a, 32), 0);
+    assert_int_equal(told_later, 2);
+    check_log(&w, "pPnr");
+    close_witness(&w, f->engine);
+    end_region(&a);
+}
+
 static void *commit_elsewhere(void *opaque)
 {
     *(int *)opaque = memory_region_transaction_commit();
@@ -516,6 +583,8 @@ int main(void)
         engine_test(test_nothing_changed_nobody_told),
         engine_test(test_failed_prepare_voids),
         engine_test(test_abort),
+        engine_test(test_what_stays_is_shown_once),
+        engine_test(test_what_waits_is_told_once),
         engine_test(test_commit_without_begin),
         engine_test(test_two_engines_all_or_nothing),
         engine_test(test_open_transaction_does_not_delay_others),
