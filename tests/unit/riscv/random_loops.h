@@ -241,6 +241,18 @@ static inline void put_call(struct program *p)
     put(p, encode(RISCV_OP_JAL, 26, 0, 0, 4));
 }
 
+/* A way out, taken or not taken: a call that only one of two ways comes by. */
+static inline void put_way_out(struct program *p)
+{
+    bool taken = draw(p, 2);
+
+    put(p, encode(any_branch(p), 0, any_reg(p), any_reg(p), 8));
+    if (taken) {
+        put(p, encode(RISCV_OP_JAL, 0, 0, 0, 8));
+    }
+    put_call(p);
+}
+
 static inline void put_body(struct program *p)
 {
     unsigned pieces = 1 + (unsigned)draw(p, 4);
@@ -249,6 +261,9 @@ static inline void put_body(struct program *p)
         put_some(p, 1 + (unsigned)draw(p, 12));
         if (draw(p, 2)) {
             put_if(p, (unsigned)draw(p, 5));
+        }
+        if (draw(p, 6) == 0) {
+            put_way_out(p);
         }
     }
 }

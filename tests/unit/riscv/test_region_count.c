@@ -288,7 +288,7 @@ static void run_variant(const struct variant *variant, unsigned number)
                   (unsigned long long)interpreted);
     assert_true(one || interpreted < total / 2);
     assert_true(one || variant->config.stress & XBAR_RISCV_STRESS_EVICT ||
-                regions > programs / 2);
+                regions > programs / 3);
     rig_close(&want->rig);
     rig_close(&got->rig);
     test_free(want);

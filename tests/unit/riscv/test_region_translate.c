@@ -261,6 +261,62 @@ static void a_loop_that_is_not_peeled(void **state)
     test_free(p);
 }
 
+/* In slices of @insns from the beginning on. */
+static void run_slices(struct rig *rig, const struct program *p, uint64_t insns)
+{
+    static const uint64_t x[32] = { [9] = 1, [OUTER] = 9 };
+
+    for (unsigned k = 0; k < 2; k++) {
+        start(&rig[k], p);
+        memcpy(rig[k].hart->x, x, sizeof(x));
+    }
+    for (unsigned i = 0; i < 12; i++) {
+        for (unsigned k = 0; k < 2; k++) {
+            assert_int_equal(xbar_riscv_run(rig[k].hart, insns),
+                             XBAR_RISCV_EXIT_BUDGET);
+        }
+        compare(&rig[0], &rig[1]);
+    }
+}
+
+/* Who leaves in the middle of a loop gets back what is paid for of its rest,
+ * whichever of two ways leaves, behind an if and before one: after slices of
+ * each size. */
+static void ways_out_before_the_end(void **state)
+{
+    const struct xbar_riscv_config config = {
+        .stress = XBAR_RISCV_STRESS_REGION,
+    };
+    struct program *p = test_calloc(1, sizeof(*p));
+    struct rig rig[2];
+
+    (void)state;
+    put(p, encode(RISCV_OP_ANDI, 10, OUTER, 0, 1));
+    put(p, encode(RISCV_OP_BEQ, 0, 10, 0, 12)); /* an if */
+    put(p, encode(RISCV_OP_ADD, 11, 11, 9, 0));
+    put(p, encode(RISCV_OP_SLLI, 12, 11, 0, 3));
+    put(p, encode(RISCV_OP_ANDI, 10, OUTER, 0, 3));
+    put(p, encode(RISCV_OP_BNE, 0, 10, 9, 8)); /* one in four leaves */
+    put_call(p);
+    put(p, encode(RISCV_OP_XOR, 12, 12, 11, 0));
+    put(p, encode(RISCV_OP_BNE, 0, 10, 0, 8)); /* then three in four */
+    put(p, encode(RISCV_OP_JAL, 0, 0, 0, 8));
+    put_call(p);
+    put(p, encode(RISCV_OP_BEQ, 0, 10, 9, 8)); /* an if */
+    put(p, encode(RISCV_OP_ADDI, 13, 13, 0, 1));
+    put(p, encode(RISCV_OP_ADDI, 14, 14, 0, 1));
+    put_loop(p, OUTER, 0);
+    put(p, INSN_SELF);
+    open_rig(&rig[0], &config, XBAR_RISCV_INTERP);
+    open_rig(&rig[1], &config, XBAR_RISCV_JIT);
+    for (uint64_t insns = 1; insns < 160; insns++) {
+        run_slices(rig, p, insns);
+    }
+    rig_close(&rig[0]);
+    rig_close(&rig[1]);
+    test_free(p);
+}
+
 struct hottest {
     uint64_t executions;
     unsigned fields; /* that its code moves to, or from */
@@ -328,6 +384,7 @@ int main(void)
         cmocka_unit_test(what_a_branch_compares),
         cmocka_unit_test(what_a_branch_forgets),
         cmocka_unit_test(a_loop_that_is_not_peeled),
+        cmocka_unit_test(ways_out_before_the_end),
         cmocka_unit_test(few_registers_stay_at_home),
     };
 
