@@ -15,10 +15,68 @@
 #define ROUNDS   3000
 #define PROGRAMS 24
 
-enum { BASE = 5, AT = 17, STRIDE = 18, FIRST = 19, WITHIN_LOG2 = 15 };
+#define BODY 24
 
-/* Accesses through BASE = FIRST + AT, which then grows by STRIDE, modulo 1 <<
- * WITHIN_LOG2. */
+enum {
+    BASE = 5,
+    OTHER = 6,
+    AT = 17,
+    STRIDE = 18,
+    FIRST = 19,
+    WITHIN_LOG2 = 15
+};
+
+/* BASE = FIRST + AT, modulo 1 << WITHIN_LOG2. */
+static unsigned move_base(uint32_t *code)
+{
+    code[0] = encode(RISCV_OP_ADD, AT, AT, STRIDE, 0);
+    code[1] = encode(RISCV_OP_SLLI, AT, AT, 0, 64 - WITHIN_LOG2);
+    code[2] = encode(RISCV_OP_SRLI, AT, AT, 0, 64 - WITHIN_LOG2);
+    code[3] = encode(RISCV_OP_ADD, BASE, FIRST, AT, 0);
+    return 4;
+}
+
+/* A load or store of an integer: such are checked together, in regions, too. */
+static uint32_t plain_access(uint64_t *rng, unsigned base, int offset)
+{
+    static const unsigned ops[] = { RISCV_OP_LB, RISCV_OP_LHU, RISCV_OP_LW,
+                                    RISCV_OP_LD, RISCV_OP_SB,  RISCV_OP_SH,
+                                    RISCV_OP_SW, RISCV_OP_SD };
+    enum riscv_op op = (enum riscv_op)PICK(rng, ops);
+    unsigned reg = 10 + (unsigned)(rig_random(rng) % 4);
+
+    return op >= RISCV_OP_SB && op <= RISCV_OP_SD
+               ? encode(op, 0, base, reg, offset)
+               : encode(op, reg, base, 0, offset);
+}
+
+/* Many, through BASE and another one at most a page off, with something between
+ * at times. BASE moves before or behind them. */
+static unsigned make_row(uint32_t *code, uint64_t *rng)
+{
+    static const int reaches[] = { 8, 64, 2000 };
+    unsigned count = 0, accesses = 2 + (unsigned)(rig_random(rng) % 8);
+    int reach = PICK(rng, reaches);
+    bool first = rig_random(rng) % 2;
+
+    if (first) {
+        count = move_base(code);
+    }
+    code[count++] = encode(RISCV_OP_ADDI, OTHER, BASE, 0,
+                           (int)(rig_random(rng) % 4096) - 2048);
+    for (unsigned i = 0; i < accesses; i++) {
+        int offset = (int)(rig_random(rng) % (unsigned)(2 * reach)) - reach;
+
+        code[count++] =
+            plain_access(rng, rig_random(rng) % 3 ? BASE : OTHER, offset);
+        if (rig_random(rng) % 4 == 0) {
+            code[count++] = encode(RISCV_OP_ADDW, 14, 14, 10, 0);
+        }
+    }
+    return first ? count : count + move_base(&code[count]);
+}
+
+/* Accesses through BASE, which then moves. */
 static unsigned make_body(uint32_t *code, uint64_t *rng)
 {
     unsigned count = 0;
@@ -28,11 +86,7 @@ static unsigned make_body(uint32_t *code, uint64_t *rng)
         code[count++] = random_access(rng, rig_random(rng) % 6, BASE, 10,
                                       (int)(rig_random(rng) % 64) - 32);
     }
-    code[count++] = encode(RISCV_OP_ADD, AT, AT, STRIDE, 0);
-    code[count++] = encode(RISCV_OP_SLLI, AT, AT, 0, 64 - WITHIN_LOG2);
-    code[count++] = encode(RISCV_OP_SRLI, AT, AT, 0, 64 - WITHIN_LOG2);
-    code[count++] = encode(RISCV_OP_ADD, BASE, FIRST, AT, 0);
-    return count;
+    return count + move_base(&code[count]);
 }
 
 struct counted {
@@ -41,7 +95,7 @@ struct counted {
     struct rig rig;
 };
 
-static struct counted *open_counted(uint64_t seed, unsigned stress)
+static struct counted *open_counted(uint64_t seed, unsigned stress, bool rows)
 {
     static const uint64_t strides[] = { 1, 8, 24, 509, 4096, 4093, 8192 + 1 };
     static const uint32_t handler[] = {
@@ -53,9 +107,9 @@ static struct counted *open_counted(uint64_t seed, unsigned stress)
     struct counted *c = calloc(1, sizeof(*c));
     const struct xbar_riscv_config config = { .counts = &c->counts,
                                               .stress = stress };
-    uint32_t code[16];
+    uint32_t code[BODY + 3];
     uint64_t rng = seed;
-    unsigned body = make_body(code, &rng);
+    unsigned body = rows ? make_row(code, &rng) : make_body(code, &rng);
 
     c->counts.ram = &c->rig.ram;
     c->counts.pages[0] = c->pages[0];
@@ -123,17 +177,16 @@ static const unsigned variants[] = {
 
 #define VARIANTS (sizeof(variants) / sizeof(variants[0]))
 
-static void test_bases_that_wander(void **state)
+static void run_programs(bool rows)
 {
     unsigned programs = getenv("XBAR_LONG") ? 50 * PROGRAMS : PROGRAMS;
 
-    (void)state;
     for (unsigned i = 0; i < programs; i++) {
-        struct counted *want = open_counted(0x9a9e + i, 0);
+        struct counted *want = open_counted(0x9a9e + i, 0, rows);
 
         run(want, XBAR_RISCV_INTERP, false);
         for (unsigned k = 0; k < VARIANTS; k++) {
-            struct counted *got = open_counted(0x9a9e + i, variants[k]);
+            struct counted *got = open_counted(0x9a9e + i, variants[k], rows);
 
             run(got, XBAR_RISCV_JIT, (k + i) % 2);
             assert_memory_equal(got->pages, want->pages, sizeof(want->pages));
@@ -141,6 +194,20 @@ static void test_bases_that_wander(void **state)
         }
         close_counted(want);
     }
+}
+
+static void test_bases_that_wander(void **state)
+{
+    (void)state;
+    run_programs(false);
+}
+
+/* What is checked at once counts one by one, or, where it is not all in one
+ * page, each in its own. */
+static void test_rows_that_wander(void **state)
+{
+    (void)state;
+    run_programs(true);
 }
 
 /* A base that walks up takes its span along, from entry to entry: the way
@@ -179,6 +246,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bases_that_wander),
+        cmocka_unit_test(test_rows_that_wander),
         cmocka_unit_test(test_the_span_follows),
     };
 
