@@ -3,9 +3,11 @@
  * Accesses that are checked together, executed: random ones by three bases,
  * with little between them, in straight code and in a loop that is a region. A
  * base may be anywhere: within a page, at the edge to one that lies elsewhere on
- * the host, may only be read, is not mapped, has no memory or is a device. Each
- * time everything must be as the interpreter leaves it: registers, memory, the
- * device, the count of instructions, the exact pc of a fault.
+ * the host, may only be read, is not mapped, has no memory or is a device; or it
+ * is the page of the code itself. The device may want attention, when it is read
+ * or written, or put other memory in the place of a page. Each time everything
+ * must be as the interpreter leaves it: registers, memory, the device, the count
+ * of instructions, the exact pc of a fault.
  */
 #include "jit/riscv/jit.h"
 
@@ -20,6 +22,8 @@
 #define REACH   96 /* offsets are from -REACH to it */
 #define DEVICE  9u /* a page */
 #define SCATTER 12u
+#define ALIAS   300u /* shows the page of the code; more than 16 bits */
+#define HIDDEN  (EDGE_PAGE + 2)
 #define HIGH    0x200400u /* in RAM, where it is itself: bit 31 is set */
 #define STARTS  8u        /* of each program */
 
@@ -113,10 +117,58 @@ static void write_program(struct program *p, uint64_t seed, bool loops)
 
 /* ---- Running it -------------------------------------------------------- */
 
+struct board {
+    struct rig rig;
+    MemoryRegion overlay; /* HIDDEN's memory, in the place of EDGE_PAGE's */
+    bool is_over;
+};
+
 /* The interpreter and the translator, on boards of their own. */
 struct pair {
-    struct rig rig[2];
+    struct board board[2];
 };
+
+static struct rig *rig_of(struct pair *pair, unsigned i)
+{
+    return &pair->board[i].rig;
+}
+
+/* Writing the device, at times. */
+static void disturb(struct rig *rig, hwaddr addr, uint64_t value)
+{
+    struct board *board = xbar_container_of(rig, struct board, rig);
+
+    (void)addr;
+    if (value % 4 == 0) {
+        riscv__post(rig->hart, ATTN_SLICE);
+    } else if (value % 4 == 1) {
+        board->is_over = !board->is_over;
+        memory_region_set_enabled(&board->overlay, board->is_over);
+    }
+}
+
+static void open_overlay(struct board *board)
+{
+    struct rig *rig = &board->rig;
+
+    assert_int_equal(xbar_engine_enter(rig->engine), 0);
+    assert_int_equal(memory_region_init_alias(&board->overlay, NULL, "overlay",
+                                              &rig->ram, PAGE_AT(HIDDEN),
+                                              TLB_PAGE_SIZE),
+                     0);
+    memory_region_set_enabled(&board->overlay, false);
+    memory_region_add_subregion_overlap(
+        &rig->root, RIG_RAM + PAGE_AT(EDGE_PAGE), &board->overlay, 1);
+    xbar_engine_leave(rig->engine);
+    rig->on_write = disturb;
+}
+
+static void close_board(struct board *board)
+{
+    memory_region_del_subregion(&board->rig.root, &board->overlay);
+    xbar_region_destroy(&board->overlay, NULL, NULL);
+    rig_close(&board->rig);
+}
 
 static void open_pair(struct pair *pair, unsigned stress)
 {
@@ -126,23 +178,25 @@ static void open_pair(struct pair *pair, unsigned stress)
 
     memset(pair, 0, sizeof(*pair));
     for (unsigned i = 0; i < 2; i++) {
-        struct rig *rig = &pair->rig[i];
+        struct rig *rig = rig_of(pair, i);
 
         open_board(rig, &config);
+        open_overlay(&pair->board[i]);
         paging_set(rig, PAGING_L0, DEVICE, RIG_IO,
                    PTE_V | PTE_R | PTE_W | PTE_AD);
         /* A page that the host has elsewhere than the one before. */
         paging_map(rig, SCATTER, PAGE_AT(GOOD_PAGE), PTE_R | PTE_W);
         paging_map(rig, SCATTER + 1, PAGE_AT(EDGE_PAGE), PTE_R | PTE_W);
+        paging_map(rig, ALIAS, PAGE_AT(CODE_PAGE), PTE_R | PTE_W);
     }
-    assert_int_equal(xbar_riscv_set_engine(pair->rig[1].hart, XBAR_RISCV_JIT),
-                     0);
+    assert_int_equal(
+        xbar_riscv_set_engine(rig_of(pair, 1)->hart, XBAR_RISCV_JIT), 0);
 }
 
 static void close_pair(struct pair *pair)
 {
-    rig_close(&pair->rig[0]);
-    rig_close(&pair->rig[1]);
+    close_board(&pair->board[0]);
+    close_board(&pair->board[1]);
 }
 
 /* Calm, or at an edge: some of what is at -REACH to REACH is on either side. */
@@ -154,6 +208,9 @@ static uint64_t any_base(uint64_t *seed)
 
     if (rig_random(seed) % 4 == 0) {
         return RAM_ADDR + HIGH;
+    }
+    if (rig_random(seed) % 8 == 0) {
+        return ADDRESS(ALIAS) + 0x800; /* behind all programs */
     }
     return rig_random(seed) % 2 ? ADDRESS(CALM_PAGE) + 0x400
                                 : ADDRESS(page) + rig_random(seed) % 160 - 80;
@@ -173,6 +230,7 @@ static void start(struct rig *rig, const uint64_t *bases, uint64_t seed)
     hart->priv = PRIV_S;
     hart->mstatus |= MSTATUS_FS;
     hart->mcause = hart->mtval = hart->mepc = 0;
+    rig->io_attention = seed % 2 ? ATTN_SLICE : 0;
     riscv__update_contexts(hart);
 }
 
@@ -187,7 +245,9 @@ static void compare(const struct rig *a, const struct rig *b)
     assert_int_equal(a->hart->stats.instructions, b->hart->stats.instructions);
     assert_memory_equal(a->mem + PAGE_AT(GOOD_PAGE),
                         b->mem + PAGE_AT(GOOD_PAGE),
-                        (EDGE_PAGE + 2 - GOOD_PAGE) * TLB_PAGE_SIZE);
+                        (HIDDEN + 1 - GOOD_PAGE) * TLB_PAGE_SIZE);
+    assert_memory_equal(a->mem + PAGE_AT(CODE_PAGE),
+                        b->mem + PAGE_AT(CODE_PAGE), TLB_PAGE_SIZE);
     assert_memory_equal(a->mem + (HIGH & ~0xfffu), b->mem + (HIGH & ~0xfffu),
                         TLB_PAGE_SIZE);
     assert_int_equal(a->io_writes, b->io_writes);
@@ -209,15 +269,15 @@ static unsigned run_program(struct pair *pair, uint64_t *seed)
                 n < 2 ? ADDRESS(CALM_PAGE) + 0x200 * (k + 1) : any_base(seed);
         }
         for (unsigned i = 0; i < 2; i++) {
-            struct rig *rig = &pair->rig[i];
+            struct rig *rig = rig_of(pair, i);
 
             map_bad_page(rig, way);
             start(rig, bases, values);
             assert_int_equal(xbar_riscv_run(rig->hart, ENOUGH),
                              XBAR_RISCV_EXIT_BUDGET);
         }
-        compare(&pair->rig[0], &pair->rig[1]);
-        faults += pair->rig[1].hart->mcause != 0;
+        compare(rig_of(pair, 0), rig_of(pair, 1));
+        faults += rig_of(pair, 1)->hart->mcause != 0;
     }
     return faults;
 }
@@ -229,16 +289,16 @@ static void run_all(unsigned stress, bool loops)
     uint64_t seed = 97 + stress + loops;
 
     open_pair(pair, stress);
-    fill(&pair->rig[0]);
-    fill(&pair->rig[1]);
+    fill(rig_of(pair, 0));
+    fill(rig_of(pair, 1));
     for (unsigned n = 0; n < programs; n++) {
         struct program p;
 
         write_program(&p, rig_random(&seed), loops);
         for (unsigned i = 0; i < 2; i++) {
-            memcpy(pair->rig[i].mem + PAGE_AT(CODE_PAGE), p.code,
+            memcpy(rig_of(pair, i)->mem + PAGE_AT(CODE_PAGE), p.code,
                    p.count * sizeof(p.code[0]));
-            riscv__jit_flush(pair->rig[i].hart);
+            riscv__jit_flush(rig_of(pair, i)->hart);
         }
         faults += run_program(pair, &seed);
     }
