@@ -13,7 +13,9 @@
 #ifndef ROUNDS
 #define ROUNDS 40
 #endif
+#ifndef SPINS
 #define SPINS 1000000
+#endif
 
 void work(void);
 int remember(uint64_t place[5]);

@@ -18,8 +18,17 @@ struct saved {
     uint64_t pc;
 };
 
+/* Where the function at pc has its way back. */
+enum way {
+    WAY_UNKNOWN,
+    WAY_FRAME,        /* in the frame that s0 leads to */
+    WAY_RA,           /* in ra, and s0 leads to the frame of its caller */
+    WAY_RA_AND_FRAME, /* in ra, and in a frame if it has one */
+};
+
 struct stack {
     const struct xbar_riscv_hart *hart;
+    enum way way;
     uint64_t sp;
     uint64_t ra;
     unsigned num_words; /* that there are */
@@ -34,6 +43,10 @@ static void read_stack(struct stack *stack, const struct xbar_riscv_hart *hart)
     stack->hart = hart;
     stack->sp = xbar_riscv_get_x(hart, REG_SP) & ~UINT64_C(7);
     stack->ra = xbar_riscv_get_x(hart, REG_RA);
+    if (stack->ra == xbar_riscv_get_pc(hart)) {
+        stack->ra = 0; /* a call to what is behind it, to learn where that is */
+    }
+    stack->way = WAY_UNKNOWN;
     stack->num_frames = 0;
     stack->num_words =
         (unsigned)(xbar_riscv_debug_read(hart, stack->sp, stack->words,
@@ -87,8 +100,8 @@ static bool is_above(uint64_t fp, uint64_t below)
 static bool is_leaf(const struct stack *stack, uint64_t fp,
                     const uint64_t pair[2])
 {
-    return stack->num_frames == 0 && is_above(pair[1], fp) &&
-           is_return_address(stack, stack->ra);
+    return stack->num_frames == 0 && stack->way != WAY_RA &&
+           is_above(pair[1], fp) && is_return_address(stack, stack->ra);
 }
 
 static void follow_frames(struct stack *stack)
@@ -119,23 +132,249 @@ static void follow_frames(struct stack *stack)
 
 /* ---- The newest call ---------------------------------------------------- */
 
-/* Is the function at @pc about to take its stack, or to return? Then it returns
- * to ra, whatever frames say. */
-static bool returns_to_ra(const struct stack *stack, uint64_t pc)
-{
-    uint16_t parcels[2] = { 0, 0 };
-    uint32_t bits;
+/*
+ * A function has its way back in ra until it saves it, until it has a frame of
+ * its own, and again as it returns. Where it is in that, the instructions ahead
+ * tell, up to the first that goes elsewhere. What a conditional branch jumps
+ * over does too: ra has the same in it on each way from here.
+ */
+#define AHEAD_PARCELS 64
 
-    if (xbar_riscv_debug_read(stack->hart, pc, parcels, sizeof(parcels)) <
-            sizeof(parcels[0]) ||
-        !is_return_address(stack, stack->ra)) {
+enum step_kind {
+    STEP_OTHER,
+    STEP_MOVES_SP,   /* addi sp, sp, imm */
+    STEP_SETS_FRAME, /* addi s0, sp, imm */
+    STEP_SAVES_RA,   /* sd ra, imm(sp) */
+    STEP_SAVES_S0,
+    STEP_LOADS_S0, /* ld s0, imm(sp) */
+    STEP_JUMPS,    /* and does not come back */
+    STEP_RETURNS,  /* or loads ra from elsewhere than sp, as longjmp does */
+    STEP_ENDS,     /* a call, another value for ra or sp, ... */
+};
+
+struct step {
+    enum step_kind kind;
+    int imm;
+};
+
+static struct step step_of_write(uint32_t rd)
+{
+    return (struct step){ rd == REG_RA || rd == REG_SP ? STEP_ENDS : STEP_OTHER,
+                          0 };
+}
+
+static struct step step_of_save(uint32_t reg, int imm)
+{
+    return (struct step){ reg == REG_RA   ? STEP_SAVES_RA
+                          : reg == REG_S0 ? STEP_SAVES_S0
+                                          : STEP_OTHER,
+                          imm };
+}
+
+/* @count bits of @bits from @from on, at @to. */
+static int field(uint32_t bits, unsigned from, unsigned count, unsigned to)
+{
+    return (int)((bits >> from & ((1U << count) - 1)) << to);
+}
+
+static struct step decode_short(uint32_t bits)
+{
+    uint32_t rd = bits >> 7 & 31;
+    uint32_t rs2 = bits >> 2 & 31;
+    int sign = bits >> 12 & 1 ? -1 : 0;
+
+    switch (bits & 0xe003) {
+    case 0x0000: /* c.addi4spn; 0 is illegal */
+        if (bits == 0) {
+            return (struct step){ STEP_ENDS, 0 };
+        }
+        return (struct step){ bits >> 2 & 7 ? STEP_OTHER : STEP_SETS_FRAME,
+                              field(bits, 11, 2, 4) | field(bits, 7, 4, 6) |
+                                  field(bits, 6, 1, 2) | field(bits, 5, 1, 3) };
+    case 0x0001: /* c.addi */
+        return rd == REG_SP ? (struct step){ STEP_MOVES_SP,
+                                             sign * 32 | field(bits, 2, 5, 0) }
+                            : step_of_write(rd);
+    case 0x6001: /* c.addi16sp, c.lui */
+        return rd == REG_SP ? (struct step){ STEP_MOVES_SP,
+                                             sign * 512 | field(bits, 6, 1, 4) |
+                                                 field(bits, 5, 1, 6) |
+                                                 field(bits, 3, 2, 7) |
+                                                 field(bits, 2, 1, 5) }
+                            : step_of_write(rd);
+    case 0xa001: /* c.j */
+        return (struct step){ STEP_JUMPS, 0 };
+    case 0x6002: /* c.ldsp */
+        return rd == REG_S0 ? (struct step){ STEP_LOADS_S0, 0 }
+                            : step_of_write(rd);
+    case 0xe002: /* c.sdsp */
+        return step_of_save(rs2, field(bits, 10, 3, 3) | field(bits, 7, 3, 6));
+    case 0x8002: /* c.jr, c.mv; c.ebreak, c.jalr, c.add */
+        return rs2              ? step_of_write(rd)
+               : bits == 0x8082 ? (struct step){ STEP_RETURNS, 0 }
+               : sign           ? (struct step){ STEP_ENDS, 0 }
+                                : (struct step){ STEP_JUMPS, 0 };
+    case 0x2001: /* c.addiw */
+    case 0x4001: /* c.li */
+    case 0x0002: /* c.slli */
+    case 0x4002: /* c.lwsp */
+        return step_of_write(rd);
+    default:
+        return (struct step){ STEP_OTHER, 0 };
+    }
+}
+
+static struct step decode_long(uint32_t bits)
+{
+    uint32_t rd = bits >> 7 & 31;
+    int imm = (int)(bits >> 20) - (bits >> 31 ? 4096 : 0);
+
+    switch (bits & 0x000fffff) {
+    case 0x00010113:
+        return (struct step){ STEP_MOVES_SP, imm };
+    case 0x00010413:
+        return (struct step){ STEP_SETS_FRAME, imm };
+    case 0x00013403:
+        return (struct step){ STEP_LOADS_S0, imm };
+    default:
+        break;
+    }
+    switch (bits & 0x7f) {
+    case 0x03: /* loads */
+        return rd == REG_RA && (bits >> 15 & 31) != REG_SP
+                   ? (struct step){ STEP_RETURNS, 0 }
+                   : step_of_write(rd);
+    case 0x23: /* stores: sd, to sp */
+        return (bits & 0x000ff000) == 0x00013000
+                   ? step_of_save(bits >> 20 & 31, (imm & ~31) | (int)rd)
+                   : (struct step){ STEP_OTHER, 0 };
+    case 0x67: /* jalr, jal */
+    case 0x6f:
+        return (struct step){ bits == 0x00008067 ? STEP_RETURNS
+                              : rd == 0          ? STEP_JUMPS
+                                                 : STEP_ENDS,
+                              0 };
+    case 0x73: /* ebreak, sret, mret; csr */
+        return bits == 0x00100073 || bits == 0x10200073 || bits == 0x30200073
+                   ? (struct step){ STEP_ENDS, 0 }
+                   : step_of_write(rd);
+    case 0x07: /* numbers of floating point, fences, branches */
+    case 0x0f:
+    case 0x27:
+    case 0x43:
+    case 0x47:
+    case 0x4b:
+    case 0x4f:
+    case 0x53:
+    case 0x63:
+        return (struct step){ STEP_OTHER, 0 };
+    default:
+        return step_of_write(rd);
+    }
+}
+
+/* Up to some instruction ahead. */
+struct ahead {
+    uint64_t sp;      /* there */
+    uint64_t s0_slot; /* where s0 will have been saved; 0 */
+    bool sets_frame;
+    bool loads_s0;
+};
+
+/* Is a frame about to be that is not yet? Its top has ra, or s0 of who calls
+ * nothing. */
+static bool is_new_frame(const struct stack *stack, const struct ahead *ahead,
+                         uint64_t fp)
+{
+    uint64_t word = (fp - 8 - stack->sp) / 8;
+    uint64_t s0 = xbar_riscv_get_x(stack->hart, REG_S0);
+
+    return fp - 8 == ahead->s0_slot ||
+           (word < stack->num_words &&
+            (stack->words[word] == stack->ra ||
+             (stack->words[word] == s0 && is_above(s0, fp))));
+}
+
+/* What is about to be saved is where it will be. */
+static void save_ra(struct stack *stack, uint64_t slot)
+{
+    uint64_t word = (slot - stack->sp) / 8;
+
+    if (slot + 8 == xbar_riscv_get_x(stack->hart, REG_S0) &&
+        word < stack->num_words) {
+        stack->words[word] = stack->ra;
+        stack->way = WAY_FRAME;
+    } else {
+        stack->way = WAY_RA;
+    }
+}
+
+/* False: no need to look on. */
+static bool look_at(struct stack *stack, struct ahead *ahead, struct step step)
+{
+    uint64_t there = ahead->sp + (uint64_t)(int64_t)step.imm;
+
+    switch (step.kind) {
+    case STEP_OTHER:
+        return true;
+    case STEP_MOVES_SP:
+        ahead->sp = there;
+        return true;
+    case STEP_SETS_FRAME:
+        ahead->sets_frame = true;
+        stack->way = is_new_frame(stack, ahead, there) ? WAY_RA : WAY_UNKNOWN;
+        return stack->way == WAY_UNKNOWN;
+    case STEP_SAVES_RA:
+        save_ra(stack, there);
+        return false;
+    case STEP_SAVES_S0:
+        ahead->s0_slot = there;
+        return true;
+    case STEP_LOADS_S0:
+        ahead->loads_s0 = true;
+        return true;
+    case STEP_JUMPS: /* to who returns instead, if the stack is given back */
+        if (ahead->sp <= stack->sp) {
+            return false;
+        }
+        break;
+    case STEP_RETURNS:
+        break;
+    case STEP_ENDS:
         return false;
     }
-    bits = parcels[0] | (uint32_t)parcels[1] << 16;
-    /* c.jr ra, jalr zero, 0(ra); addi sp, sp, -N in three forms */
-    return parcels[0] == 0x8082 || bits == 0x00008067 ||
-           (parcels[0] & 0xff83) == 0x7101 || (parcels[0] & 0xff83) == 0x1101 ||
-           ((bits & 0x000fffff) == 0x00010113 && bits >> 31);
+    stack->way =
+        ahead->loads_s0 && !ahead->sets_frame ? WAY_RA_AND_FRAME : WAY_RA;
+    return false;
+}
+
+static void look_ahead(struct stack *stack)
+{
+    struct ahead ahead = { .sp = stack->sp };
+    uint16_t parcels[AHEAD_PARCELS];
+    uint64_t count;
+
+    if (!is_return_address(stack, stack->ra)) {
+        return;
+    }
+    count = xbar_riscv_debug_read(stack->hart, xbar_riscv_get_pc(stack->hart),
+                                  parcels, sizeof(parcels)) /
+            sizeof(parcels[0]);
+    for (uint64_t i = 0; i < count;) {
+        bool is_short = (parcels[i] & 3) != 3;
+        struct step step;
+
+        if (!is_short && i + 1 == count) {
+            return;
+        }
+        step = is_short
+                   ? decode_short(parcels[i])
+                   : decode_long(parcels[i] | (uint32_t)parcels[i + 1] << 16);
+        if (!look_at(stack, &ahead, step)) {
+            return;
+        }
+        i += is_short ? 1 : 2;
+    }
 }
 
 /* ---- Both -------------------------------------------------------------- */
@@ -221,6 +460,14 @@ static void add_return(struct merge *merge, uint64_t pc, bool is_newest)
     }
 }
 
+/* Is the newest call's way back in ra, and in no frame? */
+static bool is_ra_first(const struct stack *stack)
+{
+    return stack->way == WAY_RA ||
+           (stack->way == WAY_RA_AND_FRAME &&
+            (!stack->num_frames || stack->frames[0].pc != stack->ra));
+}
+
 unsigned unwind(const struct xbar_riscv_hart *hart, uint64_t *pcs, unsigned max)
 {
     uint64_t returns[XBAR_RISCV_RETURNS_MAX];
@@ -230,9 +477,10 @@ unsigned unwind(const struct xbar_riscv_hart *hart, uint64_t *pcs, unsigned max)
     struct merge merge = { .stack = &stack, .pcs = pcs, .max = max };
 
     read_stack(&stack, hart);
+    look_ahead(&stack);
     follow_frames(&stack);
     merge.from = stack.sp;
-    if (returns_to_ra(&stack, xbar_riscv_get_pc(hart))) {
+    if (is_ra_first(&stack)) {
         add(&merge, stack.ra);
     }
     for (unsigned i = merge.count && count && returns[0] == stack.ra; i < count;

@@ -14,6 +14,9 @@
  *                       behind that never returned (longjmp, switched stacks).
  *                       So an address counts only if it is in ra, or lies on
  *                       the stack, above that of the call it made.
+ *
+ * Who has no frame yet, or none any more, has its way back in ra: the
+ * instructions ahead of pc tell.
  */
 #ifndef XBAR_PROFILE_UNWIND_H
 #define XBAR_PROFILE_UNWIND_H
