@@ -314,6 +314,55 @@ def test_interrupted_where_it_is(folder):
     check(functions["compute"]["self"] > 0.6 * total, functions)
 
 
+# The library for JSON, short of memory for the number of a count once.
+SHORT = """
+    #define _GNU_SOURCE
+    #include <dlfcn.h>
+    #include <stdio.h>
+    #include <stdlib.h>
+    static long calls;
+    void *json_integer(long long value)
+    {
+        void *(*next)(long long) =
+            (void *(*)(long long))dlsym(RTLD_NEXT, "json_integer");
+        return ++calls == atol(getenv("FAIL_AT")) ? NULL : next(value);
+    }
+    __attribute__((destructor)) static void tell(void)
+    {
+        fprintf(stderr, "calls: %ld\\n", calls);
+    }
+"""
+
+
+@in_folder
+def test_short_of_memory(folder):
+    """A report that lacks a row for want of memory is none"""
+    elf = build_assembly(folder, POLLING)
+    source, library = (os.path.join(folder, name)
+                       for name in ("short.c", "short.so"))
+    with open(source, "w", encoding="ascii") as file:
+        file.write(SHORT)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source, "-ldl"],
+                   check=True)
+
+    # How many it makes differs from run to run.
+    for call in range(1, 100000, 400):
+        out = os.path.join(folder, str(call))
+        result = run(["profile", "-o", out, "--bios", elf, "-m", "1"], env={
+            **os.environ, "LD_PRELOAD": library, "FAIL_AT": str(call),
+            "ASAN_OPTIONS": "verify_asan_link_order=0"})
+        said = result.stderr.decode()
+        if int(re.search("calls: ([0-9]+)", said)[1]) < call:
+            break
+        check_equal(result.returncode, 2, f"call {call}: {said}")
+        check("no memory for the report" in said, said)
+        # Either has all of it, made for it alone.
+        check(sum(os.path.exists(os.path.join(out, f"report.{end}"))
+                  for end in ("json", "html")) == 1, f"call {call}")
+    check_equal(result.returncode, 0, said)
+    check(call > 2000, f"{call} calls")
+
+
 # ---- OpenSBI and U-Boot ----------------------------------------------------
 
 RAM = 128 << 20
@@ -520,7 +569,7 @@ if __name__ == "__main__":
     try:
         main([test_return_stack, test_frame_pointers, test_ends_of_functions,
               test_unbalanced_calls, test_entered,
-              test_interrupted_where_it_is, test_session,
+              test_interrupted_where_it_is, test_short_of_memory, test_session,
               test_session_callgrind, test_session_page, test_session_stacks,
               test_session_devtools, test_session_perf, test_session_gdb])
     finally:

@@ -19,8 +19,8 @@ static json_t *make_traps(const struct xbar_riscv_stats *stats)
 
     for (unsigned i = 0; i < 64; i++) {
         if (stats->traps[i]) {
-            json_array_append_new(
-                array,
+            report__json_append(
+                &array,
                 json_pack("{si sb ss so}", "cause", (int)(i % 32), "interrupt",
                           (int)(i / 32), "name", report_trap_name(i), "count",
                           report__json_count(stats->traps[i])));
@@ -101,10 +101,7 @@ static json_t *make_blocks(const struct report *report)
     json_t *array = json_array();
 
     for (unsigned i = 0; array && i < report->hot.count; i++) {
-        if (json_array_append_new(array, make_block(report, i))) {
-            json_decref(array);
-            return NULL;
-        }
+        report__json_append(&array, make_block(report, i));
     }
     return array;
 }
@@ -157,15 +154,15 @@ static json_t *make_changes(const struct changes *changes)
     for (unsigned i = 0; i < changes->count; i++) {
         const struct change *change = &changes->items[i];
 
-        json_array_append_new(
-            array, json_pack("{so so ss ss so so sb}", "ns",
-                             report__json_count(change->ns), "commit",
-                             report__json_count(change->commit), "change",
-                             change->is_added ? "added" : "removed", "region",
-                             change->name, "first",
-                             report__json_address(change->first), "last",
-                             report__json_address(change->last), "ram",
-                             (int)change->is_ram));
+        report__json_append(
+            &array, json_pack("{so so ss ss so so sb}", "ns",
+                              report__json_count(change->ns), "commit",
+                              report__json_count(change->commit), "change",
+                              change->is_added ? "added" : "removed", "region",
+                              change->name, "first",
+                              report__json_address(change->first), "last",
+                              report__json_address(change->last), "ram",
+                              (int)change->is_ram));
     }
     return array;
 }
@@ -223,8 +220,10 @@ json_t *report__json_make(const struct report *report)
         "engine", report->engine, "deterministic", (int)report->deterministic,
         "status", report->status, "counted", make_counted(report));
 
-    if (object && report->plain.instructions) {
-        json_object_set_new(object, "plain", make_speed(&report->plain));
+    if (object && report->plain.instructions &&
+        json_object_set_new(object, "plain", make_speed(&report->plain))) {
+        json_decref(object);
+        return NULL;
     }
     return object;
 }

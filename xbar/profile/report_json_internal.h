@@ -13,6 +13,9 @@
 json_t *report__json_count(uint64_t value);
 /* "0x80000000" */
 json_t *report__json_address(hwaddr addr);
+/* @value at the end of *@array; both are taken, and *@array is NULL, if either
+ * is: no row is left out in silence */
+void report__json_append(json_t **array, json_t *value);
 
 json_t *report__json_tlb(const struct report *report);
 json_t *report__json_modes(const struct report *report);

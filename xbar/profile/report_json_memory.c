@@ -17,6 +17,14 @@ json_t *report__json_address(hwaddr addr)
     return json_string(text);
 }
 
+void report__json_append(json_t **array, json_t *value)
+{
+    if (json_array_append_new(*array, value)) {
+        json_decref(*array);
+        *array = NULL;
+    }
+}
+
 /* ---- TLB --------------------------------------------------------------- */
 
 json_t *report__json_tlb(const struct report *report)
@@ -43,7 +51,7 @@ static json_t *make_sizes(const uint64_t sizes[TLB_SIZES])
     json_t *array = json_array();
 
     for (unsigned i = 0; i < TLB_SIZES; i++) {
-        json_array_append_new(array, report__json_count(sizes[i]));
+        report__json_append(&array, report__json_count(sizes[i]));
     }
     return array;
 }
@@ -79,9 +87,9 @@ static json_t *make_classes(const struct histogram *h, double tick_ns)
 
     for (unsigned i = 0; i < HISTOGRAM_CLASSES; i++) {
         if (h->classes[i]) {
-            json_array_append_new(
-                array, json_pack("[fo]", (double)histogram_start(i) * tick_ns,
-                                 report__json_count(h->classes[i])));
+            report__json_append(
+                &array, json_pack("[fo]", (double)histogram_start(i) * tick_ns,
+                                  report__json_count(h->classes[i])));
         }
     }
     return array;
@@ -125,11 +133,8 @@ json_t *report__json_regions(const struct report *report)
     json_t *array = json_array();
 
     for (unsigned i = 0; i < report->counts.num_regions; i++) {
-        if (json_array_append_new(
-                array, make_region(report, &report->counts.regions[i]))) {
-            json_decref(array);
-            return NULL;
-        }
+        report__json_append(&array,
+                            make_region(report, &report->counts.regions[i]));
     }
     return array;
 }
@@ -144,8 +149,8 @@ json_t *report__json_registers(const struct report *report)
     for (unsigned i = 0; i < count; i++) {
         const struct register_count *r = &counts->registers[places[i]];
 
-        json_array_append_new(
-            array,
+        report__json_append(
+            &array,
             json_pack("{ss so so so so sf}", "region",
                       counts->regions[r->region].name, "first",
                       report__json_address(counts->regions[r->region].first),
@@ -168,8 +173,8 @@ json_t *report__json_pages(const struct report *report)
         uint64_t writes = counts->tlb.pages[TLB_WRITE][i];
 
         if (reads || writes || counts->fetches[i]) {
-            json_array_append_new(
-                array,
+            report__json_append(
+                &array,
                 json_pack("[oooo]",
                           report__json_address(counts->ram_first +
                                                i * COUNTS_PAGE_SIZE),

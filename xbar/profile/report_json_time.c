@@ -11,13 +11,13 @@ json_t *report__json_functions(const struct report *report)
     for (size_t i = 0; i < functions->count; i++) {
         const struct function_count *f = &functions->items[i];
 
-        json_array_append_new(
-            array, json_pack("{ss so ss? so so so}", "name", f->function.name,
-                             "at", report__json_address(f->function.start),
-                             "file", f->function.file, "instructions",
-                             report__json_count(f->instructions), "self",
-                             report__json_count(f->self), "total",
-                             report__json_count(f->total)));
+        report__json_append(
+            &array, json_pack("{ss so ss? so so so}", "name", f->function.name,
+                              "at", report__json_address(f->function.start),
+                              "file", f->function.file, "instructions",
+                              report__json_count(f->instructions), "self",
+                              report__json_count(f->self), "total",
+                              report__json_count(f->total)));
     }
     return array;
 }
@@ -32,7 +32,7 @@ static json_t *make_chain(const struct report *report,
     json_t *array = json_array();
 
     for (unsigned i = 0; i < depth; i++) {
-        json_array_append_new(array, report__json_count(places[i]));
+        report__json_append(&array, report__json_count(places[i]));
     }
     return json_pack("[oo]", report__json_count(chain->count), array);
 }
@@ -43,7 +43,7 @@ json_t *report__json_samples(const struct report *report)
     json_t *chains = json_array();
 
     for (size_t i = 0; i < samples->num_chains; i++) {
-        json_array_append_new(chains, make_chain(report, &samples->chains[i]));
+        report__json_append(&chains, make_chain(report, &samples->chains[i]));
     }
     return json_pack("{so so so}", "total", report__json_count(samples->total),
                      "lost", report__json_count(samples->lost), "chains",
@@ -75,11 +75,14 @@ json_t *report__json_timeline(const struct report *report)
         for (unsigned k = 0; k < report->samples.num_points; k++) {
             const char *point = (const char *)&report->samples.points[k];
 
-            json_array_append_new(
-                array, report__json_count(
-                           *(const uint64_t *)(point + columns[i].offset)));
+            report__json_append(
+                &array, report__json_count(
+                            *(const uint64_t *)(point + columns[i].offset)));
         }
-        json_object_set_new(object, columns[i].name, array);
+        if (json_object_set_new(object, columns[i].name, array)) {
+            json_decref(object);
+            return NULL;
+        }
     }
     return object;
 }
