@@ -255,6 +255,50 @@ def test_unbalanced_calls(folder):
                 "chains")
 
 
+# Accesses by one base, of which one loads an f register of the same number.
+FLOATS = """
+    .section .text.start, "ax"
+    .globl _start
+    .type _start, @function
+    _start: li t0, 0x6000
+    csrs mstatus, t0
+    lla a1, values
+    li s1, 100000
+    1: fld f10, 0(a1)
+    fld f11, 8(a1)
+    fld f12, 16(a1)
+    fsd f11, 24(a1)
+    fsd f12, 32(a1)
+    addi s1, s1, -1
+    bnez s1, 1b
+    li t0, 0x100000
+    li t1, 0x5555
+    sw t1, 0(t0)
+    2: j 2b
+    .size _start, . - _start
+    .bss
+    .balign 64
+    values: .skip 64
+"""
+
+
+@in_folder
+def test_float_accesses(folder):
+    """Accesses of f registers count for their page in translated code"""
+    elf = build_assembly(folder, FLOATS)
+    counts = {}
+    for engine in ("interp", "jit"):
+        result = run(["profile", "--bios", elf, "-m", "1", "--engine", engine,
+                      "-o", folder])
+        need(result.returncode != 2 or engine != "jit",
+             "no translator for this host")
+        check_equal(result.returncode, 0, result.stderr.decode())
+        counts[engine] = json.loads(
+            read(folder, "report.json"))["counted"]["pages"]
+    check_equal(counts["jit"], counts["interp"], "pages")
+    check_equal(sum(page[1] for page in counts["jit"]), 300000, "loads")
+
+
 # Frame pointers, and a callee that has no frame.
 ENTERED = """
     .section .text.start, "ax"
@@ -568,7 +612,7 @@ def test_session_gdb(folder):
 if __name__ == "__main__":
     try:
         main([test_return_stack, test_frame_pointers, test_ends_of_functions,
-              test_unbalanced_calls, test_entered,
+              test_unbalanced_calls, test_float_accesses, test_entered,
               test_interrupted_where_it_is, test_short_of_memory, test_session,
               test_session_callgrind, test_session_page, test_session_stacks,
               test_session_devtools, test_session_perf, test_session_gdb])
