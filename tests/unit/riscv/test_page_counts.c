@@ -50,6 +50,15 @@ static uint32_t plain_access(uint64_t *rng, unsigned base, int offset)
                : encode(op, reg, base, 0, offset);
 }
 
+/* Of f registers that have the numbers of bases. */
+static uint32_t fp_access(uint64_t *rng, unsigned base, int offset)
+{
+    unsigned reg = rig_random(rng) % 2 ? BASE : OTHER;
+
+    return rig_random(rng) % 2 ? encode(RISCV_OP_FLD, reg, base, 0, offset)
+                               : encode(RISCV_OP_FSD, 0, base, reg, offset);
+}
+
 /* Many, through BASE and another one at most a page off, with something between
  * at times. BASE moves before or behind them. */
 static unsigned make_row(uint32_t *code, uint64_t *rng)
@@ -57,7 +66,7 @@ static unsigned make_row(uint32_t *code, uint64_t *rng)
     static const int reaches[] = { 8, 64, 2000 };
     unsigned count = 0, accesses = 2 + (unsigned)(rig_random(rng) % 8);
     int reach = PICK(rng, reaches);
-    bool first = rig_random(rng) % 2;
+    bool first = rig_random(rng) % 2, fp = rig_random(rng) % 2;
 
     if (first) {
         count = move_base(code);
@@ -66,9 +75,11 @@ static unsigned make_row(uint32_t *code, uint64_t *rng)
                            (int)(rig_random(rng) % 4096) - 2048);
     for (unsigned i = 0; i < accesses; i++) {
         int offset = (int)(rig_random(rng) % (unsigned)(2 * reach)) - reach;
+        unsigned base = rig_random(rng) % 3 ? BASE : OTHER;
 
-        code[count++] =
-            plain_access(rng, rig_random(rng) % 3 ? BASE : OTHER, offset);
+        code[count++] = fp && rig_random(rng) % 2
+                            ? fp_access(rng, base, offset)
+                            : plain_access(rng, base, offset);
         if (rig_random(rng) % 4 == 0) {
             code[count++] = encode(RISCV_OP_ADDW, 14, 14, 10, 0);
         }
