@@ -385,7 +385,7 @@ def test_symbols(folder):
 
 TWO_FUNCTIONS = """
     .globl _start
-    _start: li s0, 1000
+    _start: li s0, 20000
     1: jal busiest
     addi s0, s0, -1
     bnez s0, 1b
