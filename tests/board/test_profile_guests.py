@@ -167,10 +167,7 @@ POLLING = """
     call poll
     addi s1, s1, -1
     bnez s1, 1b
-    li t0, 0x100000
-    li t1, 0x5555
-    sw t1, 0(t0)
-    2: j 2b
+    power_off
     .size _start, . - _start
     .type compute, @function
     compute: li t0, 300
@@ -213,10 +210,7 @@ UNBALANCED = """
     bnez t0, 3b
     addi s1, s1, -1
     bnez s1, 1b
-    li t0, 0x100000
-    li t1, 0x5555
-    sw t1, 0(t0)
-    4: j 4b
+    power_off
     .size work, . - work
     .type leaf, @function
     leaf: ret
@@ -228,11 +222,22 @@ UNBALANCED = """
 """
 
 
+# How guests in assembly end: by the board's power-off register.
+POWER_OFF = """
+    .macro power_off
+    li t0, 0x100000
+    li t1, 0x5555
+    sw t1, 0(t0)
+    j .
+    .endm
+"""
+
+
 def build_assembly(folder, text):
     need(shutil.which("riscv64-linux-gnu-gcc"), "no riscv64-linux-gnu-gcc")
     script, source, elf = (os.path.join(folder, name)
                            for name in ("ld", "guest.S", "guest.elf"))
-    for path, what in ((script, LAYOUT), (source, text)):
+    for path, what in ((script, LAYOUT), (source, POWER_OFF + text)):
         with open(path, "w", encoding="ascii") as file:
             file.write(what)
     subprocess.run(["riscv64-linux-gnu-gcc", "-nostdlib", "-static",
@@ -271,10 +276,7 @@ FLOATS = """
     fsd f12, 32(a1)
     addi s1, s1, -1
     bnez s1, 1b
-    li t0, 0x100000
-    li t1, 0x5555
-    sw t1, 0(t0)
-    2: j 2b
+    power_off
     .size _start, . - _start
     .bss
     .balign 64
@@ -321,10 +323,7 @@ ENTERED = """
     1: call leaf
     addi s1, s1, -1
     bnez s1, 1b
-    li t0, 0x100000
-    li t1, 0x5555
-    sw t1, 0(t0)
-    2: j 2b
+    power_off
     .size work, . - work
     .bss
     .balign 16

@@ -142,6 +142,22 @@ static inline void rig_close(struct rig *rig)
     assert_int_equal(xbar_engine_free(rig->engine), 0);
 }
 
+/* One for all tests of a group, with the translator. */
+static inline int rig_open_shared(void **state)
+{
+    static struct rig rig;
+
+    rig_open(&rig);
+    *state = &rig;
+    return xbar_riscv_set_engine(rig.hart, XBAR_RISCV_JIT);
+}
+
+static inline int rig_close_shared(void **state)
+{
+    rig_close(*state);
+    return 0;
+}
+
 /* One entry that lets S and U go everywhere. */
 static inline void rig_open_pmp(struct rig *rig)
 {

@@ -224,21 +224,6 @@ static void what_is_true_of_all_ways(void **state)
     drop(p);
 }
 
-static int open_rig(void **state)
-{
-    static struct rig rig;
-
-    rig_open(&rig);
-    *state = &rig;
-    return xbar_riscv_set_engine(rig.hart, XBAR_RISCV_JIT);
-}
-
-static int close_rig(void **state)
-{
-    rig_close(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -253,5 +238,5 @@ int main(void)
         print_message("no translator for this host\n");
         return 0;
     }
-    return cmocka_run_group_tests(tests, open_rig, close_rig);
+    return cmocka_run_group_tests(tests, rig_open_shared, rig_close_shared);
 }

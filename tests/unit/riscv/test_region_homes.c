@@ -103,21 +103,6 @@ static void usual_homes_are_kept(void **state)
     assert_int_equal(joined.home[1], JIT_NO_HOME); /* nobody names it */
 }
 
-static int open_rig(void **state)
-{
-    static struct rig rig;
-
-    rig_open(&rig);
-    *state = &rig;
-    return xbar_riscv_set_engine(rig.hart, XBAR_RISCV_JIT);
-}
-
-static int close_rig(void **state)
-{
-    rig_close(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -129,5 +114,5 @@ int main(void)
         print_message("no translator for this host\n");
         return 0;
     }
-    return cmocka_run_group_tests(tests, open_rig, close_rig);
+    return cmocka_run_group_tests(tests, rig_open_shared, rig_close_shared);
 }
