@@ -34,7 +34,9 @@ class Page:
     """A page that stays open and answers, over the DevTools protocol."""
 
     def __init__(self, chromium, uri):
-        self.profile = tempfile.TemporaryDirectory()
+        # Its children may write there for a while after it ended.
+        self.profile = tempfile.TemporaryDirectory(
+            ignore_cleanup_errors=True)
         ours, theirs = os.pipe(), os.pipe()  # what it reads, what it writes
         self.child = subprocess.Popen(
             ["sh", "-c", f'exec "$@" 3<&{ours[0]} 4>&{theirs[1]}', "sh",
