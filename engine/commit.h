@@ -54,11 +54,12 @@ struct xbar_participant {
     size_t dirty_count;
 
     /*
-     * NULL, or called before prepare, about as often as it is called for one
-     * change: what is around @addr of @root is to be looked at. So what that
-     * takes may be brought into the cache, where there is much of it.
+     * NULL, or called before prepare, about as often as that for one change,
+     * where there are many regions: what is around @addr of @root may be looked
+     * at by the next commit, or (@is_near) will be, soon. So what that takes
+     * may be brought into the cache.
      */
-    void (*expect)(const struct xbar_participant *p, hwaddr addr);
+    void (*expect)(struct xbar_participant *p, hwaddr addr, bool is_near);
 
     int (*prepare)(struct xbar_participant *p);
     void (*cancel)(struct xbar_participant *p);

@@ -232,9 +232,9 @@ static inline int arrive(MemoryRegion *mr, const struct xbar_range *range,
  * is to look at it, once @addr of @mr was carried to the root, hears of it now, and
  * what it needs comes while the index is looked at.
  */
-static void announce(const MemoryRegion *mr, hwaddr addr)
+static void announce(const MemoryRegion *mr, hwaddr addr, bool is_near)
 {
-    const struct xbar_participant *p = mr->engine->first_participant;
+    struct xbar_participant *p = mr->engine->first_participant;
     const struct dirty_way *way = &mr->engine->dirty.way;
 
     while (!mr->roots && !mr->aliased_by && mr->container) {
@@ -250,8 +250,14 @@ static void announce(const MemoryRegion *mr, hwaddr addr)
         p = p->next;
     }
     if (p && p->expect) {
-        p->expect(p, addr);
+        p->expect(p, addr, is_near);
     }
+}
+
+void dirty__expect(const MemoryRegion *container, hwaddr addr)
+{
+    interval__fetch(container, addr);
+    announce(container, addr, false);
 }
 
 /* All the rest of the way, if it is known. */
@@ -328,7 +334,7 @@ static int climb(const struct dirty_mark *marks, size_t count)
         dirty__unite(&c.hull, &marks[i].range);
     }
     if (engine__has_many_regions(c.mr->engine)) {
-        announce(c.mr, c.hull.first);
+        announce(c.mr, c.hull.first, true);
     }
     if (!climb_all(&c)) {
         return 0;

@@ -455,6 +455,13 @@ static inline void dirty__place_changes(const MemoryRegion *mr)
     }
 }
 
+/*
+ * dirty_way.c: something is about to change at @addr of @container, of an engine
+ * with many regions. What is known of such a place is in no near cache: have it
+ * come at once, where each part of it would be waited for by itself.
+ */
+void dirty__expect(const MemoryRegion *container, hwaddr addr);
+
 /* tree.c: edges without checks or log; link may be -ELOOP, undone then, or
  * -ENOMEM, but not where @mr stood before in this transaction. */
 int tree__link(MemoryRegion *container, MemoryRegion *mr);

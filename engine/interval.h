@@ -70,6 +70,9 @@ size_t interval__few(const MemoryRegion *container, hwaddr first, hwaddr last,
 bool interval__is_alone(const MemoryRegion *container, const MemoryRegion *mr,
                         hwaddr first, hwaddr last);
 
+/* Have the leaf with @addr come into the cache, if there is one. */
+void interval__fetch(const MemoryRegion *container, hwaddr addr);
+
 /* The transaction is over: give back the nodes that it left empty. */
 void interval__sweep(struct xbar_engine *engine);
 

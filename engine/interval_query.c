@@ -153,6 +153,23 @@ bool interval__is_alone(const MemoryRegion *container, const MemoryRegion *mr,
            few[0] == mr;
 }
 
+/* Only what is above the leaf is waited for. */
+void interval__fetch(const MemoryRegion *container, hwaddr addr)
+{
+    const struct xbar_interval_node *node = container->children;
+
+    while (node && node->level) {
+        const unsigned n = count_upto(node, addr);
+        const bool is_last = node->level == 1;
+
+        node = node->child[n ? n - 1 : 0];
+        fetch(node);
+        if (is_last) {
+            break;
+        }
+    }
+}
+
 static int note_region(void *opaque, MemoryRegion *mr)
 {
     *(MemoryRegion **)opaque = mr;

@@ -498,6 +498,7 @@ static inline void fetch(const MemoryRegion *mr)
 /* @changed, which is usable, is @mr or is about to come into it or to leave. */
 static int begin_with(MemoryRegion *mr, const MemoryRegion *changed)
 {
+    const MemoryRegion *container;
     bool has_many;
     int rc;
 
@@ -513,8 +514,14 @@ static int begin_with(MemoryRegion *mr, const MemoryRegion *changed)
         (void)xbar_mutation_end(mr->engine);
         rc = -EINVAL; /* destroyed while we waited for the lock */
     }
-    if (has_many && region__alias(changed)) {
-        fetch(region__alias(changed));
+    if (!rc && has_many) {
+        container = changed->container;
+        if (region__alias(changed)) {
+            fetch(region__alias(changed));
+        }
+        if (container) {
+            dirty__expect(container, changed->addr);
+        }
     }
     return rc;
 }
@@ -567,6 +574,9 @@ int memory_region_add_subregion_overlap(MemoryRegion *mr, hwaddr offset,
         return refuse_add(subregion, -EINVAL);
     }
     rc = begin_with(mr, subregion);
+    if (!rc && engine__has_many_regions(mr->engine)) {
+        dirty__expect(mr, offset);
+    }
     if (!rc) {
         rc = end(mr, attach_checked(mr, offset, subregion, priority));
     }

@@ -111,6 +111,7 @@ struct flatview_root {
     struct xbar_flatview_space *next_told;
     bool is_joining;                /* address_space_init() may still fail */
     bool is_stale;                  /* its view says nothing of the tree yet */
+    unsigned levels;                /* of the trie where it was fetched last */
     struct flatview_change change;  /* of the commit under way */
     struct xbar_retire_queue queue; /* of FlatView */
     struct flatview_kept *newest_kept; /* see kept.c */

@@ -32,12 +32,17 @@ static struct flatview_root *root_of(struct xbar_participant *p)
 }
 
 /* A change looks at what begins before it, and after. */
-static void expect_root(const struct xbar_participant *p, hwaddr addr)
+static void expect_root(struct xbar_participant *p, hwaddr addr, bool is_near)
 {
-    const struct flatview_root *root =
-        xbar_container_of(p, struct flatview_root, participant);
+    struct flatview_root *root = root_of(p);
+    const struct flatview_trie *trie = &root->current->trie;
+    const hwaddr before = addr != 0 ? addr - 1 : 0;
 
-    flatview__trie_fetch(&root->current->trie, addr != 0 ? addr - 1 : 0);
+    if (is_near) {
+        root->levels = flatview__trie_fetch(trie, before);
+    } else {
+        flatview__trie_fetch_node(trie, before, root->levels);
+    }
 }
 
 static int prepare_root(struct xbar_participant *p)

@@ -185,31 +185,60 @@ void *flatview__trie_next(const struct flatview_trie *trie, uint64_t key)
     return leaf != NULL ? trie_value(leaf) : NULL;
 }
 
+/* Where the digits of @key lead; where they lead nowhere, to what is next. */
+static inline const struct flatview_trie_slot *
+likely_child(const struct flatview_trie_slot *slot, uint64_t key)
+{
+    const uint64_t upto = trie_upto(slot->bits, key, slot->link);
+
+    return upto != 0 ? trie_last_of(slot->link, upto) : trie_node(slot)->slots;
+}
+
+void flatview__trie_fetch_node(const struct flatview_trie *trie, uint64_t key,
+                               unsigned level)
+{
+    const struct flatview_trie_slot *slot = &trie->root;
+    const char *at;
+
+    if (slot->link == 0) {
+        return;
+    }
+    while (level-- > 1 && !trie_is_leaf(slot)) {
+        slot = likely_child(slot, key);
+    }
+    if (!trie_is_leaf(slot)) {
+        at = (const char *)trie_node(slot);
+        for (; at < (const char *)trie_end(slot); at += TRIE_NODE_ALIGN) {
+            __builtin_prefetch(at);
+        }
+    }
+}
+
 /*
  * Nothing here waits for what it loads last: a processor that foresees the
  * number of levels has left by then. Slots are whole numbers of bytes, so a
  * link that is no leaf's may be fetched as if it were one.
  */
-void flatview__trie_fetch(const struct flatview_trie *trie, uint64_t key)
+unsigned flatview__trie_fetch(const struct flatview_trie *trie, uint64_t key)
 {
     const struct flatview_trie_slot *slot = &trie->root;
     const struct flatview_trie_slot *parent = slot;
+    unsigned level = 0;
 
     if (slot->link == 0 || trie_is_leaf(slot)) {
-        return;
+        return 0;
     }
     do {
-        const uint64_t upto = trie_upto(slot->bits, key, slot->link);
-
         parent = slot;
-        slot =
-            upto != 0 ? trie_last_of(slot->link, upto) : trie_node(slot)->slots;
+        slot = likely_child(slot, key);
+        level++;
     } while (!trie_is_leaf(slot));
     __builtin_prefetch((const void *)slot->link);
     if (slot + 1 != trie_end(parent)) {
         __builtin_prefetch((const void *)slot[1].link);
     }
     __builtin_prefetch(trie_node(parent));
+    return level;
 }
 
 /* ---- Cursors ----------------------------------------------------------- */

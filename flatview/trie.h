@@ -124,10 +124,14 @@ void flatview__trie_seek(struct flatview_trie_cursor *cursor,
                          const struct flatview_trie *trie, uint64_t key);
 
 /*
- * Have what an edit at @key takes come into the cache: the node where it is
- * likely to change, and the values there that are around it.
+ * Have what an edit at @key takes come into the cache. First the node where it
+ * is likely to change, if it is of this level (that of the root is 1); what is
+ * above it is waited for. Later the values there that are around the key; and
+ * that level is returned.
  */
-void flatview__trie_fetch(const struct flatview_trie *trie, uint64_t key);
+void flatview__trie_fetch_node(const struct flatview_trie *trie, uint64_t key,
+                               unsigned level);
+unsigned flatview__trie_fetch(const struct flatview_trie *trie, uint64_t key);
 
 /* To the next key; @cursor is not past the last one. */
 void flatview__trie_step(struct flatview_trie_cursor *cursor);

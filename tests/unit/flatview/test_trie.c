@@ -115,7 +115,10 @@ static void check_cursor(const struct fixture *f, uint64_t key, size_t steps)
     struct flatview_trie_cursor cursor;
     size_t i = at != NULL ? model_at(model, at->key) : 0;
 
-    flatview__trie_fetch(&f->trie, key); /* looks at what is there, at most */
+    /* These look at what is there, at most. */
+    flatview__trie_fetch_node(&f->trie, key,
+                              flatview__trie_fetch(&f->trie, key));
+    flatview__trie_fetch_node(&f->trie, key, TRIE_LEVELS);
     flatview__trie_seek(&cursor, &f->trie, key);
     for (; i < model->count; i++) {
         assert_non_null(cursor.leaf);
