@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # Adapters (jit/plug): libxbar-NAME, which links libxbar and the engine that it
-# is for, with a header, a pkg-config file and Debian packages of its own. So
-# libxbar needs none of those engines, and no licence of theirs reaches it.
+# is for, with a header, a pkg-config file, a component of CMake's package and
+# Debian packages of its own. So libxbar needs none of those engines, and no
+# licence of theirs reaches it.
 
 # xbar_plug(NAME ENGINE SOURCES...): @ENGINE is what it links; "" for nothing.
 # The caller's variables say the rest: PLUG_FOR, whose memory it is; for the
@@ -40,7 +41,7 @@ function(xbar_plug_exports name target)
 endfunction()
 
 function(xbar_install_plug name target)
-    install(TARGETS ${target}
+    install(TARGETS ${target} EXPORT xbar-${name}Targets
             LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
             COMPONENT ${name} NAMELINK_COMPONENT ${name}-dev)
     install(FILES ${name}.h
@@ -50,4 +51,13 @@ function(xbar_install_plug name target)
         set_target_properties(${target} PROPERTIES INSTALL_RPATH $ORIGIN)
     endif()
     xbar_pkg_config(xbar-${name} xbar-plug.pc.in ${name}-dev)
+
+    # find_package(xbar COMPONENTS NAME) -> xbar::NAME
+    set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/xbar)
+    install(EXPORT xbar-${name}Targets NAMESPACE xbar::
+            DESTINATION ${package_dir} COMPONENT ${name}-dev)
+    configure_file(${PROJECT_SOURCE_DIR}/cmake/xbar-plug.cmake.in
+                   ${PROJECT_BINARY_DIR}/xbar-${name}.cmake @ONLY)
+    install(FILES ${PROJECT_BINARY_DIR}/xbar-${name}.cmake
+            DESTINATION ${package_dir} COMPONENT ${name}-dev)
 endfunction()

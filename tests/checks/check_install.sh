@@ -44,6 +44,28 @@ endif()
 END
 }
 
+# The adapters that were built.
+adapters() {
+    find "$XBAR_BUILD_DIR" -maxdepth 1 -name 'xbar-*.pc' -printf '%f\n' |
+        sed 's/^xbar-//; s/\.pc$//' | sort
+}
+
+# write_board NAME: a program that takes the adapter as a component.
+write_board() {
+    mkdir -p "$work/board-$1" &&
+        cat >"$work/board-$1/CMakeLists.txt" <<END
+cmake_minimum_required(VERSION 3.25)
+project(board LANGUAGES C)
+find_package(xbar 0.1 REQUIRED COMPONENTS $1 OPTIONAL_COMPONENTS none)
+if(NOT xbar_$1_FOUND OR xbar_none_FOUND)
+    message(FATAL_ERROR "found: $1 \${xbar_$1_FOUND}, none \${xbar_none_FOUND}")
+endif()
+find_package(xbar REQUIRED COMPONENTS $1) # once more changes nothing
+add_executable(board $XBAR_SOURCE_DIR/docs/examples/$1_board.c)
+target_link_libraries(board PRIVATE xbar::$1)
+END
+}
+
 # ---- Cases ------------------------------------------------------------------
 
 install_prefix() {
@@ -110,6 +132,31 @@ with_cmake() {
         cmake --build "$work/build" && says_root "$work/build/embedder"
 }
 
+# cmake_board NAME: its example, built with nothing but the component.
+cmake_board() {
+    write_board "$1" &&
+        cmake -S "$work/board-$1" -B "$work/board-$1/build" -G Ninja \
+            -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$XBAR_CC" &&
+        cmake --build "$work/board-$1/build" &&
+        bash "$XBAR_SOURCE_DIR/tests/embed/run_example.sh" \
+            "$work/board-$1/build/board" \
+            "$XBAR_SOURCE_DIR/docs/examples/$1_board.expected"
+}
+
+cmake_says_what_is_missing() {
+    mkdir -p "$work/none" &&
+        cat >"$work/none/CMakeLists.txt" <<END &&
+cmake_minimum_required(VERSION 3.25)
+project(none LANGUAGES C)
+find_package(xbar REQUIRED COMPONENTS none)
+END
+        ! cmake -S "$work/none" -B "$work/none/build" -G Ninja \
+            -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$XBAR_CC" \
+            >"$work/none/said" 2>&1 &&
+        tr -s ' \n' ' ' <"$work/none/said" |
+        grep -q 'no adapter none is installed beside xbar'
+}
+
 has_archive() {
     [ -f "$prefix/lib/libxbar.a" ]
 }
@@ -157,6 +204,10 @@ check "the examples, by pkg-config" examples_run
 check "that is every example" examples_are_all
 sed -n 's/^ok 1 - \(.*\) # SKIP \(.*\)/# \1 did not run: \2/p' "$work/examples"
 check "CMake package" with_cmake
+for name in $(adapters); do
+    check "CMake package, its component $name" cmake_board "$name"
+done
+check "CMake package, a component that is not there" cmake_says_what_is_missing
 if has_archive; then
     check "CMake package, static" cmake_static
     check "pkg-config, all static" all_static

@@ -59,6 +59,8 @@ adapters_have_theirs() {
             ! holds "libxbar-${name}0" '.*\.h' &&
             holds "libxbar-$name-dev" ".*/xbar/jit/plug/$name\\.h" &&
             holds "libxbar-$name-dev" ".*/xbar-$name\\.pc" &&
+            holds "libxbar-$name-dev" ".*/cmake/xbar/xbar-$name\\.cmake" &&
+            ! holds libxbar-dev ".*/xbar-$name.*\\.cmake" &&
             ! holds libxbar-dev ".*/jit/plug/$name\\.h" || return 1
         depends_of "$packages/libxbar-${name}0"_*.deb | grep -qx libxbar0 &&
             depends_of "$packages/libxbar-$name-dev"_*.deb |
