@@ -8,6 +8,7 @@
  *                                  and a callback
  *       another device             one call more, and the device's plan
  *     another section              one call and a lookup more
+ *     RAM that is not aligned      one call more, and a copy
  *     anything else                in parts, like a bulk transfer
  *
  * As in short.c the inline path of a load calls nothing, and has hardly a
@@ -60,27 +61,44 @@ static inline MemOp native(const AddressSpace *as)
 
 /* ---- Out of line: a device, a lookup, or parts ------------------------- */
 
-/*
- * Where the thread was last: a device, whole, whose callbacks something is held
- * around, or that has to be asked first. NULL: whatever it is.
- */
-static inline const FlatRange *device_at(const FlatView *view, hwaddr addr,
-                                         unsigned size_log2, uint32_t others)
+/* What is there is memory, whole, that is not aligned for it. */
+static inline uint64_t load_bytes(const FlatRange *range, hwaddr addr,
+                                  unsigned size_log2)
 {
-    const FlatRange *range = flatview__remembered(view, addr, size_log2);
+    char bytes[8];
 
-    return range != NULL && (range->flags & others) == 0 ? range : NULL;
+    flatview__ram_read(bytes, (void *)(uintptr_t)(addr + range->host_delta),
+                       (size_t)1 << size_log2);
+    return flatview__ram_pack(bytes, size_log2);
 }
 
+static inline void store_bytes(const AddressSpace *as, const FlatRange *range,
+                               hwaddr addr, uint64_t value, unsigned size_log2)
+{
+    void *host = (void *)(uintptr_t)(addr + range->host_delta);
+    char bytes[8];
+
+    flatview__ram_unpack(bytes, value, size_log2);
+    flatview__ram_write(host, bytes, (size_t)1 << size_log2);
+    xbar_ram_wrote(as->space->engine, host, (uint64_t)1 << size_log2);
+}
+
+/*
+ * Where the thread was last, if all of it is there: memory, or a device around
+ * whose callbacks something is held, or that has to be asked first.
+ */
 static inline MemTxResult load_any(const AddressSpace *as, hwaddr addr,
                                    MemTxAttrs attrs, uint64_t *value,
                                    unsigned size_log2)
 {
     const FlatView *view = flatview__current(as);
-    const FlatRange *range =
-        device_at(view, addr, size_log2, FLAT_RANGE_NO_READS);
+    const FlatRange *range = flatview__remembered(view, addr, size_log2);
 
-    return range != NULL
+    if (range != NULL && (range->flags & FLAT_RANGE_RAM) != 0) {
+        *value = load_bytes(range, addr, size_log2);
+        return MEMTX_OK;
+    }
+    return range != NULL && (range->flags & FLAT_RANGE_NO_READS) == 0
                ? xbar_plan_read(range->plan, range->mr, addr + range->mr_delta,
                                 value, size_log2, attrs)
                : flatview__load(view, addr, attrs, value, size_log2);
@@ -91,10 +109,13 @@ static inline MemTxResult store_any(const AddressSpace *as, hwaddr addr,
                                     unsigned size_log2)
 {
     const FlatView *view = flatview__current(as);
-    const FlatRange *range =
-        device_at(view, addr, size_log2, FLAT_RANGE_NO_WRITES);
+    const FlatRange *range = flatview__remembered(view, addr, size_log2);
 
-    return range != NULL
+    if (range != NULL && (range->flags & FLAT_RANGE_WRITABLE) != 0) {
+        store_bytes(as, range, addr, value, size_log2);
+        return MEMTX_OK;
+    }
+    return range != NULL && (range->flags & FLAT_RANGE_NO_WRITES) == 0
                ? xbar_plan_write(range->plan, range->mr, addr + range->mr_delta,
                                  value, size_log2, attrs)
                : flatview__store(view, addr, attrs, value, size_log2);
@@ -214,7 +235,29 @@ load_here(AddressSpace *as, hwaddr addr, MemTxResult *result,
 }
 
 /*
- * The same in another section than the last, which is the last one from now on.
+ * As flatview__find_whole(); what it finds is the last one from now on, also if
+ * it has only the first of the bytes: whoever goes on in parts begins there.
+ */
+static XBAR_FORCE_INLINE const FlatRange *
+find_there(const FlatView *view, hwaddr addr, unsigned size_log2)
+{
+    void *range;
+
+    if (unlikely(!trie_guess(&view->trie, addr, &range))) {
+        return NULL;
+    }
+    if (unlikely(!flatview__holds(range, addr, size_log2))) {
+        if (flatview__holds(range, addr, MO_8)) {
+            flatview__remember(view, range);
+        }
+        return NULL;
+    }
+    flatview__remember(view, range);
+    return range;
+}
+
+/*
+ * The same in another section than the last.
  * ELSEWHERE: one way down the index does not find it, or it has not all of it.
  */
 static XBAR_FORCE_INLINE enum reached
@@ -222,13 +265,12 @@ load_there(AddressSpace *as, hwaddr addr, MemTxResult *result,
            unsigned size_log2, uint64_t *value, unsigned long before)
 {
     const FlatView *view = flatview__current(as);
-    const FlatRange *range = flatview__find_whole(view, addr, size_log2);
+    const FlatRange *range = find_there(view, addr, size_log2);
     struct xbar_rcu_quick section;
 
     if (unlikely(range == NULL)) {
         return ELSEWHERE;
     }
-    flatview__remember(view, range);
     if (!is_plain(range, addr, FLAT_RANGE_RAM, size_log2)) {
         return DEVICE;
     }
@@ -330,11 +372,8 @@ store_there(AddressSpace *as, hwaddr addr, uint64_t value, MemTxAttrs attrs,
 {
     const struct xbar_rcu_quick section = xbar_rcu_quick_of(before);
     const FlatView *view = flatview__current(as);
-    const FlatRange *range = flatview__find_whole(view, addr, size_log2);
+    const FlatRange *range = find_there(view, addr, size_log2);
 
-    if (likely(range != NULL)) {
-        flatview__remember(view, range);
-    }
     if (range == NULL || !store_at(as, range, addr, value, attrs, size_log2)) {
         store_section(as, addr, value, attrs, result, size_log2, before);
         return;

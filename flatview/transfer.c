@@ -285,9 +285,25 @@ MemTxResult flatview__read(const FlatView *view, hwaddr addr, MemTxAttrs attrs,
 /* ---- Fixed widths ------------------------------------------------------ */
 
 /*
- * A device that all of it reaches sees one access, of this width. Everything
- * else is like a bulk transfer.
+ * A width that is like a bulk transfer: its first part is @at, which was looked
+ * up already.
  */
+static MemTxResult transfer_width(const struct transfer *t, hwaddr addr,
+                                  const struct flatview_target *at, char *bytes,
+                                  hwaddr size)
+{
+    hwaddr room = UINT64_MAX - addr;
+    MemTxResult result;
+
+    if (unlikely(size - 1 > room)) {
+        return transfer_all(t, addr, bytes, size);
+    }
+    result = transfer_part(t, at, bytes);
+    return result | transfer_parts(t, addr + at->length, bytes + at->length,
+                                   size - at->length);
+}
+
+/* A device that all of it reaches sees one access, of this width. */
 static MemTxResult load_at(const struct transfer *t, hwaddr addr,
                            const struct flatview_target *at, uint64_t *value,
                            unsigned size_log2)
@@ -301,7 +317,7 @@ static MemTxResult load_at(const struct transfer *t, hwaddr addr,
                               at->addr + at->range->mr_delta, value, size_log2,
                               t->attrs);
     }
-    result = transfer_all(t, addr, bytes, size);
+    result = transfer_width(t, addr, at, bytes, size);
     *value = flatview__ram_pack(bytes, size_log2);
     return result;
 }
@@ -319,7 +335,7 @@ static MemTxResult store_at(const struct transfer *t, hwaddr addr,
                                t->attrs);
     }
     flatview__ram_unpack(bytes, value, size_log2);
-    return transfer_all(t, addr, bytes, size);
+    return transfer_width(t, addr, at, bytes, size);
 }
 
 /* How many of a width's bytes lie before the end of the address space. */
