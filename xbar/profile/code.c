@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "step.h"
+
 #define CAPACITY_MIN 4096
 
 #define OPCODE_JAL 0x6f
@@ -136,18 +138,25 @@ static int compare(const void *a, const void *b)
 
 /* ---- Functions that no jal calls --------------------------------------- */
 
-/* addi sp, sp, -N: compressed (two forms of it), or not */
-static bool takes_stack(uint32_t bits)
+/* Its bits have some of the next instruction's, if it is short. */
+static struct step step_of(const struct code_insn *insn)
 {
-    return (bits & 0xff83) == 0x7101 || (bits & 0xff83) == 0x1101 ||
-           ((bits & 0x000fffff) == 0x00010113 && bits >> 31);
+    return step_decode(insn->length == 2 ? insn->bits & 0xffff : insn->bits);
 }
 
-/* j, jr, jalr without a link: what is behind is reached from elsewhere. */
-static bool never_goes_on(uint32_t bits)
+static bool takes_stack(const struct code_insn *insn)
 {
-    return (bits & 0xfff) == 0x06f || (bits & 0x7fff) == 0x067 ||
-           (bits & 0xe003) == 0xa001 || (bits & 0xf07f) == 0x8002;
+    struct step step = step_of(insn);
+
+    return step.kind == STEP_MOVES_SP && step.imm < 0;
+}
+
+/* What is behind it is reached from elsewhere. */
+static bool never_goes_on(const struct code_insn *insn)
+{
+    enum step_kind kind = step_of(insn).kind;
+
+    return kind == STEP_JUMPS || kind == STEP_RETURNS;
 }
 
 /*
@@ -160,9 +169,9 @@ static void find_prologues(struct code *code)
         struct code_insn *insn = &code->insns[i];
         const struct code_insn *before = i ? insn - 1 : NULL;
         bool is_reached = before && before->pc + before->length == insn->pc &&
-                          !never_goes_on(before->bits);
+                          !never_goes_on(before);
 
-        if (takes_stack(insn->bits) && !is_reached) {
+        if (takes_stack(insn) && !is_reached) {
             insn->is_call_target = true;
         }
     }

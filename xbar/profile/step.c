@@ -86,7 +86,7 @@ static struct step decode_long(uint32_t bits)
     switch (bits & 0x7f) {
     case 0x03: /* loads */
         return rd == REG_RA && (bits >> 15 & 31) != REG_SP
-                   ? (struct step){ STEP_RETURNS, 0 }
+                   ? (struct step){ STEP_LOADS_RA, 0 }
                    : step_of_write(rd);
     case 0x23: /* stores: sd, to sp */
         return (bits & 0x000ff000) == 0x00013000

@@ -20,7 +20,8 @@ enum step_kind {
     STEP_SAVES_S0,
     STEP_LOADS_S0, /* ld s0, imm(sp) */
     STEP_JUMPS,    /* and does not come back */
-    STEP_RETURNS,  /* or loads ra from elsewhere than sp, as longjmp does */
+    STEP_RETURNS,
+    STEP_LOADS_RA, /* from elsewhere than sp, as longjmp does; then it returns */
     STEP_ENDS,     /* a call, another value for ra or sp, ... */
 };
 

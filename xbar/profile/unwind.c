@@ -204,6 +204,7 @@ static bool look_at(struct stack *stack, struct ahead *ahead, struct step step)
         }
         break;
     case STEP_RETURNS:
+    case STEP_LOADS_RA:
         break;
     case STEP_ENDS:
         return false;
