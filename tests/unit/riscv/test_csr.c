@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Tests of jit/riscv/csr.inc, csr.c, csr_regs.c. */
-#include "tests/unit/riscv/rig.h"
+#include "tests/unit/riscv/one_rig.h"
 
 #include <stdlib.h>
 
 #define ALL       UINT64_MAX
 #define MISA      0x800000000014112dull
 #define STATUS_XL 0xa00000000ull
-
-static struct rig rig;
 
 /*
  * What must exist, in words of its own: a write of v, then a read, gives
@@ -73,20 +71,6 @@ static const struct expectation read_only[] = {
 /* clang-format on */
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-static int setup(void **state)
-{
-    (void)state;
-    rig_open(&rig);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    rig_close(&rig);
-    return 0;
-}
 
 static uint64_t get(unsigned csr)
 {
@@ -599,8 +583,6 @@ static void test_bad_register_numbers(void **state)
     assert_int_equal(xbar_riscv_get_x(rig.hart, 31), 7);
     assert_int_equal(xbar_riscv_get_f(rig.hart, 31), 8);
 }
-
-#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {

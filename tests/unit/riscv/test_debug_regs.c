@@ -1,25 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Tests of jit/riscv/debug_regs.c: a debugger's view of the registers. */
-#include "tests/unit/riscv/runner.h"
+#include "tests/unit/riscv/one_rig.h"
 
 #include <errno.h>
 #include <stdio.h>
-
-static struct rig rig;
-
-static int setup(void **state)
-{
-    (void)state;
-    rig_open(&rig);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    rig_close(&rig);
-    return 0;
-}
 
 static void check_name(unsigned reg, const char *expected)
 {
@@ -161,13 +145,11 @@ static void test_privilege(void **state)
     assert_int_equal(get(65 + 0x300), mstatus);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_names),  TEST(test_other_names), TEST(test_all_are_readable),
-        TEST(test_values), TEST(test_csrs),        TEST(test_privilege),
+        CASE(test_names),  CASE(test_other_names), CASE(test_all_are_readable),
+        CASE(test_values), CASE(test_csrs),        CASE(test_privilege),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,7 +3,7 @@
  * Tests of jit/riscv/debug_stops.c: breakpoints, watchpoints, steps.
  * test_debug_random has them all at once.
  */
-#include "tests/unit/riscv/runner.h"
+#include "tests/unit/riscv/one_rig.h"
 
 #include <errno.h>
 
@@ -14,23 +14,6 @@
 #define HANDLER      0x2000u  /* offset in RAM */
 #define DATA         0x10000u /* the same */
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-static struct rig rig;
-static enum xbar_riscv_engine engine;
-
-static int setup(void **state)
-{
-    (void)state;
-    rig_open(&rig);
-    return xbar_riscv_set_engine(rig.hart, engine);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    rig_close(&rig);
-    return 0;
-}
 
 static enum xbar_riscv_exit run(uint64_t count)
 {
@@ -493,20 +476,18 @@ static void test_no_memory(void **state)
     assert_int_equal(xbar_riscv_remove_breakpoint(rig.hart, CODE + 60), 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_stops_before_and_goes_on), TEST(test_on_a_loop_of_one),
-        TEST(test_the_budget_comes_first),   TEST(test_set_pc_and_reset),
-        TEST(test_an_interrupt_comes_first), TEST(test_odd_places),
-        TEST(test_an_exit_at_a_breakpoint),  TEST(test_stops_behind_an_access),
-        TEST(test_devices_and_atomics),      TEST(test_bad_watches),
-        TEST(test_an_exit_and_a_hit),        TEST(test_all_go),
-        TEST(test_code_is_the_same),         TEST(test_step),
-        TEST(test_step_and_interrupts),      TEST(test_step_to_nowhere),
-        TEST(test_step_over_fence_i),        TEST(test_no_memory),
+        CASE(test_stops_before_and_goes_on), CASE(test_on_a_loop_of_one),
+        CASE(test_the_budget_comes_first),   CASE(test_set_pc_and_reset),
+        CASE(test_an_interrupt_comes_first), CASE(test_odd_places),
+        CASE(test_an_exit_at_a_breakpoint),  CASE(test_stops_behind_an_access),
+        CASE(test_devices_and_atomics),      CASE(test_bad_watches),
+        CASE(test_an_exit_and_a_hit),        CASE(test_all_go),
+        CASE(test_code_is_the_same),         CASE(test_step),
+        CASE(test_step_and_interrupts),      CASE(test_step_to_nowhere),
+        CASE(test_step_over_fence_i),        CASE(test_no_memory),
     };
 
     return run_for_each_engine(tests, COUNT(tests), &engine);

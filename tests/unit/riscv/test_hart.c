@@ -1,31 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Tests of jit/riscv/hart.c: life cycle, budget, exit. */
-#include "tests/unit/riscv/runner.h"
+#include "tests/unit/riscv/one_rig.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <sys/time.h>
 
 #include "tests/unit/riscv/encode.h"
-
-static struct rig rig;
-
-/* All of it holds for every engine. */
-static enum xbar_riscv_engine engine;
-
-static int setup(void **state)
-{
-    (void)state;
-    rig_open(&rig);
-    return xbar_riscv_set_engine(rig.hart, engine);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    rig_close(&rig);
-    return 0;
-}
 
 static void test_budget_is_exact(void **state)
 {
@@ -284,8 +265,6 @@ static void test_reset_in_callback(void **state)
     assert_int_equal(xbar_riscv_get_x(rig.hart, 5), 3);
     assert_int_equal(xbar_riscv_get_x(rig.hart, 10), 5);
 }
-
-#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {

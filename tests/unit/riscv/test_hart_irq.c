@@ -1,20 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Tests of jit/riscv/hart.c: interrupt lines, timer, wfi. */
-#include "tests/unit/riscv/runner.h"
+#include "tests/unit/riscv/one_rig.h"
 
 #include <sched.h>
-
-static struct rig rig;
-
-/* All of it holds for every engine. */
-static enum xbar_riscv_engine engine;
-
-static int setup(void **state)
-{
-    (void)state;
-    rig_open(&rig);
-    return xbar_riscv_set_engine(rig.hart, engine);
-}
 
 static int setup_deterministic(void **state)
 {
@@ -23,13 +11,6 @@ static int setup_deterministic(void **state)
     (void)state;
     rig_open_with(&rig, &config);
     return xbar_riscv_set_engine(rig.hart, engine);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    rig_close(&rig);
-    return 0;
 }
 
 /* The handler counts in x7, once. */
@@ -308,7 +289,6 @@ static void test_deterministic_wfi_skips(void **state)
     assert_int_equal(stats.wfi_sleeps, 0);
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define DETERMINISTIC(name) \
     cmocka_unit_test_setup_teardown(name, setup_deterministic, teardown)
 

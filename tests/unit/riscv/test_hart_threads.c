@@ -1,27 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Tests of jit/riscv/hart.c: what other threads may do meanwhile. */
-#include "tests/unit/riscv/runner.h"
+#include "tests/unit/riscv/one_rig.h"
 
 #include <sched.h>
-
-static struct rig rig;
-
-/* All of it holds for every engine. */
-static enum xbar_riscv_engine engine;
-
-static int setup(void **state)
-{
-    (void)state;
-    rig_open(&rig);
-    return xbar_riscv_set_engine(rig.hart, engine);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    rig_close(&rig);
-    return 0;
-}
 
 /* Everything that any thread may do, while the hart runs and sleeps. */
 struct storm {
@@ -202,12 +183,6 @@ static void test_no_wakeup_is_lost(void **state)
     xbar_riscv_request_exit(rig.hart);
     pthread_join(thread, NULL);
 }
-
-#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-#define DETERMINISTIC(name) \
-    cmocka_unit_test_setup_teardown(name, setup_deterministic, teardown)
-
-#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {

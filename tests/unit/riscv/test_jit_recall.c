@@ -151,7 +151,7 @@ static void test_links_of_what_is_kept(void **state)
 
     rig_code(&hand->pair->rig, FUNCTION, function, 2);
     rig_code(&hand->pair->rig, FUNCTION + 0x100, tail, 2);
-    hart->x[12] = 0; /* the branch is taken */
+    hart->x[12] = 0;      /* the branch is taken */
     hand->round = 7 * 20; /* enough for all to be linked */
     for (unsigned i = 0; i < 60; i++) {
         int first = (int)(i / 2 % 2), second = (int)(i / 3 % 3);

@@ -8,21 +8,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-static struct rig rig;
-
-static int setup(void **state)
-{
-    (void)state;
-    rig_open(&rig);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    rig_close(&rig);
-    return 0;
-}
+#include "tests/unit/riscv/one_rig.h"
 
 static int walk(unsigned context, uint64_t va, enum xbar_tlb_access access,
                 struct xbar_tlb_walk *result)
@@ -547,8 +533,6 @@ static void test_update_loses_nothing(void **state)
     pthread_join(thread, NULL);
     assert_int_equal(*pte_at(&rig, 2, 3) & ~(uint64_t)(A | D), pte);
 }
-
-#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {

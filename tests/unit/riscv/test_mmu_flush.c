@@ -5,21 +5,7 @@
  */
 #include "tests/unit/riscv/tables.h"
 
-static struct rig rig;
-
-static int setup(void **state)
-{
-    (void)state;
-    rig_open(&rig);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    rig_close(&rig);
-    return 0;
-}
+#include "tests/unit/riscv/one_rig.h"
 
 static uint64_t load(unsigned context, uint64_t va)
 {
@@ -207,8 +193,6 @@ static void test_sfence_privilege(void **state)
     rig.hart->priv = PRIV_M;
     assert_true(riscv__sfence_vma(rig.hart, 0, 0));
 }
-
-#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {

@@ -1,32 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* Tests of jit/riscv/trap.c. */
-#include "tests/unit/riscv/rig.h"
+#include "tests/unit/riscv/one_rig.h"
 
 #include <stdlib.h>
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define IRQ          (1ull << 63)
 
-static struct rig rig;
-
 static const unsigned modes[] = { PRIV_U, PRIV_S, PRIV_M };
 static const unsigned causes[] = {
     0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 15
 };
-
-static int setup(void **state)
-{
-    (void)state;
-    rig_open(&rig);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    rig_close(&rig);
-    return 0;
-}
 
 static void set(unsigned csr, uint64_t value)
 {
@@ -386,8 +370,6 @@ static void test_contexts(void **state)
         assert_int_equal(hart->tlb.stats.flush_contexts, before.flush_contexts);
     }
 }
-
-#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
