@@ -3,10 +3,13 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define QUIET_NS  UINT64_C(2000000000) /* before the first line */
 #define PERIOD_NS UINT64_C(500000000)
+
+#define ERASE "\r\033[K"
 
 void progress_start(struct progress *progress, bool is_wanted)
 {
@@ -16,7 +19,7 @@ void progress_start(struct progress *progress, bool is_wanted)
 static void erase(struct progress *progress)
 {
     if (progress->is_shown) {
-        (void)!write(2, "\r\033[K", 4);
+        (void)!write(2, ERASE, sizeof(ERASE) - 1);
         progress->is_shown = false;
     }
 }
@@ -30,6 +33,20 @@ void progress_note_byte(struct progress *progress, uint8_t byte)
     }
 }
 
+/* Of @length bytes, ERASE first: what is folded would not be erased, and the
+ * last column is the cursor's. */
+static size_t cut_to_terminal(size_t length)
+{
+    struct winsize size;
+    size_t room;
+
+    if (ioctl(2, TIOCGWINSZ, &size) || size.ws_col == 0) {
+        return length;
+    }
+    room = sizeof(ERASE) - 1 + size.ws_col - 1;
+    return length < room ? length : room;
+}
+
 static void show(struct progress *progress, uint64_t ns, uint64_t instructions)
 {
     double seconds = (double)(ns - progress->shown_ns) / 1e9;
@@ -37,11 +54,11 @@ static void show(struct progress *progress, uint64_t ns, uint64_t instructions)
     char line[80];
     int length =
         snprintf(line, sizeof(line),
-                 "\r\033[K%" PRIu64 " s, %" PRIu64 " M instructions, %.0f MIPS",
+                 ERASE "%" PRIu64 " s, %" PRIu64 " M instructions, %.0f MIPS",
                  ns / 1000000000, instructions / 1000000,
                  seconds > 0 ? rate / seconds / 1e6 : 0);
 
-    (void)!write(2, line, (size_t)length);
+    (void)!write(2, line, cut_to_terminal((size_t)length));
     progress->is_shown = true;
 }
 

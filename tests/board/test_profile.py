@@ -923,6 +923,22 @@ def test_interrupted(folder):
 
 
 @in_folder
+def test_narrow_terminal(folder):
+    """On a narrow terminal the line of progress is cut: one that is folded is
+    not erased"""
+    with Terminal([XBAR, *spin(folder)], cwd=folder) as terminal:
+        terminal.resize(10, 20)
+        terminal.wait_until(
+            lambda: terminal.seen.count(b" M i") > 1, "progress")
+        terminal.send("\x03")
+        check_equal(terminal.wait_exit(), 130, "status")
+        text = terminal.rest()
+    lines = re.findall("\x1b\\[K([0-9]+ s, [^\x1b\n]*)", text)
+    check(len(lines) > 1, text)
+    check(all(len(line) <= 19 for line in lines), repr(lines))
+
+
+@in_folder
 def test_stopped(folder):
     """A profile that was stopped for a while has no samples of that"""
     child = subprocess.Popen([XBAR, *spin(folder), "--measure", "samples"],
@@ -1131,7 +1147,8 @@ if __name__ == "__main__":
               test_functions, test_timeline, test_callgrind, test_stacks,
               test_devtools, test_pictures, test_perf_map, test_perf, test_symbols,
               test_unsized, test_odd_names,
-              test_uboot, test_interrupted, test_stopped, test_no_color,
+              test_uboot, test_interrupted, test_narrow_terminal,
+              test_stopped, test_no_color,
               test_half_a_file, test_report_folder, test_each_full,
               test_no_dump, test_map_is_no_link, test_small_disk,
               test_html, test_translated, test_listing,
