@@ -18,6 +18,7 @@
 
 #include <cmocka.h>
 
+#include "tests/stress/duration.h"
 #include "tests/unit/flatview/counting_alloc.h"
 #include "tlb/tlb.h"
 #include "tlb/tlb_internal.h"
@@ -150,16 +151,6 @@ static void end_stress(struct stress *s)
     assert_int_equal(atomic_load(&s->alloc.live_bytes), 0);
 }
 
-static void sleep_for_the_run(void)
-{
-    const char *text = getenv("XBAR_STRESS_SECONDS");
-    double seconds = text != NULL ? strtod(text, NULL) : DEFAULT_TIME;
-    struct timespec time = { .tv_sec = (time_t)seconds };
-
-    time.tv_nsec = (long)((seconds - (double)time.tv_sec) * 1e9);
-    nanosleep(&time, NULL);
-}
-
 /* Not if the machine let the threads have no processor. */
 static bool is_enough(struct stress *s)
 {
@@ -178,7 +169,7 @@ static void test_fills_beside_commits(void **state)
         assert_int_equal(pthread_create(&threads[i], NULL, bodies[i], &s), 0);
     }
     for (unsigned i = 0; i == 0 || (i < 100 && !is_enough(&s)); i++) {
-        sleep_for_the_run();
+        sleep_for_the_run(DEFAULT_TIME);
     }
     atomic_store(&s.is_over, true);
     for (int i = 0; i < 3; i++) {

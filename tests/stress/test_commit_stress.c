@@ -22,6 +22,7 @@
 #include "engine/plan.h"
 #include "engine/snapshot.h"
 #include "flatview/subscriber.h"
+#include "tests/stress/duration.h"
 #include "tests/unit/flatview/counting_alloc.h"
 
 #define READERS      3
@@ -453,16 +454,6 @@ static void end_stress(struct stress *s)
     assert_int_equal(atomic_load(&s->alloc.live_bytes), 0);
 }
 
-static void sleep_for_the_run(void)
-{
-    const char *text = getenv("XBAR_STRESS_SECONDS");
-    double seconds = text != NULL ? strtod(text, NULL) : DEFAULT_TIME;
-    struct timespec time = { .tv_sec = (time_t)seconds };
-
-    time.tv_nsec = (long)((seconds - (double)time.tv_sec) * 1e9);
-    nanosleep(&time, NULL);
-}
-
 /* Not if the machine let some thread have no processor. */
 static bool is_enough(struct stress *s)
 {
@@ -486,7 +477,7 @@ static void test_readers_beside_writers(void **state)
             0);
     }
     for (unsigned i = 0; i == 0 || (i < 100 && !is_enough(&s)); i++) {
-        sleep_for_the_run();
+        sleep_for_the_run(DEFAULT_TIME);
     }
     atomic_store(&s.is_over, true);
     for (unsigned i = 0; i < READERS + WRITERS + 1; i++) {

@@ -11,6 +11,7 @@
 
 #include "flatview/address_space.h"
 #include "jit/riscv/hart.h"
+#include "tests/stress/duration.h"
 #include "tests/unit/flatview/counting_alloc.h"
 #include "tests/unit/riscv/rig.h"
 
@@ -178,8 +179,7 @@ static double now(void)
 
 static void test_one_ends_while_the_other_runs(void **state)
 {
-    const char *text = getenv("XBAR_STRESS_SECONDS");
-    double end = now() + (text ? atof(text) : DEFAULT_TIME);
+    double end = now() + stress_seconds(DEFAULT_TIME);
     static struct machine first;
     struct both both = { .first = &first };
     pthread_t runner, dma;

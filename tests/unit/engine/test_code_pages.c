@@ -13,6 +13,7 @@
 #include "engine/alloc.h"
 #include "engine/check.h"
 #include "engine/engine.h"
+#include "tests/unit/engine/scarce.h"
 
 #define FRAME XBAR_CODE_FRAME_SIZE
 #define HERE  ((uint64_t)0x7f0012345000)
@@ -25,33 +26,10 @@ struct vcpu {
     bool settled;
 };
 
-static struct xbar_engine *engine;
-static unsigned allocations_left;
-
-static void *alloc_some(void *opaque, size_t size, size_t align)
-{
-    (void)opaque;
-    (void)align;
-    return allocations_left && allocations_left-- ? calloc(1, size) : NULL;
-}
-
-static void free_some(void *opaque, void *ptr, size_t size)
-{
-    (void)opaque;
-    (void)size;
-    free(ptr);
-}
-
 static int setup(void **state)
 {
-    static const struct xbar_allocator allocator = { .alloc = alloc_some,
-                                                     .free = free_some };
-    const struct xbar_engine_config config = { .allocator = &allocator };
-
     (void)state;
-    allocations_left = 1000;
-    engine = xbar_engine_new(&config);
-    return engine == NULL;
+    return open_scarce();
 }
 
 static int teardown(void **state)

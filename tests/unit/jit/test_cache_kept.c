@@ -15,6 +15,7 @@
 
 #include "engine/alloc.h"
 #include "engine/engine.h"
+#include "tests/unit/engine/scarce.h"
 
 #define CODE_SIZE 64
 #define JUMP_AT   4
@@ -23,36 +24,14 @@
 #define PAGE      UINT64_C(0x5000)
 #define PLACES    32
 
-static struct xbar_engine *engine;
-static unsigned allocations_left;
 static uint8_t memory[PLACES * SIZE];
 static unsigned asked;
 
-static void *alloc_some(void *opaque, size_t size, size_t align)
-{
-    (void)opaque;
-    (void)align;
-    return allocations_left && allocations_left-- ? calloc(1, size) : NULL;
-}
-
-static void free_some(void *opaque, void *ptr, size_t size)
-{
-    (void)opaque;
-    (void)size;
-    free(ptr);
-}
-
 static int setup(void **state)
 {
-    static const struct xbar_allocator allocator = { .alloc = alloc_some,
-                                                     .free = free_some };
-    const struct xbar_engine_config config = { .allocator = &allocator };
-
     (void)state;
-    allocations_left = UINT32_MAX;
     memset(memory, 0, sizeof(memory));
-    engine = xbar_engine_new(&config);
-    return engine == NULL;
+    return open_scarce();
 }
 
 static int teardown(void **state)
