@@ -407,13 +407,15 @@ static void tick_if_due(struct machine *machine)
 {
     if (machine__is_sample_due(machine)) {
         double seconds = now_seconds(CLOCK_MONOTONIC) - machine->start;
+        unsigned period_us =
+            machine->config.tick(machine->config.observer.opaque, machine,
+                                 (uint64_t)(seconds * 1e9));
 
-        machine->config.tick(machine->config.observer.opaque, machine,
-                             (uint64_t)(seconds * 1e9));
         if (machine->progress.is_on) {
             progress_tick(&machine->progress, (uint64_t)(seconds * 1e9),
                           instructions_of(machine));
         }
+        machine__ask_for_sample(machine, period_us);
     }
 }
 

@@ -33,11 +33,12 @@ struct machine_config {
     bool is_muted; /* no console: what the guest prints is dropped */
     struct board_observer observer;
     const struct tap *tap; /* NULL: none */
-    /* Called about each period_us, on the hart's thread, while the hart stands
-     * at a safe point; with observer.opaque, and nanoseconds since the run
-     * began. NULL: never. */
-    void (*tick)(void *opaque, struct machine *machine, uint64_t ns);
-    unsigned period_us;
+    /* Called at random times, on the hart's thread, while the hart stands at a
+     * safe point; with observer.opaque, and nanoseconds since the run began.
+     * Return: the microseconds until the next time, on average; above 0. NULL:
+     * never. */
+    unsigned (*tick)(void *opaque, struct machine *machine, uint64_t ns);
+    unsigned period_us; /* the same until the first time */
     /* Say how far it is while it prints nothing, if there is a tick; and
      * ctrl-c on a terminal ends the run (status 130), as a signal would. */
     bool is_watched;

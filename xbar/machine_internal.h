@@ -38,6 +38,7 @@ struct machine {
     struct progress progress;         /* hart thread */
     bool is_sampled;                  /* somebody looks on: */
     timer_t sampler;                  /* of the hart's thread */
+    uint64_t random;                  /* when it is to be next; not 0 */
     atomic_bool is_sample_due;        /* its handler says so */
     struct sigaction old_action;      /* of SIGPROF */
     sigset_t old_mask;                /* of the hart's thread */
@@ -66,8 +67,11 @@ int machine__start_sampler(struct machine *machine, Error **errp)
     XBAR_MUST_CHECK;
 void machine__stop_sampler(struct machine *machine);
 
-/* Once for each time, however late. */
+/* Once for each time, however late; the next is to be asked for. */
 bool machine__is_sample_due(struct machine *machine);
+
+/* One more, in @period_us on average. */
+void machine__ask_for_sample(struct machine *machine, unsigned period_us);
 
 /* ---- machine_gdb.c ----------------------------------------------------- */
 

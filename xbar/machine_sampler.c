@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Somebody looks on: a timer interrupts the hart's thread at equal times.
+ * Somebody looks on: a timer interrupts the hart's thread now and then.
  *
- *   kernel           SIGPROF for the hart's thread, with the machine; none while
- *                    the last one waits, so that nothing is made up for
+ *   kernel           SIGPROF for the hart's thread, with the machine, once
  *   hart's thread    the handler has the run end at the block that it
- *                    interrupted; run_slice() asks machine__is_sample_due()
+ *                    interrupted; run_slice() asks machine__is_sample_due(), and
+ *                    for the next one when that is done with, so that at most
+ *                    one waits for a hart that stands
+ *
+ * Times are random. A guest does much by the clock: what it does every 2 ms would
+ * be in each sample or in none, if those came every 2 ms. From half a period to
+ * one and a half, each phase of what has that period, or a fraction of it, is as
+ * likely as any other.
  */
 #include <errno.h>
 #include <signal.h>
@@ -13,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "host_clock.h"
 #include "machine_internal.h"
 
 #ifndef sigev_notify_thread_id
@@ -31,6 +38,27 @@ static void on_interrupt(int number, siginfo_t *info, void *context)
     }
 }
 
+/* xorshift64 (Marsaglia): no better one is needed. */
+static uint64_t next_random(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state;
+}
+
+static int set_timer(struct machine *machine, unsigned period_us)
+{
+    uint64_t period = period_us * UINT64_C(1000);
+    uint64_t ns = period / 2 + next_random(&machine->random) % period;
+    const struct itimerspec times = {
+        .it_value = { .tv_sec = (time_t)(ns / 1000000000),
+                      .tv_nsec = (long)(ns % 1000000000) },
+    };
+
+    return timer_settime(machine->sampler, 0, &times, NULL) ? -errno : 0;
+}
+
 static int start_timer(struct machine *machine)
 {
     struct sigevent event = {
@@ -38,18 +66,14 @@ static int start_timer(struct machine *machine)
         .sigev_signo = SIGPROF,
         .sigev_value = { .sival_ptr = machine },
     };
-    const struct timespec period = {
-        .tv_sec = machine->config.period_us / 1000000,
-        .tv_nsec = machine->config.period_us % 1000000 * 1000L,
-    };
-    const struct itimerspec times = { period, period };
 
     event.sigev_notify_thread_id = gettid();
     if (timer_create(CLOCK_MONOTONIC, &event, &machine->sampler)) {
         return -errno;
     }
     machine->is_sampled = true;
-    return timer_settime(machine->sampler, 0, &times, NULL) ? -errno : 0;
+    machine->random = host_clock_ns(CLOCK_MONOTONIC) | 1;
+    return set_timer(machine, machine->config.period_us);
 }
 
 int machine__start_sampler(struct machine *machine, Error **errp)
@@ -92,4 +116,9 @@ bool machine__is_sample_due(struct machine *machine)
     return atomic_load_explicit(&machine->is_sample_due,
                                 memory_order_relaxed) &&
            atomic_exchange(&machine->is_sample_due, false);
+}
+
+void machine__ask_for_sample(struct machine *machine, unsigned period_us)
+{
+    (void)set_timer(machine, period_us); /* it was set before: it is valid */
 }

@@ -164,6 +164,11 @@ def test_functions():
     check_equal(sum(count for count, _ in samples["chains"]),
                 samples["total"] - samples["lost"], "samples")
     check(samples["total"] > 10, f"{samples['total']} samples")
+    check_equal(samples["period_ns"], 2000000, "period")
+    if samples["taken"] <= 1000:
+        check_equal(samples["taken"], samples["total"], "samples of 2 ms each")
+        check_equal(round(samples["margin"] ** 2 * samples["total"], 3),
+                    0.96, "margin")
     check_equal(sum(f["self"] for f in functions), samples["total"],
                 "samples by function")
     called = sum(count for count, chain in samples["chains"]

@@ -17,31 +17,14 @@ import perf
 from debugger import Guest, expect, run_gdb
 from guestio import (OPENSBI, SOURCE_DIR, UBOOT, check, check_equal,
                      in_folder, main, need, need_firmware, run)
+from profiling import LAYOUT, build_assembly, chains_of, profile, read
 
 sys.path.insert(0, os.path.join(SOURCE_DIR, "tests"))
 import browser  # noqa: E402
 
 
-def profile(out, *options):
-    """(the report, what was printed) of a run that leaves files in @out."""
-    result = run(["profile", "-o", out, *options])
-    check_equal(result.returncode, 0, result.stderr.decode())
-    with open(os.path.join(out, "report.json"), encoding="utf-8") as file:
-        return json.load(file), result.stdout.decode()
-
-
-def read(out, name):
-    with open(os.path.join(out, name), encoding="utf-8") as file:
-        return file.read()
-
-
 # ---- Chains of calls -------------------------------------------------------
 
-LAYOUT = """SECTIONS {
-  . = 0x80000000;
-  .text : { *(.text.start) *(.text*) *(.rodata*) }
-  .data : { *(.data*) *(.sdata*) *(.sbss*) *(.bss*) }
-}"""
 CALLERS = {"spin": {"quiet", "trapped", "dive", "leap"}, "leap": {"deep"},
            "dive": {"dive", "work"}, "deep": {"work"}, "quiet": {"work"},
            "trapped": {"work"}, "handler": {"work", "trapped"},
@@ -65,13 +48,6 @@ def build_calls(folder, frame_pointers, rounds, spins):
          elf, os.path.join(SOURCE_DIR, "tests", "board", "calls.c")],
         check=True, capture_output=True)
     return elf
-
-
-def chains_of(out):
-    """[(functions, outermost first, samples)]"""
-    found = [line.rsplit(" ", 1)
-             for line in read(out, "stacks.folded").splitlines()]
-    return [(chain.split(";"), int(count)) for chain, count in found]
 
 
 ENOUGH = 300  # samples, so that what has 1 in 20 of them is among them
@@ -220,30 +196,6 @@ UNBALANCED = """
     .skip 4096
     stack:
 """
-
-
-# How guests in assembly end: by the board's power-off register.
-POWER_OFF = """
-    .macro power_off
-    li t0, 0x100000
-    li t1, 0x5555
-    sw t1, 0(t0)
-    j .
-    .endm
-"""
-
-
-def build_assembly(folder, text):
-    need(shutil.which("riscv64-linux-gnu-gcc"), "no riscv64-linux-gnu-gcc")
-    script, source, elf = (os.path.join(folder, name)
-                           for name in ("ld", "guest.S", "guest.elf"))
-    for path, what in ((script, LAYOUT), (source, POWER_OFF + text)):
-        with open(path, "w", encoding="ascii") as file:
-            file.write(what)
-    subprocess.run(["riscv64-linux-gnu-gcc", "-nostdlib", "-static",
-                    "-no-pie", "-Wl,--build-id=none", "-T", script, "-o", elf,
-                    source], check=True, capture_output=True)
-    return elf
 
 
 @in_folder

@@ -12,8 +12,8 @@
 struct function_count {
     struct function function;
     uint64_t instructions; /* retired in translated code */
-    uint64_t self;         /* samples whose pc was in it */
-    uint64_t total;        /* samples that it was in the chain of */
+    uint64_t self;         /* what samples count whose pc was in it */
+    uint64_t total;        /* the same of those that have it in their chain */
 };
 
 struct functions {

@@ -23,7 +23,6 @@
 #include "ticks.h"
 
 #define DEFAULT_DIR        "xbar-report"
-#define SAMPLE_PERIOD_US   2000
 #define PROGRESS_PERIOD_US 200000
 
 static struct run_speed speed_of(const struct machine_result *result)
@@ -90,20 +89,21 @@ static struct board_observer make_observer(struct report *report,
     return observer;
 }
 
-static void take_sample(void *opaque, struct machine *machine, uint64_t ns)
+static unsigned take_sample(void *opaque, struct machine *machine, uint64_t ns)
 {
     struct report *report = opaque;
 
-    samples_add(&report->samples, machine_hart(machine),
-                machine_engine(machine), ns);
+    return samples_add(&report->samples, machine_hart(machine),
+                       machine_engine(machine), ns);
 }
 
 /* For progress alone. */
-static void ignore_tick(void *opaque, struct machine *machine, uint64_t ns)
+static unsigned ignore_tick(void *opaque, struct machine *machine, uint64_t ns)
 {
     (void)opaque;
     (void)machine;
     (void)ns;
+    return PROGRESS_PERIOD_US;
 }
 
 /* A file whose names are likely wrong is named; what it said stays. */
@@ -232,7 +232,7 @@ static int run_counted(const struct guest *guest, const struct options *options,
         .virtio = &options->virtio,
         .is_muted = is_muted,
         .tick = options->measure & MEASURE_SAMPLES ? take_sample : ignore_tick,
-        .period_us = options->measure & MEASURE_SAMPLES ? SAMPLE_PERIOD_US
+        .period_us = options->measure & MEASURE_SAMPLES ? SAMPLES_PERIOD_US
                                                         : PROGRESS_PERIOD_US,
         .is_watched = true,
     };

@@ -181,6 +181,18 @@ static void make_code(const struct report *report, struct table *table)
                "bytes in use at the end, gaps included");
 }
 
+/* How far to trust them. */
+static void remark_samples(const struct samples *samples, struct table *table)
+{
+    if (samples->taken) {
+        snprintf(table->remark, sizeof(table->remark),
+                 "%" PRIu64
+                 " samples: shares may be off by %.1f points, rarely "
+                 "by more",
+                 samples->taken, 100 * samples_margin(samples));
+    }
+}
+
 /* Exact counts, where they are; else samples lead. */
 static void make_functions(const struct report *report, struct table *table)
 {
@@ -212,6 +224,7 @@ static void make_functions(const struct report *report, struct table *table)
         table->bars[table->num_rows] = f->instructions ? share : self;
         table_end_row(table);
     }
+    remark_samples(&report->samples, table);
 }
 
 static void make_blocks(const struct report *report, struct table *table)

@@ -138,6 +138,9 @@ static void print_table(const struct table *table, FILE *out)
         print_row(table, row, out);
     }
     fputs("</table></div>\n", out);
+    if (table->remark[0]) {
+        print_element(out, "p", table->remark);
+    }
 }
 
 /* ---- Listings ---------------------------------------------------------- */

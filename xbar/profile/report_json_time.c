@@ -22,7 +22,7 @@ json_t *report__json_functions(const struct report *report)
     return array;
 }
 
-/* [ samples, [ functions, outermost first ] ] */
+/* [ what its samples count, [ functions, outermost first ] ] */
 static json_t *make_chain(const struct report *report,
                           const struct chain *chain)
 {
@@ -45,9 +45,11 @@ json_t *report__json_samples(const struct report *report)
     for (size_t i = 0; i < samples->num_chains; i++) {
         report__json_append(&chains, make_chain(report, &samples->chains[i]));
     }
-    return json_pack("{so so so}", "total", report__json_count(samples->total),
-                     "lost", report__json_count(samples->lost), "chains",
-                     chains);
+    return json_pack(
+        "{so si sf so so so}", "taken", report__json_count(samples->taken),
+        "period_ns", SAMPLES_PERIOD_US * 1000, "margin",
+        samples_margin(samples), "total", report__json_count(samples->total),
+        "lost", report__json_count(samples->lost), "chains", chains);
 }
 
 /* Each a list of totals up to the time in `ns`. */

@@ -124,6 +124,9 @@ static void print_table(const struct table *table, FILE *out)
         }
         fputc('\n', out);
     }
+    if (table->remark[0]) {
+        fprintf(out, "  %s\n", table->remark);
+    }
 }
 
 /* ---- Listings ---------------------------------------------------------- */

@@ -2,6 +2,7 @@
 #include "samples.h"
 
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,7 +82,8 @@ static bool grow_chains(struct samples *samples)
 }
 
 /* NULL: there is no room for another one. */
-static struct chain *intern(struct samples *samples, const struct chain *chain)
+static struct chain *intern(struct samples *samples, const struct chain *chain,
+                            unsigned count)
 {
     struct chain *slot;
 
@@ -94,7 +96,7 @@ static struct chain *intern(struct samples *samples, const struct chain *chain)
         *slot = *chain;
         samples->num_chains++;
     }
-    slot->count++;
+    slot->count += count;
     return slot;
 }
 
@@ -139,10 +141,12 @@ static uint64_t resident_bytes(void)
 static void thin_points(struct samples *samples)
 {
     for (unsigned i = 0; i < SAMPLES_POINTS / 2; i++) {
-        samples->points[i] = samples->points[2 * i + 1];
+        samples->points[i] = samples->points[2 * i]; /* the first stays */
     }
     samples->num_points = SAMPLES_POINTS / 2;
-    samples->stride *= 2;
+    samples->distance =
+        (samples->points[samples->num_points - 1].ns - samples->points[0].ns) /
+        (samples->num_points - 1);
 }
 
 static void add_point(struct samples *samples,
@@ -176,23 +180,55 @@ static void add_point(struct samples *samples,
 
 /* ---- Samples ----------------------------------------------------------- */
 
-void samples_add(struct samples *samples, const struct xbar_riscv_hart *hart,
-                 struct xbar_engine *engine, uint64_t ns)
+/* What the next sample counts, so many periods after the last. */
+static unsigned next_count(const struct samples *samples)
+{
+    uint64_t times = samples->taken / SAMPLES_HALVE;
+
+    return times < 16 && 1U << times < SAMPLES_COUNT_MAX ? 1U << times
+                                                         : SAMPLES_COUNT_MAX;
+}
+
+static bool is_far_enough(const struct samples *samples, uint64_t ns)
+{
+    return samples->num_points == 0 ||
+           ns - samples->points[samples->num_points - 1].ns >=
+               samples->distance;
+}
+
+unsigned samples_add(struct samples *samples,
+                     const struct xbar_riscv_hart *hart,
+                     struct xbar_engine *engine, uint64_t ns)
 {
     struct chain chain = { .depth = 1, .pcs = { xbar_riscv_get_pc(hart) } };
+    unsigned count = next_count(samples);
     struct chain *slot;
 
     chain.depth += unwind(hart, &chain.pcs[1], SAMPLES_DEPTH - 1);
-    slot = intern(samples, &chain);
+    slot = intern(samples, &chain, count);
     if (slot) {
         add_item(samples, ns, (uint32_t)(slot - samples->chains));
     } else {
-        samples->lost++;
+        samples->lost += count;
     }
-    samples->stride = samples->stride ? samples->stride : 1;
-    if (samples->total++ % samples->stride == 0) {
+    samples->taken++;
+    samples->total += count;
+    samples->squares += (uint64_t)count * count;
+    if (is_far_enough(samples, ns)) {
         add_point(samples, hart, engine, ns);
     }
+    return next_count(samples) * SAMPLES_PERIOD_US;
+}
+
+/* Samples that count differently tell as much as total^2 / squares that count
+ * the same. */
+double samples_margin(const struct samples *samples)
+{
+    double total = (double)samples->total;
+    double alike =
+        samples->squares ? total * total / (double)samples->squares : 0;
+
+    return alike > 1 ? 1.96 * 0.5 / sqrt(alike) : 1;
 }
 
 struct order {
@@ -249,7 +285,6 @@ static bool sort_chains(struct samples *samples)
 void samples_finish(struct samples *samples, const struct xbar_riscv_hart *hart,
                     struct xbar_engine *engine, uint64_t ns)
 {
-    samples->stride = samples->stride ? samples->stride : 1;
     add_point(samples, hart, engine, ns);
     if (!sort_chains(samples)) {
         samples->lost = samples->total;

@@ -2,6 +2,14 @@
 /*
  * Where the hart was, now and then: which chain of calls, and what had been
  * counted by then. On the hart's thread, at a safe point.
+ *
+ * A sample costs the guest the host's timer and signal, and the longer a run, the
+ * less one more of them tells. So they become fewer, and each counts for the
+ * time that it stands for:
+ *
+ *     samples    1000      1000      ...          a second  500, 250, 125
+ *                |---------|---------|------      counts    1, 2, 4
+ *     run        0         2 s       6 s
  */
 #ifndef XBAR_PROFILE_SAMPLES_H
 #define XBAR_PROFILE_SAMPLES_H
@@ -11,9 +19,13 @@
 #define SAMPLES_DEPTH  32 /* the pc, and returns */
 #define SAMPLES_POINTS 1024
 
+#define SAMPLES_PERIOD_US 2000 /* what a count of 1 stands for, on average */
+#define SAMPLES_HALVE     1000 /* samples until there are half as many */
+#define SAMPLES_COUNT_MAX 4    /* of one */
+
 /* A chain of calls, innermost first. */
 struct chain {
-    uint64_t count; /* of samples; 0: no chain */
+    uint64_t count; /* what its samples count; 0: no chain */
     unsigned depth;
     uint64_t pcs[SAMPLES_DEPTH];
 };
@@ -45,20 +57,30 @@ struct samples {
     struct sample *items;
     size_t count;
     size_t room;
-    uint64_t total; /* taken */
-    uint64_t lost;  /* of these, without a chain: memory was short */
+    uint64_t taken;
+    uint64_t total;   /* what they count */
+    uint64_t lost;    /* of that, without a chain: memory was short */
+    uint64_t squares; /* of what each counts, added up */
 
-    /* At equal distances: when they are full, every other one goes. */
+    /* At about equal distances: when they are full, every other one goes. */
     struct point points[SAMPLES_POINTS];
     unsigned num_points;
-    unsigned stride;   /* samples for a point */
+    uint64_t distance; /* at least, nanoseconds */
     uint64_t resident; /* as it was when last asked for */
     uint64_t resident_ns;
 };
 
-/* samples_add() - @hart stands; it is @ns since the run began */
-void samples_add(struct samples *samples, const struct xbar_riscv_hart *hart,
-                 struct xbar_engine *engine, uint64_t ns);
+/* samples_add() - @hart stands; it is @ns since the run began
+ *
+ * Return: microseconds until the next, on average. */
+unsigned samples_add(struct samples *samples,
+                     const struct xbar_riscv_hart *hart,
+                     struct xbar_engine *engine, uint64_t ns);
+
+/* samples_margin() - how far off a share of the total is at most, by chance, 19
+ * times in 20: that of one half, of samples that have nothing to do with each
+ * other. 1 if there are none. */
+double samples_margin(const struct samples *samples);
 
 /* samples_finish() - the last point; sort */
 void samples_finish(struct samples *samples, const struct xbar_riscv_hart *hart,

@@ -19,6 +19,7 @@ struct table {
     const char *heads[TABLE_COLUMNS]; /* NULL: no heading line */
     char cells[TABLE_ROWS][TABLE_COLUMNS][TABLE_CELL];
     double bars[TABLE_ROWS]; /* 0 to 1 */
+    char remark[128];        /* below; "": none */
 };
 
 /* table_head() - title, and @count headings */

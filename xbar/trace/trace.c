@@ -13,11 +13,12 @@
 #define PROGRESS_PERIOD_US 200000
 
 /* For progress alone. */
-static void ignore_tick(void *opaque, struct machine *machine, uint64_t ns)
+static unsigned ignore_tick(void *opaque, struct machine *machine, uint64_t ns)
 {
     (void)opaque;
     (void)machine;
     (void)ns;
+    return PROGRESS_PERIOD_US;
 }
 
 static int run(struct recorder *recorder, const struct guest *guest,

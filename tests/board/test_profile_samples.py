@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: MIT
+"""Samples are of where the time goes, whenever it goes there."""
+
+from guestio import check, in_folder, main
+from profiling import build_assembly, chains_of, profile
+
+# Seconds of two functions that do the same, by the guest's clock: how much they
+# do meanwhile is up to who else is on the host. The second has fewer samples a
+# second, as they are later.
+SECONDS = (1.5, 4.5)
+TICKS = 10000000  # of the clock, a second
+
+PHASES = f"""
+    .section .text.start, "ax"
+    .globl _start
+    .type _start, @function
+    _start: la sp, stack
+    rdtime s0
+    li t0, {int(SECONDS[0] * TICKS)}
+    add s1, s0, t0
+    call early
+    li t0, {int(sum(SECONDS) * TICKS)}
+    add s1, s0, t0
+    call late
+    power_off
+    .size _start, . - _start
+    .macro spins name
+    .type \\name, @function
+    \\name: li t0, 100000
+    1: addi t0, t0, -1
+    mul t1, t0, t0
+    xor t2, t1, t0
+    bnez t0, 1b
+    rdtime t0
+    bltu t0, s1, \\name
+    ret
+    .size \\name, . - \\name
+    .endm
+    .text
+    spins early
+    spins late
+    .bss
+    .balign 16
+    .skip 4096
+    stack:
+"""
+
+
+def check_stacks(folder, samples):
+    """Folded stacks count as report.json does."""
+    total = sum(count for _, count in chains_of(folder))
+    check(total == samples["total"], f"{total} in stacks.folded: {samples}")
+
+
+@in_folder
+def test_phases(folder):
+    """What is sampled less often has its share all the same"""
+    elf = build_assembly(folder, PHASES)
+    report, text = profile(folder, "--bios", elf, "-m", "1", "--measure",
+                           "samples")
+    counted = report["counted"]
+    own = {f["name"]: f["self"] for f in counted["functions"]}
+    samples = counted["samples"]
+
+    # 3/8, if all samples counted the same.
+    share = own["early"] / (own["early"] + own["late"])
+    check(0.19 < share < 0.31, f"early: {share:.1%}, of 25 %: {own}")
+    check(samples["taken"] < 0.9 * samples["total"], samples)
+    check(f"{samples['taken']} samples: " in text, text)
+    check_stacks(folder, samples)
+
+
+# Every 2 ms by the clock, as samples are at first: 1.6 of them in one function,
+# 0.4 in another.
+PERIODIC = f"""
+    .section .text.start, "ax"
+    .globl _start
+    .type _start, @function
+    _start: la sp, stack
+    rdtime s0
+    li t0, {2 * TICKS}
+    add s2, s0, t0
+    li s3, 16000
+    li s4, 20000
+    1: add s1, s0, s3
+    call rest
+    add s0, s0, s4
+    mv s1, s0
+    call work
+    bltu s0, s2, 1b
+    power_off
+    .size _start, . - _start
+    .macro waits name
+    .type \\name, @function
+    \\name: rdtime t0
+    bltu t0, s1, \\name
+    ret
+    .size \\name, . - \\name
+    .endm
+    .text
+    waits rest
+    waits work
+    .bss
+    .balign 16
+    .skip 4096
+    stack:
+"""
+
+
+@in_folder
+def test_in_step(folder):
+    """A guest that does things as often as samples come is not in step"""
+    elf = build_assembly(folder, PERIODIC)
+    report, _ = profile(folder, "--bios", elf, "-m", "1", "--measure",
+                        "samples")
+    own = {f["name"]: f["self"] for f in report["counted"]["functions"]}
+    share = own.get("work", 0) / (own.get("work", 0) + own.get("rest", 0))
+    check(0.12 < share < 0.28, f"work: {share:.1%}, of 20 %: {own}")
+
+
+if __name__ == "__main__":
+    main([test_phases, test_in_step])
