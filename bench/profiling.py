@@ -2,24 +2,32 @@
 # SPDX-License-Identifier: MIT
 """What counting costs a guest: `xbar profile` beside `xbar run`.
 
-    bench/profiling.py [FILTER] [--pairs N] [--seconds S]
-    bench/profiling.py --demo [--pairs N]
+    bench/profiling.py [FILTER] [--measure LIST]... [--pairs N] [--seconds S]
+    bench/profiling.py --uboot [--measure LIST]... [--pairs N] [--seconds S]
+    bench/profiling.py --demo [--measure LIST]... [--pairs N]
 
 FILTER is a regular expression on the names of bench/guests.py. A pair runs a
-program plainly and with each `--measure` below, every second pair the other way
-round: as many rounds as plainly take S seconds, and one round before the first
-pair. What is compared is CPU time, user and system, of the many less the one:
-that leaves out start-up, and the writing of the report. Printed are the median,
-the lowest and the highest of the pairs' ratios.
+program plainly and with each `--measure`, every second pair the other way
+round: as many rounds as plainly take S seconds. What is compared is CPU time,
+user and system and of all threads, less that of the shortest of three runs of
+one round: that leaves start-up out, and of writing the report all but what
+grows with the run. Printed are the median, the lowest and the highest of the
+pairs' ratios, and the ratio of the shortest runs: a busy host only ever adds.
 
---demo is the embedded guest, by what the report says of its two runs: they end
-after a tenth of a second, so 10 reports are added up for each ratio.
+Samples become fewer after 2 s, so that shorter runs show the most they cost;
+in much less than 1 s there are too few of them to be seen.
+
+--uboot is OpenSBI and U-Boot, which sums up 48 MiB in each round. --demo is the
+embedded guest, by what the report says of its two runs: they end after a tenth
+of a second, so 10 reports are added up for each ratio.
 """
 
 import argparse
+import math
 import os
 import re
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
@@ -27,99 +35,173 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 
-import guests
+import guests  # noqa: E402
 
+sys.path.append(str(guests.ROOT / "tests" / "board"))
+
+KINDS = {"counts", "latency", "pages", "samples"}
 MEASURES = ["counts", "counts,latency,pages", "samples"]
 PLAIN = "plain"
+SHORT_RUNS = 3
 DEMO_RUNS = 10
 SPEED = re.compile(r"^ +(with|without) counting +\S+ +\S+ +(\S+)", re.MULTILINE)
+OPENSBI = "/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_jump.bin"
+UBOOT = "/usr/lib/u-boot/qemu-riscv64_smode/u-boot.bin"
 
 
-def machine_of(program, measure, report):
+def command_of(program, measure, report):
     """xbar as it measures; what it reports is in a folder that goes."""
-    command = [program, "run"] if measure == PLAIN else \
+    return [program, "run"] if measure == PLAIN else \
         [program, "profile", "--measure", measure, "-o", str(report)]
-    return guests.Machine(measure, [*command, "-m", str(guests.RAM_MIB),
-                                    "--bios"])
 
 
-def rounds_for(case, machine, start, seconds, scratch):
-    """How many take that long, as far as the first ones say. (Generated code
-    has so many, and no more.)"""
-    rounds = case.program.rounds
-    if case.program.generated:
-        return rounds
-    took = machine.seconds(case.image, rounds, scratch) - start
-    return max(1, round(seconds / max(took, 0.001))) * rounds
+class Image:
+    """A program of bench/guest."""
+
+    def __init__(self, case, scratch):
+        self.name = case.name
+        self.unit = case.program.rounds  # what rounds come in
+        self.short = case.short
+        self.is_fixed = case.program.generated  # has so many, and no more
+        self.path = case.image
+        self.scratch = scratch
+
+    def seconds(self, command, rounds):
+        machine = guests.Machine("xbar", [*command, "-m", str(guests.RAM_MIB),
+                                          "--bios"])
+        return machine.seconds(self.path, rounds, self.scratch)
 
 
-def measure_case(case, machines, options, scratch):
+class UBoot:
+    """It is told what to do by a node of the device tree: keys come when they
+    come."""
+
+    name = "U-Boot"
+    unit = 1
+    short = 0
+    is_fixed = False
+
+    def __init__(self, program, scratch):
+        for path in (OPENSBI, UBOOT):
+            if not os.access(path, os.R_OK):
+                raise guests.Unusable(f"{path} is missing")
+        self.tree = scratch / "board.dtb"
+        subprocess.run([program, "run", "-m", str(guests.RAM_MIB),
+                        "--dump-dtb", self.tree], check=True,
+                       stdin=subprocess.DEVNULL)
+        self.plain_tree = self.tree.read_bytes()
+
+    def seconds(self, command, rounds):
+        import devicetree
+        script = ("mw.l 0x82000000 0x1234 0xc00000; " +
+                  "crc32 0x82000000 0x3000000; " * rounds + "poweroff")
+        self.tree.write_bytes(devicetree.add_config(self.plain_tree, {
+            "bootcmd": script.encode() + b"\0",
+            "bootdelay": struct.pack(">I", 0)}))
+        return guests.cpu_seconds([
+            *command, "-m", str(guests.RAM_MIB), "--dtb", self.tree, "--bios",
+            OPENSBI, "--kernel", UBOOT])
+
+
+def rounds_for(guest, command, start, seconds):
+    """How many take that long, as far as the first ones say."""
+    if guest.is_fixed:
+        return guest.unit
+    took = guest.seconds(command, guest.short + guest.unit) - start
+    return guest.short + guest.unit * max(1, round(seconds / max(took, 0.001)))
+
+
+def measure_guest(guest, options, report):
     """{measure: seconds of each pair}"""
-    start = {each.name: each.seconds(case.image, case.short, scratch)
-             for each in machines}
-    rounds = rounds_for(case, machines[0], start[PLAIN], options.seconds,
-                        scratch)
-    took = {each.name: [] for each in machines}
+    commands = {measure: command_of(options.xbar, measure, report)
+                for measure in [PLAIN, *options.measure]}
+    start = {measure: min(guest.seconds(command, guest.short)
+                          for _ in range(SHORT_RUNS))
+             for measure, command in commands.items()}
+    rounds = rounds_for(guest, commands[PLAIN], start[PLAIN], options.seconds)
+    took = {measure: [] for measure in commands}
     for pair in range(options.pairs):
-        for each in machines if pair % 2 == 0 else machines[::-1]:
-            took[each.name].append(
-                each.seconds(case.image, rounds, scratch) - start[each.name])
+        order = list(commands.items())
+        for measure, command in order if pair % 2 == 0 else order[::-1]:
+            took[measure].append(guest.seconds(command, rounds)
+                                 - start[measure])
     return took
 
 
-def measure_demo(program, pairs, report):
-    """{measure: ratios of each pair}"""
-    ratios = {measure: [] for measure in MEASURES}
-    for pair in range(pairs):
-        for measure in MEASURES if pair % 2 == 0 else MEASURES[::-1]:
+def print_costs(name, plain, took):
+    """@plain, and @took by measure: seconds of the same pairs."""
+    cells = []
+    for measure, each in took.items():
+        if min(plain[measure]) <= 0 or min(each) <= 0:
+            raise guests.Failed(f"{name}: rounds took no longer than start-up")
+        ratios = [much / little for much, little in zip(each, plain[measure])]
+        cells.append(f"{measure} {statistics.median(ratios):.2f} "
+                     f"({min(ratios):.2f}-{max(ratios):.2f}), by minima "
+                     f"{min(each) / min(plain[measure]):.2f}")
+    print(f"{name:24} {'  '.join(cells)}", flush=True)
+
+
+def measure_demo(options, report):
+    """({measure: seconds without it}, {measure: seconds with it}), each pair's"""
+    without = {measure: [] for measure in options.measure}
+    took = {measure: [] for measure in options.measure}
+    for pair in range(options.pairs):
+        for measure in (options.measure if pair % 2 == 0
+                        else options.measure[::-1]):
             sums = {"with": 0.0, "without": 0.0}
             for _ in range(DEMO_RUNS):
                 said = subprocess.run(
-                    [program, "profile", "--measure", measure, "-o",
-                     str(report)], check=True, stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE, text=True).stdout
+                    command_of(options.xbar, measure, report), check=True,
+                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                    text=True).stdout
                 for kind, seconds in SPEED.findall(said):
                     sums[kind] += float(seconds)
-            ratios[measure].append(sums["with"] / sums["without"])
-    return ratios
+            without[measure].append(sums["without"])
+            took[measure].append(sums["with"])
+    return without, took
 
 
-def print_ratios(name, ratios):
-    cells = [f"{measure} {statistics.median(each):.2f} "
-             f"({min(each):.2f}-{max(each):.2f})"
-             for measure, each in ratios.items()]
-    print(f"{name:24} {'  '.join(cells)}", flush=True)
+def all_guests(options, scratch):
+    if options.uboot:
+        yield UBoot(options.xbar, scratch)
+        return
+    for case in guests.find_cases(options.filter or "",
+                                  guests.ROOT / "build/bench/guest"):
+        yield Image(case, scratch)
 
 
 def measure_all(options, scratch):
     report = scratch / "report"
     if options.demo:
-        print_ratios("the embedded guest",
-                     measure_demo(options.xbar, options.pairs, report))
+        print_costs("the embedded guest", *measure_demo(options, report))
         return
-    machines = [machine_of(options.xbar, measure, report)
-                for measure in [PLAIN, *MEASURES]]
-    for case in guests.find_cases(options.filter,
-                                  guests.ROOT / "build/bench/guest"):
-        took = measure_case(case, machines, options, scratch)
+    for guest in all_guests(options, scratch):
+        took = measure_guest(guest, options, report)
         plain = took.pop(PLAIN)
-        print_ratios(case.name, {
-            measure: [much / little for much, little in zip(each, plain)]
-            for measure, each in took.items()})
+        print_costs(guest.name, {measure: plain for measure in took}, took)
 
 
 def parse(argv):
     parser = argparse.ArgumentParser(
         description="What counting costs a guest.", allow_abbrev=False)
-    parser.add_argument("filter", nargs="?", default="")
+    parser.add_argument("filter", nargs="?")
     parser.add_argument("--demo", action="store_true")
+    parser.add_argument("--uboot", action="store_true")
+    parser.add_argument("--measure", action="append", metavar="LIST",
+                        help="as of xbar profile; may be given several times")
     parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=0.5)
+    parser.add_argument("--seconds", type=float, default=1)
     parser.add_argument("--xbar", default=str(
         guests.ROOT / "build/release/xbar/xbar"))
     options = parser.parse_args(argv)
-    if options.pairs < 1 or options.seconds <= 0:
+    options.measure = options.measure or MEASURES
+    if options.pairs < 1 or not 0 < options.seconds < math.inf:
         parser.error("--pairs and --seconds are above 0")
+    if (options.filter is not None) + options.demo + options.uboot > 1:
+        parser.error("a filter, --demo or --uboot")
+    for measure in options.measure:
+        if set(measure.split(",")) - KINDS:
+            parser.error(f"--measure {measure}: of {', '.join(sorted(KINDS))}")
     if not os.access(options.xbar, os.X_OK):
         parser.error(f"{options.xbar} is missing; ./dev build makes it")
     return options
@@ -130,8 +212,16 @@ def main():
     with tempfile.TemporaryDirectory() as scratch:
         try:
             measure_all(options, Path(scratch))
-        except (guests.Failed, guests.Unusable) as error:
+        except guests.Failed as error:
             sys.exit(f"profiling.py: {error}")
+        except subprocess.CalledProcessError as error:
+            sys.exit(f"profiling.py: {' '.join(map(str, error.cmd))}: status "
+                     f"{error.returncode}")
+        except (guests.Unusable, guests.build.BuildError) as error:
+            print(f"profiling.py: {error}", file=sys.stderr)
+            sys.exit(2)
+        except KeyboardInterrupt:
+            sys.exit(130)
 
 
 if __name__ == "__main__":
