@@ -69,7 +69,9 @@ struct xbar_riscv_config {
     /*
      * Time is a function of the instructions retired, and an interrupt comes
      * at the same instruction in every run and every engine. 0: host time.
-     * Otherwise instructions per tick of the timebase; wfi skips ahead.
+     * Otherwise instructions per tick of the timebase; wfi skips ahead. Time
+     * stands still where no instruction retires: in a guest whose trap handler
+     * faults at once, for ever.
      */
     uint32_t insns_per_tick;
 

@@ -892,18 +892,18 @@ def spin(folder):
             os.path.join(folder, "out")]
 
 
-def check_cut(folder):
+def check_cut(folder, status):
     """What was counted until the run was cut is all there."""
     with open(os.path.join(folder, "out", "report.json"),
               encoding="utf-8") as file:
         report = json.load(file)
-    check_equal(report["status"], 130, "the run's status")
+    check_equal(report["status"], status, "the run's status")
     check(report["counted"]["speed"]["instructions"] > 1000, "instructions")
 
 
 @in_folder
 def test_interrupted(folder):
-    """Ctrl-c and SIGINT end the run, and the report is written"""
+    """Ctrl-c and signals end the run, and the report is written"""
     with Terminal([XBAR, *spin(folder)], cwd=folder) as terminal:
         terminal.wait_until(terminal.is_raw, "it runs")
         terminal.wait_for(" M instructions, ")
@@ -913,18 +913,20 @@ def test_interrupted(folder):
         check("exit status 130" in text and "report.html" in text, text)
         check("\x1b[1mSpeed\x1b[0m" in text, "colours on a terminal")
         check(terminal.is_restored(), "terminal restored")
-    check_cut(folder)
-    shutil.rmtree(os.path.join(folder, "out"))
-    child = subprocess.Popen([XBAR, *spin(folder)], cwd=folder,
-                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                             stderr=subprocess.PIPE)
-    check_equal(child.stdout.read(1), b"\n", "it runs")
-    child.send_signal(signal.SIGINT)
-    out, err = child.communicate(timeout=60 * PATIENCE)
-    check_equal(child.returncode, 130, "status")
-    check(b"\x1b" not in out, "no colours without a terminal")
-    check_equal(err, b"", "no progress without a terminal")
-    check_cut(folder)
+    check_cut(folder, 130)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        shutil.rmtree(os.path.join(folder, "out"))
+        child = subprocess.Popen([XBAR, *spin(folder)], cwd=folder,
+                                 stdin=subprocess.DEVNULL,
+                                 stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE)
+        check_equal(child.stdout.read(1), b"\n", "it runs")
+        child.send_signal(number)
+        out, err = child.communicate(timeout=60 * PATIENCE)
+        check_equal(child.returncode, 128 + number, "status")
+        check(b"\x1b" not in out, "no colours without a terminal")
+        check_equal(err, b"", "no progress without a terminal")
+        check_cut(folder, 128 + number)
 
 
 @in_folder

@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Samples are of where the time goes, whenever it goes there."""
 
-from guestio import check, in_folder, main
+import json
+import os
+import struct
+import time
+
+from guestio import XBAR, Terminal, check, check_equal, in_folder, main
 from profiling import build_assembly, chains_of, profile
 
 # Seconds of two functions that do the same, by the guest's clock: how much they
@@ -118,5 +123,81 @@ def test_in_step(folder):
     check(0.12 < share < 0.28, f"work: {share:.1%}, of 20 %: {own}")
 
 
+# A second in wfi, until the clock's interrupt comes.
+ASLEEP = f"""
+    .section .text.start, "ax"
+    .globl _start
+    .type _start, @function
+    _start: la sp, stack
+    la t0, woken
+    csrw mtvec, t0
+    li t1, 0x200bff8
+    ld t0, 0(t1)
+    li t2, {TICKS}
+    add t0, t0, t2
+    li t1, 0x2004000
+    sd t0, 0(t1)
+    li t0, 0x80
+    csrw mie, t0
+    csrsi mstatus, 8
+    call doze
+    .size _start, . - _start
+    .text
+    .type doze, @function
+    doze: wfi
+    j doze
+    .size doze, . - doze
+    .align 2
+    .type woken, @function
+    woken: power_off
+    .size woken, . - woken
+    .bss
+    .balign 16
+    .skip 4096
+    stack:
+"""
+
+
+@in_folder
+def test_asleep(folder):
+    """A guest that sleeps is found where it does, and is woken by its clock"""
+    elf = build_assembly(folder, ASLEEP)
+    for engine in (), ("--engine", "interp"):
+        report, _ = profile(folder, "--bios", elf, "-m", "1", "--measure",
+                            "samples", *engine)
+        counted = report["counted"]
+        own = {f["name"]: f["self"] for f in counted["functions"]}
+        check(own.get("doze", 0) >= 0.95 * counted["samples"]["total"] > 50,
+              own)
+        check(counted["speed"]["instructions"] < 100, counted["speed"])
+    # Its clock skips ahead: there is no time to take samples in.
+    report, _ = profile(folder, "--bios", elf, "-m", "1", "--measure",
+                        "samples", "--deterministic")
+    check(report["counted"]["speed"]["seconds"] < 0.9, report)
+
+
+@in_folder
+def test_held(folder):
+    """There are no samples of a guest that the monitor holds"""
+    path = os.path.join(folder, "spin")
+    with open(path, "wb") as file:
+        file.write(struct.pack("<I", 0x6f))  # j .
+    with Terminal([XBAR, "profile", "--bios", path, "-m", "1", "-o", "out",
+                   "--measure", "samples"], cwd=folder) as terminal:
+        terminal.wait_until(terminal.is_raw, "it runs")
+        terminal.send("\x01cstop\r")
+        terminal.wait_for("(xbar) ")
+        time.sleep(2)
+        terminal.send("cont\rquit\r")
+        check_equal(terminal.wait_exit(), 0, "status")
+    with open(os.path.join(folder, "out", "report.json"),
+              encoding="utf-8") as file:
+        counted = json.load(file)["counted"]
+    seconds = counted["speed"]["seconds"]
+    check(seconds > 2, f"{seconds} s, held for two of them")
+    total = counted["samples"]["total"]
+    check(total < 500 * (seconds - 2) + 100, f"{total} in {seconds} s")
+
+
 if __name__ == "__main__":
-    main([test_phases, test_in_step])
+    main([test_phases, test_in_step, test_asleep, test_held])
