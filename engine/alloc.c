@@ -9,7 +9,7 @@
  * Bytes are counted in two parts, of which one may have wrapped: who has the
  * writer lock, as a commit does, needs no locked instruction.
  */
-static void count(struct xbar_engine *engine, uint64_t bytes)
+void alloc__count(struct xbar_engine *engine, uint64_t bytes)
 {
     if (engine__writer_is_mine(engine)) {
         engine__stat_count(&engine->writer_bytes, bytes);
@@ -24,7 +24,7 @@ void *xbar_alloc_aligned(struct xbar_engine *engine, size_t size, size_t align)
     void *ptr = a->alloc(a->opaque, size, align);
 
     if (ptr) {
-        count(engine, size);
+        alloc__count(engine, size);
     }
     return ptr;
 }
@@ -37,7 +37,7 @@ void *xbar_alloc(struct xbar_engine *engine, size_t size)
 void xbar_free(struct xbar_engine *engine, void *ptr, size_t size)
 {
     if (ptr) {
-        count(engine, -(uint64_t)size);
+        alloc__count(engine, -(uint64_t)size);
         engine->allocator.free(engine->allocator.opaque, ptr, size);
     }
 }

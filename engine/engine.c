@@ -275,15 +275,17 @@ void xbar_engine_get_stats(struct xbar_engine *engine,
                            struct xbar_engine_stats *stats)
 {
     const struct xbar_engine_stats *from = &engine->stats;
-    const size_t kept = lines__kept(engine); /* first: it is in the others */
+    const size_t kept = lines__kept(engine);
+    uint64_t bytes;
 
     stats->commits = __atomic_load_n(&from->commits, __ATOMIC_RELAXED);
     stats->commits_void =
         __atomic_load_n(&from->commits_void, __ATOMIC_RELAXED);
     stats->regions = __atomic_load_n(&from->regions, __ATOMIC_RELAXED);
-    stats->bytes_live =
-        __atomic_load_n(&from->bytes_live, __ATOMIC_RELAXED) +
-        __atomic_load_n(&engine->writer_bytes, __ATOMIC_RELAXED) - kept;
+    bytes = __atomic_load_n(&from->bytes_live, __ATOMIC_RELAXED) +
+            __atomic_load_n(&engine->writer_bytes, __ATOMIC_RELAXED);
+    /* What was kept may have been freed since. */
+    stats->bytes_live = bytes > kept ? bytes - kept : 0;
     stats->bytes_retired = engine__bytes_retired(engine);
     stats->views = __atomic_load_n(&from->views, __ATOMIC_RELAXED);
     stats->windows = __atomic_load_n(&from->windows, __ATOMIC_RELAXED);

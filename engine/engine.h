@@ -34,7 +34,9 @@ struct MemoryRegion;
  *
  * @alloc returns zeroed memory aligned to @align (a power of two, at least 8)
  * or NULL. @free gets what @alloc returned, with the same size. Both may be
- * called on any thread. Guest RAM does not come from here.
+ * called on any thread. Guest RAM does not come from here; nor, unless
+ * @is_exact, does what an engine makes for its views and its index once it has
+ * more than 4 096 regions: that lies in huge pages, which it maps by itself.
  */
 struct xbar_allocator {
     void *(*alloc)(void *opaque, size_t size, size_t align);

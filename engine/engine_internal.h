@@ -199,6 +199,16 @@ struct line_pool {
     size_t most;                       /* to be kept */
 };
 
+/* See chunks.c. Under the writer lock. */
+struct chunks {
+    struct chunk *newest;                 /* that was never full; or NULL */
+    struct chunk *having[LINES_MOST + 1]; /* what was given back, by size */
+    struct chunk **all;                   /* by address */
+    size_t count;                         /* relaxed atomic */
+    size_t room;
+    bool is_left; /* chunks__leave() since the newest one */
+};
+
 struct xbar_engine {
     /* set up once */
     struct xbar_allocator allocator;
@@ -259,6 +269,7 @@ struct xbar_engine {
 
     struct line_pool lines;      /* under the writer lock */
     struct line_pool lines_back; /* under the reclaim lock */
+    struct chunks chunks;
 
     struct xbar_engine_stats stats; /* relaxed atomics */
     /* Parts that one thread at a time counts, as relaxed atomics, too. */
@@ -536,15 +547,35 @@ struct region_ending *destroy__finish(struct xbar_engine *engine,
                                       struct region_ending *list);
 int64_t destroy__done(struct xbar_engine *engine, struct region_ending *list);
 
+/* alloc.c: more bytes live, or, modulo 2^64, less. */
+void alloc__count(struct xbar_engine *engine, uint64_t bytes);
+
 /*
  * lines.c: a reclaim begins, under the writer lock, or has released what it
- * took, without it; and how many bytes are kept.
+ * took, or has ended regions, without it; and how many bytes are kept.
  */
 void lines__init(struct xbar_engine *engine);
 void lines__make_room(struct xbar_engine *engine);
 void lines__take_back(struct xbar_engine *engine);
+void lines__settle(struct xbar_engine *engine);
 size_t lines__kept(const struct xbar_engine *engine);
 void lines__finish(struct xbar_engine *engine);
+
+/*
+ * chunks.c: whether a large engine's lines come from there; some, or NULL if
+ * memory is short; take back what is of a chunk, and is nobody's: false if it is
+ * the allocator's. And the engine is large no more, or ends.
+ */
+bool chunks__are_wanted(const struct xbar_engine *engine);
+void *chunks__take(struct xbar_engine *engine, size_t bytes) XBAR_MUST_CHECK;
+bool chunks__give(struct xbar_engine *engine, void *ptr, size_t bytes);
+void chunks__leave(struct xbar_engine *engine);
+
+/* Are there any? For who frees what was taken while there were. */
+static inline bool chunks__are_there(const struct xbar_engine *engine)
+{
+    return __atomic_load_n(&engine->chunks.count, __ATOMIC_RELAXED) != 0;
+}
 
 /* reclaim.c: does too much wait? True once until the next reclaim. */
 bool reclaim__is_news(struct xbar_engine *engine);

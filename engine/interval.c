@@ -27,9 +27,10 @@ static struct xbar_interval_node *new_node(MemoryRegion *container,
                                            unsigned level)
 {
     struct xbar_interval_node *node =
-        xbar_alloc_aligned(container->engine, node_bytes(level), NODE_LINE);
+        xbar_alloc_lines(container->engine, node_bytes(level));
 
     if (node) {
+        memset(node, 0, node_bytes(level));
         node->level = (uint8_t)level;
         node->ends_ascend = true;
         node->container = container;
@@ -40,7 +41,7 @@ static struct xbar_interval_node *new_node(MemoryRegion *container,
 
 static void free_node(struct xbar_interval_node *node)
 {
-    xbar_free(node->container->engine, node, node_bytes(node->level));
+    xbar_free_lines(node->container->engine, node, node_bytes(node->level));
 }
 
 /* ---- Searching --------------------------------------------------------- */

@@ -15,7 +15,13 @@
  * is in a cache still, is used first. What is kept is no part of the bytes that
  * live. When a reclaim begins, it may add what the pool is short of LINES_KEPT
  * bytes; who writes adds up to as many meanwhile. The engine's end gives all of
- * it to the allocator.
+ * it back.
+ *
+ * What no list has is the allocator's, or, of a large engine, of a chunk
+ * (chunks.c), and goes back to whom it is of. Only who has the writer lock can
+ * tell: so while there are chunks a reclaim lists all that it releases, and when
+ * it has done so gives back, under that lock, what is more than it may add. A
+ * million regions may go at once: then so much at a time.
  *
  * Nothing is kept where the embedder's allocator is to be asked each time
  * (is_exact), nor beside address sanitizer, which is to see what is freed: its
@@ -58,6 +64,22 @@ static void set_kept(struct line_pool *pool, size_t bytes)
     __atomic_store_n(&pool->kept, bytes, __ATOMIC_RELAXED);
 }
 
+/* There is none on a list. */
+static XBAR_NOINLINE void *alloc_more(struct xbar_engine *engine, size_t bytes)
+{
+    void *ptr = NULL;
+
+    if (has_list(bytes) && engine__writer_is_mine(engine) &&
+        chunks__are_wanted(engine)) {
+        ptr = chunks__take(engine, bytes);
+    }
+    if (!ptr) {
+        return xbar_alloc_aligned(engine, bytes, LINE_BYTES);
+    }
+    alloc__count(engine, bytes);
+    return ptr;
+}
+
 void *xbar_alloc_lines(struct xbar_engine *engine, size_t bytes)
 {
     struct line_pool *pool = &engine->lines;
@@ -66,7 +88,7 @@ void *xbar_alloc_lines(struct xbar_engine *engine, size_t bytes)
 
     if (unlikely(!has_list(bytes) || !engine__writer_is_mine(engine) ||
                  pool->first[lines] == NULL)) {
-        return xbar_alloc_aligned(engine, bytes, LINE_BYTES);
+        return alloc_more(engine, bytes);
     }
     line = pool->first[lines];
     pool->first[lines] = line->next;
@@ -101,13 +123,42 @@ static inline struct line_pool *pool_of_mine(struct xbar_engine *engine)
     return engine__writer_is_mine(engine) ? &engine->lines : NULL;
 }
 
+/* To whom it is of. Under the writer lock, if there are chunks. */
+static void give_back(struct xbar_engine *engine, void *ptr, size_t bytes)
+{
+    if (chunks__are_there(engine) && chunks__give(engine, ptr, bytes)) {
+        alloc__count(engine, -(uint64_t)bytes);
+    } else {
+        xbar_free(engine, ptr, bytes);
+    }
+}
+
+/*
+ * No list is for it, or has room. With chunks around only the writer can tell
+ * whose it is: a reclaim lists it anyway.
+ */
+static XBAR_NOINLINE void free_more(struct xbar_engine *engine,
+                                    struct line_pool *pool, void *ptr,
+                                    size_t bytes)
+{
+    if (!has_list(bytes) || !chunks__are_there(engine)) {
+        xbar_free(engine, ptr, bytes);
+    } else if (pool == &engine->lines_back) {
+        keep(pool, ptr, bytes);
+    } else {
+        engine__lock_writer(engine);
+        give_back(engine, ptr, bytes);
+        engine__unlock_writer(engine);
+    }
+}
+
 void xbar_free_lines(struct xbar_engine *engine, void *ptr, size_t bytes)
 {
     struct line_pool *pool = pool_of_mine(engine);
 
     if (unlikely(!has_list(bytes) || pool == NULL ||
                  pool->kept + bytes > pool->most)) {
-        xbar_free(engine, ptr, bytes);
+        free_more(engine, pool, ptr, bytes);
         return;
     }
     keep(pool, ptr, bytes);
@@ -121,13 +172,60 @@ void lines__make_room(struct xbar_engine *engine)
         pool->kept < pool->most ? pool->most - pool->kept : 0;
 }
 
+/* What a reclaim gives back under one hold of the writer lock. */
+#define GIVEN_AT_ONCE 256
+
+/* The first of size @lines of @pool, which has one. */
+static void *pop(struct line_pool *pool, size_t lines)
+{
+    struct line *line = pool->first[lines];
+
+    pool->first[lines] = line->next;
+    set_kept(pool, pool->kept - lines * LINE_BYTES);
+    return line;
+}
+
+/* Up to @most of what @pool has to whom it is of: all, or what is in chunks. */
+static void empty(struct xbar_engine *engine, struct line_pool *pool,
+                  size_t most)
+{
+    for (size_t i = 0; i <= LINES_MOST; i++) {
+        while (pool->first[i] != NULL && most-- > 0) {
+            give_back(engine, pop(pool, i), i * LINE_BYTES);
+        }
+    }
+}
+
+/* More came back than is kept: that is not for the next commits. */
+XBAR_COLD static void take_less_back(struct xbar_engine *engine)
+{
+    const size_t room = engine->lines_back.most;
+
+    while (engine->lines_back.kept > room) {
+        engine__lock_writer(engine);
+        empty(engine, &engine->lines_back, GIVEN_AT_ONCE);
+        engine__unlock_writer(engine);
+    }
+}
+
+/* The engine is large no more: what is kept keeps chunks. */
+XBAR_COLD static void leave_chunks(struct xbar_engine *engine)
+{
+    empty(engine, &engine->lines, SIZE_MAX);
+    chunks__leave(engine);
+}
+
 /* Bytes leave one count before they enter the other: lines__kept(). */
 void lines__take_back(struct xbar_engine *engine)
 {
     struct line_pool *back = &engine->lines_back;
     struct line_pool *pool = &engine->lines;
-    const size_t bytes = back->kept;
+    size_t bytes;
 
+    if (unlikely(back->kept > back->most)) {
+        take_less_back(engine);
+    }
+    bytes = back->kept;
     if (bytes == 0) {
         return;
     }
@@ -147,6 +245,19 @@ void lines__take_back(struct xbar_engine *engine)
     engine__unlock_writer(engine);
 }
 
+/* When it has become small; later on the pool is for its commits again. */
+void lines__settle(struct xbar_engine *engine)
+{
+    if (likely(!chunks__are_there(engine) || chunks__are_wanted(engine))) {
+        return;
+    }
+    engine__lock_writer(engine);
+    if (!engine->chunks.is_left) {
+        leave_chunks(engine);
+    }
+    engine__unlock_writer(engine);
+}
+
 /* Never more than there is, whoever moves some meanwhile. */
 size_t lines__kept(const struct xbar_engine *engine)
 {
@@ -157,16 +268,9 @@ size_t lines__kept(const struct xbar_engine *engine)
 
 void lines__finish(struct xbar_engine *engine)
 {
-    struct line_pool *pool = &engine->lines;
-
     xbar_assert(engine->lines_back.kept == 0);
-    for (size_t i = 0; i <= LINES_MOST; i++) {
-        while (pool->first[i] != NULL) {
-            struct line *line = pool->first[i];
-
-            pool->first[i] = line->next;
-            xbar_free(engine, line, i * LINE_BYTES);
-        }
-    }
-    set_kept(pool, 0);
+    engine__lock_writer(engine);
+    leave_chunks(engine);
+    xbar_assert(!chunks__are_there(engine));
+    engine__unlock_writer(engine);
 }

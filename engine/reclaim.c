@@ -181,6 +181,7 @@ static int64_t reclaim_batch(struct xbar_engine *engine,
     lines__take_back(engine);
     __atomic_store_n(&engine->reclaimed, batch.retired, __ATOMIC_RELEASE);
     *finished = destroy__finish(engine, batch.endings);
+    lines__settle(engine);
     return freed;
 }
 

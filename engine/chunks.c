@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory of large engines, in huge pages.
+ *
+ * A commit among a million regions looks at a dozen places that no cache has,
+ * and in pages of 4 KiB no TLB has either: each miss begins with a walk of page
+ * tables, which miss, too, and in a virtual machine there are two of those. So
+ * once an engine has many regions, what lines.c gives out lies in chunks:
+ *
+ *     chunk   | header | given out | given back | given out |   free    |
+ *             0        |<---------- carved ---------------->|         2 MiB
+ *
+ * What is given back is listed in its chunk by its size, and is given out again
+ * for that size only: nothing is cut, so nothing falls to pieces. A chunk of
+ * which nothing is given out goes back to the kernel, but for one, as long as
+ * the engine has many regions. Chunks are mapped, not asked from the allocator:
+ * that would write its zeros, in small pages, before anybody can ask for huge
+ * ones. All of it is under the writer lock.
+ */
+#include <string.h>
+#include <sys/mman.h>
+
+#include "engine/alloc.h"
+#include "engine/engine_internal.h"
+
+#define CHUNK_BYTES ((size_t)2 << 20) /* a huge page */
+
+/* Before that a chunk would be more than an engine has, regions included. */
+#define CHUNK_REGIONS 4096
+
+struct chunk_list {
+    struct line *first; /* given back */
+    struct chunk *next; /* of those that have some of this size */
+    struct chunk *prev;
+};
+
+struct chunk {
+    uint32_t live;   /* bytes given out */
+    uint32_t carved; /* bytes that were ever given out, and these fields */
+    struct chunk_list sizes[LINES_MOST + 1];
+};
+
+#define CHUNK_HEADER \
+    ((sizeof(struct chunk) + LINE_BYTES - 1) / LINE_BYTES * LINE_BYTES)
+
+static_assert(CHUNK_BYTES % LINE_BYTES == 0, "chunks are whole lines");
+
+/* ---- Mapping ----------------------------------------------------------- */
+
+/* Aligned; what is too much on both sides is given back. */
+static struct chunk *map_chunk(void)
+{
+    uint8_t *start = mmap(NULL, 2 * CHUNK_BYTES, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    size_t lead;
+
+    if (start == MAP_FAILED) {
+        return NULL;
+    }
+    lead = -(uintptr_t)start % CHUNK_BYTES;
+    if (lead) {
+        munmap(start, lead);
+    }
+    munmap(start + lead + CHUNK_BYTES, CHUNK_BYTES - lead);
+    /* Advice: a kernel without huge pages works, too. */
+    (void)madvise(start + lead, CHUNK_BYTES, MADV_HUGEPAGE);
+    return (struct chunk *)(void *)(start + lead);
+}
+
+/* ---- Which there are --------------------------------------------------- */
+
+/* Of all[], the first that is not before @at. */
+static size_t place_of(const struct chunks *chunks, const void *at)
+{
+    size_t low = 0;
+    size_t high = chunks->count;
+
+    while (low < high) {
+        const size_t middle = (low + high) / 2;
+
+        if ((uintptr_t)chunks->all[middle] < (uintptr_t)at) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+static struct chunk *chunk_of(const struct chunks *chunks, const void *ptr)
+{
+    struct chunk *chunk =
+        (struct chunk *)((uintptr_t)ptr & ~(uintptr_t)(CHUNK_BYTES - 1));
+    const size_t i = place_of(chunks, chunk);
+
+    return i < chunks->count && chunks->all[i] == chunk ? chunk : NULL;
+}
+
+static void set_count(struct chunks *chunks, size_t count)
+{
+    __atomic_store_n(&chunks->count, count, __ATOMIC_RELAXED);
+}
+
+static int grow_all(struct xbar_engine *engine)
+{
+    struct chunks *chunks = &engine->chunks;
+    const size_t room = chunks->room ? 2 * chunks->room : 16;
+    struct chunk **all = xbar_alloc(engine, room * sizeof(struct chunk *));
+
+    if (!all) {
+        return -1;
+    }
+    if (chunks->count) {
+        memcpy(all, chunks->all, chunks->count * sizeof(struct chunk *));
+    }
+    xbar_free(engine, chunks->all, chunks->room * sizeof(struct chunk *));
+    chunks->all = all;
+    chunks->room = room;
+    return 0;
+}
+
+XBAR_COLD static struct chunk *new_chunk(struct xbar_engine *engine)
+{
+    struct chunks *chunks = &engine->chunks;
+    struct chunk *chunk;
+    size_t i;
+
+    if (chunks->count == chunks->room && grow_all(engine)) {
+        return NULL;
+    }
+    chunk = map_chunk();
+    if (!chunk) {
+        return NULL;
+    }
+    chunk->carved = CHUNK_HEADER;
+    i = place_of(chunks, chunk);
+    memmove(&chunks->all[i + 1], &chunks->all[i],
+            (chunks->count - i) * sizeof(struct chunk *));
+    chunks->all[i] = chunk;
+    chunks->is_left = false;
+    set_count(chunks, chunks->count + 1);
+    return chunk;
+}
+
+/* ---- By size ----------------------------------------------------------- */
+
+static void link_size(struct chunks *chunks, struct chunk *chunk, size_t lines)
+{
+    struct chunk *next = chunks->having[lines];
+
+    chunk->sizes[lines].next = next;
+    chunk->sizes[lines].prev = NULL;
+    if (next) {
+        next->sizes[lines].prev = chunk;
+    }
+    chunks->having[lines] = chunk;
+}
+
+static void unlink_size(struct chunks *chunks, struct chunk *chunk,
+                        size_t lines)
+{
+    const struct chunk_list *list = &chunk->sizes[lines];
+
+    *(list->prev ? &list->prev->sizes[lines].next : &chunks->having[lines]) =
+        list->next;
+    if (list->next) {
+        list->next->sizes[lines].prev = list->prev;
+    }
+}
+
+/* Of which nothing is given out. */
+XBAR_COLD static void end_chunk(struct chunks *chunks, struct chunk *chunk)
+{
+    const size_t i = place_of(chunks, chunk);
+
+    xbar_assert(chunk->live == 0);
+    for (size_t lines = 0; lines <= LINES_MOST; lines++) {
+        if (chunk->sizes[lines].first) {
+            unlink_size(chunks, chunk, lines);
+        }
+    }
+    if (chunks->newest == chunk) {
+        chunks->newest = NULL;
+    }
+    memmove(&chunks->all[i], &chunks->all[i + 1],
+            (chunks->count - i - 1) * sizeof(struct chunk *));
+    set_count(chunks, chunks->count - 1);
+    munmap(chunk, CHUNK_BYTES);
+}
+
+/* ---- The interface ----------------------------------------------------- */
+
+bool chunks__are_wanted(const struct xbar_engine *engine)
+{
+    return engine->lines.most && xbar_engine_regions(engine) > CHUNK_REGIONS;
+}
+
+void *chunks__take(struct xbar_engine *engine, size_t bytes)
+{
+    const size_t lines = bytes / LINE_BYTES;
+    struct chunks *chunks = &engine->chunks;
+    struct chunk *chunk = chunks->having[lines];
+    struct line *line;
+
+    if (chunk) {
+        line = chunk->sizes[lines].first;
+        chunk->sizes[lines].first = line->next;
+        if (!line->next) {
+            unlink_size(chunks, chunk, lines);
+        }
+        chunk->live += bytes;
+        return line;
+    }
+    chunk = chunks->newest;
+    if (!chunk || CHUNK_BYTES - chunk->carved < bytes) {
+        chunk = new_chunk(engine);
+        if (!chunk) {
+            return NULL;
+        }
+        chunks->newest = chunk;
+    }
+    line = (struct line *)((char *)chunk + chunk->carved);
+    chunk->carved += bytes;
+    chunk->live += bytes;
+    return line;
+}
+
+bool chunks__give(struct xbar_engine *engine, void *ptr, size_t bytes)
+{
+    const size_t lines = bytes / LINE_BYTES;
+    struct chunks *chunks = &engine->chunks;
+    struct chunk *chunk = chunk_of(chunks, ptr);
+    struct line *line = ptr;
+
+    if (!chunk) {
+        return false;
+    }
+    line->next = chunk->sizes[lines].first;
+    chunk->sizes[lines].first = line;
+    if (!line->next) {
+        link_size(chunks, chunk, lines);
+    }
+    chunk->live -= bytes;
+    if (!chunk->live &&
+        (chunk != chunks->newest || !chunks__are_wanted(engine))) {
+        end_chunk(chunks, chunk);
+    }
+    return true;
+}
+
+void chunks__leave(struct xbar_engine *engine)
+{
+    struct chunks *chunks = &engine->chunks;
+
+    chunks->is_left = true;
+    if (chunks->newest && !chunks->newest->live) {
+        end_chunk(chunks, chunks->newest);
+    }
+    if (!chunks->count) {
+        xbar_free(engine, chunks->all, chunks->room * sizeof(struct chunk *));
+        chunks->all = NULL;
+        chunks->room = 0;
+    }
+}

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: MIT */
+/* The memory of large engines: which of it is in chunks, and when those go. */
+#include <pthread.h>
+
+#include "engine/engine_internal.h"
+#include "tests/unit/engine/fixture.h"
+#include "tests/unit/flatview/counting_alloc.h"
+
+#define KEPT  ((size_t)1 << 20) /* as lines.c has it */
+#define CHUNK ((size_t)2 << 20) /* as chunks.c has it, and the next, too */
+#define MANY  4097
+#define LINES ((size_t)64)
+
+/* Under address sanitizer there are none, for it to see what is freed. */
+#ifdef TESTS_UNDER_ASAN
+#define ARE_USED 0
+#else
+#define ARE_USED 1
+#endif
+
+struct object {
+    struct xbar_retired link;
+    struct object *next;
+    size_t bytes;
+};
+
+static struct counting_alloc alloc;
+static struct xbar_retire_queue queue;
+
+static void release_object(struct xbar_engine *engine,
+                           struct xbar_retired *retired)
+{
+    struct object *object = (struct object *)retired;
+
+    xbar_free_lines(engine, object, object->bytes);
+}
+
+static struct xbar_engine *open_engine(bool is_exact)
+{
+    const struct xbar_allocator hooks = { counting_alloc_get,
+                                          counting_alloc_put, &alloc,
+                                          is_exact };
+    const struct xbar_engine_config config = { .allocator = &hooks };
+    struct xbar_engine *engine;
+
+    memset(&alloc, 0, sizeof(alloc));
+    engine = xbar_engine_new(&config);
+    assert_non_null(engine);
+    memset(&queue, 0, sizeof(queue));
+    queue.release = release_object;
+    xbar_retire_queue_add(engine, &queue);
+    return engine;
+}
+
+static void close_engine(struct xbar_engine *engine)
+{
+    engine->stats.regions = 0;
+    xbar_retire_queue_remove(engine, &queue);
+    assert_int_equal(xbar_engine_free(engine), 0);
+    assert_int_equal(atomic_load(&alloc.live_bytes), 0);
+}
+
+/* As if it had so many. */
+static void set_regions(struct xbar_engine *engine, uint64_t regions)
+{
+    __atomic_store_n(&engine->stats.regions, regions, __ATOMIC_RELAXED);
+}
+
+static struct object *make(struct xbar_engine *engine, size_t bytes)
+{
+    struct object *object;
+
+    xbar_tree_hold(engine);
+    object = xbar_alloc_lines(engine, bytes);
+    xbar_tree_release(engine);
+    assert_non_null(object);
+    assert_int_equal((uintptr_t)object % LINES, 0);
+    memset(object, 0x5a, bytes);
+    object->bytes = bytes;
+    return object;
+}
+
+static struct object *make_list(struct xbar_engine *engine, size_t bytes,
+                                size_t count)
+{
+    struct object *list = NULL;
+
+    while (count--) {
+        struct object *object = make(engine, bytes);
+
+        object->next = list;
+        list = object;
+    }
+    return list;
+}
+
+static void retire_list(struct xbar_engine *engine, struct object *list)
+{
+    xbar_tree_hold(engine);
+    for (; list; list = list->next) {
+        xbar_retire(engine, &queue, &list->link, list->bytes);
+    }
+    xbar_tree_release(engine);
+}
+
+static uint64_t bytes_live(struct xbar_engine *engine)
+{
+    struct xbar_engine_stats stats;
+
+    xbar_engine_get_stats(engine, &stats);
+    return stats.bytes_live;
+}
+
+/* Of the allocator's, what is not the engine itself or the list of chunks. */
+static long asked_for(const struct xbar_engine *engine)
+{
+    return atomic_load(&alloc.live_bytes) - (long)sizeof(*engine) -
+           (long)(engine->chunks.room * sizeof(struct chunk *));
+}
+
+static bool is_in_chunk(const struct xbar_engine *engine, const void *ptr)
+{
+    const uintptr_t at = (uintptr_t)ptr & ~(CHUNK - 1);
+
+    for (size_t i = 0; i < engine->chunks.count; i++) {
+        if ((uintptr_t)engine->chunks.all[i] == at) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Few regions, or an allocator that is asked each time: as ever. */
+static void test_small_engine_has_none(void **state)
+{
+    struct xbar_engine *engine = open_engine(false);
+    struct object *object;
+
+    (void)state;
+    set_regions(engine, MANY - 1);
+    object = make(engine, LINES);
+    object->next = NULL;
+    assert_int_equal(engine->chunks.count, 0);
+    assert_int_equal(asked_for(engine), LINES);
+    retire_list(engine, object);
+    assert_int_equal(xbar_engine_reclaim(engine), 1);
+    close_engine(engine);
+    engine = open_engine(true);
+    set_regions(engine, MANY);
+    object = make(engine, LINES);
+    object->next = NULL;
+    assert_int_equal(engine->chunks.count, 0);
+    assert_int_equal(asked_for(engine), LINES);
+    retire_list(engine, object);
+    assert_int_equal(xbar_engine_reclaim(engine), 1);
+    assert_int_equal(asked_for(engine), 0);
+    close_engine(engine);
+}
+
+/* All sizes that have lists; more than that is the allocator's. */
+static void test_large_engine_takes_them(void **state)
+{
+    struct xbar_engine *engine = open_engine(false);
+    struct object *list = NULL;
+    const size_t all = 17 * 18 / 2 * LINES;
+
+    (void)state;
+    set_regions(engine, MANY);
+    for (size_t lines = 1; lines <= 18; lines++) {
+        struct object *object = make(engine, lines * LINES);
+
+        assert_int_equal(is_in_chunk(engine, object), ARE_USED && lines < 18);
+        object->next = list;
+        list = object;
+    }
+    assert_int_equal(engine->chunks.count, ARE_USED);
+    assert_int_equal(asked_for(engine), (ARE_USED ? 0 : all) + 18 * LINES);
+    assert_int_equal(bytes_live(engine) -
+                         engine->chunks.room * sizeof(struct chunk *),
+                     all + 18 * LINES);
+    retire_list(engine, list);
+    assert_int_equal(xbar_engine_reclaim(engine), 18);
+    assert_int_equal(asked_for(engine), 0);
+    close_engine(engine);
+}
+
+/* Whoever gives them back, all go to whom they are of; few chunks stay. */
+static void test_all_go_back(void **state)
+{
+    struct xbar_engine *engine = open_engine(false);
+    const size_t bytes = 17 * LINES;
+    const size_t count = 3 * CHUNK / bytes;
+    struct object *before = make_list(engine, bytes, count);
+    struct object *list;
+
+    (void)state;
+    assert_int_equal(asked_for(engine), count * bytes);
+    set_regions(engine, MANY);
+    list = make_list(engine, bytes, count);
+    assert_int_equal(engine->chunks.count, ARE_USED ? 4 : 0);
+    retire_list(engine, before);
+    retire_list(engine, list);
+    assert_int_equal(xbar_engine_reclaim(engine), 2 * count);
+    assert_int_equal(bytes_live(engine),
+                     engine->chunks.room * sizeof(struct chunk *));
+    assert_true(engine->lines.kept <= KEPT);
+    assert_int_equal(engine->lines_back.kept, 0);
+    assert_true(asked_for(engine) <= (long)KEPT);
+    assert_true(engine->chunks.count <= 2);
+    close_engine(engine);
+}
+
+/* What was given back is given out again, for the same size only. */
+static void test_given_out_again(void **state)
+{
+    struct xbar_engine *engine = open_engine(false);
+    const size_t count = 2 * CHUNK / (2 * LINES);
+    struct object *list;
+    size_t chunks;
+
+    (void)state;
+    set_regions(engine, MANY);
+    list = make_list(engine, 2 * LINES, count);
+    retire_list(engine, list->next);
+    list->next = NULL; /* its chunk stays */
+    assert_int_equal(xbar_engine_reclaim(engine), count - 1);
+    chunks = engine->chunks.count;
+    for (unsigned round = 0; round < 3; round++) {
+        struct object *again = make_list(engine, 2 * LINES, count / 4);
+
+        assert_int_equal(engine->chunks.count, chunks);
+        for (const struct object *o = again; o; o = o->next) {
+            assert_true(o != list);
+        }
+        retire_list(engine, again);
+        assert_int_equal(xbar_engine_reclaim(engine), count / 4);
+    }
+    retire_list(engine, list);
+    assert_int_equal(xbar_engine_reclaim(engine), 1);
+    close_engine(engine);
+}
+
+/* Regions go: what commits would have used next keeps no chunk. */
+static void test_small_again(void **state)
+{
+    struct xbar_engine *engine = open_engine(false);
+    struct object *list;
+
+    (void)state;
+    set_regions(engine, MANY);
+    list = make_list(engine, LINES, 2 * CHUNK / LINES);
+    retire_list(engine, list->next);
+    list->next = NULL;
+    set_regions(engine, 1);
+    assert_true(xbar_engine_reclaim(engine) > 0);
+    assert_int_equal(engine->chunks.count, ARE_USED); /* that of @list */
+    assert_int_equal(bytes_live(engine) -
+                         engine->chunks.room * sizeof(struct chunk *),
+                     LINES);
+    xbar_tree_hold(engine);
+    engine->lines.most = 0; /* as if it were full */
+    xbar_free_lines(engine, list, LINES);
+    xbar_tree_release(engine);
+    assert_int_equal(engine->chunks.count, 0);
+    close_engine(engine);
+}
+
+static void *free_elsewhere(void *opaque)
+{
+    struct object *object = opaque;
+
+    xbar_free_lines(*(struct xbar_engine **)(object + 1), object,
+                    object->bytes);
+    return NULL;
+}
+
+/* A thread that has no lock. */
+static void test_freed_by_others(void **state)
+{
+    struct xbar_engine *engine = open_engine(false);
+    struct object *object;
+    pthread_t thread;
+
+    (void)state;
+    set_regions(engine, MANY);
+    object = make(engine, 2 * LINES);
+    *(struct xbar_engine **)(object + 1) = engine;
+    assert_int_equal(pthread_create(&thread, NULL, free_elsewhere, object), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(bytes_live(engine),
+                     engine->chunks.room * sizeof(struct chunk *));
+    close_engine(engine);
+}
+
+/* ---- With regions ------------------------------------------------------ */
+
+#define REGIONS 9000
+
+static void add_all(MemoryRegion *root, MemoryRegion *regions)
+{
+    memory_region_transaction_begin();
+    assert_int_equal(memory_region_init(root, NULL, NULL, UINT64_MAX), 0);
+    for (size_t i = 0; i < REGIONS; i++) {
+        assert_int_equal(
+            memory_region_init_io(&regions[i], NULL, NULL, NULL, NULL, 0x1000),
+            0);
+        assert_int_equal(
+            memory_region_add_subregion(root, i * 0x10000, &regions[i]), 0);
+    }
+    assert_int_equal(memory_region_transaction_commit(), 0);
+}
+
+static void ignore_end(MemoryRegion *mr, void *opaque)
+{
+    (void)mr;
+    (void)opaque;
+}
+
+static void end_all(MemoryRegion *regions, size_t count)
+{
+    memory_region_transaction_begin();
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(xbar_region_destroy(&regions[i], ignore_end, NULL), 0);
+    }
+    assert_int_equal(memory_region_transaction_commit(), 0);
+}
+
+/* The index of a large container, which goes with the regions. */
+static void test_index(void **state)
+{
+    struct xbar_engine *engine = open_engine(false);
+    MemoryRegion *regions = calloc(REGIONS + 1, sizeof(*regions));
+
+    (void)state;
+    assert_non_null(regions);
+    assert_int_equal(xbar_engine_enter(engine), 0);
+    add_all(&regions[REGIONS], regions);
+    assert_int_equal(engine->chunks.count, ARE_USED);
+    end_all(regions, REGIONS + 1);
+    while (xbar_engine_reclaim(engine) > 0) {
+    }
+    assert_int_equal(engine->chunks.count, 0);
+    assert_int_equal(xbar_engine_leave(engine), 0);
+    close_engine(engine);
+    free(regions);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_small_engine_has_none),
+        cmocka_unit_test(test_large_engine_takes_them),
+        cmocka_unit_test(test_all_go_back),
+        cmocka_unit_test(test_given_out_again),
+        cmocka_unit_test(test_small_again),
+        cmocka_unit_test(test_freed_by_others),
+        cmocka_unit_test(test_index),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
