@@ -14,7 +14,7 @@
  * A step is a byte that says what, and up to nine that make its key: how far
  * up the bits of the next bytes stand, so that keys share digits, or do not.
  */
-#include "tests/fuzz/fuzz_trie.h"
+#include "tests/fuzz/fuzz_target.h"
 
 #include <errno.h>
 #include <stdlib.h>

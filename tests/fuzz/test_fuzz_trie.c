@@ -3,7 +3,7 @@
  * The fuzz target without a fuzzer: random bytes, and inputs that are likely
  * to matter. XBAR_FUZZ_INPUTS sets how many; XBAR_FUZZ_SEED where to start.
  */
-#include "tests/fuzz/fuzz_trie.h"
+#include "tests/fuzz/fuzz_target.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,24 +12,10 @@
 
 #include <cmocka.h>
 
+#include "tests/fuzz/numbers.h"
+
 #define DEFAULT_INPUTS 20000
 #define MAX_SIZE       1024
-
-static uint64_t next_random(uint64_t *seed)
-{
-    uint64_t z = (*seed += 0x9e3779b97f4a7c15);
-
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-    return z ^ (z >> 31);
-}
-
-static uint64_t number_from(const char *variable, uint64_t otherwise)
-{
-    const char *text = getenv(variable);
-
-    return text != NULL ? strtoull(text, NULL, 0) : otherwise;
-}
 
 /* Half of the bytes from a few values, so that keys meet again. */
 static void test_random_inputs(void **state)
