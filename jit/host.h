@@ -67,9 +67,17 @@ struct jit_helpers {
 struct jit_cursor {
     uint64_t count;   /* to be added */
     uint64_t page;    /* host address / 4096, of counts->ram */
-    int64_t patience; /* hits of entries until the span goes there */
-    uint64_t unused;  /* as large as a span is */
+    int64_t patience; /* misses that hit elsewhere, until the span goes there */
+    int64_t given;    /* it was that: above JIT_LEAPS, few hit the span */
 };
+
+#define JIT_LEAPS 30
+
+/*
+ * Where accesses count by page, a slot whose span is of many pages: what misses
+ * its own span asks that one, and counts by address. No register has it.
+ */
+#define JIT_LONG_SPAN 0
 
 /* Accesses to a register of a device that translated code made by itself. */
 struct jit_device_cursor {
@@ -296,7 +304,7 @@ struct jit_access {
 /* Who says that an access is to RAM that may be accessed so. */
 enum jit_trust {
     JIT_ASK,    /* it asks itself */
-    JIT_KNOWN,  /* a jit_host__check() before it, with no call of C between */
+    JIT_KNOWN,  /* jit_host__begin_group() before it, no call of C between */
     JIT_MISSED, /* that said no, in code that is out of line: it goes the slow
                    way at once */
 };
@@ -305,6 +313,7 @@ enum jit_trust {
 struct jit_check {
     uint8_t base;
     bool writes;
+    uint16_t count; /* accesses */
     int32_t low;
     int32_t high;
 };
@@ -312,7 +321,7 @@ struct jit_check {
 #define JIT_CHECKS 4
 
 /* Accesses that are checked together: where those lead that miss. The host's
- * own, but for jump_count, which is 0 before the first check. */
+ * own. */
 struct jit_group {
     uint32_t jumps[2 * JIT_CHECKS];
     unsigned jump_count;
@@ -332,6 +341,7 @@ struct jit_emit {
     struct xbar_jit_block *block;
     const struct jit_guest *guest;
     const struct jit_stubs *stubs;
+    const void *vcpu;      /* that is to run it */
     unsigned data_context; /* of the TLB, for loads and stores */
     unsigned fetch_context;
     bool fp; /* is live: jit/host_fp.h */
@@ -340,7 +350,8 @@ struct jit_emit {
      * at state.pages[access] + 8 * (host address / 4096), or to the cursor of
      * the span that says how much is to be added there. The stubs know. */
     bool counts_pages;
-    bool shows;   /* helpers.load and helpers.store see all registers */
+    uint32_t leaps[2]; /* by access: slots of spans that few hit */
+    bool shows;        /* helpers.load and helpers.store see all registers */
     bool inexact; /* the guest's flag is up already: raising it is harmless */
     uint8_t home[32]; /* host register of each guest register; the host's own */
 
@@ -390,9 +401,10 @@ void jit_host__alu(struct jit_emit *e, enum jit_alu op, unsigned rd,
 void jit_host__set(struct jit_emit *e, unsigned rd, uint64_t value);
 void jit_host__load(struct jit_emit *e, const struct jit_access *access);
 void jit_host__store(struct jit_emit *e, const struct jit_access *access);
-/* What @check says, or go to where @group is missed; at most JIT_CHECKS. */
-void jit_host__check(struct jit_emit *e, const struct jit_check *check,
-                     struct jit_group *group);
+/* What all @count of @checks say, or go to where @group is missed; at most
+ * JIT_CHECKS. Their accesses follow, with nothing between that could leave. */
+void jit_host__begin_group(struct jit_emit *e, const struct jit_check *checks,
+                           unsigned count, struct jit_group *group);
 /* The last access of @group was made. */
 void jit_host__end_group(struct jit_emit *e, struct jit_group *group);
 /* Behind the hot path: what @group is made of follows, without trust. Then go

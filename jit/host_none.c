@@ -189,8 +189,8 @@ void jit_host__store(struct jit_emit *e, const struct jit_access *access)
     no_host();
 }
 
-void jit_host__check(struct jit_emit *e, const struct jit_check *check,
-                     struct jit_group *group)
+void jit_host__begin_group(struct jit_emit *e, const struct jit_check *checks,
+                           unsigned count, struct jit_group *group)
 {
     no_host();
 }

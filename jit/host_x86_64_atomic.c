@@ -102,8 +102,8 @@ void jit_host__amo(struct jit_emit *e, enum jit_amo op, unsigned size_log2,
     if (!atomic_address(e, TLB_WRITE, size_log2, rs1)) {
         return;
     }
-    x86__count_atomic(e, TLB_READ);
-    x86__count_atomic(e, TLB_WRITE);
+    x86__count_at(e, TLB_READ, RAX);
+    x86__count_at(e, TLB_WRITE, RAX);
     x86__get(e, RCX, rs2);
     switch (op) {
     case JIT_AMO_SWAP:
@@ -133,7 +133,7 @@ void jit_host__load_reserved(struct jit_emit *e, unsigned size_log2,
     if (!atomic_address(e, TLB_READ, size_log2, rs1)) {
         return;
     }
-    x86__count_atomic(e, TLB_READ);
+    x86__count_at(e, TLB_READ, RAX);
     x86_rm(e->b, size_log2 == 2 ? X86_MOVSXD : X86_MOV_RM, 8, RDX,
            x86_mem(RAX, 0));
     x86_mr(e->b, X86_MOV_MR, 8, x86__field(stubs, r->value), RDX);
@@ -161,7 +161,7 @@ void jit_host__store_conditional(struct jit_emit *e, unsigned size_log2,
     if (!atomic_address(e, TLB_WRITE, size_log2, rs1)) {
         return;
     }
-    x86__count_atomic(e, TLB_WRITE);
+    x86__count_at(e, TLB_WRITE, RAX);
     x86_rr(e->b, X86_MOV_MR, 8, RDX, RAX);
     x86_rm(e->b, X86_MOVZX8, 4, RAX, x86__field(stubs, r->valid));
     x86_rr(e->b, X86_XOR_MR, 4, RCX, RCX);

@@ -3,7 +3,8 @@
  * Loads, stores and atomics, counted by page.
  *
  * A TLB that counts by page has spans of one page (tlb/span.c). So what hits a
- * span is in the page of the span's cursor, and counts there:
+ * span is in the page of the span's cursor, and counts there; what is checked
+ * together, when it was:
  *
  *     add  qword [rbp + cursor.count], 1
  *
@@ -12,16 +13,26 @@
  * computed takes eight cycles until it can be loaded. From a field of the vCPU
  * it takes none.
  *
- * What hits the entry counts by a subroutine that all blocks share. It adds to
- * the page's counter; if that was too often, the span goes there, and what the
- * cursor has is added to the page that it leaves.
+ * What misses counts by a subroutine that all blocks share: it adds to the page's
+ * counter. If that was too often, the span goes there, and what the cursor has
+ * is added to the page that it leaves. How often that is doubles as long as the
+ * span is not worth its move.
  *
  *     mov  ecx, span                    its offset among the spans
  *     call count                        rax = va, rdx = addend
+ *     je   learn                        an empty one
+ *
+ * Where that is known to happen nearly always, the access asks the long span, and
+ * adds to the page's counter.
  */
 #include "jit/host_x86_64_internal.h"
 
-#define PATIENCE 2
+#define PATIENCE_MIN 2
+#define PATIENCE_MAX 64
+/* Of an empty span, which only the TLB fills; it may have reasons not to. */
+#define PATIENCE_EMPTY 1024
+/* So many hits are worth a move. */
+#define WORTH 16
 
 _Static_assert(sizeof(struct jit_cursor) == 1 << X86_SPAN_LOG2,
                "cursors lie like spans");
@@ -36,14 +47,15 @@ static size_t pages_of(const struct jit_guest *guest,
            8 * (size_t)access;
 }
 
-void x86__count_hit(struct jit_emit *e, size_t span)
+void x86__count_hits(struct jit_emit *e, size_t span, unsigned count)
 {
-    size_t count = offsetof(struct jit_state, cursors) + span +
-                   offsetof(struct jit_cursor, count);
+    size_t counter = offsetof(struct jit_state, cursors) + span +
+                     offsetof(struct jit_cursor, count);
 
     if (e->counts_pages) {
         x86_alu_imm(e->b, X86_ALU_ADD, 8,
-                    x86__field(e->stubs, e->guest->state + count), 1);
+                    x86__field(e->stubs, e->guest->state + counter),
+                    (int32_t)count);
     }
 }
 
@@ -56,10 +68,11 @@ void x86__count_entry(struct jit_emit *e, enum xbar_tlb_access access,
     }
 }
 
-void x86__count_atomic(struct jit_emit *e, enum xbar_tlb_access access)
+void x86__count_at(struct jit_emit *e, enum xbar_tlb_access access,
+                   unsigned reg)
 {
     if (e->counts_pages) {
-        x86_rr(e->b, X86_MOV_MR, 8, RCX, RAX);
+        x86_rr(e->b, X86_MOV_MR, 8, RCX, reg);
         x86_mi(e->b, X86_SHR_MI8, 8, x86_r(RCX), TLB_PAGE_BITS);
         x86_mi(e->b, X86_SHL_MI8, 8, x86_r(RCX), 3);
         x86_rm(e->b, X86_ADD_RM, 8, RCX,
@@ -105,17 +118,36 @@ static void find_counter(const struct count_writer *w, unsigned reg)
            x86__field(w->stubs, pages_of(w->guest, w->access)));
 }
 
-/* The span goes to the page in rsi, that of va, and this access with it. One
- * that is empty stays so: filling it is the TLB's, which knows those that are
- * not. */
+/* Twice as patient after a move that was not worth it. */
+static void set_patience(const struct count_writer *w)
+{
+    struct x86_rm given = cursor(w, offsetof(struct jit_cursor, given));
+    uint32_t worth, enough;
+
+    x86_load_imm(w->b, RDI, PATIENCE_MIN);
+    x86_alu_imm(w->b, X86_ALU_CMP, 8,
+                cursor(w, offsetof(struct jit_cursor, count)), WORTH);
+    worth = x86_jcc(w->b, CC_AE, NULL);
+    x86_load_imm(w->b, RDI, PATIENCE_MAX);
+    x86_alu_imm(w->b, X86_ALU_CMP, 8, given, PATIENCE_MAX / 2);
+    enough = x86_jcc(w->b, CC_AE, NULL);
+    x86_rm(w->b, X86_MOV_RM, 8, RDI, given);
+    x86_rm(w->b, X86_LEA, 8, RDI, x86_mem_index(RDI, RDI, 0, PATIENCE_MIN));
+    x86_patch_here(w->b, worth);
+    x86_patch_here(w->b, enough);
+    x86_mr(w->b, X86_MOV_MR, 8, given, RDI);
+    x86_mr(w->b, X86_MOV_MR, 8,
+           cursor(w, offsetof(struct jit_cursor, patience)), RDI);
+}
+
+/* The span goes to the page in rsi, that of va, and this access with it. */
 static void move_span(const struct count_writer *w)
 {
     struct x86_rm page = cursor(w, offsetof(struct jit_cursor, page));
     struct x86_rm count = cursor(w, offsetof(struct jit_cursor, count));
 
-    x86_mi(w->b, X86_MOV_MI, 8,
-           cursor(w, offsetof(struct jit_cursor, patience)), PATIENCE);
     push_pop(w, X86_PUSH, RDI);
+    set_patience(w);
     x86_rm(w->b, X86_MOV_RM, 8, RDI, page);
     x86_mr(w->b, X86_MOV_MR, 8, page, RSI);
     x86_rm(w->b, X86_MOV_RM, 8, RSI, count);
@@ -127,7 +159,18 @@ static void move_span(const struct count_writer *w)
     x86_alu_imm(w->b, X86_ALU_AND, 8, x86_r(RSI), (int32_t)TLB_PAGE_MASK);
     x86_mr(w->b, X86_MOV_MR, 8, span(w, offsetof(TLBSpan, start)), RSI);
     x86_mr(w->b, X86_MOV_MR, 8, span(w, offsetof(TLBSpan, addend)), RDX);
+    x86_rr(w->b, X86_TEST_MR, 8, RSP, RSP); /* not equal */
     push_pop(w, X86_POP, RSI);
+    x86_m(w->b, X86_RET, 8, x86_r(RAX));
+}
+
+/* Filling it is the TLB's, which knows those that are not empty. */
+static void let_learn(const struct count_writer *w)
+{
+    x86_mi(w->b, X86_MOV_MI, 8,
+           cursor(w, offsetof(struct jit_cursor, patience)), PATIENCE_EMPTY);
+    x86_mi(w->b, X86_MOV_MI, 4, span(w, offsetof(TLBSpan, credit)), -1);
+    x86_rr(w->b, X86_CMP_MR, 4, RAX, RAX); /* equal */
     x86_m(w->b, X86_RET, 8, x86_r(RAX));
 }
 
@@ -136,18 +179,23 @@ void x86__write_count(struct code_buf *b, const struct jit_guest *guest,
                       enum xbar_tlb_access access)
 {
     const struct count_writer w = { b, guest, stubs, access };
-    uint32_t moves;
+    uint32_t moves, is_empty;
 
-    push_pop(&w, X86_PUSH, RSI);
-    x86_rm(b, X86_LEA, 8, RSI, x86_mem_index(RAX, RDX, 0, 0));
-    x86_mi(b, X86_SHR_MI8, 8, x86_r(RSI), TLB_PAGE_BITS);
     x86_alu_imm(b, X86_ALU_SUB, 8,
                 cursor(&w, offsetof(struct jit_cursor, patience)), 1);
     moves = x86_jcc(b, CC_S, NULL);
-    find_counter(&w, RSI);
-    x86_alu_imm(b, X86_ALU_ADD, 8, x86_mem(RSI, 0), 1);
-    push_pop(&w, X86_POP, RSI);
+    x86_rm(b, X86_LEA, 8, RCX, x86_mem_index(RAX, RDX, 0, 0));
+    x86_mi(b, X86_SHR_MI8, 8, x86_r(RCX), TLB_PAGE_BITS);
+    find_counter(&w, RCX);
+    x86_alu_imm(b, X86_ALU_ADD, 8, x86_mem(RCX, 0), 1); /* not equal */
     x86_m(b, X86_RET, 8, x86_r(RAX));
     x86_patch_here(b, moves);
+    x86_alu_imm(b, X86_ALU_CMP, 8, span(&w, offsetof(TLBSpan, count)), 0);
+    is_empty = x86_jcc(b, CC_E, NULL);
+    push_pop(&w, X86_PUSH, RSI);
+    x86_rm(b, X86_LEA, 8, RSI, x86_mem_index(RAX, RDX, 0, 0));
+    x86_mi(b, X86_SHR_MI8, 8, x86_r(RSI), TLB_PAGE_BITS);
     move_span(&w);
+    x86_patch_here(b, is_empty);
+    let_learn(&w);
 }

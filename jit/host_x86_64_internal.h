@@ -239,15 +239,16 @@ static inline void x86__go_back(struct jit_emit *e, const struct jit_cold *cold)
 
 /* ---- Counting (host_x86_64_count.c) ------------------------------------ */
 
-/* Accesses count for their page, if those are counted. One that hit the span at
- * offset @span among them: only flags are lost. */
-void x86__count_hit(struct jit_emit *e, size_t span);
-/* One at rax that missed it, and hit the entry: rdx is the addend. Only rcx and
- * flags are lost. */
+/* Accesses count for their page, if those are counted. @count that hit the span
+ * at offset @span among them: only flags are lost. */
+void x86__count_hits(struct jit_emit *e, size_t span, unsigned count);
+/* One at rax that missed it: rdx is the addend. Only rcx and flags are lost. Then
+ * CC_E: it was not counted, as the span is to learn. */
 void x86__count_entry(struct jit_emit *e, enum xbar_tlb_access access,
                       size_t span);
-/* One at host address rax; rcx and flags are lost. */
-void x86__count_atomic(struct jit_emit *e, enum xbar_tlb_access access);
+/* One at host address @reg; rcx and flags are lost. */
+void x86__count_at(struct jit_emit *e, enum xbar_tlb_access access,
+                   unsigned reg);
 /* Write the subroutine of x86__count_entry(). */
 void x86__write_count(struct code_buf *b, const struct jit_guest *guest,
                       const struct jit_stubs *stubs,

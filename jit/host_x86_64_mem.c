@@ -189,14 +189,17 @@ static void fetch_stored(struct jit_emit *e, const struct jit_access *a)
 /*
  * The slot of spans that accesses by @base ask: the register's. But a span that
  * counts is one page, and a register that is computed anew for each of several
- * arrays is never long in one: so each place that computes it has its own.
+ * arrays is never long in one: so each place that computes it has its own. None
+ * has the long one.
  */
 static uint8_t choose_slot(const struct jit_emit *e, unsigned base)
 {
     uint64_t computed = e->counts_pages ? e->computed[base] : 0;
 
-    return computed != 0 ? TLB_SPANS / 2 + computed / 2 % (TLB_SPANS / 2)
-                         : base % TLB_SPANS;
+    if (computed != 0) {
+        return TLB_SPANS / 2 + computed / 2 % (TLB_SPANS / 2);
+    }
+    return e->counts_pages && base == JIT_LONG_SPAN ? 1 : base % TLB_SPANS;
 }
 
 /* The same of an access that may have been checked. */
@@ -246,6 +249,12 @@ static void take_addend(struct jit_emit *e, unsigned slot,
            span_field(e, slot, access, offsetof(TLBSpan, addend)));
 }
 
+static bool leaps(const struct jit_emit *e, unsigned slot,
+                  enum xbar_tlb_access access)
+{
+    return e->leaps[access] >> slot & 1;
+}
+
 static struct x86_rm sum_of(unsigned base, int32_t offset)
 {
     return offset != 0 ? x86_mem(base, offset) : x86_r(base);
@@ -264,12 +273,13 @@ static struct x86_rm ask_span(struct jit_emit *e, struct jit_cold *cold,
     const struct jit_access *a = &cold->access;
     unsigned base = x86__read(e, a->base, RAX);
     unsigned index = a->is_indexed ? x86__read(e, a->index, RCX) : 0;
+    unsigned slot = leaps(e, a->slot, access) ? JIT_LONG_SPAN : a->slot;
 
     cold->jump_at = compare_span(
-        e, a->slot, access,
+        e, slot, access,
         a->is_indexed ? x86_mem_index(base, index, a->scale, a->offset)
                       : sum_of(base, a->offset));
-    take_addend(e, a->slot, access);
+    take_addend(e, slot, access);
     if (a->is_indexed) {
         x86_rr(e->b, X86_ADD_MR, 8, RDX, base);
         return x86_mem_index(RDX, index, a->scale, a->offset);
@@ -277,41 +287,126 @@ static struct x86_rm ask_span(struct jit_emit *e, struct jit_cold *cold,
     return x86_mem_index(RDX, base, 0, a->offset);
 }
 
+/* The same, and count; rcx is lost, too. */
+static struct x86_rm ask_counting(struct jit_emit *e, struct jit_cold *cold,
+                                  enum xbar_tlb_access access)
+{
+    struct x86_rm at = ask_span(e, cold, access);
+
+    if (leaps(e, cold->access.slot, access)) {
+        x86_rm(e->b, X86_LEA, 8, RDX, at);
+        x86__count_at(e, access, RDX);
+        return x86_mem(RDX, 0);
+    }
+    x86__count_hits(e, span_offset(e, cold->access.slot, access), 1);
+    return at;
+}
+
+/* Jumps to the way through C. */
+struct misses {
+    uint32_t at[3];
+    unsigned count;
+};
+
+static void add_miss(struct misses *misses, uint32_t at)
+{
+    misses->at[misses->count++] = at;
+}
+
+static void misses_come_here(struct jit_emit *e, const struct misses *misses)
+{
+    for (unsigned i = 0; i < misses->count; i++) {
+        x86_patch_here(e->b, misses->at[i]);
+    }
+}
+
 /*
- * The span missed: the entry may hit. Every miss takes 1 off the span's credit;
- * when that is used up, the way through C lets the span learn.
+ * The entry may hit va, which is in rax. Every miss of the span takes 1 off its
+ * credit; when that is used up, the way through C lets the span learn.
  */
 static void ask_entry(struct jit_emit *e, const struct jit_cold *cold,
-                      enum xbar_tlb_access access, uint32_t misses[2])
+                      enum xbar_tlb_access access, struct misses *misses)
 {
     const struct jit_access *a = &cold->access;
     struct x86_rm credit =
         span_field(e, a->slot, access, offsetof(TLBSpan, credit));
 
-    x86__address(e, a->is_indexed ? a->reg : a->base, a->offset);
-    misses[0] = x86__probe(e, e->data_context, access, 1u << a->size_log2, RAX);
+    add_miss(misses,
+             x86__probe(e, e->data_context, access, 1u << a->size_log2, RAX));
     x86_alu_imm(e->b, X86_ALU_SUB, 4, credit, 1);
-    misses[1] = x86_jcc(e->b, CC_S, NULL);
+    add_miss(misses, x86_jcc(e->b, CC_S, NULL));
+}
+
+/* The long span, before the entry; and count. */
+static void ask_and_count(struct jit_emit *e, const struct jit_cold *cold,
+                          enum xbar_tlb_access access, struct misses *misses)
+{
+    uint32_t outside = compare_span(e, JIT_LONG_SPAN, access, x86_r(RAX)),
+             known;
+
+    take_addend(e, JIT_LONG_SPAN, access);
+    known = x86_jmp(e->b, NULL);
+    x86_patch_here(e->b, outside);
+    ask_entry(e, cold, access, misses);
+    x86_patch_here(e->b, known);
+    x86__count_entry(e, access, span_offset(e, cold->access.slot, access));
+    add_miss(misses, x86_jcc(e->b, CC_E, NULL));
+}
+
+/* The span missed: rax = va, rdx = the addend, or go to the way through C. */
+static void ask_elsewhere(struct jit_emit *e, const struct jit_cold *cold,
+                          enum xbar_tlb_access access, struct misses *misses)
+{
+    const struct jit_access *a = &cold->access;
+
+    misses->count = 0;
+    x86__address(e, a->is_indexed ? a->reg : a->base, a->offset);
+    if (e->counts_pages) {
+        ask_and_count(e, cold, access, misses);
+    } else {
+        ask_entry(e, cold, access, misses);
+    }
 }
 
 /* ---- Checks of several ------------------------------------------------- */
 
-void jit_host__check(struct jit_emit *e, const struct jit_check *check,
-                     struct jit_group *group)
+static enum xbar_tlb_access access_of(const struct jit_check *check)
 {
-    enum xbar_tlb_access access = check->writes ? TLB_WRITE : TLB_READ;
+    return check->writes ? TLB_WRITE : TLB_READ;
+}
+
+static void emit_check(struct jit_emit *e, const struct jit_check *check,
+                       struct jit_group *group)
+{
     unsigned base = x86__read(e, check->base, RAX);
 
-    xbar_assert(group->jump_count <= 2 * JIT_CHECKS - 2);
-    if (e->counts_pages) {
-        memcpy(group->computed, e->computed, sizeof(group->computed));
-    }
     e->checked[check->base] = choose_slot(e, check->base);
-    group->jumps[group->jump_count++] = compare_span(
-        e, e->checked[check->base], access, sum_of(base, check->high));
+    group->jumps[group->jump_count++] =
+        compare_span(e, e->checked[check->base], access_of(check),
+                     sum_of(base, check->high));
     if (check->high != check->low) {
         x86_alu_imm(e->b, X86_ALU_CMP, 8, x86_r(RDX), check->high - check->low);
         group->jumps[group->jump_count++] = x86_jcc(e->b, CC_B, NULL);
+    }
+}
+
+void jit_host__begin_group(struct jit_emit *e, const struct jit_check *checks,
+                           unsigned count, struct jit_group *group)
+{
+    xbar_assert(count <= JIT_CHECKS);
+    group->jump_count = 0;
+    if (e->counts_pages) {
+        memcpy(group->computed, e->computed, sizeof(group->computed));
+    }
+    for (unsigned i = 0; i < count; i++) {
+        emit_check(e, &checks[i], group);
+    }
+    /* All of them will be made. */
+    for (unsigned i = 0; i < count; i++) {
+        x86__count_hits(
+            e,
+            span_offset(e, e->checked[checks[i].base], access_of(&checks[i])),
+            checks[i].count);
     }
     e->trust = JIT_KNOWN;
 }
@@ -374,33 +469,18 @@ static struct jit_cold *slow_way(struct jit_emit *e, enum cold_kind kind,
     return cold;
 }
 
-/* At a memory operand in the base's span: count and load, or store. */
-static void load_at(struct jit_emit *e, const struct jit_access *a,
-                    struct x86_rm at)
-{
-    x86__count_hit(e, span_offset(e, slot_of(e, a->base), TLB_READ));
-    load_from(e, a, at);
-}
-
-static void store_at(struct jit_emit *e, const struct jit_access *a,
-                     struct x86_rm at)
-{
-    x86__count_hit(e, span_offset(e, slot_of(e, a->base), TLB_WRITE));
-    store_to(e, a, at);
-}
-
 void jit_host__load(struct jit_emit *e, const struct jit_access *a)
 {
     struct jit_cold *cold;
 
     if (e->trust == JIT_KNOWN) {
-        load_at(e, a, known_memory(e, a, TLB_READ));
+        load_from(e, a, known_memory(e, a, TLB_READ));
         e->addend_at = code_buf__offset(e->b);
         return;
     }
     cold = slow_way(e, COLD_LOAD, a);
     if (cold != NULL && e->trust == JIT_ASK) {
-        load_at(e, a, ask_span(e, cold, TLB_READ));
+        load_from(e, a, ask_counting(e, cold, TLB_READ));
         cold->resume = code_buf__offset(e->b);
     }
 }
@@ -410,13 +490,13 @@ void jit_host__store(struct jit_emit *e, const struct jit_access *a)
     struct jit_cold *cold;
 
     if (e->trust == JIT_KNOWN) {
-        store_at(e, a, known_memory(e, a, TLB_WRITE));
+        store_to(e, a, known_memory(e, a, TLB_WRITE));
         e->addend_at = code_buf__offset(e->b);
         return;
     }
     cold = slow_way(e, COLD_STORE, a);
     if (cold != NULL && e->trust == JIT_ASK) {
-        store_at(e, a, ask_span(e, cold, TLB_WRITE));
+        store_to(e, a, ask_counting(e, cold, TLB_WRITE));
         cold->resume = code_buf__offset(e->b);
     }
 }
@@ -463,17 +543,15 @@ static void put_indexed(struct jit_emit *e, const struct jit_access *a)
 static void cold_load(struct jit_emit *e, const struct jit_cold *cold)
 {
     const struct jit_access *a = &cold->access;
-    uint32_t misses[2];
+    struct misses misses;
 
     if (a->is_indexed) {
         put_indexed(e, a);
     }
-    ask_entry(e, cold, TLB_READ, misses);
-    x86__count_entry(e, TLB_READ, span_offset(e, a->slot, TLB_READ));
+    ask_elsewhere(e, cold, TLB_READ, &misses);
     load_from(e, a, x86_mem_index(RDX, RAX, 0, 0));
     x86__go_back(e, cold);
-    x86_patch_here(e->b, misses[0]);
-    x86_patch_here(e->b, misses[1]);
+    misses_come_here(e, &misses);
     call_slow(e, cold, x86__stubs(e)->load[a->size_log2]);
     load_from(e, a, x86_r(RAX));
 }
@@ -481,14 +559,12 @@ static void cold_load(struct jit_emit *e, const struct jit_cold *cold)
 static void cold_store(struct jit_emit *e, const struct jit_cold *cold)
 {
     const struct jit_access *a = &cold->access;
-    uint32_t misses[2];
+    struct misses misses;
 
-    ask_entry(e, cold, TLB_WRITE, misses);
-    x86__count_entry(e, TLB_WRITE, span_offset(e, a->slot, TLB_WRITE));
+    ask_elsewhere(e, cold, TLB_WRITE, &misses);
     store_to(e, a, x86_mem_index(RDX, RAX, 0, 0));
     x86__go_back(e, cold);
-    x86_patch_here(e->b, misses[0]);
-    x86_patch_here(e->b, misses[1]);
+    misses_come_here(e, &misses);
     fetch_stored(e, a);
     call_slow(e, cold, x86__stubs(e)->store[a->size_log2]);
 }

@@ -29,7 +29,7 @@
  * goes back and forth between two runs keeps the span that it has.
  *
  * Where accesses are counted by page a span is one page, so that who counts what
- * hits it need not look at the address.
+ * hits it need not look at the address; unless that does look.
  */
 #include "engine/dirty_log.h"
 #include "tlb/tlb_internal.h"
@@ -262,13 +262,13 @@ static bool may_be_one(const SoftTLB *tlb, unsigned access,
 }
 
 static void learn(SoftTLB *tlb, unsigned context, unsigned access,
-                  unsigned slot, struct run *run)
+                  unsigned slot, struct run *run, bool is_long)
 {
     TLBSpan *span = &tlb->spans[context][access][slot];
 
     const struct run page = *run;
 
-    if (!counts_pages(tlb)) {
+    if (is_long) {
         grow_by_spans(tlb, context, access, run);
         grow_by_entries(tlb, context, access, run);
     }
@@ -280,8 +280,9 @@ static void learn(SoftTLB *tlb, unsigned context, unsigned access,
     }
 }
 
-void tlb_learn_span(SoftTLB *tlb, unsigned context, enum xbar_tlb_access access,
-                    unsigned slot, uint64_t va)
+static void learn_at(SoftTLB *tlb, unsigned context,
+                     enum xbar_tlb_access access, unsigned slot, uint64_t va,
+                     bool is_long)
 {
     TLBSpan *span = &tlb->spans[context][access][slot];
     uint64_t page = va & TLB_PAGE_MASK;
@@ -296,11 +297,24 @@ void tlb_learn_span(SoftTLB *tlb, unsigned context, enum xbar_tlb_access access,
         span->credit = PERIOD_MAX;
     } else if (span->count && span->addend == run.addend &&
                span_end(span) == page) {
-        if (!counts_pages(tlb)) {
+        if (is_long) {
             run.start = span->start;
         }
         set_span(span, &run); /* a pointer that walks up */
     } else if (span->credit < 0) {
-        learn(tlb, context, access, slot, &run);
+        learn(tlb, context, access, slot, &run, is_long);
     }
+}
+
+void tlb_learn_span(SoftTLB *tlb, unsigned context, enum xbar_tlb_access access,
+                    unsigned slot, uint64_t va)
+{
+    learn_at(tlb, context, access, slot, va, !counts_pages(tlb));
+}
+
+void tlb_learn_long_span(SoftTLB *tlb, unsigned context,
+                         enum xbar_tlb_access access, unsigned slot,
+                         uint64_t va)
+{
+    learn_at(tlb, context, access, slot, va, true);
 }

@@ -474,6 +474,17 @@ XBAR_API void tlb_learn_span(SoftTLB *tlb, unsigned context,
                              uint64_t va);
 
 /**
+ * tlb_learn_long_span() - the same of a span that need not be one page
+ *
+ * Where accesses are counted by page, tlb_learn_span() learns of spans of one
+ * page, so that code that hits one need not know which. Who asks a span that
+ * was learnt here counts by address.
+ */
+XBAR_API void tlb_learn_long_span(SoftTLB *tlb, unsigned context,
+                                  enum xbar_tlb_access access, unsigned slot,
+                                  uint64_t va);
+
+/**
  * tlb_debug_rw() - @len bytes at @va, as a debugger sees them
  * @walk: as the configuration's, but leaves no trace: sets no accessed or dirty
  * bits. It gets the configuration's walk_opaque. NULL: the configuration's own

@@ -40,8 +40,7 @@ struct growth {
     const struct riscv_insn *insns;
     struct riscv_group *group;
     struct riscv_group_rules rules;
-    uint16_t members[JIT_CHECKS]; /* of each check */
-    bool shares;                  /* one has several */
+    bool shares; /* one check has several */
 };
 
 /* The check that an access by @base is of, or how many there are. */
@@ -67,15 +66,15 @@ static bool add(struct growth *g, const struct riscv_insn *insn, bool writes)
     }
     if (i == g->group->check_count) {
         g->group->check_count++;
-        g->members[i] = 1;
         *check = (struct jit_check){ .base = insn->rs1,
                                      .writes = writes,
+                                     .count = 1,
                                      .low = insn->imm,
                                      .high = insn->imm };
         return true;
     }
     g->shares = true;
-    g->members[i]++;
+    check->count++;
     check->low = insn->imm < check->low ? insn->imm : check->low;
     check->high = insn->imm > check->high ? insn->imm : check->high;
     return true;
@@ -115,7 +114,8 @@ static bool is_alone(const struct growth *g, unsigned i)
     enum kind kind = kind_of(insn, g->rules);
 
     return kind == COMPUTES ||
-           g->members[check_of(g->group, insn->rs1, kind == STORES)] == 1;
+           g->group->checks[check_of(g->group, insn->rs1, kind == STORES)]
+                   .count == 1;
 }
 
 static void trim(const struct growth *g, unsigned *first, unsigned *last)

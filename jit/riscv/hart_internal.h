@@ -439,11 +439,15 @@ void riscv__jit_cut_slice(struct xbar_riscv_hart *hart, void *context);
 
 /* Translated code is about to count by page, if that is wanted. */
 void riscv__start_pages(struct xbar_riscv_hart *hart);
+/* Which spans of this context few accesses hit: bits by slot. */
+void riscv__find_leaps(const struct xbar_riscv_hart *hart, uint32_t leaps[2]);
 /* Add what translated code left to be added to the counts of pages. */
 void riscv__settle_pages(struct xbar_riscv_hart *hart);
-/* The TLB learnt the span that accesses in this context ask, or did not. */
+/* The TLB learnt the span that accesses in this context ask, or did not: for
+ * what is at @va. */
 void riscv__follow_span(struct xbar_riscv_hart *hart,
-                        enum xbar_tlb_access access, unsigned slot);
+                        enum xbar_tlb_access access, unsigned slot,
+                        uint64_t va);
 
 /* ---- blocks.c ---------------------------------------------------------- */
 

@@ -85,7 +85,7 @@ static inline void learn_span(struct xbar_riscv_hart *hart,
     if (tlb_probe(&hart->tlb, hart->data_context, va, 1, access) != NULL) {
         tlb_learn_span(&hart->tlb, hart->data_context, access,
                        hart->jit_state.span, va);
-        riscv__follow_span(hart, access, hart->jit_state.span);
+        riscv__follow_span(hart, access, hart->jit_state.span, va);
     }
 }
 

@@ -11,6 +11,11 @@
  * and what it has counted is added to the page that it leaves. A span that is
  * emptied counts nothing; what it has counted stays until then, or until the
  * hart stops running.
+ *
+ * What misses its span is somewhere else: a base that goes to and fro, or leaps.
+ * One span in each context, of as many pages as follow one another, is asked
+ * then (JIT_LONG_SPAN). It has no cursor: what hits it counts by its address.
+ * Code that is made when a base was seen to leap asks that one at once.
  */
 #include "jit/riscv/jit.h"
 
@@ -40,6 +45,7 @@ static void follow(struct xbar_riscv_hart *hart, unsigned context,
     if (span->count != 0) {
         settle(hart, cursor, access);
         cursor->page = (span->start + span->addend) / TLB_PAGE_SIZE;
+        cursor->patience = cursor->given;
     }
 }
 
@@ -50,8 +56,10 @@ static void for_each_cursor(struct xbar_riscv_hart *hart, cursor_fn *function)
 {
     for (unsigned context = 0; context < CTX_FETCH_M; context++) {
         for (unsigned slot = 0; slot < TLB_SPANS; slot++) {
-            function(hart, context, TLB_READ, slot);
-            function(hart, context, TLB_WRITE, slot);
+            if (slot != JIT_LONG_SPAN) {
+                function(hart, context, TLB_READ, slot);
+                function(hart, context, TLB_WRITE, slot);
+            }
         }
     }
 }
@@ -79,11 +87,36 @@ void riscv__start_pages(struct xbar_riscv_hart *hart)
     for_each_cursor(hart, start_one);
 }
 
+/* Most of those that come by here are in it, and cost it nothing. */
+static void learn_long(struct xbar_riscv_hart *hart,
+                       enum xbar_tlb_access access, uint64_t va)
+{
+    TLBSpan *span = &hart->tlb.spans[hart->data_context][access][JIT_LONG_SPAN];
+
+    if (va - span->start >= span->count) {
+        span->credit--;
+        tlb_learn_long_span(&hart->tlb, hart->data_context, access,
+                            JIT_LONG_SPAN, va);
+    }
+}
+
 void riscv__follow_span(struct xbar_riscv_hart *hart,
-                        enum xbar_tlb_access access, unsigned slot)
+                        enum xbar_tlb_access access, unsigned slot, uint64_t va)
 {
     if (riscv__counts_pages(hart)) {
+        learn_long(hart, access, va);
         follow(hart, hart->data_context, access, slot);
+    }
+}
+
+void riscv__find_leaps(const struct xbar_riscv_hart *hart, uint32_t leaps[2])
+{
+    for (unsigned i = 0; riscv__counts_pages(hart) && i < 2 * TLB_SPANS; i++) {
+        unsigned access = i / TLB_SPANS, slot = i % TLB_SPANS;
+        const struct jit_cursor *cursor =
+            &hart->jit_state.cursors[hart->data_context][access][slot];
+
+        leaps[access] |= (uint32_t)(cursor->given > JIT_LEAPS) << slot;
     }
 }
 

@@ -254,7 +254,6 @@ static void enter_group(struct region_work *w, unsigned part, unsigned i)
     }
     missed = &w->missed[w->missed_count++];
     missed->group = w->next;
-    missed->host.jump_count = 0;
     missed->part = part;
     missed->slot = w->slot;
     missed->hint = w->homes.hint;
@@ -264,9 +263,8 @@ static void enter_group(struct region_work *w, unsigned part, unsigned i)
     }
     riscv__note_moment(&w->homes, &missed->moment);
     missed->before = w->host.homes;
-    for (unsigned k = 0; k < missed->group.check_count; k++) {
-        jit_host__check(&w->e, &missed->group.checks[k], &missed->host);
-    }
+    jit_host__begin_group(&w->e, missed->group.checks,
+                          missed->group.check_count, &missed->host);
 }
 
 static void leave_group(struct region_work *w, unsigned i)
@@ -383,6 +381,7 @@ static void begin(struct region_work *w, struct xbar_jit_block *block,
         .block = block,
         .guest = &riscv__jit_guest,
         .stubs = jit->stubs,
+        .vcpu = w->hart,
         .cold = jit->cold,
         .computed = jit->computed,
         .region = &w->host,
@@ -391,6 +390,7 @@ static void begin(struct region_work *w, struct xbar_jit_block *block,
         .fp = (w->source.key.mode & MODE_FP) != 0,
         .counts_pages = riscv__counts_pages(w->hart),
     };
+    riscv__find_leaps(w->hart, w->e.leaps);
     plan(w);
     block->reserve = (uint16_t)(w->host.reserve + w->budget.ahead_max);
     w->host.points = w->points;

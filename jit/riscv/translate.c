@@ -420,6 +420,7 @@ static struct xbar_jit_block *try_translate(struct xbar_riscv_hart *hart,
                .cache = jit->cache,
                .guest = &riscv__jit_guest,
                .stubs = jit->stubs,
+               .vcpu = hart,
                .cold = jit->cold,
                .computed = jit->computed,
                .fetch_context = hart->fetch_context,
@@ -441,6 +442,7 @@ static struct xbar_jit_block *try_translate(struct xbar_riscv_hart *hart,
     block->home[0] = source->home[0];
     block->home[1] = source->home[1];
     block->shown = source->shown;
+    riscv__find_leaps(hart, t.e.leaps);
     riscv__translate_fp_begin(&t);
     riscv__begin_groups(&t, source->shown == NULL ? &grouped : NULL);
     riscv__forget_computed(&t.e);

@@ -49,11 +49,9 @@ void riscv__begin_group(struct riscv_translation *t, unsigned offset)
     struct riscv_missed *missed = &grouped->missed[grouped->count++];
 
     missed->group = grouped->next;
-    missed->host.jump_count = 0;
     missed->offset = offset;
-    for (unsigned i = 0; i < missed->group.check_count; i++) {
-        jit_host__check(&t->e, &missed->group.checks[i], &missed->host);
-    }
+    jit_host__begin_group(&t->e, missed->group.checks,
+                          missed->group.check_count, &missed->host);
 }
 
 void riscv__end_group(struct riscv_translation *t)

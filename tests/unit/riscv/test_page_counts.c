@@ -117,6 +117,7 @@ static struct counted *open_counted(uint64_t seed, unsigned stress, bool rows)
     };
     struct counted *c = calloc(1, sizeof(*c));
     const struct xbar_riscv_config config = { .counts = &c->counts,
+                                              .count_blocks = seed % 2,
                                               .stress = stress };
     uint32_t code[BODY + 3];
     uint64_t rng = seed;
@@ -253,12 +254,103 @@ static void test_the_span_follows(void **state)
     rig_close(&rig);
 }
 
+/* Of the one slot that is seen to be leapt in. */
+static const struct jit_cursor *
+leaping_cursor(const struct xbar_riscv_hart *hart)
+{
+    uint32_t leaps[2] = { 0 };
+
+    riscv__find_leaps(hart, leaps);
+    assert_int_equal(leaps[TLB_READ], 0);
+    assert_int_equal(__builtin_popcount(leaps[TLB_WRITE]), 1);
+    return &hart->jit_state
+                .cursors[CTX_M][TLB_WRITE][__builtin_ctz(leaps[TLB_WRITE])];
+}
+
+/*
+ * A base that leaps: its span stays where it is, nearly always. Code that is
+ * made then does not ask it, so that it stays for good, and counts all the same.
+ */
+static void test_a_base_that_leaps(void **state)
+{
+    enum { LEAPS = 8, TIMES = 500 };
+    static uint64_t pages[2][PAGES];
+    struct xbar_tlb_counts counts = { .pages = { pages[0], pages[1] } };
+    const struct xbar_riscv_config config = { .counts = &counts };
+    uint32_t code[BODY] = { insn_sd(11, BASE, 0) };
+    unsigned body = 1 + move_base(&code[1]);
+    uint64_t half = (uint64_t)LEAPS * TIMES * (body + 2);
+    const struct jit_cursor *cursor;
+    struct rig rig;
+    int64_t patience;
+
+    (void)state;
+    counts.ram = &rig.ram;
+    rig_open_with(&rig, &config);
+    load_rounds(&rig, CODE, code, body, 2 * LEAPS * TIMES);
+    rig.hart->x[FIRST] = rig.hart->x[BASE] = RAM_ADDR + DATA;
+    rig.hart->x[STRIDE] = 4096;
+    assert_int_equal(xbar_riscv_set_engine(rig.hart, XBAR_RISCV_JIT), 0);
+    assert_int_equal(xbar_riscv_run(rig.hart, half), XBAR_RISCV_EXIT_BUDGET);
+    cursor = leaping_cursor(rig.hart);
+    assert_int_equal(xbar_riscv_set_engine(rig.hart, XBAR_RISCV_INTERP), 0);
+    assert_int_equal(xbar_riscv_set_engine(rig.hart, XBAR_RISCV_JIT), 0);
+    patience = cursor->patience;
+    assert_int_equal(xbar_riscv_run(rig.hart, half), XBAR_RISCV_EXIT_BUDGET);
+    assert_int_equal(rig.hart->x[16], 0);
+    assert_int_equal(cursor->patience, patience);
+    for (unsigned i = 0; i < LEAPS; i++) {
+        assert_int_equal(pages[TLB_WRITE][DATA / 4096 + i], 2 * TIMES);
+    }
+    rig_close(&rig);
+}
+
+/* What a small loop counts in is no home of a register. */
+static void test_f_registers_beside_a_loop(void **state)
+{
+    enum { TIMES = 3000 };
+    static uint64_t pages[2][PAGES];
+    struct xbar_tlb_counts counts = { .pages = { pages[0], pages[1] } };
+    const struct xbar_riscv_config config = { .counts = &counts,
+                                              .count_blocks = true,
+                                              .stress =
+                                                  XBAR_RISCV_STRESS_REGION };
+    const uint32_t live = encode(RISCV_OP_FSGNJ_D, 0, 0, 0, 0);
+    uint32_t code[6] = { encode(RISCV_OP_LD, 11, BASE, 0, 0),
+                         insn_sd(11, BASE, 8),
+                         encode(RISCV_OP_LD, 12, OTHER, 0, 0) };
+    struct rig rig;
+
+    (void)state;
+    counts.ram = &rig.ram;
+    rig_open_with(&rig, &config);
+    load_rounds(&rig, CODE + 4, code, 3, TIMES);
+    rig_code(&rig, CODE, &live, 1);
+    rig.hart->pc = RAM_ADDR + CODE;
+    for (unsigned i = 0; i < 32; i++) {
+        rig.hart->f[i] = 0x1234567800000000 + i;
+    }
+    assert_int_equal(xbar_riscv_set_engine(rig.hart, XBAR_RISCV_JIT), 0);
+    for (unsigned i = 0; rig.hart->x[16] != 0; i++) {
+        assert_int_equal(xbar_riscv_run(rig.hart, 500 + i % 23),
+                         XBAR_RISCV_EXIT_BUDGET);
+    }
+    for (unsigned i = 0; i < 32; i++) {
+        assert_int_equal(rig.hart->f[i], 0x1234567800000000 + i);
+    }
+    assert_int_equal(pages[TLB_READ][DATA / 4096], 2 * TIMES);
+    assert_int_equal(pages[TLB_WRITE][DATA / 4096], TIMES);
+    rig_close(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bases_that_wander),
         cmocka_unit_test(test_rows_that_wander),
         cmocka_unit_test(test_the_span_follows),
+        cmocka_unit_test(test_a_base_that_leaps),
+        cmocka_unit_test(test_f_registers_beside_a_loop),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
