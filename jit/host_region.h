@@ -76,11 +76,24 @@ struct jit_point {
     struct jit_way way;
 };
 
+/*
+ * A counter in a register of the host's while a region is at work. In memory a
+ * counter takes the host seven cycles from one time round to the next, which is
+ * more than a small loop has.
+ */
+struct jit_tally {
+    int32_t at; /* the counter, from rbp or its like */
+    uint32_t amount;
+};
+
+#define JIT_TALLIES 4
+
 struct jit_region {
     struct jit_homes entries[JIT_PARTS]; /* states that parts begin with: of
                                             each before a way leads there */
     uint32_t reserve;
     struct jit_point *points; /* JIT_COLD_MAX of them */
+    bool tallies;             /* some part is small */
 
     /* Kept by the host, and by the caller before each instruction: */
     struct jit_homes homes; /* the state at hand */
@@ -88,8 +101,12 @@ struct jit_region {
     uint32_t
         unexecuted; /* with that: the rest of the part, from the instruction
                             at hand on */
+    bool is_small;  /* the part at hand is a loop: what counts in it has tallies
+                      as long as there are some */
 
     /* The host's own: */
+    struct jit_tally tally[JIT_TALLIES];
+    unsigned tally_count;
     uint32_t at[JIT_PARTS]; /* where the code of each part begins */
     unsigned jump_count;
     struct {

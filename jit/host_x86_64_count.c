@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Loads, stores and atomics, counted by page.
+ * Counters in emitted code, and loads, stores and atomics, counted by page.
  *
  * A TLB that counts by page has spans of one page (tlb/span.c). So what hits a
  * span is in the page of the span's cursor, and counts there; what is checked
@@ -8,10 +8,14 @@
  *
  *     add  qword [rbp + cursor.count], 1
  *
- * Adding to the page's own counter would take more instructions, and each access
- * would wait for the one before: what is stored at an address that had to be
- * computed takes eight cycles until it can be loaded. From a field of the vCPU
- * it takes none.
+ * Adding to the page's own counter would take five instructions. What is added to
+ * memory can be added to seven cycles later, if something was stored elsewhere
+ * meanwhile. So a small loop of a region adds to a register, its tally:
+ *
+ *     psubq xmm2, xmm1                  xmm1 is -1
+ *
+ * which goes to the counter before C is called, the span moves, or the region is
+ * left.
  *
  * What misses counts by a subroutine that all blocks share: it adds to the page's
  * counter. If that was too often, the span goes there, and what the cursor has
@@ -25,6 +29,7 @@
  * Where that is known to happen nearly always, the access asks the long span, and
  * adds to the page's counter.
  */
+#include "jit/host_region.h"
 #include "jit/host_x86_64_internal.h"
 
 #define PATIENCE_MIN 2
@@ -47,15 +52,128 @@ static size_t pages_of(const struct jit_guest *guest,
            8 * (size_t)access;
 }
 
+/* ---- Tallies ----------------------------------------------------------- */
+
+/* xmm1 is -1, twice. No f register has one of the first three as its home, and
+ * the others are free where FP is not live. */
+#define ONES XMM1
+
+static const uint8_t tally_xmms[JIT_TALLIES] = { XMM0, XMM2, 3, 4 };
+
+/* Of the counter at @at; NULL: there are no more. */
+static const uint8_t *find_tally(const struct jit_emit *e, int32_t at,
+                                 uint32_t amount)
+{
+    struct jit_region *region = e->region;
+    unsigned max = e->fp ? FIRST_XHOME - 1 : JIT_TALLIES;
+    unsigned i = 0;
+
+    while (i < region->tally_count &&
+           (region->tally[i].at != at || region->tally[i].amount != amount)) {
+        i++;
+    }
+    if (i == max) {
+        return NULL;
+    }
+    if (i == region->tally_count) {
+        region->tally[region->tally_count++] = (struct jit_tally){ at, amount };
+    }
+    return &tally_xmms[i];
+}
+
+void x86__count(struct jit_emit *e, int32_t at, uint32_t amount)
+{
+    const uint8_t *xmm = NULL;
+
+    if (e->region != NULL && e->region->is_small) {
+        xmm = find_tally(e, at, amount);
+    }
+    if (xmm != NULL) {
+        x86_rm(e->b, X86_PSUBQ, 16, *xmm, x86_r(ONES));
+    } else {
+        x86_alu_imm(e->b, X86_ALU_ADD, 8, x86_mem(RBP, at), (int32_t)amount);
+    }
+}
+
+/*
+ *     add  qword [rbp + counter], amount
+ *
+ * where memory of one allocator lies near the vCPU, as it does; or
+ *
+ *     mov  rax, counter
+ *     add  qword [rax], amount
+ */
+void jit_host__count(struct jit_emit *e, uint64_t *counter, int32_t amount)
+{
+    int64_t offset =
+        (int64_t)((uintptr_t)counter - (uintptr_t)e->vcpu) - e->stubs->anchor;
+
+    if (offset == (int32_t)offset) {
+        x86__count(e, (int32_t)offset, (uint32_t)amount);
+        return;
+    }
+    x86_load_imm(e->b, RAX, (uintptr_t)counter);
+    x86_alu_imm(e->b, X86_ALU_ADD, 8, x86_mem(RAX, 0), amount);
+}
+
+static void settle_tally(struct jit_emit *e, unsigned i)
+{
+    const struct jit_tally *tally = &e->region->tally[i];
+    unsigned xmm = tally_xmms[i];
+
+    x86_mr(e->b, X86_MOVQ_RX, 8, x86_r(RCX), xmm);
+    if (tally->amount != 1) {
+        x86__emit(e->b, X86_IMUL_RMI,
+                  &(struct x86_operands){ .width = 8,
+                                          .reg = RCX,
+                                          .rm = x86_r(RCX),
+                                          .imm = tally->amount });
+    }
+    x86_mr(e->b, X86_ADD_MR, 8, x86_mem(RBP, tally->at), RCX);
+    x86_rm(e->b, X86_XORPS, 16, xmm, x86_r(xmm));
+}
+
+void x86__settle_tallies(struct jit_emit *e)
+{
+    for (unsigned i = 0; i < e->region->tally_count; i++) {
+        settle_tally(e, i);
+    }
+}
+
+/* Those of the counter at @at. */
+static void settle_tallies_at(struct jit_emit *e, int32_t at)
+{
+    for (unsigned i = 0; e->region != NULL && i < e->region->tally_count; i++) {
+        if (e->region->tally[i].at == at) {
+            settle_tally(e, i);
+        }
+    }
+}
+
+void x86__start_tallies(struct jit_emit *e)
+{
+    if (!e->region->tallies) {
+        return;
+    }
+    for (unsigned i = 0; i < (e->fp ? FIRST_XHOME - 1u : JIT_TALLIES); i++) {
+        x86_rm(e->b, X86_XORPS, 16, tally_xmms[i], x86_r(tally_xmms[i]));
+    }
+    x86_rm(e->b, X86_PCMPEQD, 16, ONES, x86_r(ONES));
+}
+
+/* ---- Accesses ---------------------------------------------------------- */
+
+static int32_t counter_of(const struct jit_emit *e, size_t span)
+{
+    return x86__disp(e->stubs, e->guest->state +
+                                   offsetof(struct jit_state, cursors) + span +
+                                   offsetof(struct jit_cursor, count));
+}
+
 void x86__count_hits(struct jit_emit *e, size_t span, unsigned count)
 {
-    size_t counter = offsetof(struct jit_state, cursors) + span +
-                     offsetof(struct jit_cursor, count);
-
     if (e->counts_pages) {
-        x86_alu_imm(e->b, X86_ALU_ADD, 8,
-                    x86__field(e->stubs, e->guest->state + counter),
-                    (int32_t)count);
+        x86__count(e, counter_of(e, span), count);
     }
 }
 
@@ -63,6 +181,7 @@ void x86__count_entry(struct jit_emit *e, enum xbar_tlb_access access,
                       size_t span)
 {
     if (e->counts_pages) {
+        settle_tallies_at(e, counter_of(e, span)); /* it may move */
         x86_load_imm(e->b, RCX, span);
         x86__call_stub(e, e->stubs->count[access]);
     }

@@ -106,27 +106,6 @@ void jit_host__guard(struct jit_emit *e, uint64_t page, uint64_t addend)
     cold->jump2_at = x86_jcc(e->b, CC_NE, NULL);
 }
 
-/*
- *     add  qword [rbp + counter], amount
- *
- * where memory of one allocator lies near the vCPU, as it does; or
- *
- *     mov  rax, counter
- *     add  qword [rax], amount
- */
-void jit_host__count(struct jit_emit *e, uint64_t *counter, int32_t amount)
-{
-    int64_t offset =
-        (int64_t)((uintptr_t)counter - (uintptr_t)e->vcpu) - e->stubs->anchor;
-    struct x86_rm at = x86_mem(RBP, (int32_t)offset);
-
-    if (offset != (int32_t)offset) {
-        x86_load_imm(e->b, RAX, (uintptr_t)counter);
-        at = x86_mem(RAX, 0);
-    }
-    x86_alu_imm(e->b, X86_ALU_ADD, 8, at, amount);
-}
-
 /* ---- Links ------------------------------------------------------------- */
 
 /*

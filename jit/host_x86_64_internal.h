@@ -242,6 +242,14 @@ static inline void x86__go_back(struct jit_emit *e, const struct jit_cold *cold)
 /* Accesses count for their page, if those are counted. @count that hit the span
  * at offset @span among them: only flags are lost. */
 void x86__count_hits(struct jit_emit *e, size_t span, unsigned count);
+/* Add @amount to the counter at [rbp + @at], or to its tally: only flags are
+ * lost. */
+void x86__count(struct jit_emit *e, int32_t at, uint32_t amount);
+/* A region begins, or goes on: its tallies are 0. */
+void x86__start_tallies(struct jit_emit *e);
+/* Whoever looks at the counters finds all that was counted; rcx and flags are
+ * lost. */
+void x86__settle_tallies(struct jit_emit *e);
 /* One at rax that missed it: rdx is the addend. Only rcx and flags are lost. Then
  * CC_E: it was not counted, as the span is to learn. */
 void x86__count_entry(struct jit_emit *e, enum xbar_tlb_access access,

@@ -350,6 +350,7 @@ void jit_host__region_prologue(struct jit_emit *e, unsigned charge)
     change_budget(e, X86_ALU_SUB, e->region->reserve + charge);
     cold->jump_at = x86_jcc(e->b, CC_S, NULL);
     change_budget(e, X86_ALU_ADD, charge);
+    x86__start_tallies(e);
     jit_host__match_homes(e, &e->region->entries[0]);
 }
 
@@ -472,6 +473,7 @@ static void leave(struct jit_emit *e, const struct jit_point *point)
 
     sync(e);
     restore_usual(e);
+    x86__settle_tallies(e);
     if (way->counter != NULL) {
         jit_host__count(e, way->counter, 1);
     }
@@ -503,12 +505,14 @@ void x86__use_point(struct jit_emit *e, const struct jit_cold *cold)
 void x86__region_call(struct jit_emit *e, const struct jit_cold *cold)
 {
     sync(e);
+    x86__settle_tallies(e);
     change_budget(e, X86_ALU_ADD, point_of(e, cold)->refund);
 }
 
 void x86__region_return(struct jit_emit *e, const struct jit_cold *cold)
 {
     change_budget(e, X86_ALU_SUB, point_of(e, cold)->refund);
+    x86__start_tallies(e);
     for (unsigned i = HOME_SAVED; i < HOME_COUNT; i++) {
         if (homes_of(e)->reg[i] != 0) {
             x86_rm(e->b, X86_MOV_RM, 8, x86__homes[i],

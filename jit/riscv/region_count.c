@@ -25,7 +25,8 @@
  *        \ /    |
  *         d ----+--->
  *
- * A counter costs its block a cycle or two. Where what is counted is a plain
+ * A counter costs its block a cycle or two; that of a part that is a loop by itself
+ * is a register meanwhile (struct jit_tally). Where what is counted is a plain
  * block, it has one.
  */
 #include "jit/riscv/region.h"

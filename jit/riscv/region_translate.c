@@ -304,6 +304,13 @@ static void translate_missed(struct region_work *w,
 
 /* ---- Parts ------------------------------------------------------------- */
 
+/* A part that is a loop by itself. */
+static bool is_small(const struct region_work *w, unsigned part)
+{
+    return w->counts != NULL &&
+           w->counts->parts[part].begins == w->counts->parts[part].ends;
+}
+
 static void begin_code(struct region_work *w, unsigned part)
 {
     const struct region_part *p = &w->region.parts[part];
@@ -312,6 +319,7 @@ static void begin_code(struct region_work *w, unsigned part)
     uint64_t *counter =
         counts != NULL && counts->is_counted ? &counts->count : NULL;
 
+    w->host.is_small = is_small(w, part);
     jit_host__part(&w->e, part, w->budget.charge[part], p->checks, counter);
     if (counts != NULL && part != 0) { /* the entry is the first part's */
         counts->code = w->host.at[part];
@@ -344,6 +352,7 @@ static void translate_part(struct region_work *w, unsigned part)
     }
     note_start(w, part, p->count);
     go_on(w, part);
+    w->host.is_small = false;
     w->slot += p->count + 1u;
 }
 
@@ -414,6 +423,9 @@ static bool start_counting(struct region_work *w)
     }
     w->counts = block->profile->own;
     riscv__plan_counts(&w->region, w->counts);
+    for (unsigned i = 0; i < w->region.part_count; i++) {
+        w->host.tallies |= is_small(w, i);
+    }
     return true;
 }
 
