@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "accesses.h"
+#include "paging.h"
 
 #define CODE     0x1000u
 #define PAGES    (RIG_RAM_SIZE / 4096)
@@ -305,6 +306,40 @@ static void test_a_base_that_leaps(void **state)
     rig_close(&rig);
 }
 
+/* x0 as a base has no register's span, and not the long one. */
+static void test_the_lowest_page(void **state)
+{
+    enum { LEAPS = 8, TIMES = 500, LOW = 0x108000 };
+    static uint64_t pages[2][PAGES];
+    struct xbar_tlb_counts counts = { .pages = { pages[0], pages[1] } };
+    const struct xbar_riscv_config config = { .counts = &counts };
+    uint32_t code[BODY] = { encode(RISCV_OP_LD, 12, 0, 0, 8),
+                            encode(RISCV_OP_LD, 11, BASE, 0, 0) };
+    unsigned body = 2 + move_base(&code[2]);
+    struct rig rig;
+
+    (void)state;
+    counts.ram = &rig.ram;
+    rig_open_with(&rig, &config);
+    rig_open_pmp(&rig);
+    load_rounds(&rig, CODE, code, body, LEAPS * TIMES);
+    rig.hart->x[FIRST] = rig.hart->x[BASE] = RAM_ADDR + DATA + 0x10000;
+    rig.hart->x[STRIDE] = 4096;
+    paging_map(&rig, 0, LOW, PTE_R);
+    paging_enter(&rig, PRIV_S);
+    assert_int_equal(xbar_riscv_set_engine(rig.hart, XBAR_RISCV_JIT), 0);
+    for (unsigned i = 0; rig.hart->x[16] != 0 && i < LEAPS * TIMES; i++) {
+        assert_int_equal(xbar_riscv_run(rig.hart, 500 + i % 23),
+                         XBAR_RISCV_EXIT_BUDGET);
+    }
+    assert_int_equal(rig.hart->x[16], 0);
+    assert_int_equal(pages[TLB_READ][LOW / 4096], LEAPS * TIMES);
+    for (unsigned i = 0; i < LEAPS; i++) {
+        assert_int_equal(pages[TLB_READ][(DATA + 0x10000) / 4096 + i], TIMES);
+    }
+    rig_close(&rig);
+}
+
 /* What a small loop counts in is no home of a register. */
 static void test_f_registers_beside_a_loop(void **state)
 {
@@ -350,6 +385,7 @@ int main(void)
         cmocka_unit_test(test_rows_that_wander),
         cmocka_unit_test(test_the_span_follows),
         cmocka_unit_test(test_a_base_that_leaps),
+        cmocka_unit_test(test_the_lowest_page),
         cmocka_unit_test(test_f_registers_beside_a_loop),
     };
 
