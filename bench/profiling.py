@@ -14,8 +14,8 @@ one round: that leaves start-up out, and of writing the report all but what
 grows with the run. Printed are the median, the lowest and the highest of the
 pairs' ratios, and the ratio of the shortest runs: a busy host only ever adds.
 
-Samples become fewer after 2 s, so that shorter runs show the most they cost;
-in much less than 1 s there are too few of them to be seen.
+Samples become fewer in the first 1.5 s, so that shorter runs show the most they
+cost; in much less than 1 s there are too few of them to be seen.
 
 --uboot is OpenSBI and U-Boot, which sums up 48 MiB in each round. --demo is the
 embedded guest, by what the report says of its two runs: they end after a tenth

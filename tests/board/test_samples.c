@@ -90,14 +90,14 @@ static void test_fewer_count_more(void **state)
 {
     struct rig *rig = *state;
 
-    add(rig, 1000, 0x1000, 1);
-    assert_int_equal(rig->ns, 999 * PERIOD_NS + 2 * PERIOD_NS);
-    add(rig, 1000, 0x2000, 2);
+    add(rig, 250, 0x1000, 1);
+    assert_int_equal(rig->ns, 249 * PERIOD_NS + 2 * PERIOD_NS);
+    add(rig, 250, 0x2000, 2);
     add(rig, 3000, 0x3000, 4);
-    assert_int_equal(rig->samples->taken, 5000);
-    assert_int_equal(rig->samples->total, 1000 + 2000 + 12000);
+    assert_int_equal(rig->samples->taken, 3500);
+    assert_int_equal(rig->samples->total, 250 + 500 + 12000);
     /* A count is a period, all along; the last one says when the next is. */
-    assert_int_equal(rig->ns, (15000 + 4 - 1) * PERIOD_NS);
+    assert_int_equal(rig->ns, (12750 + 4 - 1) * PERIOD_NS);
 }
 
 static void test_shares_are_of_time(void **state)
@@ -127,12 +127,12 @@ static void test_margin(void **state)
     assert_true(samples_margin(rig->samples) == 1);
     add(rig, 1, 0x1000, 1);
     assert_true(samples_margin(rig->samples) == 1);
-    add(rig, 399, 0x1000, 1);
-    assert_true(fabs(samples_margin(rig->samples) - 0.98 / 20) < 1e-9);
-    add(rig, 600, 0x1000, 1);
-    add(rig, 1000, 0x1000, 2);
-    /* Worth 3000^2 / 5000 of the same. */
-    assert_true(fabs(samples_margin(rig->samples) - 0.98 / sqrt(1800)) < 1e-9);
+    add(rig, 99, 0x1000, 1);
+    assert_true(fabs(samples_margin(rig->samples) - 0.98 / 10) < 1e-9);
+    add(rig, 150, 0x1000, 1);
+    add(rig, 250, 0x1000, 2);
+    /* Worth 750^2 / 1250 of the same. */
+    assert_true(fabs(samples_margin(rig->samples) - 0.98 / sqrt(450)) < 1e-9);
 }
 
 /* As far apart at the end of a long run as they are at its beginning. */

@@ -7,9 +7,9 @@
  * less one more of them tells. So they become fewer, and each counts for the
  * time that it stands for:
  *
- *     samples    1000      1000      ...          a second  500, 250, 125
+ *     samples    250       250       ...          a second  500, 250, 125
  *                |---------|---------|------      counts    1, 2, 4
- *     run        0         2 s       6 s
+ *     run        0         0.5 s     1.5 s
  */
 #ifndef XBAR_PROFILE_SAMPLES_H
 #define XBAR_PROFILE_SAMPLES_H
@@ -20,7 +20,7 @@
 #define SAMPLES_POINTS 1024
 
 #define SAMPLES_PERIOD_US 2000 /* what a count of 1 stands for, on average */
-#define SAMPLES_HALVE     1000 /* samples until there are half as many */
+#define SAMPLES_HALVE     250  /* samples until there are half as many */
 #define SAMPLES_COUNT_MAX 4    /* of one */
 
 /* A chain of calls, innermost first. */
