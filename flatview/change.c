@@ -116,6 +116,33 @@ int flatview__change_add(struct flatview_change *change,
     return err;
 }
 
+/* What is affected is told in ascending order. */
+int flatview__change_swap(struct flatview_change *change, FlatRange *old,
+                          const struct flatview_piece *piece)
+{
+    FlatRange *range = flatview__range_new(flatview__root_of(change), piece);
+    const FlatRange *left = old;
+    const FlatRange *right = range;
+    int err;
+
+    if (range == NULL) {
+        return -ENOMEM;
+    }
+    flatview__range_push(&change->new_ranges, range);
+    err = flatview__trie_move(&change->edit, old->first, range->first, range);
+    if (err != 0) {
+        return err;
+    }
+    flatview__range_push(&change->old_ranges, old);
+    change->old_bytes += sizeof(*old);
+    if (range->first < old->first) {
+        left = range;
+        right = old;
+    }
+    err = add_affected(change, left->first, left->last);
+    return err != 0 ? err : add_affected(change, right->first, right->last);
+}
+
 #define FEW_PASSED 4
 
 /*

@@ -29,6 +29,8 @@ static inline bool flatview__says(const FlatRange *range,
  */
 int flatview__change_drop(struct flatview_change *change, FlatRange *range,
                           bool is_replaced) XBAR_MUST_CHECK;
+int flatview__change_swap(struct flatview_change *change, FlatRange *old,
+                          const struct flatview_piece *piece) XBAR_MUST_CHECK;
 int flatview__change_add(struct flatview_change *change,
                          const struct flatview_piece *piece) XBAR_MUST_CHECK;
 

@@ -80,23 +80,15 @@ static bool meets(const FlatRange *old, const struct xbar_range *gap)
 static int apply(struct flatview_change *change, FlatRange *old,
                  const struct flatview_piece *piece)
 {
-    int err;
-
     if (old == NULL) {
         return piece != NULL ? flatview__change_add(change, piece) : 0;
     }
     if (piece == NULL) {
         return flatview__change_drop(change, old, false);
     }
-    if (flatview__says(old, piece)) {
-        return 0;
-    }
-    if (piece->first < old->first) {
-        err = flatview__change_add(change, piece);
-        return err != 0 ? err : flatview__change_drop(change, old, false);
-    }
-    err = flatview__change_drop(change, old, piece->first == old->first);
-    return err != 0 ? err : flatview__change_add(change, piece);
+    return flatview__says(old, piece)
+               ? 0
+               : flatview__change_swap(change, old, piece);
 }
 
 /* Does @window alone say what is to be done in it? Then it is done. */

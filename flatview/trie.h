@@ -183,6 +183,14 @@ int flatview__trie_put(struct flatview_trie_edit *edit, uint64_t key,
 int flatview__trie_remove(struct flatview_trie_edit *edit, uint64_t key)
     XBAR_MUST_CHECK;
 
+/*
+ * The same as to take @from out and to put @key, with less to be done where both
+ * lie close together, and nothing between them; they may be the same. Return: 0;
+ * -ENOENT; -ENOMEM: the edit is to be cancelled.
+ */
+int flatview__trie_move(struct flatview_trie_edit *edit, uint64_t from,
+                        uint64_t key, void *value) XBAR_MUST_CHECK;
+
 /* Forget the edit: its nodes are freed, the base is intact. */
 void flatview__trie_cancel(struct flatview_trie_edit *edit);
 

@@ -432,6 +432,40 @@ int flatview__trie_remove(struct flatview_trie_edit *edit, uint64_t key)
     return err;
 }
 
+/* ---- Moving ------------------------------------------------------------ */
+
+/*
+ * Where both keys have led the same way down to the leaf, that is all there is to
+ * change: what is in between them, and in the nodes above, stays.
+ */
+int flatview__trie_move(struct flatview_trie_edit *edit, uint64_t from,
+                        uint64_t key, void *value)
+{
+    struct flatview_trie_slot *slot = &edit->trie.root;
+    int err;
+
+    while (slot->link != 0 && !trie_is_leaf(slot)) {
+        const unsigned shift = trie_shift(slot);
+
+        if (trie_digit(from, shift) != trie_digit(key, shift) ||
+            !trie_prefix_matches(trie_node(slot), shift, key) ||
+            !has_digit(slot, key)) {
+            break;
+        }
+        slot = own_child(edit, slot, key);
+        if (slot == NULL) {
+            return -ENOMEM;
+        }
+    }
+    if (trie_is_leaf(slot) && slot->bits == from) {
+        slot->bits = key;
+        slot->link = (uintptr_t)value | TRIE_LEAF;
+        return 0;
+    }
+    err = flatview__trie_remove(edit, from);
+    return err != 0 ? err : flatview__trie_put(edit, key, value);
+}
+
 /* ---- The edit as a whole ----------------------------------------------- */
 
 void flatview__trie_begin(struct flatview_trie_edit *edit,
@@ -468,13 +502,31 @@ void flatview__trie_cancel(struct flatview_trie_edit *edit)
     edit->superseded = NULL;
 }
 
+/*
+ * Word by word, and so that compilers leave it so: a load of two words waits for
+ * their stores, and for all before those, to leave the store buffer; there are
+ * the nodes that were just written.
+ */
+static inline void copy_trie(struct flatview_trie *to,
+                             const struct flatview_trie *from)
+{
+    uint64_t bits = from->root.bits;
+    uint64_t count = from->count;
+
+    __asm__("" : "+r"(bits), "+r"(count));
+    to->root.bits = bits;
+    to->root.link = from->root.link;
+    to->count = count;
+    to->generation = from->generation;
+}
+
 struct xbar_retired *flatview__trie_commit(struct flatview_trie_edit *edit,
                                            struct flatview_trie *trie)
 {
     struct xbar_retired *superseded = edit->superseded;
 
     xbar_assert_slow(flatview__trie_is_valid(&edit->trie));
-    *trie = edit->trie;
+    copy_trie(trie, &edit->trie);
     edit->superseded = NULL;
     return superseded;
 }

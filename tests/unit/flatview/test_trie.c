@@ -268,6 +268,23 @@ static int change_one(struct fixture *f, struct flatview_trie_edit *edit,
     return 0;
 }
 
+/* A key of the model goes, mostly not far, maybe nowhere, or onto another. */
+static void move_one(struct fixture *f, struct flatview_trie_edit *edit,
+                     enum distribution kind)
+{
+    const size_t i = next_random(&f->seed) % f->model.count;
+    const uint64_t from = f->model.cells[i]->key;
+    const uint64_t far = draw_key(kind, &f->seed);
+    const uint64_t bits = next_random(&f->seed);
+    const uint64_t to =
+        bits % 8 ? from ^ (bits >> 8 & ((1u << bits % 17) - 1)) : far;
+    struct cell *cell = new_cell(to);
+
+    assert_int_equal(flatview__trie_move(edit, from, to, cell), 0);
+    model_remove(&f->model, i);
+    model_put(&f->model, cell);
+}
+
 static void test_against_model(void **state)
 {
     struct fixture *f = *state;
@@ -280,6 +297,9 @@ static void test_against_model(void **state)
             flatview__trie_begin(&edit, f->engine, &f->trie);
             for (size_t i = 0; i < changes; i++) {
                 assert_int_equal(change_one(f, &edit, kind), 0);
+                if (i % 3 == 0 && f->model.count) {
+                    move_one(f, &edit, kind);
+                }
             }
             free_list(f, flatview__trie_commit(&edit, &f->trie));
             check_all(f);
@@ -326,6 +346,9 @@ static void test_cancel(void **state)
             if (f->model.count > 0) {
                 key = f->model.cells[(size_t)i % f->model.count]->key;
                 err = flatview__trie_remove(&edit, key);
+                err = flatview__trie_move(
+                    &edit, f->model.cells[(size_t)i / 2 % f->model.count]->key,
+                    key, cell);
             }
             (void)err; /* some fail, which is the point */
         }
@@ -370,6 +393,36 @@ static void test_base_is_a_snapshot(void **state)
         assert_ptr_equal(flatview__trie_floor(&base, key), f->model.cells[i]);
     }
     free_list(f, retired);
+    free(cell);
+}
+
+/* A move within a node copies the way to it, and nothing is taken out on it. */
+static void test_move_is_one_change(void **state)
+{
+    struct fixture *f = *state;
+    struct flatview_trie_edit edit;
+    struct cell *cell = new_cell(0);
+    struct xbar_retired *list;
+
+    flatview__trie_begin(&edit, f->engine, &f->trie);
+    for (uint64_t i = 0; i < 4096; i++) {
+        assert_int_equal(flatview__trie_put(&edit, i << 16, cell), 0);
+    }
+    assert_null(flatview__trie_commit(&edit, &f->trie));
+    flatview__trie_begin(&edit, f->engine, &f->trie);
+    assert_int_equal(flatview__trie_move(&edit, 7 << 16, (7 << 16) + 1, cell),
+                     0);
+    assert_int_equal(edit.made, 2);
+    assert_int_equal(flatview__trie_move(&edit, (7 << 16) + 1, 9 << 20, cell),
+                     0); /* onto another one */
+    assert_int_equal(edit.trie.count, 4095);
+    assert_int_equal(flatview__trie_move(&edit, 7 << 16, 3, cell), -ENOENT);
+    list = flatview__trie_commit(&edit, &f->trie);
+    assert_ptr_equal(flatview__trie_floor(&f->trie, 9 << 20), cell);
+    assert_true(flatview__trie_is_valid(&f->trie));
+    free_list(f, list);
+    free_list(f, flatview__trie_collect(&f->trie));
+    memset(&f->trie, 0, sizeof(f->trie));
     free(cell);
 }
 
@@ -502,6 +555,8 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_move_is_one_change, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(test_empty_and_ends, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_against_model, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_cancel, set_up, tear_down),
