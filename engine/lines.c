@@ -126,7 +126,8 @@ static inline struct line_pool *pool_of_mine(struct xbar_engine *engine)
 /* To whom it is of. Under the writer lock, if there are chunks. */
 static void give_back(struct xbar_engine *engine, void *ptr, size_t bytes)
 {
-    if (chunks__are_there(engine) && chunks__give(engine, ptr, bytes)) {
+    if (chunks__are_there(&engine->chunks) &&
+        chunks__give(engine, ptr, bytes)) {
         alloc__count(engine, -(uint64_t)bytes);
     } else {
         xbar_free(engine, ptr, bytes);
@@ -141,7 +142,7 @@ static XBAR_NOINLINE void free_more(struct xbar_engine *engine,
                                     struct line_pool *pool, void *ptr,
                                     size_t bytes)
 {
-    if (!has_list(bytes) || !chunks__are_there(engine)) {
+    if (!has_list(bytes) || !chunks__are_there(&engine->chunks)) {
         xbar_free(engine, ptr, bytes);
     } else if (pool == &engine->lines_back) {
         keep(pool, ptr, bytes);
@@ -248,7 +249,8 @@ void lines__take_back(struct xbar_engine *engine)
 /* When it has become small; later on the pool is for its commits again. */
 void lines__settle(struct xbar_engine *engine)
 {
-    if (likely(!chunks__are_there(engine) || chunks__are_wanted(engine))) {
+    if (likely(!chunks__are_there(&engine->chunks) ||
+               chunks__are_wanted(engine))) {
         return;
     }
     engine__lock_writer(engine);
@@ -271,6 +273,6 @@ void lines__finish(struct xbar_engine *engine)
     xbar_assert(engine->lines_back.kept == 0);
     engine__lock_writer(engine);
     leave_chunks(engine);
-    xbar_assert(!chunks__are_there(engine));
+    xbar_assert(!chunks__are_there(&engine->chunks));
     engine__unlock_writer(engine);
 }
