@@ -28,6 +28,8 @@
  * own quarantine finds later uses than any poison that ends with the next
  * commit.
  */
+#include "engine/lines.h"
+
 #include <string.h>
 
 #include "engine/alloc.h"
