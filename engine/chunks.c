@@ -12,8 +12,8 @@
  *
  * What is given back is listed in its chunk by its size, and is given out again
  * for that size only: nothing is cut, so nothing falls to pieces. A chunk of
- * which nothing is given out goes back to the kernel, but for one, as long as
- * the engine has many regions. Chunks are mapped, not asked from the allocator:
+ * which nothing is given out goes back to the kernel, but for the newest, as long
+ * as the engine has many regions: that is then carved anew. Chunks are mapped, not asked from the allocator:
  * that would write its zeros, in small pages, before anybody can ask for huge
  * ones. All of it is under the writer lock.
  */
@@ -168,17 +168,25 @@ static void unlink_size(struct chunks *chunks, struct chunk *chunk,
     }
 }
 
+/* As if nothing had been given out, as nothing is. */
+XBAR_COLD static void clear_chunk(struct chunks *chunks, struct chunk *chunk)
+{
+    xbar_assert(chunk->live == 0);
+    for (size_t lines = 0; lines <= LINES_MOST; lines++) {
+        if (chunk->sizes[lines].first) {
+            unlink_size(chunks, chunk, lines);
+            chunk->sizes[lines].first = NULL;
+        }
+    }
+    chunk->carved = CHUNK_HEADER;
+}
+
 /* Of which nothing is given out. */
 XBAR_COLD static void end_chunk(struct chunks *chunks, struct chunk *chunk)
 {
     const size_t i = place_of(chunks, chunk);
 
-    xbar_assert(chunk->live == 0);
-    for (size_t lines = 0; lines <= LINES_MOST; lines++) {
-        if (chunk->sizes[lines].first) {
-            unlink_size(chunks, chunk, lines);
-        }
-    }
+    clear_chunk(chunks, chunk);
     if (chunks->newest == chunk) {
         chunks->newest = NULL;
     }
@@ -193,6 +201,11 @@ XBAR_COLD static void end_chunk(struct chunks *chunks, struct chunk *chunk)
 bool chunks__are_wanted(const struct xbar_engine *engine)
 {
     return engine->lines.most && xbar_engine_regions(engine) > CHUNK_REGIONS;
+}
+
+static bool has_room(const struct chunk *chunk, size_t bytes)
+{
+    return CHUNK_BYTES - chunk->carved >= bytes;
 }
 
 void *chunks__take(struct xbar_engine *engine, size_t bytes)
@@ -212,7 +225,10 @@ void *chunks__take(struct xbar_engine *engine, size_t bytes)
         return line;
     }
     chunk = chunks->newest;
-    if (!chunk || CHUNK_BYTES - chunk->carved < bytes) {
+    if (chunk && !has_room(chunk, bytes) && !chunk->live) {
+        clear_chunk(chunks, chunk);
+    }
+    if (!chunk || !has_room(chunk, bytes)) {
         chunk = new_chunk(engine);
         if (!chunk) {
             return NULL;

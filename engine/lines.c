@@ -193,7 +193,7 @@ static void empty(struct xbar_engine *engine, struct line_pool *pool,
                   size_t most)
 {
     for (size_t i = 0; i <= LINES_MOST; i++) {
-        while (pool->first[i] != NULL && most-- > 0) {
+        for (; pool->first[i] != NULL && most > 0; most--) {
             give_back(engine, pop(pool, i), i * LINE_BYTES);
         }
     }

@@ -210,6 +210,58 @@ static void test_all_go_back(void **state)
     close_engine(engine);
 }
 
+/* Leave nothing that the pool would keep: it is full, of the allocator's. */
+static void fill_pool(struct xbar_engine *engine)
+{
+    set_regions(engine, 1);
+    retire_list(engine, make_list(engine, LINES, KEPT / LINES));
+    assert_int_equal(xbar_engine_reclaim(engine), KEPT / LINES);
+    assert_int_equal(engine->lines.kept, ARE_USED ? KEPT : 0);
+    set_regions(engine, MANY);
+}
+
+/* The newest chunk has no room left, and then nothing that is given out. */
+static void test_newest_is_carved_anew(void **state)
+{
+    struct xbar_engine *engine = open_engine(false);
+    struct object *object;
+
+    (void)state;
+    fill_pool(engine);
+    for (unsigned round = 0; round < 3; round++) {
+        retire_list(engine,
+                    make_list(engine, 2 * LINES, CHUNK / (2 * LINES) - 8));
+        assert_int_equal(xbar_engine_reclaim(engine), CHUNK / (2 * LINES) - 8);
+        assert_int_equal(engine->chunks.count, ARE_USED);
+        object = make(engine, 16 * LINES);
+        object->next = NULL;
+        assert_int_equal(is_in_chunk(engine, object), ARE_USED);
+        assert_int_equal(engine->chunks.count, ARE_USED);
+        retire_list(engine, object);
+        assert_int_equal(xbar_engine_reclaim(engine), 1);
+    }
+    close_engine(engine);
+}
+
+/* Of what comes back at once, as much is kept as there is room for. */
+static void test_no_more_goes_than_has_to(void **state)
+{
+    struct xbar_engine *engine = open_engine(false);
+    struct object *few, *many;
+    const size_t count = 2 * KEPT / (2 * LINES);
+
+    (void)state;
+    set_regions(engine, MANY);
+    few = make_list(engine, LINES, 300);
+    many = make_list(engine, 2 * LINES, count);
+    retire_list(engine, few);
+    retire_list(engine, many);
+    assert_int_equal(xbar_engine_reclaim(engine), 300 + count);
+    assert_true(engine->lines.kept <= KEPT);
+    assert_true(!ARE_USED || engine->lines.kept > KEPT - 256 * 2 * LINES);
+    close_engine(engine);
+}
+
 /* What was given back is given out again, for the same size only. */
 static void test_given_out_again(void **state)
 {
@@ -351,6 +403,8 @@ int main(void)
         cmocka_unit_test(test_small_engine_has_none),
         cmocka_unit_test(test_large_engine_takes_them),
         cmocka_unit_test(test_all_go_back),
+        cmocka_unit_test(test_newest_is_carved_anew),
+        cmocka_unit_test(test_no_more_goes_than_has_to),
         cmocka_unit_test(test_given_out_again),
         cmocka_unit_test(test_small_again),
         cmocka_unit_test(test_freed_by_others),
