@@ -495,7 +495,10 @@ static inline void fetch(const MemoryRegion *mr)
     __builtin_prefetch(&mr->roots);
 }
 
-/* @changed, which is usable, is @mr or is about to come into it or to leave. */
+/*
+ * @changed, which was usable, is @mr or is to come into it or to leave; or the
+ * caller is mistaken, and it is another engine's, of which we have no lock.
+ */
 static int begin_with(MemoryRegion *mr, const MemoryRegion *changed)
 {
     const MemoryRegion *container;
@@ -514,7 +517,7 @@ static int begin_with(MemoryRegion *mr, const MemoryRegion *changed)
         (void)xbar_mutation_end(mr->engine);
         rc = -EINVAL; /* destroyed while we waited for the lock */
     }
-    if (!rc && has_many) {
+    if (!rc && has_many && changed->engine == mr->engine) {
         container = changed->container;
         if (region__alias(changed)) {
             fetch(region__alias(changed));

@@ -499,6 +499,40 @@ static void test_large_engines_say_where(void **state)
     end_region(&root);
 }
 
+/* A caller's mistake: the place is in an engine that this call has not locked. */
+static void test_others_are_not_looked_at(void **state)
+{
+    const size_t many = ENGINE_MANY_REGIONS + 1;
+    MemoryRegion *here = calloc(many, sizeof(*here));
+    MemoryRegion root, chip;
+    struct fixture other;
+    struct watcher w;
+
+    (void)state;
+    assert_non_null(here);
+    for (size_t i = 0; i < many; i++) {
+        open_container(&here[i], SIZE);
+    }
+    fixture_open(&other, (struct xbar_engine_config){ 0 });
+    open_container(&root, UINT64_MAX);
+    open_container(&chip, SIZE);
+    watch(&w, &root);
+    w.participant.expect = note_expected;
+    place(&root, 0x4000, &chip);
+    may_be_at = 1;
+    assert_int_equal(memory_region_del_subregion(&here[0], &chip), -EINVAL);
+    assert_int_equal(memory_region_add_subregion(&here[0], 0, &chip), -EINVAL);
+    assert_int_equal(may_be_at, 1);
+    unwatch(&w);
+    end_region(&chip);
+    end_region(&root);
+    fixture_close(&other);
+    for (size_t i = 0; i < many; i++) {
+        end_region(&here[i]);
+    }
+    free(here);
+}
+
 /* ---- Short of memory --------------------------------------------------- */
 
 /* For marks or for carrying them: void, nothing is kept. */
@@ -552,6 +586,7 @@ int main(void)
         engine_test(test_doubled_forty_times),
         engine_test(test_many_marks),
         engine_test(test_large_engines_say_where),
+        engine_test(test_others_are_not_looked_at),
         engine_test(test_no_memory),
     };
 
