@@ -137,7 +137,7 @@ XBAR_COLD static struct chunk *new_chunk(struct xbar_engine *engine)
     memmove(&chunks->all[i + 1], &chunks->all[i],
             (chunks->count - i) * sizeof(struct chunk *));
     chunks->all[i] = chunk;
-    chunks->is_left = false;
+    chunks->left_at = UINT64_MAX;
     set_count(chunks, chunks->count + 1);
     return chunk;
 }
@@ -268,7 +268,7 @@ void chunks__leave(struct xbar_engine *engine)
 {
     struct chunks *chunks = &engine->chunks;
 
-    chunks->is_left = true;
+    chunks->left_at = xbar_engine_regions(engine);
     if (chunks->newest && !chunks->newest->live) {
         end_chunk(chunks, chunks->newest);
     }

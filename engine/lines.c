@@ -248,7 +248,10 @@ void lines__take_back(struct xbar_engine *engine)
     engine__unlock_writer(engine);
 }
 
-/* When it has become small; later on the pool is for its commits again. */
+/*
+ * When it has become small, and, as the pool is for its commits again then, each
+ * time that it is half as large: few lines that are kept can keep many chunks.
+ */
 void lines__settle(struct xbar_engine *engine)
 {
     if (likely(!chunks__are_there(&engine->chunks) ||
@@ -256,7 +259,7 @@ void lines__settle(struct xbar_engine *engine)
         return;
     }
     engine__lock_writer(engine);
-    if (!engine->chunks.is_left) {
+    if (xbar_engine_regions(engine) <= engine->chunks.left_at / 2) {
         leave_chunks(engine);
     }
     engine__unlock_writer(engine);

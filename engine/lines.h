@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "engine/types.h"
 
@@ -32,7 +33,7 @@ struct chunks {
     struct chunk **all;                   /* by address */
     size_t count;                         /* relaxed atomic */
     size_t room;
-    bool is_left; /* chunks__leave() since the newest one */
+    uint64_t left_at; /* regions, at chunks__leave() since the newest one */
 };
 
 /*

@@ -317,6 +317,31 @@ static void test_small_again(void **state)
     close_engine(engine);
 }
 
+/* Regions go on going: what is kept since it was small keeps no chunk either. */
+static void test_smaller_still(void **state)
+{
+    struct xbar_engine *engine = open_engine(false);
+    struct object *list;
+
+    (void)state;
+    set_regions(engine, MANY);
+    list = make_list(engine, LINES, 100);
+    set_regions(engine, 1000);
+    assert_int_equal(xbar_engine_reclaim(engine), 0);
+    assert_int_equal(engine->chunks.count, ARE_USED);
+    retire_list(engine, list);
+    assert_int_equal(xbar_engine_reclaim(engine), 100);
+    assert_int_equal(engine->chunks.count, ARE_USED); /* for the next commits */
+    set_regions(engine, 501);
+    assert_int_equal(xbar_engine_reclaim(engine), 0);
+    assert_int_equal(engine->chunks.count, ARE_USED);
+    set_regions(engine, 500);
+    assert_int_equal(xbar_engine_reclaim(engine), 0);
+    assert_int_equal(engine->chunks.count, 0);
+    assert_int_equal(engine->lines.kept, 0);
+    close_engine(engine);
+}
+
 static void *free_elsewhere(void *opaque)
 {
     struct object *object = opaque;
@@ -407,6 +432,7 @@ int main(void)
         cmocka_unit_test(test_no_more_goes_than_has_to),
         cmocka_unit_test(test_given_out_again),
         cmocka_unit_test(test_small_again),
+        cmocka_unit_test(test_smaller_still),
         cmocka_unit_test(test_freed_by_others),
         cmocka_unit_test(test_index),
     };
