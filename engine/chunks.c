@@ -251,6 +251,8 @@ bool chunks__give(struct xbar_engine *engine, void *ptr, size_t bytes)
     if (!chunk) {
         return false;
     }
+    xbar_assert(chunk->live >= bytes);
+    lines__poison(ptr, bytes);
     line->next = chunk->sizes[lines].first;
     chunk->sizes[lines].first = line;
     if (!line->next) {

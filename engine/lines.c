@@ -42,9 +42,6 @@
 #define LINES_KEPT ((size_t)1 << 20)
 #endif
 
-/* A reader that comes too late is to notice, as with free() in tests. */
-#define LINES_POISON 0xa5
-
 void lines__init(struct xbar_engine *engine)
 {
     engine->lines.most = engine->allocator.is_exact ? 0 : LINES_KEPT;
@@ -105,9 +102,7 @@ static inline void keep(struct line_pool *pool, void *ptr, size_t bytes)
     const size_t lines = lines_of(bytes);
     struct line *line = ptr;
 
-#ifdef XBAR_CHECKED
-    memset(ptr, LINES_POISON, bytes);
-#endif
+    lines__poison(ptr, bytes);
     line->next = pool->first[lines];
     if (line->next == NULL) {
         pool->last[lines] = line;

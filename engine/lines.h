@@ -6,7 +6,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
+#include "engine/rcu.h"
 #include "engine/types.h"
 
 struct xbar_engine;
@@ -17,6 +19,24 @@ struct xbar_engine;
 struct line {
     struct line *next;
 };
+
+/*
+ * Nobody's any more: a reader that comes too late is to notice, as with free() in
+ * tests, or thread sanitizer, wherever it reads.
+ */
+#if defined(XBAR_CHECKED) || defined(XBAR_RCU_TSAN)
+#define LINES_POISON 0xa5
+#endif
+
+static inline void lines__poison(void *ptr, size_t bytes)
+{
+#ifdef LINES_POISON
+    memset(ptr, LINES_POISON, bytes);
+#else
+    (void)ptr;
+    (void)bytes;
+#endif
+}
 
 /* By size, in lines; see lines.c. */
 struct line_pool {
