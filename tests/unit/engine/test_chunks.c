@@ -210,6 +210,30 @@ static void test_all_go_back(void **state)
     close_engine(engine);
 }
 
+/* There is no memory to note a chunk in: the allocator's will do. */
+static void test_without_them(void **state)
+{
+    struct xbar_engine *engine = open_engine(false);
+    struct object *list, *last;
+
+    (void)state;
+    set_regions(engine, MANY);
+    if (ARE_USED) {
+        counting_alloc_fail(&alloc, 1);
+    }
+    list = make(engine, LINES);
+    assert_false(is_in_chunk(engine, list));
+    assert_int_equal(engine->chunks.count, 0);
+    counting_alloc_fail(&alloc, 0);
+    last = make(engine, LINES);
+    assert_int_equal(is_in_chunk(engine, last), ARE_USED);
+    list->next = last;
+    last->next = NULL;
+    retire_list(engine, list);
+    assert_int_equal(xbar_engine_reclaim(engine), 2);
+    close_engine(engine);
+}
+
 /* Leave nothing that the pool would keep: it is full, of the allocator's. */
 static void fill_pool(struct xbar_engine *engine)
 {
@@ -428,6 +452,7 @@ int main(void)
         cmocka_unit_test(test_small_engine_has_none),
         cmocka_unit_test(test_large_engine_takes_them),
         cmocka_unit_test(test_all_go_back),
+        cmocka_unit_test(test_without_them),
         cmocka_unit_test(test_newest_is_carved_anew),
         cmocka_unit_test(test_no_more_goes_than_has_to),
         cmocka_unit_test(test_given_out_again),
