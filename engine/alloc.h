@@ -20,7 +20,7 @@ void xbar_free(struct xbar_engine *engine, void *ptr, size_t size);
 /*
  * The same for what each commit makes and gives up: whole cache lines, aligned
  * to one, and not zeroed. Quick under the writer lock, and where a retired
- * object is released.
+ * object is released; freeing elsewhere may take that lock.
  */
 void *xbar_alloc_lines(struct xbar_engine *engine, size_t size) XBAR_MUST_CHECK;
 void xbar_free_lines(struct xbar_engine *engine, void *ptr, size_t size);
