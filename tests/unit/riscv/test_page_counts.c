@@ -15,8 +15,9 @@
 #define PAGES    (RIG_RAM_SIZE / 4096)
 #define ROUNDS   3000
 #define PROGRAMS 24
+#define SCATTER  0x200000u
 
-#define BODY 24
+#define BODY 26
 
 enum {
     BASE = 5,
@@ -101,13 +102,55 @@ static unsigned make_body(uint32_t *code, uint64_t *rng)
     return count + move_base(&code[count]);
 }
 
+enum kind {
+    BODIES,
+    ROWS,
+    SCATTERED, /* rows, in pages that are in disorder, and beside address 0 */
+};
+
+/* Two accesses beside address 0, and a row. */
+static unsigned make_scattered(uint32_t *code, uint64_t *rng)
+{
+    code[0] = plain_access(rng, 0, (int)(rig_random(rng) % 2040));
+    code[1] = plain_access(rng, 0, (int)(rig_random(rng) % 2040));
+    return 2 + make_row(&code[2], rng);
+}
+
 struct counted {
+    enum kind kind;
     struct xbar_tlb_counts counts;
     uint64_t pages[2][PAGES];
     struct rig rig;
 };
 
-static struct counted *open_counted(uint64_t seed, unsigned stress, bool rows)
+/* Some of them follow one another in RAM, so that spans may be long. */
+static void scatter(struct rig *rig)
+{
+    static const uint8_t places[] = { 5, 6,  7,  0,  1, 12, 3,  4,
+                                      2, 15, 14, 13, 8, 9,  10, 11 };
+
+    rig_open_pmp(rig);
+    for (unsigned i = 0; i < sizeof(places); i++) {
+        paging_map(rig, i, SCATTER + 4096u * places[i], PTE_R | PTE_W);
+    }
+    paging_enter(rig, PRIV_S);
+    rig->hart->x[FIRST] = 0x2800;
+}
+
+static unsigned make(enum kind kind, uint32_t *code, uint64_t *rng)
+{
+    switch (kind) {
+    case BODIES:
+        return make_body(code, rng);
+    case ROWS:
+        return make_row(code, rng);
+    default:
+        return make_scattered(code, rng);
+    }
+}
+
+static struct counted *open_counted(uint64_t seed, unsigned stress,
+                                    enum kind kind)
 {
     static const uint64_t strides[] = { 1, 8, 24, 509, 4096, 4093, 8192 + 1 };
     static const uint32_t handler[] = {
@@ -122,8 +165,9 @@ static struct counted *open_counted(uint64_t seed, unsigned stress, bool rows)
                                               .stress = stress };
     uint32_t code[BODY + 3];
     uint64_t rng = seed;
-    unsigned body = rows ? make_row(code, &rng) : make_body(code, &rng);
+    unsigned body = make(kind, code, &rng);
 
+    c->kind = kind;
     c->counts.ram = &c->rig.ram;
     c->counts.pages[0] = c->pages[0];
     c->counts.pages[1] = c->pages[1];
@@ -132,6 +176,10 @@ static struct counted *open_counted(uint64_t seed, unsigned stress, bool rows)
     rig_code(&c->rig, HANDLER, handler, 4);
     c->rig.hart->x[FIRST] = RAM_ADDR + DATA;
     c->rig.hart->x[STRIDE] = PICK(&rng, strides);
+    if (kind == SCATTERED) {
+        scatter(&c->rig);
+    }
+    c->rig.hart->x[BASE] = c->rig.hart->x[FIRST];
     return c;
 }
 
@@ -141,12 +189,26 @@ static void close_counted(struct counted *c)
     free(c);
 }
 
+/* A page is another from now on. */
+static void replace_page(struct rig *rig, unsigned i)
+{
+    unsigned page = i / 3 % 16;
+
+    paging_map(rig, page, SCATTER + 4096 * (i % 64), PTE_R | PTE_W);
+    tlb_flush_page(&rig->hart->tlb, 1u << rig->hart->data_context,
+                   (uint64_t)page * 4096);
+}
+
 /* Something that ends spans, now and then; or makes the engine anew. */
 static void disturb(struct xbar_riscv_hart *hart, unsigned i)
 {
     switch (i % 16) {
     case 3:
-        tlb_flush_page(&hart->tlb, 1u << CTX_M, hart->x[BASE]);
+        tlb_flush_page(&hart->tlb, 1u << hart->data_context, hart->x[BASE]);
+        break;
+    case 5:
+        tlb_protect_code(&hart->tlb, hart->tlb.counted_host + SCATTER +
+                                         4096 * (i / 16 % 16));
         break;
     case 7:
         tlb_protect_code(&hart->tlb,
@@ -159,7 +221,7 @@ static void disturb(struct xbar_riscv_hart *hart, unsigned i)
         assert_int_equal(xbar_riscv_set_engine(hart, XBAR_RISCV_JIT), 0);
         break;
     case 15:
-        tlb_flush(&hart->tlb, 1u << CTX_M);
+        tlb_flush(&hart->tlb, 1u << hart->data_context);
         break;
     }
 }
@@ -173,6 +235,9 @@ static void run(struct counted *c, enum xbar_riscv_engine engine, bool disturbs)
         assert_true(i < 100 * ROUNDS);
         assert_int_equal(xbar_riscv_run(hart, 500 + i % 23),
                          XBAR_RISCV_EXIT_BUDGET);
+        if (c->kind == SCATTERED && i % 3 == 0) {
+            replace_page(&c->rig, i);
+        }
         if (disturbs) {
             disturb(hart, i);
         }
@@ -190,19 +255,20 @@ static const unsigned variants[] = {
 
 #define VARIANTS (sizeof(variants) / sizeof(variants[0]))
 
-static void run_programs(bool rows)
+static void run_programs(enum kind kind)
 {
     unsigned programs = getenv("XBAR_LONG") ? 50 * PROGRAMS : PROGRAMS;
 
     for (unsigned i = 0; i < programs; i++) {
-        struct counted *want = open_counted(0x9a9e + i, 0, rows);
+        struct counted *want = open_counted(0x9a9e + i, 0, kind);
 
         run(want, XBAR_RISCV_INTERP, false);
         for (unsigned k = 0; k < VARIANTS; k++) {
-            struct counted *got = open_counted(0x9a9e + i, variants[k], rows);
+            struct counted *got = open_counted(0x9a9e + i, variants[k], kind);
 
             run(got, XBAR_RISCV_JIT, (k + i) % 2);
             assert_memory_equal(got->pages, want->pages, sizeof(want->pages));
+            assert_memory_equal(got->rig.mem, want->rig.mem, RIG_RAM_SIZE);
             close_counted(got);
         }
         close_counted(want);
@@ -212,7 +278,7 @@ static void run_programs(bool rows)
 static void test_bases_that_wander(void **state)
 {
     (void)state;
-    run_programs(false);
+    run_programs(BODIES);
 }
 
 /* What is checked at once counts one by one, or, where it is not all in one
@@ -220,7 +286,14 @@ static void test_bases_that_wander(void **state)
 static void test_rows_that_wander(void **state)
 {
     (void)state;
-    run_programs(true);
+    run_programs(ROWS);
+}
+
+/* What a span says is of the page that it went to. */
+static void test_pages_in_disorder(void **state)
+{
+    (void)state;
+    run_programs(SCATTERED);
 }
 
 /* A base that walks up takes its span along, from entry to entry: the way
@@ -383,6 +456,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bases_that_wander),
         cmocka_unit_test(test_rows_that_wander),
+        cmocka_unit_test(test_pages_in_disorder),
         cmocka_unit_test(test_the_span_follows),
         cmocka_unit_test(test_a_base_that_leaps),
         cmocka_unit_test(test_the_lowest_page),
