@@ -13,7 +13,7 @@
  *   host_x86_64_mem.c     loads, stores, the probe
  *   host_x86_64_atomic.c  atomics
  *   host_x86_64_device.c  what misses there because it is a device
- *   host_x86_64_count.c   accesses that count for their page
+ *   host_x86_64_count.c   counters, and accesses that count for their page
  *   host_x86_64_flow.c    prologue, links, branches, cold paths
  *   host_x86_64_look.c    calls of instrumented code
  *   host_x86_64_region.c  blocks of several parts, whose homes change hands
@@ -33,6 +33,11 @@
  *   xmm0 - xmm2    scratch
  *   xmm3 - xmm15   homes; C preserves none of them
  *   mxcsr          the guest's rounding mode, and flags since it was entered
+ *
+ * and in regions that count, where nothing else needs a scratch one:
+ *
+ *   xmm0 xmm2      tallies; where FP is not live xmm3 and xmm4, too
+ *   xmm1           -1, which is taken off them
  */
 #ifndef XBAR_JIT_HOST_X86_64_INTERNAL_H
 #define XBAR_JIT_HOST_X86_64_INTERNAL_H

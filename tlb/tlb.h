@@ -98,7 +98,8 @@ struct xbar_tlb_counts {
     /*
      * For each 4 KiB page of @ram, by TLB_READ and TLB_WRITE: accesses that
      * began there. Both NULL: not wanted. Else spans are one page each, so
-     * that what hits one can be counted by its slot.
+     * that what hits one can be counted by its slot; but for those that
+     * tlb_learn_long_span() made.
      */
     uint64_t *pages[2];
     /* Accesses that began outside of @ram, by TLB_READ and TLB_WRITE, and the
