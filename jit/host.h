@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The host contract: how a translator says what to compute, without knowing
- * the host. The build chooses one implementation: host_x86_64*.c, or
- * host_none.c, with which jit_host__supported() is false and nothing else is
- * called.
+ * the host. The build chooses one implementation: x86_64/, or host_none.c,
+ * with which jit_host__supported() is false and nothing else is called.
  *
  * The guest is seen as 32 64-bit registers, a pc, a budget and a soft-TLB in
  * one structure (struct jit_guest says where). The hottest registers have

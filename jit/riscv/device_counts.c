@@ -3,7 +3,7 @@
  * Accesses to devices, counted (config.device).
  *
  * The TLB tells of each one that comes through C. Translated code calls plain
- * devices by itself (jit/host_x86_64_device.c), and what is polled is the same
+ * devices by itself (jit/x86_64/device.c), and what is polled is the same
  * register again and again: so it only takes 1 off the credit of the cursor
  * that is there for the register, and comes through C when that is used up, or
  * the cursor is another register's.

@@ -4,7 +4,7 @@
  *
  * What hits a span counts in the span's cursor: a span is one page then, which
  * the cursor knows. So whoever makes a span go elsewhere, the TLB when it learns
- * or emitted code (jit/host_x86_64_count.c), has the cursor follow:
+ * or emitted code (jit/x86_64/count.c), has the cursor follow:
  *
  *     a span that is not empty is the page of its cursor
  *

@@ -3,7 +3,7 @@
 """Includes go one way: engine <- flatview <- tlb <- jit <- jit/riscv.
 
 The program, the benchmarks and the examples see the public headers alone. A
-header whose name ends in _internal.h (or .hh) stays in its folder.
+header whose name ends in _internal.h (or .hh) stays in its folder, and below.
 """
 
 import os
@@ -12,9 +12,24 @@ import re
 import tree
 from tap import Tap
 
-RANK = {name: rank for rank, name in enumerate(tree.LIBRARY)}
+# From left to right; those in one row do not know each other. A sub-folder is a
+# part of its folder, whose sources ("*.c"), which tie the parts together, are to
+# its right, and whose headers ("*.h") to its left, unless it needs none of them.
+ORDER = (
+    ("engine",),
+    ("flatview",),
+    ("tlb",),
+    ("jit",),
+    ("jit/plug", "jit/x86_64"),
+    ("jit/riscv",),
+)
+RANK = {name: rank for rank, row in enumerate(ORDER) for name in row}
+
+# What jit/ has beside the host: clients of it, and strangers to each other.
+TRANSLATORS = ("jit/plug", "jit/riscv")
 CLIENTS = ("xbar", "bench", "docs")  # see what is installed, nothing else
 SOURCES = (".c", ".cc")
+HOST = "jit/x86_64/"
 OPTIONAL = re.compile(
     r"^(capstone|mimalloc|libfdt|libelf|gelf|zstd|jansson|cmocka|benchmark)"
 )
@@ -25,16 +40,28 @@ UMBRELLAS = ("engine/xbar.h", "engine/instrument.h")
 
 
 def layer(path):
-    """The folder a file counts as; a subfolder of jit/ is one of its own."""
-    parts = path.split("/")
-    if parts[0] == "jit" and len(parts) > 2:
-        return "jit/" + parts[1]
-    return parts[0]
+    """The folder a file counts as; a translator is one of its own."""
+    two = "/".join(path.split("/")[:2])
+    return two if two in TRANSLATORS else tree.folder(path)
 
 
-def rank(path):
-    top = RANK[tree.folder(path)]
-    return top + (0.5 if layer(path).count("/") else 0)
+def place(path):
+    """Where a file stands in ORDER, or None."""
+    folder = os.path.dirname(path)
+    kind = "*.c" if path.endswith(SOURCES) else "*.h"
+    for name in (folder, f"{folder}/{kind}"):
+        if name in RANK:
+            return name
+    return None
+
+
+def reaches(path, target):
+    """May a file include one that stands elsewhere?"""
+    if layer(path) != layer(target) and layer(target) in TRANSLATORS:
+        return False
+    if layer(path) in TRANSLATORS and target.startswith(HOST):
+        return False
+    return RANK[place(target)] < RANK[place(path)]
 
 
 def own_includes(path):
@@ -53,20 +80,38 @@ def public_sources():
 
 def order_problems(paths):
     for path in paths:
-        if tree.folder(path) not in RANK or path in UMBRELLAS:
+        here = place(path)
+        if here is None or path in UMBRELLAS:
             continue
         for target in own_includes(path):
-            if tree.folder(target) not in RANK:
+            if place(target) is None:
                 yield f"{path} includes {target}"
-            elif rank(target) > rank(path):
-                yield f"{path} includes {target}, which is to its right"
+            elif place(target) != here and not reaches(path, target):
+                yield f"{path} includes {target}, which is not to its left"
+
+
+def place_problems(paths):
+    """All of the library stands in ORDER, and nothing else does."""
+    library = [path for path in paths if tree.folder(path) in tree.LIBRARY]
+    for path in library:
+        if place(path) is None:
+            yield f"{path} stands nowhere"
+    for name in sorted(set(RANK) - {place(path) for path in library}):
+        yield f"{name} is not there"
+
+
+def is_below(path, target):
+    """Is a file in the folder of another, or in a part of that?"""
+    return layer(target) == layer(path) and path.startswith(
+        os.path.dirname(target) + "/"
+    )
 
 
 def private_problems(paths):
     for path in paths:
         for target in own_includes(path):
             private = target.endswith(("_internal.h", "_internal.hh"))
-            if private and layer(target) != layer(path):
+            if private and not is_below(path, target):
                 if tree.folder(path) != "tests":
                     yield f"{path} includes {target}"
 
@@ -86,7 +131,7 @@ def client_problems(paths):
         if tree.folder(path) not in CLIENTS:
             continue
         for target in own_includes(path):
-            if tree.folder(target) in RANK:
+            if tree.folder(target) in tree.LIBRARY:
                 yield f"{path} includes {target}, not <xbar/...>"
 
 
@@ -119,7 +164,7 @@ def after_own(path):
 def group_problems(paths):
     """After the own header: the C library's, then ours."""
     for path in paths:
-        if tree.folder(path) not in RANK:
+        if tree.folder(path) not in tree.LIBRARY:
             continue
         brackets = after_own(path)
         if brackets != sorted(brackets, key='<"'.index):
@@ -136,7 +181,7 @@ def source_problems(paths):
 def dependency_problems(paths):
     """liburcu behind one header; nothing that only the program may need."""
     for path in paths:
-        if tree.folder(path) not in RANK:
+        if tree.folder(path) not in tree.LIBRARY:
             continue
         for bracket, name in tree.includes(path):
             if bracket == "<" and OPTIONAL.match(name):
@@ -176,6 +221,7 @@ def main():
     paths = tree.files(".c", ".h", ".inc", ".cc", ".hh")
     public = public_sources()
     tap.case("includes go left only", order_problems(paths))
+    tap.case("each folder has its place", place_problems(paths))
     tap.case("private headers stay in their folder", private_problems(paths))
     tap.case(
         "jit/riscv uses the TLB as a foreign translator would",

@@ -11,7 +11,7 @@ import tree
 from tap import Tap
 
 SOURCE, MODEL = "jit/host_none.c", "jit/cache.c"
-HOST = "jit/host_x86_64"
+HOST = "jit/x86_64/"
 GUEST_TIMEOUT_S = 600
 
 

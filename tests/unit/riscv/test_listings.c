@@ -14,8 +14,8 @@
  *
  * XBAR_LISTINGS=1 prints them as they are now.
  */
-#include "jit/host_x86_64_internal.h"
 #include "jit/riscv/jit.h"
+#include "jit/x86_64/x86_64_internal.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -49,7 +49,7 @@
  * Hosts without BMI2 take mov and shr for the first. On a miss va is as it
  * was: it is passed to a shared stub, which reaches C.
  */
-#include "jit/host_x86_64_internal.h"
+#include "jit/x86_64/x86_64_internal.h"
 
 /* Offset in the vCPU of the first entry of @context. */
 static size_t table_offset(const struct jit_emit *e, unsigned context)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The x86-64 assembler: rows of host_x86_64_insn.inc to bytes.
+ * The x86-64 assembler: rows of insn.inc to bytes.
  *
  *     x86_mr(b, X86_ADD_MR, 8, x86_r(RBX), RAX);          add rbx, rax
  *     x86_rm(b, X86_MOV_RM, 8, RAX, x86_mem(RBP, 16));      mov rax, [rbp+16]
@@ -8,8 +8,8 @@
  *
  * Everything a caller gets wrong here is our own bug: it asserts.
  */
-#ifndef XBAR_JIT_HOST_X86_64_ASM_H
-#define XBAR_JIT_HOST_X86_64_ASM_H
+#ifndef XBAR_JIT_X86_64_ASM_H
+#define XBAR_JIT_X86_64_ASM_H
 
 #include "jit/code_buf.h"
 
@@ -93,7 +93,7 @@ enum x86_flags {
 
 enum x86_op {
 #define X86(id, mnemonic, form, opcode, digit, widths, flags) X86_##id,
-#include "jit/host_x86_64_insn.inc"
+#include "jit/x86_64/insn.inc"
 #undef X86
     X86_OP_COUNT
 };

@@ -4,7 +4,7 @@
  * and index classes, displacement and immediate classes, is encoded, taken
  * apart by capstone and compared with the text that the row promises.
  */
-#include "jit/host_x86_64_asm.h"
+#include "jit/x86_64/asm.h"
 
 #include <inttypes.h>
 #include <setjmp.h>

@@ -30,7 +30,7 @@
  * adds to the page's counter.
  */
 #include "jit/host_region.h"
-#include "jit/host_x86_64_internal.h"
+#include "jit/x86_64/x86_64_internal.h"
 
 #define PATIENCE_MIN 2
 #define PATIENCE_MAX 64

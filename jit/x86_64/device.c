@@ -22,7 +22,7 @@
  * much the same.
  */
 #include "engine/plan.h"
-#include "jit/host_x86_64_internal.h"
+#include "jit/x86_64/x86_64_internal.h"
 
 #define CURSOR_LOG2 6
 

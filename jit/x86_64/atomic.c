@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Atomics: on RAM that the entry knows, at host addresses that are aligned. */
-#include "jit/host_x86_64_internal.h"
+#include "jit/x86_64/x86_64_internal.h"
 
 void jit_host__fence(struct jit_emit *e)
 {

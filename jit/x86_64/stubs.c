@@ -24,7 +24,7 @@
 #include <cpuid.h>
 
 #include "engine/alloc.h"
-#include "jit/host_x86_64_internal.h"
+#include "jit/x86_64/x86_64_internal.h"
 
 const uint8_t x86__homes[HOME_COUNT] = { RBX, R12, R13, R14, RSI,
                                          RDI, R8,  R9,  R10, R11 };

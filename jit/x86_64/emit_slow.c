@@ -20,7 +20,7 @@
 
 #include <errno.h>
 
-#include "jit/host_x86_64_emit_internal.h"
+#include "jit/x86_64/emit_internal.h"
 
 /* Sets of registers, as in xbar_emit_target.live: general, then vectors. */
 #define GENERAL UINT32_C(0xffff)

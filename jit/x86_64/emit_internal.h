@@ -2,14 +2,14 @@
 /*
  * The emit API on x86-64: what both halves of an access share.
  *
- *   host_x86_64_emit.c       what is refused; probe and access
- *   host_x86_64_emit_slow.c  the slow path
+ *   emit.c       what is refused; probe and access
+ *   emit_slow.c  the slow path
  */
-#ifndef XBAR_JIT_HOST_X86_64_EMIT_INTERNAL_H
-#define XBAR_JIT_HOST_X86_64_EMIT_INTERNAL_H
+#ifndef XBAR_JIT_X86_64_EMIT_INTERNAL_H
+#define XBAR_JIT_X86_64_EMIT_INTERNAL_H
 
 #include "jit/emit.h"
-#include "jit/host_x86_64_asm.h"
+#include "jit/x86_64/asm.h"
 
 #define EMIT_RED_ZONE 128
 #define EMIT_BIT(reg) (UINT32_C(1) << (reg))

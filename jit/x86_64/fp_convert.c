@@ -3,7 +3,7 @@
  * Floating point to and from integers, singles to doubles and back, bits.
  */
 #include "jit/host_fp.h"
-#include "jit/host_x86_64_internal.h"
+#include "jit/x86_64/x86_64_internal.h"
 
 /* ---- Integers ---------------------------------------------------------- */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Code that somebody looks at: between instructions, where rax, rcx and rdx are
  * free. */
-#include "jit/host_x86_64_internal.h"
+#include "jit/x86_64/x86_64_internal.h"
 
 /*
  *     mov  rax, what

@@ -2,7 +2,7 @@
 /* Emitted code as a signal handler finds it. */
 #include <ucontext.h>
 
-#include "jit/host_x86_64_internal.h"
+#include "jit/x86_64/x86_64_internal.h"
 
 _Static_assert(BUDGET == R15, "as below");
 

@@ -3,7 +3,7 @@
  * Prologue, ends of blocks, and the cold paths behind them.
  */
 #include "jit/cache_internal.h"
-#include "jit/host_x86_64_internal.h"
+#include "jit/x86_64/x86_64_internal.h"
 
 /* ---- Cold paths and sites ---------------------------------------------- */
 

@@ -2,10 +2,10 @@
 /*
  * Bit manipulation: by one instruction where the host has it, else by a few.
  *
- * rax, rcx and rdx are free, as in host_x86_64_alu.c. Wired zero has no home:
+ * rax, rcx and rdx are free, as in alu.c. Wired zero has no home:
  * as an operand in memory it is the guest's field, which holds 0.
  */
-#include "jit/host_x86_64_internal.h"
+#include "jit/x86_64/x86_64_internal.h"
 
 #define EACH_BYTE(byte) (UINT64_C(0x0101010101010101) * (byte))
 

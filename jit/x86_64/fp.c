@@ -21,7 +21,7 @@
  * half leave the upper half of the target alone.
  */
 #include "jit/host_fp.h"
-#include "jit/host_x86_64_internal.h"
+#include "jit/x86_64/x86_64_internal.h"
 
 /* ---- Control and flags ------------------------------------------------- */
 

@@ -6,7 +6,7 @@
  * if rd has none or is also the second source, and put where it belongs.
  * rcx and rdx are free throughout.
  */
-#include "jit/host_x86_64_internal.h"
+#include "jit/x86_64/x86_64_internal.h"
 
 /* ---- Guest registers --------------------------------------------------- */
 

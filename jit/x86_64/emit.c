@@ -25,7 +25,7 @@
 #include <cpuid.h>
 #include <errno.h>
 
-#include "jit/host_x86_64_emit_internal.h"
+#include "jit/x86_64/emit_internal.h"
 
 #define ENTRY_LOG2 5
 #define INDEX_MASK ((TLB_L1_SIZE - 1) << ENTRY_LOG2)

@@ -21,7 +21,7 @@
  * which exponents in the middle see to, but some steps are inexact on the way:
  * so it is for blocks that run with that flag up.
  */
-#include "jit/host_x86_64_internal.h"
+#include "jit/x86_64/x86_64_internal.h"
 
 #define BIAS 1023
 

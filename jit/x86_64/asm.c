@@ -19,7 +19,7 @@
  * with rm 5 (rbp, r13) means rip-relative, so those bases get a SIB byte, and a
  * displacement of at least 8 bits: mod_of().
  */
-#include "jit/host_x86_64_asm.h"
+#include "jit/x86_64/asm.h"
 
 #define LOCK    X86_LOCK
 #define D64     X86_D64
@@ -63,7 +63,7 @@ const struct x86_row x86__rows[X86_OP_COUNT] = {
                 .tail_size = (code) > 0xff ? 2 : 1,                          \
                 .tail = (uint16_t)TAIL(code),                                \
                 .imm_size = X86_FORM_##shape == X86_FORM_MI8 ? 1 : 4 },
-#include "jit/host_x86_64_insn.inc"
+#include "jit/x86_64/insn.inc"
 #undef X86
 };
 

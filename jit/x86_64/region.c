@@ -5,7 +5,7 @@
  * rcx is the scratch register of everything here: rax and rdx may hold the
  * address and the value of an access.
  */
-#include "jit/host_x86_64_internal.h"
+#include "jit/x86_64/x86_64_internal.h"
 
 #include "jit/host_region.h"
 

@@ -2,21 +2,21 @@
 /*
  * The x86-64 host: how its files divide the work, and its conventions.
  *
- *   host_x86_64_asm.c     rows to bytes
- *   host_x86_64_stubs.c   entering, leaving, calling C: written once
- *   host_x86_64_alu.c     register arithmetic
- *   host_x86_64_bits.c    the same, of bit manipulation
- *   host_x86_64_fp.c      floating point
- *   host_x86_64_fp_convert.c  its conversions
- *   host_x86_64_fma.c     fused multiply-add where the host has none
- *   host_x86_64_clock.c   the time, without asking the kernel
- *   host_x86_64_mem.c     loads, stores, the probe
- *   host_x86_64_atomic.c  atomics
- *   host_x86_64_device.c  what misses there because it is a device
- *   host_x86_64_count.c   counters, and accesses that count for their page
- *   host_x86_64_flow.c    prologue, links, branches, cold paths
- *   host_x86_64_look.c    calls of instrumented code
- *   host_x86_64_region.c  blocks of several parts, whose homes change hands
+ *   asm.c         rows to bytes
+ *   stubs.c       entering, leaving, calling C: written once
+ *   alu.c         register arithmetic
+ *   bits.c        the same, of bit manipulation
+ *   fp.c          floating point
+ *   fp_convert.c  its conversions
+ *   fma.c         fused multiply-add where the host has none
+ *   clock.c       the time, without asking the kernel
+ *   mem.c         loads, stores, the probe
+ *   atomic.c      atomics
+ *   device.c      what misses there because it is a device
+ *   count.c       counters, and accesses that count for their page
+ *   flow.c        prologue, links, branches, cold paths
+ *   look.c        calls of instrumented code
+ *   region.c      blocks of several parts, whose homes change hands
  *
  * Registers while emitted code runs:
  *
@@ -39,11 +39,11 @@
  *   xmm0 xmm2      tallies; where FP is not live xmm3 and xmm4, too
  *   xmm1           -1, which is taken off them
  */
-#ifndef XBAR_JIT_HOST_X86_64_INTERNAL_H
-#define XBAR_JIT_HOST_X86_64_INTERNAL_H
+#ifndef XBAR_JIT_X86_64_X86_64_INTERNAL_H
+#define XBAR_JIT_X86_64_X86_64_INTERNAL_H
 
 #include "jit/host.h"
-#include "jit/host_x86_64_asm.h"
+#include "jit/x86_64/asm.h"
 #include "tlb/tlb.h"
 
 #define HOME_COUNT  10
@@ -93,9 +93,9 @@ struct jit_stubs {
     unsigned features; /* enum x86_feature */
     bool counts_devices;
     struct x86_stub_set set[4]; /* [FP is live | X86_REGION] */
-    uint32_t fused[2];    /* subroutines, [is_double]: host_x86_64_fma.c */
-    uint32_t count[2];    /* [access]: host_x86_64_count.c */
-    const uint8_t *leave; /* address of the exit that resume may name */
+    uint32_t fused[2];          /* subroutines, [is_double]: fma.c */
+    uint32_t count[2];          /* [access]: count.c */
+    const uint8_t *leave;       /* address of the exit that resume may name */
     struct jit_exit (*run[2])(void *anchor, const uint8_t *code);
 };
 
@@ -220,7 +220,7 @@ void x86__shift(struct jit_emit *e, const struct x86_shift *shift, unsigned rd,
 
 void x86__cold_divide(struct jit_emit *e, const struct jit_cold *cold);
 
-/* jit_host__alu() of JIT_ANDN and up (host_x86_64_bits.c). */
+/* jit_host__alu() of JIT_ANDN and up (bits.c). */
 void x86__bits(struct jit_emit *e, enum jit_alu op, unsigned rd, unsigned rs1,
                struct jit_operand b);
 
@@ -234,7 +234,7 @@ void x86__address(struct jit_emit *e, unsigned base, int32_t offset);
 
 /* Add a cold path for the instruction at hand; NULL: the block failed. */
 struct jit_cold *x86__cold(struct jit_emit *e, enum cold_kind kind);
-/* Write the cold paths of host_x86_64_mem.c. */
+/* Write the cold paths of mem.c. */
 void x86__cold_access(struct jit_emit *e, const struct jit_cold *cold);
 /* To where the hot path goes on. */
 static inline void x86__go_back(struct jit_emit *e, const struct jit_cold *cold)
@@ -242,7 +242,7 @@ static inline void x86__go_back(struct jit_emit *e, const struct jit_cold *cold)
     x86_jmp(e->b, e->b->start + cold->resume);
 }
 
-/* ---- Counting (host_x86_64_count.c) ------------------------------------ */
+/* ---- Counting (count.c) ------------------------------------------------ */
 
 /* Accesses count for their page, if those are counted. @count that hit the span
  * at offset @span among them: only flags are lost. */
@@ -267,7 +267,7 @@ void x86__write_count(struct code_buf *b, const struct jit_guest *guest,
                       const struct jit_stubs *stubs,
                       enum xbar_tlb_access access);
 
-/* ---- Floating point (host_x86_64_fp.c) --------------------------------- */
+/* ---- Floating point (fp.c) --------------------------------------------- */
 
 /* xmm register @dst = FP register @reg, all 64 bits; and back. */
 void x86__fget(struct jit_emit *e, unsigned dst, unsigned reg);
@@ -296,7 +296,7 @@ struct jit_cold *x86__fcold(struct jit_emit *e, unsigned reads,
                             unsigned writes);
 /* The result in @reg, if it is NaN, becomes the canonical one. */
 void x86__fcheck_nan(struct jit_emit *e, bool is_double, unsigned reg);
-/* Write the cold paths of host_x86_64_fp.c. */
+/* Write the cold paths of fp.c. */
 void x86__cold_fp(struct jit_emit *e, const struct jit_cold *cold);
 
 /* Operands in memory, 16 bytes each: struct jit_state's fp_constants. */
@@ -311,7 +311,7 @@ enum x86_fp_constant {
     X86_FP_SPLIT, /* 2^27 + 1 */
 };
 
-/* ---- Devices (host_x86_64_device.c) ------------------------------------ */
+/* ---- Devices (device.c) ------------------------------------------------ */
 
 #define X86_DEVICE_MISSES 12
 
@@ -333,7 +333,7 @@ void x86__write_device_path(struct code_buf *b, const struct jit_guest *guest,
                             struct x86_device_path *path);
 void x86__missed_device(struct code_buf *b, const struct x86_device_path *path);
 
-/* Write the subroutines of host_x86_64_fma.c. */
+/* Write the subroutines of fma.c. */
 void x86__write_fused(struct code_buf *b, const struct jit_guest *guest,
                       struct jit_stubs *stubs);
 
@@ -358,7 +358,7 @@ void x86__jump_stub(struct jit_emit *e, uint32_t stub);
 uint32_t x86__probe(struct jit_emit *e, unsigned context,
                     enum xbar_tlb_access access, unsigned size, unsigned va);
 
-/* ---- Regions (host_x86_64_region.c) ------------------------------------- */
+/* ---- Regions (region.c) ------------------------------------------------- */
 
 /* The state and the budget at @cold, from here; and them again. */
 void x86__note_point(struct jit_emit *e, const struct jit_cold *cold);
