@@ -9,10 +9,10 @@
  *
  * and the sum over all blocks, those that are gone included, is what the
  * budget says was retired in translated code: to the instruction. The parts of
- * a region are blocks by themselves then (region_count.c).
+ * a region are blocks by themselves then (region/count.c).
  */
 #include "jit/riscv/jit.h"
-#include "jit/riscv/region.h"
+#include "jit/riscv/region/region.h"
 
 static uint64_t instructions_in(const struct xbar_riscv_block *block)
 {

@@ -5,10 +5,11 @@
  *   insn.inc      one row per instruction: the table everything reads
  *   decode.[ch]   bits -> struct riscv_insn (compressed forms expanded)
  *   print.c       bits -> text
- *   interp.c      executes decoded instructions: the reference engine
+ *   interp/       executes decoded instructions: the reference engine
  *   jit.h         translates blocks of them: the other engine
- *   region.h      and loops that are hot, as a whole
- *   fp.[ch]       floating point: pure functions of operands, mode and flags
+ *   translate/    block by block
+ *   region/       and loops that are hot, as a whole
+ *   fp/           floating point: pure functions of operands, mode and flags
  *   csr.inc       one row per control and status register
  *   csr.c         reads the table: access checks, names, plain registers
  *   csr_regs.c    the registers that are more than a masked word
@@ -25,7 +26,7 @@
  * Threads: fields marked atomic are written by any thread; all others belong
  * to the thread that runs the hart.
  *
- * What the engines (interp.c, jit.h) owe the rest:
+ * What the engines (interp/, jit.h) owe the rest:
  *
  *   count    whenever code outside of the engine can run (CSR functions,
  *            device callbacks, traps), stats.instructions is the number of
@@ -336,7 +337,7 @@ static inline void riscv__count_access(struct xbar_riscv_hart *hart,
     hart->accesses.of[hart->data_context][access][size_log2]++;
 }
 
-/* ---- interp.c ---------------------------------------------------------- */
+/* ---- interp/interp.c --------------------------------------------------- */
 
 /*
  * Execute until @budget instructions retired, or attention is raised, or wfi.

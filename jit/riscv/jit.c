@@ -21,9 +21,9 @@
 #include "jit/riscv/jit.h"
 
 #include "jit/host_fp.h"
-#include "jit/riscv/interp.h"
+#include "jit/riscv/interp/interp.h"
 #include "jit/riscv/observe.h"
-#include "jit/riscv/region.h"
+#include "jit/riscv/region/region.h"
 
 /* A slice bounds how late a request from another thread is seen. How long it is
  * below that is up to the run loop (clock.c). */

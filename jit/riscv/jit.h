@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The JIT engine of a hart: what jit.c (running), jit_access.c (loads and
- * stores that miss), jit_code.c (stores to code) and translate.c (one block)
+ * stores that miss), jit_code.c (stores to code) and translate/ (one block)
  * share.
  */
 #ifndef XBAR_JIT_RISCV_JIT_H

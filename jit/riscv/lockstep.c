@@ -22,7 +22,7 @@
 
 #include "engine/alloc.h"
 #include "engine/plan.h"
-#include "jit/riscv/interp.h"
+#include "jit/riscv/interp/interp.h"
 #include "jit/riscv/jit.h"
 
 /* Each instruction makes at most one access, and one more may fault. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "jit/riscv/source.h"
 
-#include "jit/riscv/fp.h"
+#include "jit/riscv/fp/fp.h"
 
 uint32_t riscv__jit_mode(const struct xbar_riscv_hart *hart)
 {

@@ -20,8 +20,11 @@ ORDER = (
     ("flatview",),
     ("tlb",),
     ("jit",),
-    ("jit/plug", "jit/x86_64"),
-    ("jit/riscv",),
+    ("jit/plug", "jit/riscv/fp", "jit/x86_64"),
+    ("jit/riscv/*.h",),
+    ("jit/riscv/interp", "jit/riscv/translate"),
+    ("jit/riscv/region",),
+    ("jit/riscv/*.c",),
 )
 RANK = {name: rank for rank, row in enumerate(ORDER) for name in row}
 

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "jit/riscv/fp.h"
+#include "jit/riscv/fp/fp.h"
 #include "tests/guest/random.h"
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))

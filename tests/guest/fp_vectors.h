@@ -28,7 +28,7 @@ extern const size_t fp_row_count;
  */
 size_t fp_vectors(uint32_t row, struct fp_case **cases);
 
-/** fp_evaluate() - what jit/riscv/fp.h makes of a case */
+/** fp_evaluate() - what jit/riscv/fp/fp.h makes of a case */
 struct fp_outcome fp_evaluate(const struct fp_case *c);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Loops made of little, for the tests of jit/riscv/region.h. */
+/* Loops made of little, for the tests of jit/riscv/region/region.h. */
 #ifndef XBAR_TESTS_UNIT_RISCV_LOOPS_H
 #define XBAR_TESTS_UNIT_RISCV_LOOPS_H
 
-#include "jit/riscv/region.h"
+#include "jit/riscv/region/region.h"
 
 #include "tests/unit/riscv/encode.h"
 

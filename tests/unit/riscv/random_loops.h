@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Random loops, nested, with ifs and ways out in them, over memory, devices and
- * nothing at all: for the tests of jit/riscv/region.h. */
+ * nothing at all: for the tests of jit/riscv/region/region.h. */
 #ifndef XBAR_TESTS_UNIT_RISCV_RANDOM_LOOPS_H
 #define XBAR_TESTS_UNIT_RISCV_RANDOM_LOOPS_H
 

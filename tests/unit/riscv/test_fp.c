@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "jit/riscv/fp.h"
+#include "jit/riscv/fp/fp.h"
 
 #define NX FP_FLAG_NX
 #define UF (FP_FLAG_UF | FP_FLAG_NX)

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "jit/riscv/fp.h"
+#include "jit/riscv/fp/fp.h"
 
 #define NV     FP_FLAG_NV
 #define QNAN_S UINT32_C(0x7fc00001)

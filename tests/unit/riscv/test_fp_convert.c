@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "jit/riscv/fp.h"
+#include "jit/riscv/fp/fp.h"
 
 #define NX FP_FLAG_NX
 #define NV FP_FLAG_NV

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "jit/riscv/fp_internal.h"
+#include "jit/riscv/fp/fp_internal.h"
 
 #define TOP (UINT64_C(1) << 63)
 

@@ -205,7 +205,7 @@ static void test_sc_after_change(void **state)
     assert_sc(rig, RISCV_OP_SC_W, true);
 }
 
-/* The known weakness (interp_amo.c): changed and changed back goes unseen. */
+/* The known weakness (interp/amo.c): changed and changed back goes unseen. */
 static void test_sc_does_not_see_aba(void **state)
 {
     struct rig *rig = *state;

@@ -5,7 +5,7 @@
  * the functions are right is test_fp*.c.
  */
 #include "exec.h"
-#include "jit/riscv/fp.h"
+#include "jit/riscv/fp/fp.h"
 
 #define BOX(single) (UINT64_C(0xffffffff00000000) | (single))
 

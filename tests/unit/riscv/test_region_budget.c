@@ -4,7 +4,7 @@
  * every walk each instruction is paid for before it is executed, once, and that
  * nothing is in advance where a loop begins.
  */
-#include "jit/riscv/region.h"
+#include "jit/riscv/region/region.h"
 
 #include "random_regions.h"
 

@@ -7,7 +7,7 @@
  *
  * XBAR_SEED=N runs just the program of one; 20 times as many with XBAR_LONG=1.
  */
-#include "jit/riscv/region.h"
+#include "jit/riscv/region/region.h"
 
 #include <stdlib.h>
 

@@ -4,13 +4,13 @@
  * the first way there has it, but for what must be true of all ways; and what
  * loops of few and of many registers make of that.
  */
-#include "jit/riscv/region.h"
+#include "jit/riscv/region/region.h"
 
 #include "jit/riscv/jit.h"
 
 #include "random_regions.h"
 
-/* As region_translate.c has them. */
+/* As region/translate.c has them. */
 struct planned {
     struct riscv_region *region;
     struct region_flow flow;

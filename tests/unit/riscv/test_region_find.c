@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Which instructions become a region, in which parts. */
-#include "jit/riscv/region.h"
+#include "jit/riscv/region/region.h"
 
 #include "loops.h"
 #include "rig.h"

@@ -4,7 +4,7 @@
  * finds in them there; what instructions read, against what they compute when
  * the rest is something else; distances in a few loops.
  */
-#include "jit/riscv/region.h"
+#include "jit/riscv/region/region.h"
 
 #include "exec.h"
 #include "loops.h"

@@ -3,7 +3,7 @@
  * Who gets a home where paths meet. What becomes of values in between is asked
  * by test_region_translate.c, of the code.
  */
-#include "jit/riscv/region.h"
+#include "jit/riscv/region/region.h"
 
 #include "encode.h"
 #include "rig.h"

@@ -3,7 +3,7 @@
  * Facts, against what the interpreter finds in registers; rotations that are
  * found, and such as must not be.
  */
-#include "jit/riscv/region.h"
+#include "jit/riscv/region/region.h"
 
 #include "encode.h"
 #include "exec.h"

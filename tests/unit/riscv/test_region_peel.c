@@ -4,7 +4,7 @@
  * ones that every walk passes the same instructions and leaves at the same
  * place as before.
  */
-#include "jit/riscv/region.h"
+#include "jit/riscv/region/region.h"
 
 #include "random_regions.h"
 
