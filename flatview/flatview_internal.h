@@ -2,18 +2,16 @@
 /*
  * What the files of flatview/ share.
  *
- *   walk.c, render.c    tree of regions -> sorted pieces
- *   change.c            windows that changed + old view -> new view
- *   change_one.c        the same where one section changes
+ *   render/             tree of regions -> sorted pieces,
+ *                       windows that changed + old view -> new view
  *   view.c              sections and views: making and freeing them
  *   root.c              what address spaces of one root share: the view, the
  *                       commit's phases
  *   address_space.c     what each has: subscribers, life
  *   listener*.c         telling listeners what changed
  *   flatview.c          looking up
- *   transfer.c          reading and writing through a view
- *   short.c, ldst.c     the short ways of doing so
- *   trie*.c             the index: addresses -> sections
+ *   access/             reading and writing through a view
+ *   index/              the trie: addresses -> sections
  */
 #ifndef XBAR_FLATVIEW_FLATVIEW_INTERNAL_H
 #define XBAR_FLATVIEW_FLATVIEW_INTERNAL_H
@@ -23,9 +21,9 @@
 #include "engine/commit.h"
 #include "engine/rcu.h"
 #include "flatview/address_space.h"
+#include "flatview/index/trie.h"
 #include "flatview/listener.h"
 #include "flatview/subscriber.h"
-#include "flatview/trie.h"
 
 /*
  * A snapshot. Its sections are shared with the views before and after it; a
@@ -71,7 +69,8 @@ struct flatview_change {
 };
 
 /*
- * What is mapped, in two tables (is_write) of slots, and in a list; see map.c.
+ * What is mapped, in two tables (is_write) of slots, and in a list; see
+ * access/map.c.
  * Two cache lines of slots are looked at for one pointer.
  */
 #define FLATVIEW_MAP_SLOTS  32
@@ -341,7 +340,7 @@ void flatview__view_retire(FlatView *view);
 /* After the grace period; or at once what was not published. */
 void flatview__view_free(FlatView *view);
 
-/* ---- change.c ---------------------------------------------------------- */
+/* ---- render/change.c --------------------------------------------------- */
 
 /*
  * Build the view that follows the current one of @root, into root->change.
@@ -429,7 +428,7 @@ void flatview__resolve_through(MemoryRegion *mr, hwaddr offset, hwaddr length,
                                unsigned need, MemTxAttrs attrs,
                                struct flatview_target *t);
 
-/* ---- map.c ------------------------------------------------------------- */
+/* ---- access/map.c ------------------------------------------------------ */
 
 int flatview__maps_init(struct flatview_maps *maps) XBAR_MUST_CHECK;
 void flatview__maps_finish(struct flatview_maps *maps);
@@ -450,7 +449,7 @@ void flatview__caches_drop(struct xbar_flatview_space *space,
  */
 bool flatview__kept_takes(FlatView *view);
 
-/* ---- transfer.c -------------------------------------------------------- */
+/* ---- access/transfer.c ------------------------------------------------- */
 
 /* Sections that no device callback answers in one go. */
 #define FLAT_RANGE_NO_READS \

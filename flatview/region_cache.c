@@ -13,9 +13,9 @@
 
 #include "engine/ram_writes.h"
 #include "engine/tree.h"
+#include "flatview/access/ram_access.h"
 #include "flatview/flatview_internal.h"
 #include "flatview/iommu.h"
-#include "flatview/ram_access.h"
 
 /* ---- Life -------------------------------------------------------------- */
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Sections and views: making them, giving them up, and freeing them when no
- * reader can see them. How one view becomes the next: change.c.
+ * reader can see them. How one view becomes the next: render/change.c.
  */
 #include "flatview/flatview_internal.h"
-#include "flatview/render.h"
+#include "flatview/render/render.h"
 
 /* ---- Sections ---------------------------------------------------------- */
 

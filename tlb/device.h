@@ -12,7 +12,7 @@
 #ifndef XBAR_TLB_DEVICE_H
 #define XBAR_TLB_DEVICE_H
 
-#include "flatview/bare.h"
+#include "flatview/access/bare.h"
 #include "tlb/tlb.h"
 
 struct tlb_device {

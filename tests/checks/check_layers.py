@@ -17,7 +17,10 @@ from tap import Tap
 # its right, and whose headers ("*.h") to its left, unless it needs none of them.
 ORDER = (
     ("engine",),
-    ("flatview",),
+    ("flatview/index",),
+    ("flatview/*.h",),
+    ("flatview/access", "flatview/render"),
+    ("flatview/*.c",),
     ("tlb",),
     ("jit",),
     ("jit/plug", "jit/riscv/fp", "jit/x86_64"),

@@ -20,7 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "flatview/trie.h"
+#include "flatview/index/trie.h"
 
 #define MAX_KEYS 512
 

@@ -20,7 +20,7 @@
 
 #include "engine/rcu.h"
 #include "flatview/flatview_internal.h"
-#include "flatview/render.h"
+#include "flatview/render/render.h"
 #include "tests/model/world.h"
 
 #if defined(TESTS_UNDER_ASAN) || defined(TESTS_UNDER_TSAN)

@@ -4,7 +4,7 @@
  * to be left to the long one, and that both come to what rendering from scratch
  * says.
  */
-#include "flatview/change_internal.h"
+#include "flatview/render/change_internal.h"
 
 #include <errno.h>
 #include <setjmp.h>

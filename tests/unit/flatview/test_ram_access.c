@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Copies to and from guest memory: every alignment, every short length. */
-#include "flatview/ram_access.h"
+#include "flatview/access/ram_access.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

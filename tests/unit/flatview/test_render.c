@@ -4,7 +4,7 @@
  * that are made to hurt do not. What decodes where is the model's business
  * (tests/model/test_flatview_model.c).
  */
-#include "flatview/render.h"
+#include "flatview/render/render.h"
 
 #include "engine/rcu.h"
 #include "tests/model/world.h"

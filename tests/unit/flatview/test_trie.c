@@ -3,7 +3,7 @@
  * The trie against a sorted array, with keys from distributions that are
  * nasty to a radix tree: dense, byte-adjacent, sparse, clustered, the ends.
  */
-#include "flatview/trie.h"
+#include "flatview/index/trie.h"
 
 #include <errno.h>
 #include <setjmp.h>

@@ -3,7 +3,7 @@
  * Differences between tries: against a merge of two sorted arrays, over keys
  * that share many digits, few, or none.
  */
-#include "flatview/trie.h"
+#include "flatview/index/trie.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

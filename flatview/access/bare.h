@@ -3,8 +3,8 @@
  * The shortest way to a device whose section is known: one indirect call, and
  * nothing read of the region. False: nothing was done; ask xbar_plan_read().
  */
-#ifndef XBAR_FLATVIEW_BARE_H
-#define XBAR_FLATVIEW_BARE_H
+#ifndef XBAR_FLATVIEW_ACCESS_BARE_H
+#define XBAR_FLATVIEW_ACCESS_BARE_H
 
 #include "engine/plan.h"
 #include "flatview/flatview.h"

@@ -15,7 +15,7 @@
  * So a lookup touches one line a level, and a second path only where the key
  * precedes everything in the last node it reached.
  */
-#include "flatview/trie.h"
+#include "flatview/index/trie.h"
 
 /* The leaf with the largest key behind @slot, which is not empty. */
 static const struct flatview_trie_slot *

@@ -23,7 +23,7 @@
  * So what is shared comes up on both sides at a time, even if the nodes above
  * it differ in where they branch.
  */
-#include "flatview/trie.h"
+#include "flatview/index/trie.h"
 
 /* The slots that are still to come of one node. */
 struct row {

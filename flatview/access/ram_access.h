@@ -5,8 +5,8 @@
  * store of its size; a misaligned one is as many as its alignment needs.
  * Values are in host order, as if the bytes had been copied.
  */
-#ifndef XBAR_FLATVIEW_RAM_ACCESS_H
-#define XBAR_FLATVIEW_RAM_ACCESS_H
+#ifndef XBAR_FLATVIEW_ACCESS_RAM_ACCESS_H
+#define XBAR_FLATVIEW_ACCESS_RAM_ACCESS_H
 
 #include <string.h>
 

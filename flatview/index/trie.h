@@ -20,8 +20,8 @@
  * Threads: any number of readers on any number of tries; one edit at a time
  * on one line of descent (an engine's writer lock).
  */
-#ifndef XBAR_FLATVIEW_TRIE_H
-#define XBAR_FLATVIEW_TRIE_H
+#ifndef XBAR_FLATVIEW_INDEX_TRIE_H
+#define XBAR_FLATVIEW_INDEX_TRIE_H
 
 #include "engine/alloc.h"
 #include "engine/check.h"
@@ -210,7 +210,7 @@ size_t flatview__trie_node_bytes(const struct xbar_retired *node);
 void flatview__trie_node_free(struct xbar_engine *engine,
                               struct xbar_retired *node);
 
-/* ---- The layout's arithmetic (private to trie*.c) ---------------------- */
+/* ---- The layout's arithmetic (private to index/) ----------------------- */
 
 static inline bool trie_is_leaf(const struct flatview_trie_slot *slot)
 {

@@ -22,7 +22,7 @@
  * are small. Regions repeat on it when aliases show them more than once. Most
  * windows need a few entries, which lie on the thread's stack.
  */
-#include "flatview/render.h"
+#include "flatview/render/render.h"
 
 #include <errno.h>
 #include <stdlib.h>

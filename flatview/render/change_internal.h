@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* What change.c and change_one.c say to one another. */
-#ifndef XBAR_FLATVIEW_CHANGE_INTERNAL_H
-#define XBAR_FLATVIEW_CHANGE_INTERNAL_H
+#ifndef XBAR_FLATVIEW_RENDER_CHANGE_INTERNAL_H
+#define XBAR_FLATVIEW_RENDER_CHANGE_INTERNAL_H
 
 #include "flatview/flatview_internal.h"
-#include "flatview/render.h"
+#include "flatview/render/render.h"
 
 static inline struct flatview_root *
 flatview__root_of(const struct flatview_change *change)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "flatview/ram_access.h"
+#include "flatview/access/ram_access.h"
 
 #define WORD_LOG2 3
 #define WORD      ((size_t)1 << WORD_LOG2)

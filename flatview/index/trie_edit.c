@@ -28,7 +28,7 @@
  * proper allocates before it stores. So a call that runs out of memory leaves
  * the edit with the keys it had.
  */
-#include "flatview/trie.h"
+#include "flatview/index/trie.h"
 
 #include <errno.h>
 #include <string.h>

@@ -12,7 +12,7 @@
  * overlaps what. A leaf that is visible on both sides of a hidden start is
  * cut there and merged again.
  */
-#include "flatview/render.h"
+#include "flatview/render/render.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -16,9 +16,9 @@
 #include "flatview/address_space.h"
 
 #include "engine/ram_writes.h"
-#include "flatview/bare.h"
+#include "flatview/access/bare.h"
+#include "flatview/access/ram_access.h"
 #include "flatview/flatview_internal.h"
-#include "flatview/ram_access.h"
 
 static inline void *host_of(const FlatRange *range, hwaddr addr)
 {

@@ -2,8 +2,8 @@
 /*
  * Rendering: from a tree of regions to a sorted array of what is visible.
  */
-#ifndef XBAR_FLATVIEW_RENDER_H
-#define XBAR_FLATVIEW_RENDER_H
+#ifndef XBAR_FLATVIEW_RENDER_RENDER_H
+#define XBAR_FLATVIEW_RENDER_RENDER_H
 
 #include "engine/check.h"
 #include "engine/tree.h"

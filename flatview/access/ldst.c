@@ -19,9 +19,9 @@
 
 #include "engine/plan.h"
 #include "engine/ram_writes.h"
-#include "flatview/bare.h"
+#include "flatview/access/bare.h"
+#include "flatview/access/ram_access.h"
 #include "flatview/flatview_internal.h"
-#include "flatview/ram_access.h"
 
 /* Is it memory, by @flag, and aligned? Then one access will do. */
 static inline bool is_plain(const FlatRange *range, hwaddr addr, uint32_t flag,

@@ -29,7 +29,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "flatview/change_internal.h"
+#include "flatview/render/change_internal.h"
 
 /* ---- What is affected -------------------------------------------------- */
 

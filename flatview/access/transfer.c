@@ -14,9 +14,9 @@
 #include "engine/dispatch.h"
 #include "engine/plan.h"
 #include "engine/ram_writes.h"
+#include "flatview/access/ram_access.h"
 #include "flatview/flatview_internal.h"
 #include "flatview/iommu.h"
-#include "flatview/ram_access.h"
 
 enum direction {
     READ,

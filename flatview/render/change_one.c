@@ -16,7 +16,7 @@
  *   - the region of the piece is also that of a section that touches the window,
  *     and both might be one.
  */
-#include "flatview/change_internal.h"
+#include "flatview/render/change_internal.h"
 
 #include <errno.h>
 
