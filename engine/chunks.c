@@ -13,9 +13,9 @@
  * What is given back is listed in its chunk by its size, and is given out again
  * for that size only: nothing is cut, so nothing falls to pieces. A chunk of
  * which nothing is given out goes back to the kernel, but for the newest, as long
- * as the engine has many regions: that is then carved anew. Chunks are mapped, not asked from the allocator:
- * that would write its zeros, in small pages, before anybody can ask for huge
- * ones. All of it is under the writer lock.
+ * as the engine has many regions: that is then carved anew. Chunks are mapped, not
+ * asked from the allocator: that would write its zeros, in small pages, before
+ * anybody can ask for huge ones. All of it is under the writer lock.
  */
 #include <string.h>
 #include <sys/mman.h>

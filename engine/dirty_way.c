@@ -21,6 +21,7 @@
  * row, so that two that take turns cost no more than without.
  */
 #include <errno.h>
+#include <limits.h>
 
 #include "engine/dirty_internal.h"
 #include "engine/interval.h"
@@ -227,6 +228,9 @@ static inline int arrive(MemoryRegion *mr, const struct xbar_range *range,
     return 0;
 }
 
+/* A commit asks all participants; a change, of which it has many, not more. */
+#define EXPECT_MOST 8
+
 /*
  * Where there are many regions, what is known of a place is in no near cache: who
  * is to look at it, once @addr of @mr was carried to the root, hears of it now, and
@@ -236,6 +240,7 @@ static void announce(const MemoryRegion *mr, hwaddr addr, bool is_near)
 {
     struct xbar_participant *p = mr->engine->first_participant;
     const struct dirty_way *way = &mr->engine->dirty.way;
+    unsigned left = is_near ? UINT_MAX : EXPECT_MOST;
 
     while (!mr->roots && !mr->aliased_by && mr->container) {
         if (mr == way->bottom) {
@@ -246,10 +251,10 @@ static void announce(const MemoryRegion *mr, hwaddr addr, bool is_near)
         addr += mr->addr;
         mr = mr->container;
     }
-    while (p && p->root != mr) {
+    while (p && p->root != mr && left-- > 0) {
         p = p->next;
     }
-    if (p && p->expect) {
+    if (p && p->root == mr && p->expect) {
         p->expect(p, addr, is_near);
     }
 }

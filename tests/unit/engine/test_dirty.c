@@ -499,6 +499,44 @@ static void test_large_engines_say_where(void **state)
     end_region(&root);
 }
 
+/* Behind many participants a change is not told: each would look for its own. */
+static void test_few_are_looked_through(void **state)
+{
+    const size_t many = ENGINE_MANY_REGIONS;
+    MemoryRegion *others = calloc(many, sizeof(*others));
+    struct watcher before[9], w;
+    MemoryRegion root, chip;
+
+    (void)state;
+    assert_non_null(others);
+    for (size_t i = 0; i < many; i++) {
+        open_container(&others[i], SIZE);
+    }
+    open_container(&root, UINT64_MAX);
+    open_container(&chip, SIZE);
+    for (size_t i = 0; i < 9; i++) {
+        watch(&before[i], &others[i]);
+    }
+    watch(&w, &root);
+    w.participant.expect = note_expected;
+    expected_at = may_be_at = 1;
+    place(&root, 0x4000, &chip);
+    assert_int_equal(expected_at, 0x4000);
+    assert_int_equal(may_be_at, 1);
+    for (size_t i = 0; i < 9; i++) {
+        unwatch(&before[i]);
+    }
+    assert_int_equal(memory_region_set_address(&chip, 0x2000), 0);
+    assert_int_equal(may_be_at, 0x4000);
+    unwatch(&w);
+    end_region(&chip);
+    end_region(&root);
+    for (size_t i = 0; i < many; i++) {
+        end_region(&others[i]);
+    }
+    free(others);
+}
+
 /* A caller's mistake: the place is in an engine that this call has not locked. */
 static void test_others_are_not_looked_at(void **state)
 {
@@ -586,6 +624,7 @@ int main(void)
         engine_test(test_doubled_forty_times),
         engine_test(test_many_marks),
         engine_test(test_large_engines_say_where),
+        engine_test(test_few_are_looked_through),
         engine_test(test_others_are_not_looked_at),
         engine_test(test_no_memory),
     };
