@@ -205,7 +205,7 @@ static void look_at_memory(struct stress *s)
 {
     struct xbar_engine_stats stats;
 
-    atomic_fetch_add(&s->chunks, chunks__are_there(s->engine));
+    atomic_fetch_add(&s->chunks, chunks__are_there(&s->engine->chunks));
     xbar_engine_get_stats(s->engine, &stats);
     expect(s, stats.bytes_live < (uint64_t)1 << 32);
 }
