@@ -21,6 +21,7 @@
 
 #include "host_clock.h"
 #include "machine_internal.h"
+#include "xorshift.h"
 
 #ifndef sigev_notify_thread_id
 #define sigev_notify_thread_id _sigev_un._tid /* glibc before 2.37 */
@@ -38,19 +39,10 @@ static void on_interrupt(int number, siginfo_t *info, void *context)
     }
 }
 
-/* xorshift64 (Marsaglia): no better one is needed. */
-static uint64_t next_random(uint64_t *state)
-{
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    return *state;
-}
-
 static int set_timer(struct machine *machine, unsigned period_us)
 {
     uint64_t period = period_us * UINT64_C(1000);
-    uint64_t ns = period / 2 + next_random(&machine->random) % period;
+    uint64_t ns = period / 2 + xorshift_next(&machine->random) % period;
     const struct itimerspec times = {
         .it_value = { .tv_sec = (time_t)(ns / 1000000000),
                       .tv_nsec = (long)(ns % 1000000000) },

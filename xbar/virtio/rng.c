@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "xorshift.h"
+
 #define FILL_MAX 4096
 
 struct virtio_rng {
@@ -16,14 +18,11 @@ struct virtio_rng {
     uint64_t state; /* without an I/O thread: of the sequence */
 };
 
-/* Marsaglia's xorshift: anything that is the same in each run. */
+/* Anything that is the same in each run. */
 static void fill_known(struct virtio_rng *rng, uint8_t *bytes, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        rng->state ^= rng->state << 13;
-        rng->state ^= rng->state >> 7;
-        rng->state ^= rng->state << 17;
-        bytes[i] = (uint8_t)(rng->state >> 32);
+        bytes[i] = (uint8_t)(xorshift_next(&rng->state) >> 32);
     }
 }
 
