@@ -147,12 +147,6 @@ static uint64_t write_bytes(struct gdb_target *target, uint64_t addr,
                                        true);
 }
 
-static bool take_range(const char **args, uint64_t *addr, uint64_t *size)
-{
-    return gdb_take_number(args, addr) && gdb_take(args, ",") &&
-           gdb_take_number(args, size);
-}
-
 /* As much as there is, and has room in an answer. */
 static void read_memory(struct gdb_target *target, const char *args,
                         struct gdb_text *reply)
@@ -160,7 +154,7 @@ static void read_memory(struct gdb_target *target, const char *args,
     uint8_t bytes[GDB_PACKET_MAX / 2];
     uint64_t addr, size, done;
 
-    if (!take_range(&args, &addr, &size)) {
+    if (!gdb_take_range(&args, &addr, &size)) {
         gdb_put(reply, BAD_PACKET);
         return;
     }
@@ -184,7 +178,7 @@ static void write_memory(struct gdb_target *target, const char *args,
     uint8_t bytes[GDB_PACKET_MAX / 2];
     uint64_t addr, size;
 
-    if (!take_range(&args, &addr, &size) || !gdb_take(&args, ":") ||
+    if (!gdb_take_range(&args, &addr, &size) || !gdb_take(&args, ":") ||
         size > sizeof(bytes) || !gdb_take_hex(&args, bytes, size) ||
         *args != '\0') {
         gdb_put(reply, BAD_PACKET);
@@ -201,7 +195,7 @@ static void write_binary(struct gdb_target *target,
     const char *end = packet->data + packet->length;
     uint64_t addr, size;
 
-    if (!take_range(&args, &addr, &size) || !gdb_take(&args, ":") ||
+    if (!gdb_take_range(&args, &addr, &size) || !gdb_take(&args, ":") ||
         size != (uint64_t)(end - args)) {
         gdb_put(reply, BAD_PACKET);
         return;
@@ -250,7 +244,7 @@ static void set_stop(struct gdb_target *target, const char *args, bool adds,
     int err;
 
     if (!gdb_take_number(&args, &type) || !gdb_take(&args, ",") ||
-        !take_range(&args, &addr, &size)) {
+        !gdb_take_range(&args, &addr, &size)) {
         gdb_put(reply, BAD_PACKET);
         return;
     }
@@ -364,27 +358,6 @@ static enum gdb_action run_verbose(const char *args, struct gdb_text *reply)
 }
 
 /* ---- Questions --------------------------------------------------------- */
-
-void gdb_put_window(struct gdb_text *reply, const char *text, uint64_t length,
-                    const char *args)
-{
-    uint64_t offset, size;
-
-    if (!take_range(&args, &offset, &size) || offset > length) {
-        gdb_put(reply, "E00");
-        return;
-    }
-    if (size > GDB_PACKET_MAX - 1) {
-        size = GDB_PACKET_MAX - 1;
-    }
-    if (size < length - offset) {
-        gdb_put(reply, "m");
-    } else {
-        gdb_put(reply, "l");
-        size = length - offset;
-    }
-    gdb_put_bytes(reply, text + offset, size);
-}
 
 static void transfer(struct gdb_target *target, const char *args,
                      struct gdb_text *reply)

@@ -226,3 +226,30 @@ bool gdb_take(const char **text, const char *prefix)
     *text += length;
     return true;
 }
+
+bool gdb_take_range(const char **text, uint64_t *first, uint64_t *size)
+{
+    return gdb_take_number(text, first) && gdb_take(text, ",") &&
+           gdb_take_number(text, size);
+}
+
+void gdb_put_window(struct gdb_text *reply, const char *text, uint64_t length,
+                    const char *args)
+{
+    uint64_t offset, size;
+
+    if (!gdb_take_range(&args, &offset, &size) || offset > length) {
+        gdb_put(reply, "E00");
+        return;
+    }
+    if (size > GDB_PACKET_MAX - 1) {
+        size = GDB_PACKET_MAX - 1;
+    }
+    if (size < length - offset) {
+        gdb_put(reply, "m");
+    } else {
+        gdb_put(reply, "l");
+        size = length - offset;
+    }
+    gdb_put_bytes(reply, text + offset, size);
+}

@@ -81,4 +81,16 @@ bool gdb_take_hex(const char **text, void *bytes, size_t size);
 /* gdb_take() - @prefix, if *@text begins with it */
 bool gdb_take(const char **text, const char *prefix);
 
+/* gdb_take_range() - where something begins, and how long it is */
+bool gdb_take_range(const char **text, uint64_t *first, uint64_t *size);
+
+/*
+ * gdb_put_window() - a part of @text, of @length bytes, which may be long
+ * @args: what is asked for: offset, size
+ *
+ * An m and the part if there is more behind it, an l and the part if not.
+ */
+void gdb_put_window(struct gdb_text *reply, const char *text, uint64_t length,
+                    const char *args);
+
 #endif

@@ -21,8 +21,4 @@ void gdb_trace_ask(struct gdb_trace *trace, const char *args,
 void gdb_trace_frame_info(struct gdb_trace *trace, const char *args,
                           struct gdb_text *reply);
 
-/* A window of @length bytes of @text: m and more to come, or l and the last. */
-void gdb_put_window(struct gdb_text *reply, const char *text, uint64_t length,
-                    const char *args);
-
 #endif
