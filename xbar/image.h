@@ -72,27 +72,4 @@ bool image_overlaps(const struct image *image, hwaddr addr, uint64_t size);
 int image_write(const struct image *image, AddressSpace *as, Error **errp)
     XBAR_MUST_CHECK;
 
-/* What image__parse_linux() looks at. */
-#define IMAGE_HEADER_SIZE 64
-
-/*
- * image__parse_linux() - raw bytes may be a Linux kernel; for image.c
- * @have: bytes of the start, IMAGE_HEADER_SIZE or the whole file
- * @size: of the file
- * @ram: set to what it needs, if it says
- *
- * Return: 0, whatever else it is; -EINVAL with @errp set if it cannot run.
- */
-int image__parse_linux(const struct image *image, const uint8_t *start,
-                       size_t have, uint64_t size, uint64_t *ram, Error **errp)
-    XBAR_MUST_CHECK;
-
-/* image__parse_elf() - fill the segments; for image.c */
-int image__parse_elf(struct image *image, const uint8_t *bytes, size_t size,
-                     uint64_t ram_size, Error **errp) XBAR_MUST_CHECK;
-
-/* image__add_segment() - append one if it lies in RAM; for image.c, elf.c */
-int image__add_segment(struct image *image, struct image_segment segment,
-                       uint64_t ram_size, Error **errp) XBAR_MUST_CHECK;
-
 #endif

@@ -9,7 +9,7 @@
 #include <inttypes.h>
 #include <libelf.h>
 
-#include "image.h"
+#include "image_internal.h"
 #include "memmap.h"
 
 static int reject(struct image *image, const char *reason, Error **errp)

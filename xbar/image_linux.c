@@ -13,7 +13,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "image.h"
+#include "image_internal.h"
 #include "size.h"
 
 enum linux_header {
