@@ -80,15 +80,21 @@ static void print_span(FILE *out, Int128 first, Int128 size)
     fprintf(out, "%016" PRIx64 "-%016" PRIx64, (uint64_t)first, (uint64_t)last);
 }
 
+static void print_owner(FILE *out, const MemoryRegion *mr, unsigned flags)
+{
+    const void *owner = memory_region_owner((MemoryRegion *)mr);
+
+    if ((flags & XBAR_MTREE_OWNER) && owner != NULL) {
+        fprintf(out, " owner:{%p}", owner);
+    }
+}
+
 static void print_marks(const struct dump *dump, const MemoryRegion *mr,
                         const struct xbar_region_info *info, Int128 first)
 {
-    const void *owner = memory_region_owner((MemoryRegion *)mr);
     FILE *out = dump->out;
 
-    if ((dump->flags & XBAR_MTREE_OWNER) && owner != NULL) {
-        fprintf(out, " owner:{%p}", owner);
-    }
+    print_owner(out, mr, dump->flags);
     if (info->size == 0) {
         fputs(" [empty]", out);
     }
@@ -251,7 +257,7 @@ static const char *range_type(const FlatRange *range)
     return range->flags & FLAT_RANGE_READONLY ? "rom" : "romd";
 }
 
-void dump__range(FILE *out, const FlatRange *range)
+void dump__range(FILE *out, const FlatRange *range, unsigned flags)
 {
     uint64_t offset = range->first + range->mr_delta;
     struct xbar_region_info info;
@@ -264,6 +270,7 @@ void dump__range(FILE *out, const FlatRange *range)
     if (offset != 0) {
         fprintf(out, " @%016" PRIx64, offset);
     }
+    print_owner(out, range->mr, flags);
     fputc('\n', out);
 }
 
@@ -280,7 +287,7 @@ int xbar_flatview_print(AddressSpace *as, FILE *out)
             memory_region_name(as->root), flatview_num_ranges(view));
     range = flatview__trie_next(&view->trie, 0);
     while (range != NULL) {
-        dump__range(out, range);
+        dump__range(out, range, 0);
         range = range->last == UINT64_MAX
                     ? NULL
                     : flatview__trie_next(&view->trie, range->last + 1);

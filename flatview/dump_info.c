@@ -77,15 +77,15 @@ static int print_trees(struct dump *dump)
 
 /* ---- Views ------------------------------------------------------------- */
 
-static void print_ranges(FILE *out, const FlatView *view)
+static void print_ranges(const struct dump *dump, const FlatView *view)
 {
     const FlatRange *range = flatview_next_range(view, 0);
 
     if (range == NULL) {
-        fputs("  No rendered FlatView\n", out);
+        fputs("  No rendered FlatView\n", dump->out);
     }
     for (; range != NULL; range = flatview__after(view, range)) {
-        dump__range(out, range);
+        dump__range(dump->out, range, dump->flags);
     }
 }
 
@@ -143,7 +143,7 @@ static void print_views(struct dump *dump)
         }
         fprintf(dump->out, "FlatView #%u\n", number++);
         print_names(dump, s->as->root);
-        print_ranges(dump->out, view);
+        print_ranges(dump, view);
         if (dump->flags & XBAR_MTREE_DISPATCH) {
             print_dispatch(dump->out, view);
         }

@@ -27,7 +27,7 @@ int dump__tree(struct dump *dump, MemoryRegion *mr, Int128 base,
                unsigned level);
 int dump__targets(struct dump *dump);
 
-/* One line. */
-void dump__range(FILE *out, const FlatRange *range);
+/* One line. @flags: enum xbar_mtree_flags */
+void dump__range(FILE *out, const FlatRange *range, unsigned flags);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "engine/memory_ram.h"
 #include "flatview/dump.h"
 #include "tests/unit/flatview/board.h"
 
@@ -116,6 +117,42 @@ static void test_views(void **state)
                "\n");
 }
 
+/* Of each section that of its region, not that of an alias which shows it. */
+static void test_view_owners(void **state)
+{
+    struct board *b = *state;
+    MemoryRegion owned;
+
+    assert_int_equal(
+        memory_region_init_reservation(&owned, (Object *)0x5678, "owned", 0x10),
+        0);
+    assert_int_equal(memory_region_add_subregion(&b->ram, 0x800, &owned), 0);
+    check_text(b, XBAR_MTREE_FLAT | XBAR_MTREE_OWNER,
+               "FlatView #0\n"
+               " AS \"an earlier name\", root: root\n"
+               " AS \"board\", root: root\n"
+               " Root memory region: root\n"
+               "  0000000000000000-00000000000007ff (prio 0, ram): ram\n"
+               "  0000000000000800-000000000000080f (prio 0, i/o): owned"
+               " owner:{0x5678}\n"
+               "  0000000000000810-0000000000000fff (prio 0, ram): ram"
+               " @0000000000000810\n"
+               "  0000000000001000-0000000000001fff (prio 0, rom): rom\n"
+               "  0000000000002000-00000000000020ff (prio 0, i/o): device\n"
+               "  0000000000003000-00000000000030ff (prio 0, rom): ram\n"
+               "  fffffffffffffff0-ffffffffffffffff (prio 0, i/o): edge\n"
+               "\n"
+               "FlatView #1\n"
+               " AS \"dma\", root: window, alias ram\n"
+               " Root memory region: ram\n"
+               "  0000000000000000-000000000000000f (prio 0, i/o): owned"
+               " owner:{0x5678}\n"
+               "  0000000000000010-00000000000000ff (prio 0, ram): ram"
+               " @0000000000000810\n"
+               "\n");
+    assert_int_equal(xbar_region_destroy(&owned, NULL, NULL), 0);
+}
+
 static void test_dispatch(void **state)
 {
     struct board *b = *state;
@@ -156,10 +193,8 @@ static void test_unwritable(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_trees),
-        TEST(test_views),
-        TEST(test_dispatch),
-        TEST(test_unwritable),
+        TEST(test_trees),    TEST(test_views),      TEST(test_view_owners),
+        TEST(test_dispatch), TEST(test_unwritable),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
