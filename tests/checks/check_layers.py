@@ -132,6 +132,14 @@ def foreign_problems(paths, public):
                 yield f"{path} includes {target}, which is not public"
 
 
+def public_problems(public):
+    """What an installed header includes has to be installed, too."""
+    for path in sorted(public):
+        for target in own_includes(path):
+            if target not in public:
+                yield f"{path} includes {target}, which is not public"
+
+
 def client_problems(paths):
     for path in paths:
         if tree.folder(path) not in CLIENTS:
@@ -233,6 +241,7 @@ def main():
         "jit/riscv uses the TLB as a foreign translator would",
         foreign_problems(paths, public),
     )
+    tap.case("public headers include public ones", public_problems(public))
     tap.case("clients use public headers alone", client_problems(paths))
     tap.case("the own header comes first", own_first_problems(paths))
     tap.case("include groups are in order", group_problems(paths))
