@@ -2,82 +2,18 @@
 /* The memory of large engines: which of it is in chunks, and when those go. */
 #include <pthread.h>
 
-#include "engine/engine_internal.h"
-#include "tests/unit/engine/fixture.h"
-#include "tests/unit/flatview/counting_alloc.h"
+#include "tests/unit/engine/lines_rig.h"
 
-#define KEPT  ((size_t)1 << 20) /* as lines.c has it */
 #define CHUNK ((size_t)2 << 20) /* as chunks.c has it, and the next, too */
 #define MANY  4097
-#define LINES ((size_t)64)
 
-/* Under address sanitizer there are none, for it to see what is freed. */
-#ifdef TESTS_UNDER_ASAN
-#define ARE_USED 0
-#else
-#define ARE_USED 1
-#endif
-
-struct object {
-    struct xbar_retired link;
-    struct object *next;
-    size_t bytes;
-};
-
-static struct counting_alloc alloc;
-static struct xbar_retire_queue queue;
-
-static void release_object(struct xbar_engine *engine,
-                           struct xbar_retired *retired)
-{
-    struct object *object = (struct object *)retired;
-
-    xbar_free_lines(engine, object, object->bytes);
-}
-
-static struct xbar_engine *open_engine(bool is_exact)
-{
-    const struct xbar_allocator hooks = { counting_alloc_get,
-                                          counting_alloc_put, &alloc,
-                                          is_exact };
-    const struct xbar_engine_config config = { .allocator = &hooks };
-    struct xbar_engine *engine;
-
-    memset(&alloc, 0, sizeof(alloc));
-    engine = xbar_engine_new(&config);
-    assert_non_null(engine);
-    memset(&queue, 0, sizeof(queue));
-    queue.release = release_object;
-    xbar_retire_queue_add(engine, &queue);
-    return engine;
-}
-
-static void close_engine(struct xbar_engine *engine)
-{
-    engine->stats.regions = 0;
-    xbar_retire_queue_remove(engine, &queue);
-    assert_int_equal(xbar_engine_free(engine), 0);
-    assert_int_equal(atomic_load(&alloc.live_bytes), 0);
-}
+/* Where nothing is kept there are none. */
+#define ARE_USED IS_KEPT
 
 /* As if it had so many. */
 static void set_regions(struct xbar_engine *engine, uint64_t regions)
 {
     __atomic_store_n(&engine->stats.regions, regions, __ATOMIC_RELAXED);
-}
-
-static struct object *make(struct xbar_engine *engine, size_t bytes)
-{
-    struct object *object;
-
-    xbar_tree_hold(engine);
-    object = xbar_alloc_lines(engine, bytes);
-    xbar_tree_release(engine);
-    assert_non_null(object);
-    assert_int_equal((uintptr_t)object % LINES, 0);
-    memset(object, 0x5a, bytes);
-    object->bytes = bytes;
-    return object;
 }
 
 static struct object *make_list(struct xbar_engine *engine, size_t bytes,
@@ -92,23 +28,6 @@ static struct object *make_list(struct xbar_engine *engine, size_t bytes,
         list = object;
     }
     return list;
-}
-
-static void retire_list(struct xbar_engine *engine, struct object *list)
-{
-    xbar_tree_hold(engine);
-    for (; list; list = list->next) {
-        xbar_retire(engine, &queue, &list->link, list->bytes);
-    }
-    xbar_tree_release(engine);
-}
-
-static uint64_t bytes_live(struct xbar_engine *engine)
-{
-    struct xbar_engine_stats stats;
-
-    xbar_engine_get_stats(engine, &stats);
-    return stats.bytes_live;
 }
 
 /* Of the allocator's, what is not the engine itself or the list of chunks. */
@@ -139,19 +58,17 @@ static void test_small_engine_has_none(void **state)
     (void)state;
     set_regions(engine, MANY - 1);
     object = make(engine, LINES);
-    object->next = NULL;
     assert_int_equal(engine->chunks.count, 0);
     assert_int_equal(asked_for(engine), LINES);
-    retire_list(engine, object);
+    retire(engine, object);
     assert_int_equal(xbar_engine_reclaim(engine), 1);
     close_engine(engine);
     engine = open_engine(true);
     set_regions(engine, MANY);
     object = make(engine, LINES);
-    object->next = NULL;
     assert_int_equal(engine->chunks.count, 0);
     assert_int_equal(asked_for(engine), LINES);
-    retire_list(engine, object);
+    retire(engine, object);
     assert_int_equal(xbar_engine_reclaim(engine), 1);
     assert_int_equal(asked_for(engine), 0);
     close_engine(engine);
@@ -178,7 +95,7 @@ static void test_large_engine_takes_them(void **state)
     assert_int_equal(bytes_live(engine) -
                          engine->chunks.room * sizeof(struct chunk *),
                      all + 18 * LINES);
-    retire_list(engine, list);
+    retire(engine, list);
     assert_int_equal(xbar_engine_reclaim(engine), 18);
     assert_int_equal(asked_for(engine), 0);
     close_engine(engine);
@@ -198,8 +115,8 @@ static void test_all_go_back(void **state)
     set_regions(engine, MANY);
     list = make_list(engine, bytes, count);
     assert_int_equal(engine->chunks.count, ARE_USED ? 4 : 0);
-    retire_list(engine, before);
-    retire_list(engine, list);
+    retire(engine, before);
+    retire(engine, list);
     assert_int_equal(xbar_engine_reclaim(engine), 2 * count);
     assert_int_equal(bytes_live(engine),
                      engine->chunks.room * sizeof(struct chunk *));
@@ -228,8 +145,7 @@ static void test_without_them(void **state)
     last = make(engine, LINES);
     assert_int_equal(is_in_chunk(engine, last), ARE_USED);
     list->next = last;
-    last->next = NULL;
-    retire_list(engine, list);
+    retire(engine, list);
     assert_int_equal(xbar_engine_reclaim(engine), 2);
     close_engine(engine);
 }
@@ -238,7 +154,7 @@ static void test_without_them(void **state)
 static void fill_pool(struct xbar_engine *engine)
 {
     set_regions(engine, 1);
-    retire_list(engine, make_list(engine, LINES, KEPT / LINES));
+    retire(engine, make_list(engine, LINES, KEPT / LINES));
     assert_int_equal(xbar_engine_reclaim(engine), KEPT / LINES);
     assert_int_equal(engine->lines.kept, ARE_USED ? KEPT : 0);
     set_regions(engine, MANY);
@@ -253,15 +169,13 @@ static void test_newest_is_carved_anew(void **state)
     (void)state;
     fill_pool(engine);
     for (unsigned round = 0; round < 3; round++) {
-        retire_list(engine,
-                    make_list(engine, 2 * LINES, CHUNK / (2 * LINES) - 8));
+        retire(engine, make_list(engine, 2 * LINES, CHUNK / (2 * LINES) - 8));
         assert_int_equal(xbar_engine_reclaim(engine), CHUNK / (2 * LINES) - 8);
         assert_int_equal(engine->chunks.count, ARE_USED);
         object = make(engine, 16 * LINES);
-        object->next = NULL;
         assert_int_equal(is_in_chunk(engine, object), ARE_USED);
         assert_int_equal(engine->chunks.count, ARE_USED);
-        retire_list(engine, object);
+        retire(engine, object);
         assert_int_equal(xbar_engine_reclaim(engine), 1);
     }
     close_engine(engine);
@@ -278,8 +192,8 @@ static void test_no_more_goes_than_has_to(void **state)
     set_regions(engine, MANY);
     few = make_list(engine, LINES, 300);
     many = make_list(engine, 2 * LINES, count);
-    retire_list(engine, few);
-    retire_list(engine, many);
+    retire(engine, few);
+    retire(engine, many);
     assert_int_equal(xbar_engine_reclaim(engine), 300 + count);
     assert_true(engine->lines.kept <= KEPT);
     assert_true(!ARE_USED || engine->lines.kept > KEPT - 256 * 2 * LINES);
@@ -297,7 +211,7 @@ static void test_given_out_again(void **state)
     (void)state;
     set_regions(engine, MANY);
     list = make_list(engine, 2 * LINES, count);
-    retire_list(engine, list->next);
+    retire(engine, list->next);
     list->next = NULL; /* its chunk stays */
     assert_int_equal(xbar_engine_reclaim(engine), count - 1);
     chunks = engine->chunks.count;
@@ -308,10 +222,10 @@ static void test_given_out_again(void **state)
         for (const struct object *o = again; o; o = o->next) {
             assert_true(o != list);
         }
-        retire_list(engine, again);
+        retire(engine, again);
         assert_int_equal(xbar_engine_reclaim(engine), count / 4);
     }
-    retire_list(engine, list);
+    retire(engine, list);
     assert_int_equal(xbar_engine_reclaim(engine), 1);
     close_engine(engine);
 }
@@ -325,7 +239,7 @@ static void test_small_again(void **state)
     (void)state;
     set_regions(engine, MANY);
     list = make_list(engine, LINES, 2 * CHUNK / LINES);
-    retire_list(engine, list->next);
+    retire(engine, list->next);
     list->next = NULL;
     set_regions(engine, 1);
     assert_true(xbar_engine_reclaim(engine) > 0);
@@ -353,7 +267,7 @@ static void test_smaller_still(void **state)
     set_regions(engine, 1000);
     assert_int_equal(xbar_engine_reclaim(engine), 0);
     assert_int_equal(engine->chunks.count, ARE_USED);
-    retire_list(engine, list);
+    retire(engine, list);
     assert_int_equal(xbar_engine_reclaim(engine), 100);
     assert_int_equal(engine->chunks.count, ARE_USED); /* for the next commits */
     set_regions(engine, 501);
