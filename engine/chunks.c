@@ -16,6 +16,11 @@
  * as the engine has many regions: that is then carved anew. Chunks are mapped, not
  * asked from the allocator: that would write its zeros, in small pages, before
  * anybody can ask for huge ones. All of it is under the writer lock.
+ *
+ * The kernel may have no room to note what is left of a mapping, and refuse to
+ * take a part back (vm.max_map_count). What was too much around a chunk then
+ * stays with it, untouched, and goes when it goes; a chunk gives its memory back
+ * alone, and is the next one that is wanted.
  */
 #include <string.h>
 #include <sys/mman.h>
@@ -37,34 +42,84 @@ struct chunk_list {
 struct chunk {
     uint32_t live;   /* bytes given out */
     uint32_t carved; /* bytes that were ever given out, and these fields */
+    uint8_t *mapped; /* more than the chunk, where that could not be cut */
+    size_t mapped_bytes;
+    struct chunk *next_spare;
     struct chunk_list sizes[LINES_MOST + 1];
 };
 
 #define CHUNK_HEADER \
     ((sizeof(struct chunk) + LINE_BYTES - 1) / LINE_BYTES * LINE_BYTES)
 
+/* What a spare chunk keeps: pages, whatever size the host's are of. */
+#define HEAD_BYTES ((size_t)64 << 10)
+
 static_assert(CHUNK_BYTES % LINE_BYTES == 0, "chunks are whole lines");
+static_assert(CHUNK_HEADER <= HEAD_BYTES, "a spare chunk has its header");
 
 /* ---- Mapping ----------------------------------------------------------- */
 
 /* Aligned; what is too much on both sides is given back. */
 static struct chunk *map_chunk(void)
 {
-    uint8_t *start = mmap(NULL, 2 * CHUNK_BYTES, PROT_READ | PROT_WRITE,
+    size_t bytes = 2 * CHUNK_BYTES;
+    uint8_t *start = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    struct chunk *chunk;
     size_t lead;
 
     if (start == MAP_FAILED) {
         return NULL;
     }
     lead = -(uintptr_t)start % CHUNK_BYTES;
-    if (lead) {
-        munmap(start, lead);
+    chunk = (struct chunk *)(void *)(start + lead);
+    if (munmap((uint8_t *)chunk + CHUNK_BYTES, CHUNK_BYTES - lead) == 0) {
+        bytes -= CHUNK_BYTES - lead;
     }
-    munmap(start + lead + CHUNK_BYTES, CHUNK_BYTES - lead);
+    if (lead && munmap(start, lead) == 0) {
+        start += lead;
+        bytes -= lead;
+    }
     /* Advice: a kernel without huge pages works, too. */
-    (void)madvise(start + lead, CHUNK_BYTES, MADV_HUGEPAGE);
-    return (struct chunk *)(void *)(start + lead);
+    (void)madvise(chunk, CHUNK_BYTES, MADV_HUGEPAGE);
+    chunk->mapped = start;
+    chunk->mapped_bytes = bytes;
+    return chunk;
+}
+
+/* Cleared. If it stays mapped it is spare, and all but its head has no memory. */
+static void unmap_chunk(struct chunks *chunks, struct chunk *chunk)
+{
+    if (munmap(chunk->mapped, chunk->mapped_bytes) != 0) {
+        (void)madvise((uint8_t *)chunk + HEAD_BYTES, CHUNK_BYTES - HEAD_BYTES,
+                      MADV_DONTNEED);
+        chunk->next_spare = chunks->spare;
+        chunks->spare = chunk;
+    }
+}
+
+static struct chunk *take_spare(struct chunks *chunks)
+{
+    struct chunk *chunk = chunks->spare;
+
+    if (chunk) {
+        chunks->spare = chunk->next_spare;
+    }
+    return chunk;
+}
+
+/* If the engine ends and that fails again, the process has them for ever. */
+static void unmap_spare(struct chunks *chunks)
+{
+    struct chunk *chunk = chunks->spare;
+
+    chunks->spare = NULL;
+    while (chunk) {
+        struct chunk *next = chunk->next_spare;
+
+        unmap_chunk(chunks, chunk);
+        chunk = next;
+    }
 }
 
 /* ---- Which there are --------------------------------------------------- */
@@ -128,7 +183,10 @@ XBAR_COLD static struct chunk *new_chunk(struct xbar_engine *engine)
     if (chunks->count == chunks->room && grow_all(engine)) {
         return NULL;
     }
-    chunk = map_chunk();
+    chunk = take_spare(chunks);
+    if (!chunk) {
+        chunk = map_chunk();
+    }
     if (!chunk) {
         return NULL;
     }
@@ -193,7 +251,7 @@ XBAR_COLD static void end_chunk(struct chunks *chunks, struct chunk *chunk)
     memmove(&chunks->all[i], &chunks->all[i + 1],
             (chunks->count - i - 1) * sizeof(struct chunk *));
     set_count(chunks, chunks->count - 1);
-    munmap(chunk, CHUNK_BYTES);
+    unmap_chunk(chunks, chunk);
 }
 
 /* ---- The interface ----------------------------------------------------- */
@@ -274,6 +332,7 @@ void chunks__leave(struct xbar_engine *engine)
     if (chunks->newest && !chunks->newest->live) {
         end_chunk(chunks, chunks->newest);
     }
+    unmap_spare(chunks);
     if (!chunks->count) {
         xbar_free(engine, chunks->all, chunks->room * sizeof(struct chunk *));
         chunks->all = NULL;

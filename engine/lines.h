@@ -51,6 +51,7 @@ struct chunks {
     struct chunk *newest;                 /* that was never full; or NULL */
     struct chunk *having[LINES_MOST + 1]; /* what was given back, by size */
     struct chunk **all;                   /* by address */
+    struct chunk *spare;                  /* that could not be given back */
     size_t count;                         /* relaxed atomic */
     size_t room;
     uint64_t left_at; /* regions, at chunks__leave() since the newest one */

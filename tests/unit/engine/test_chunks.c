@@ -1,14 +1,60 @@
 /* SPDX-License-Identifier: MIT */
 /* The memory of large engines: which of it is in chunks, and when those go. */
 #include <pthread.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "tests/unit/engine/lines_rig.h"
 
 #define CHUNK ((size_t)2 << 20) /* as chunks.c has it, and the next, too */
 #define MANY  4097
+#define PAGE  ((size_t)sysconf(_SC_PAGESIZE))
 
 /* Where nothing is kept there are none. */
 #define ARE_USED IS_KEPT
+
+/* ---- The kernel (the linker has calls of these come here) --------------- */
+
+static size_t mapped; /* bytes that are */
+static bool takes_nothing_back;
+static void *refused; /* the last that it did not take */
+
+void *__real_mmap(void *addr, size_t bytes, int prot, int flags, int fd,
+                  off_t offset);
+void *__wrap_mmap(void *addr, size_t bytes, int prot, int flags, int fd,
+                  off_t offset);
+int __real_munmap(void *addr, size_t bytes);
+int __wrap_munmap(void *addr, size_t bytes);
+
+void *__wrap_mmap(void *addr, size_t bytes, int prot, int flags, int fd,
+                  off_t offset)
+{
+    static bool is_odd;
+    uint8_t *ptr = __real_mmap(addr, bytes + PAGE, prot, flags, fd, offset);
+
+    /* Every other mapping begins off a chunk's boundary, the others as the
+     * kernel likes. */
+    is_odd = !is_odd;
+    if (ptr != MAP_FAILED) {
+        assert_int_equal(__real_munmap(is_odd ? ptr : ptr + bytes, PAGE), 0);
+        ptr += is_odd ? PAGE : 0;
+    }
+    mapped += ptr == MAP_FAILED ? 0 : bytes;
+    return ptr;
+}
+
+int __wrap_munmap(void *addr, size_t bytes)
+{
+    if (takes_nothing_back) {
+        refused = addr;
+        errno = ENOMEM;
+        return -1;
+    }
+    mapped -= bytes;
+    return __real_munmap(addr, bytes);
+}
+
+/* ---- Objects ----------------------------------------------------------- */
 
 /* As if it had so many. */
 static void set_regions(struct xbar_engine *engine, uint64_t regions)
@@ -280,6 +326,65 @@ static void test_smaller_still(void **state)
     close_engine(engine);
 }
 
+/* Pages of a mapping of two chunks that have memory. */
+static size_t resident(void *at)
+{
+    unsigned char pages[2 * CHUNK / 4096];
+    size_t count = 0;
+
+    assert_int_equal(mincore(at, 2 * CHUNK, pages), 0);
+    for (size_t i = 0; i < 2 * CHUNK / PAGE; i++) {
+        count += pages[i] & 1;
+    }
+    return count;
+}
+
+/* Chunks come and go while it does not, and then it does. */
+static void test_kernel_takes_nothing_back(void **state)
+{
+    struct xbar_engine *engine = open_engine(false);
+    const size_t count = 3 * CHUNK / LINES;
+    size_t most = 0;
+
+    (void)state;
+    assert_int_equal(mapped, 0);
+    takes_nothing_back = true;
+    for (unsigned round = 0; round < 4; round++) {
+        set_regions(engine, MANY);
+        retire(engine, make_list(engine, LINES, count));
+        assert_int_equal(engine->chunks.count, ARE_USED ? 4 : 0);
+        most = round == 0 ? mapped : most;
+        assert_int_equal(mapped, most);
+        set_regions(engine, 1);
+        assert_int_equal(xbar_engine_reclaim(engine), count);
+        assert_int_equal(engine->chunks.count, 0);
+    }
+    assert_int_equal(mapped, ARE_USED ? 4 * 2 * CHUNK : 0);
+    assert_true(!ARE_USED || resident(refused) <= 16);
+    takes_nothing_back = false;
+    close_engine(engine);
+    assert_int_equal(mapped, 0);
+}
+
+/* What was refused once goes the next time that the engine becomes small. */
+static void test_kernel_takes_it_later(void **state)
+{
+    struct xbar_engine *engine = open_engine(false);
+
+    (void)state;
+    takes_nothing_back = true;
+    for (unsigned round = 0; round < 2; round++) {
+        set_regions(engine, MANY);
+        retire(engine, make_list(engine, LINES, 100));
+        set_regions(engine, 1);
+        assert_int_equal(xbar_engine_reclaim(engine), 100);
+        assert_int_equal(engine->chunks.count, 0);
+        assert_int_equal(mapped, ARE_USED && round == 0 ? 2 * CHUNK : 0);
+        takes_nothing_back = false;
+    }
+    close_engine(engine);
+}
+
 static void *free_elsewhere(void *opaque)
 {
     struct object *object = opaque;
@@ -372,6 +477,8 @@ int main(void)
         cmocka_unit_test(test_given_out_again),
         cmocka_unit_test(test_small_again),
         cmocka_unit_test(test_smaller_still),
+        cmocka_unit_test(test_kernel_takes_nothing_back),
+        cmocka_unit_test(test_kernel_takes_it_later),
         cmocka_unit_test(test_freed_by_others),
         cmocka_unit_test(test_index),
     };
