@@ -429,6 +429,17 @@ static bool start_counting(struct region_work *w)
     return true;
 }
 
+/* The plain block makes room, which is not missed until then: it is still hot. */
+static void drop_plain(struct region_work *w)
+{
+    struct xbar_jit_cache *cache = w->hart->jit->cache;
+    struct xbar_jit_block *plain = xbar_jit_find(cache, &w->source.key);
+
+    if (plain != NULL) {
+        xbar_jit_drop(cache, plain);
+    }
+}
+
 /* False: there was no room for it, or no memory. */
 static bool translate(struct region_work *w)
 {
@@ -463,13 +474,14 @@ static bool translate(struct region_work *w)
         return false;
     }
     code_buf__close(&b, &buffer);
+    drop_plain(w);
     return xbar_jit_finish(cache, block, &buffer,
                            w->region.page + (w->region.pc & ~TLB_PAGE_MASK)) ==
            0;
 }
 
-/* Peeled, if there is room for that much code. Without any, the plain block is
- * made again. */
+/* Peeled, if there is room for that much code. Without any, the plain block
+ * stays. */
 static void translate_peeled(struct region_work *w)
 {
     w->found = w->region;
@@ -532,12 +544,9 @@ static void make_region(struct xbar_riscv_hart *hart, bool innermost)
     w->hart = hart;
     if (find(w, innermost)) {
         struct xbar_jit_cache *cache = hart->jit->cache;
-        struct xbar_jit_block *plain = xbar_jit_find(cache, &w->source.key);
+        struct xbar_jit_block *there = xbar_jit_find(cache, &w->source.key);
 
-        if (plain == NULL || !plain->is_region) {
-            if (plain != NULL) {
-                xbar_jit_drop(cache, plain);
-            }
+        if (there == NULL || !there->is_region) {
             translate_peeled(w);
         }
     }

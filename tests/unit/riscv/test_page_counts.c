@@ -451,6 +451,42 @@ static void test_f_registers_beside_a_loop(void **state)
     rig_close(&rig);
 }
 
+/* With what counts in it, it outgrows a region's code: it stays in blocks, which
+ * are not made again each time that they get hot. */
+static void test_a_loop_that_is_too_large(void **state)
+{
+    enum { LOADS = 341, TURNS = 50 };
+    static uint64_t pages[2][PAGES];
+    struct xbar_tlb_counts counts = { .pages = { pages[0], pages[1] } };
+    const struct xbar_riscv_config config = { .counts = &counts,
+                                              .stress =
+                                                  XBAR_RISCV_STRESS_REGION };
+    struct xbar_riscv_stats warm, after;
+    uint32_t code[LOADS + 3];
+    struct rig rig;
+
+    (void)state;
+    counts.ram = &rig.ram;
+    rig_open_with(&rig, &config);
+    for (int i = 0; i < LOADS; i++) {
+        code[i] = encode(RISCV_OP_LD, 10 + (unsigned)i % 4, BASE, 0, i % 8 * 8);
+    }
+    load_rounds(&rig, CODE, code, LOADS, 2 * TURNS + 1);
+    assert_int_equal(xbar_riscv_set_engine(rig.hart, XBAR_RISCV_JIT), 0);
+    for (unsigned i = 0; i < 2 * TURNS; i++) {
+        assert_int_equal(xbar_riscv_run(rig.hart, LOADS + 2),
+                         XBAR_RISCV_EXIT_BUDGET);
+        if (i == TURNS) {
+            xbar_riscv_get_stats(rig.hart, &warm);
+        }
+    }
+    xbar_riscv_get_stats(rig.hart, &after);
+    assert_true(warm.jit.blocks > 0);
+    assert_int_equal(after.jit.blocks, warm.jit.blocks);
+    assert_int_equal(pages[TLB_READ][DATA / 4096], 2 * TURNS * LOADS);
+    rig_close(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -461,6 +497,7 @@ int main(void)
         cmocka_unit_test(test_a_base_that_leaps),
         cmocka_unit_test(test_the_lowest_page),
         cmocka_unit_test(test_f_registers_beside_a_loop),
+        cmocka_unit_test(test_a_loop_that_is_too_large),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
