@@ -17,6 +17,16 @@ static int fail(Error **errp, const char *path, int error)
     return -error;
 }
 
+/* Of a file that is read. */
+static int refuse(Error **errp, const char *path, int error, size_t limit)
+{
+    if (error != EFBIG) {
+        return fail(errp, path, error);
+    }
+    error_setg(errp, "%s: larger than %zu MiB", path, limit >> 20);
+    return -error;
+}
+
 ssize_t file_read_fully(int fd, void *to, size_t want)
 {
     size_t have = 0;
@@ -106,7 +116,7 @@ int file_read(const char *path, size_t limit, uint8_t **bytes, size_t *size,
     ret = read_open_file(fd, limit, bytes, size);
     close(fd);
     if (ret) {
-        return fail(errp, path, -ret);
+        return refuse(errp, path, -ret, limit);
     }
     if (*size == 0) {
         free(*bytes);
@@ -137,7 +147,7 @@ int file_open(const char *path, size_t limit, int *fd, size_t *size,
     }
     close(*fd);
     *fd = -1;
-    return error ? fail(errp, path, error) : 0;
+    return error ? refuse(errp, path, error, limit) : 0;
 }
 
 bool file_read_at(int fd, void *to, size_t size, uint64_t offset)

@@ -430,8 +430,9 @@ static int parse_options(struct options *options, int argc, char **argv,
         options->trace = argv[optind++];
     }
     if (ret == 0 && optind < argc) {
-        error_setg(errp, "%s: not expected here (see xbar --help)",
-                   argv[optind]);
+        error_setg(errp, "%s: not expected here (%s)", argv[optind],
+                   FOR_GUEST & 1 << command ? "a guest is named by --bios FILE"
+                                            : "see xbar --help");
         ret = -EINVAL;
     }
     return ret;

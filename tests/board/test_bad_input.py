@@ -81,7 +81,7 @@ BAD_LINES = [
     (["replay", "missing"], "missing: No such file"),
     (["replay", "/dev/null"], "/dev/null: not a trace"),
     (["replay", "/bin/sh"], "/bin/sh: not a trace"),
-    (["replay", "x", "y"], "y: not expected"),
+    (["replay", "x", "y"], "y: not expected here (see xbar --help)"),
     (["replay", "--bios", "x"], "not an option of replay"),
     (["run"], "--bios"),
     (["profile", "--kernel", "k"], "--bios"),
@@ -91,7 +91,9 @@ BAD_LINES = [
     (["run", "-bios", "x"], "two dashes"),
     (["run", "-z"], "-z: unknown option"),
     (["run", "--deterministic=1"], "takes no value"),
-    (["run", "stray"], "stray: not expected"),
+    (["run", "stray"], "stray: not expected here (a guest is named by --bios"),
+    (["profile", "stray"], "stray: not expected here (a guest is named by"),
+    (["mtree", "stray"], "stray: not expected here (see xbar --help)"),
     (["run", "--json"], "--json: not an option of run"),
     (["mtree", "--bios", "x"], "not an option of mtree"),
     (["mtree", "--json", "--dot"], "choose one"),
@@ -110,15 +112,19 @@ BAD_LINES = [
     (["run", "--log", "all"], "--log all: not a list of guest_errors"),
     (["run", "--log", "unimp,"], "--log unimp,: not a list"),
     (["run", "--engine", "warp"], "--engine warp: no such engine"),
-    (["run", "--drive", "x"], "--drive: x: no such setting"),
+    (["run", "--drive", "x"], "--drive: x: no such setting (try file=, "),
     (["run", "--drive", "format=raw"], "--drive: file=FILE is missing"),
     (["run", "--drive", "file=x,format=qcow2"], "format=qcow2: only raw"),
     (["run", "--drive", "file=x,readonly=maybe"], "readonly=maybe: on or off"),
     (["run", "--drive", "file=,format=raw"], "file=: needs a value"),
     (["run", "--drive", "file=x,,y,z"], "--drive: z: no such setting"),
-    (["run", "--netdev", "tap"], "type=tap: only user"),
+    (["run", "--netdev", "tap"], "type=tap: only user networks"),
+    (["run", "--netdev", "user,tftp=/nowhere"], "tftp=/nowhere: no such folder"),
+    (["run", "--netdev", "user,tftp=/dev/null"], "/dev/null: no such folder"),
     (["run", "--netdev", "id=x"], "--netdev: the type is missing"),
-    (["run", "--netdev", "user,x=1"], "--netdev: x: no such setting"),
+    (["run", "--netdev", "user,x=1"], "--netdev: x: no such setting (try type=, "
+                                      "id=, hostfwd=, restrict=, net=, host=, "
+                                      "dhcpstart=, dns=, tftp=, bootfile=)"),
     (["run", "--device", "x"], "--device x: no such device"),
     (["run"] + ["--drive", "file=x"] * 9, "--drive: more than 8"),
     (["run", "--gdb", "x"], "--bios"),
@@ -198,8 +204,17 @@ def test_room(folder):
     small = put(folder, "small", bytes(4096))
     large = put(folder, "large", bytes(3 << 20))
     expect_refusal(["run", "--bios", large, "-m", "2"], large, "larger than")
-    expect_refusal(["run", "--bios", "/dev/zero", "-m", "2"], "/dev/zero",
-                   "too large")
+    expect_refusal(["run", "--bios", "/dev/zero", "-m", "2"],
+                   "/dev/zero: larger than 258 MiB")
+    sparse = os.path.join(folder, "sparse")
+    with open(sparse, "wb") as file:
+        file.truncate(17 << 20)
+    expect_refusal(["mtree", "--dtb", sparse], "sparse: larger than 16 MiB")
+    expect_refusal(["run", "--bios", small, "--dtb", sparse],
+                   "sparse: larger than 16 MiB")
+    os.truncate(sparse, 300 << 20)
+    expect_refusal(["run", "--bios", sparse, "-m", "2"],
+                   "sparse: larger than 258 MiB")
     # The kernel's place lies inside the firmware, or past the end of RAM.
     expect_refusal(["run", "--bios", large, "--kernel", small], small,
                    "overlaps", large)

@@ -7,7 +7,9 @@
 #include "virtio/config.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* One key of an option. @take returns what is wrong with the value, or NULL. */
 struct key_row {
@@ -44,6 +46,22 @@ static char *cut_item(char *text)
     return NULL;
 }
 
+static int refuse_key(const struct option_syntax *syntax, const char *key,
+                      Error **errp)
+{
+    char names[128] = "";
+    size_t length = 0;
+
+    for (unsigned i = 0; i < syntax->count && length < sizeof(names); i++) {
+        length +=
+            (size_t)snprintf(names + length, sizeof(names) - length,
+                             "%s%s=", i ? ", " : "", syntax->rows[i].name);
+    }
+    error_setg(errp, "%s: %s: no such setting (try %s)", syntax->name, key,
+               names);
+    return -EINVAL;
+}
+
 static int take_item(const struct option_syntax *syntax, char *item,
                      bool is_first, void *into, Error **errp)
 {
@@ -69,8 +87,7 @@ static int take_item(const struct option_syntax *syntax, char *item,
             return problem ? -EINVAL : 0;
         }
     }
-    error_setg(errp, "%s: %s: no such setting", syntax->name, key);
-    return -EINVAL;
+    return refuse_key(syntax, key, errp);
 }
 
 static int take_items(const struct option_syntax *syntax, char *text,
@@ -217,7 +234,7 @@ int virtio_config_drive(struct virtio_config *config, char *text, Error **errp)
 static const char *netdev_type(void *into, const char *value)
 {
     ((struct netdev_config *)into)->is_user = true;
-    return accept_only(value, "user", "only user");
+    return accept_only(value, "user", "only user networks");
 }
 
 static const char *netdev_id(void *into, const char *value)
@@ -247,6 +264,11 @@ static const char *netdev_dhcpstart(void *into, const char *value)
 
 static const char *netdev_tftp(void *into, const char *value)
 {
+    struct stat st;
+
+    if (value[0] && (stat(value, &st) || !S_ISDIR(st.st_mode))) {
+        return "no such folder";
+    }
     return take_text(&((struct netdev_config *)into)->tftp, value);
 }
 
