@@ -58,7 +58,7 @@ struct console {
     bool was_short;     /* a console_write() */
     bool is_out_broken; /* output goes nowhere: drop it */
     bool is_held;       /* by the monitor, and what it wants to be told */
-    enum console_question question;
+    struct questions questions;
     bool is_quitting; /* somebody else than the guest ended the run */
     bool is_stopping; /* console_stop() waits */
 };
@@ -171,12 +171,12 @@ enum console_question console_rest(struct console *console, bool *was_held)
     enum console_question question;
 
     pthread_mutex_lock(&console->lock);
-    while (must_rest(console) && console->question == CONSOLE_NO_QUESTION) {
+    questions_answered(&console->questions);
+    while (must_rest(console) && console->questions.count == 0) {
         *was_held |= console->is_held;
         pthread_cond_wait(&console->has_room, &console->lock);
     }
-    question = console->question;
-    console->question = CONSOLE_NO_QUESTION;
+    question = questions_next(&console->questions);
     pthread_mutex_unlock(&console->lock);
     return question;
 }
@@ -283,15 +283,24 @@ static void put_key(struct console *console, uint8_t key)
     pthread_mutex_unlock(&console->lock);
 }
 
-/* Whoever answers prompts for the next line. One that is asked before the last
- * was answered takes its place. */
+/* Whoever answers prompts for the next line. To quit is for the end, but who
+ * asks for that again has waited long enough, as has who asked for nothing else. */
 static void ask(struct console *console, enum console_question question)
 {
+    bool quits_now;
+
     pthread_mutex_lock(&console->lock);
-    console->question = question;
+    quits_now =
+        question == CONSOLE_QUIT &&
+        (console->questions.count == 0 || questions_quit(&console->questions));
+    questions_add(&console->questions, question);
     pthread_cond_broadcast(&console->has_room);
     pthread_mutex_unlock(&console->lock);
-    console->host.pause(console->host.opaque);
+    if (quits_now) {
+        console_quit(console, 0);
+    } else {
+        console->host.pause(console->host.opaque);
+    }
 }
 
 static void take_key(struct console *console, uint8_t key)
@@ -308,17 +317,8 @@ static void take_key(struct console *console, uint8_t key)
     case KEYS_INTERRUPT:
         console_quit(console, 128 + SIGINT);
         return;
-    case KEYS_INFO:
-        ask(console, CONSOLE_INFO);
-        return;
-    case KEYS_MTREE:
-        ask(console, CONSOLE_MTREE);
-        return;
-    case KEYS_SNAPSHOT:
-        ask(console, CONSOLE_SNAPSHOT);
-        return;
-    case KEYS_RESTORE:
-        ask(console, CONSOLE_RESTORE);
+    case KEYS_ASK:
+        ask(console, console->keys.question);
         return;
     case KEYS_STOP:
         hold(console, true);

@@ -42,6 +42,8 @@
 
 #include <xbar/xbar.h>
 
+#include "questions.h"
+
 struct console;
 
 /* What the console needs of the machine. */
@@ -67,15 +69,6 @@ struct console_host {
     void *opaque;
 };
 
-/* What the monitor wants to be told; the answer goes to stderr. */
-enum console_question {
-    CONSOLE_NO_QUESTION,
-    CONSOLE_INFO,
-    CONSOLE_MTREE,
-    CONSOLE_SNAPSHOT, /* keep the machine as it is */
-    CONSOLE_RESTORE,  /* go back to that */
-};
-
 /*
  * console_start() - raw terminal, signals, thread
  * @host: copied
@@ -90,8 +83,9 @@ struct console *console_start(const struct console_host *host, bool is_muted,
  */
 void console_stop(struct console *console);
 
-/* console_quit() - end the run, and wait for no reader; from host.poll or
- * host.power_down. What the machine has to do is host.quit. */
+/* console_quit() - end the run, and wait for no reader; from host.poll,
+ * host.power_down or the hart's thread outside of a run. What the machine has to
+ * do is host.quit. */
 void console_quit(struct console *console, int status);
 
 /* console_put() - a byte from the guest */

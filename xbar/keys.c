@@ -15,23 +15,29 @@ static void print_keys(FILE *out)
           out);
 }
 
+static enum keys_wish ask(struct keys *keys, enum console_question question)
+{
+    keys->question = question;
+    return KEYS_ASK;
+}
+
 static enum keys_wish take_monitor_key(struct keys *keys, uint8_t key)
 {
     switch (monitor_take(&keys->monitor, key)) {
     case MONITOR_INFO:
-        return KEYS_INFO;
+        return ask(keys, CONSOLE_INFO);
     case MONITOR_MTREE:
-        return KEYS_MTREE;
+        return ask(keys, CONSOLE_MTREE);
     case MONITOR_STOP:
         return KEYS_STOP;
     case MONITOR_CONT:
         return KEYS_CONT;
     case MONITOR_SNAPSHOT:
-        return KEYS_SNAPSHOT;
+        return ask(keys, CONSOLE_SNAPSHOT);
     case MONITOR_RESTORE:
-        return KEYS_RESTORE;
+        return ask(keys, CONSOLE_RESTORE);
     case MONITOR_QUIT:
-        return KEYS_QUIT;
+        return ask(keys, CONSOLE_QUIT);
     case MONITOR_NOTHING:
         break;
     }

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "monitor.h"
+#include "questions.h"
 
 enum keys_wish {
     KEYS_NOTHING,
@@ -24,18 +25,16 @@ enum keys_wish {
     KEYS_QUIT,      /* end the run at once */
     KEYS_INTERRUPT, /* the same, for ctrl-c */
     /* From here on the monitor's: prompt when it is done. */
-    KEYS_INFO,
-    KEYS_MTREE,
+    KEYS_ASK, /* keys->question */
     KEYS_STOP,
     KEYS_CONT,
-    KEYS_SNAPSHOT,
-    KEYS_RESTORE,
 };
 
 struct keys {
     struct monitor monitor;
     bool is_escaped;      /* the last key was ctrl-a */
     bool quits_on_ctrl_c; /* ctrl-a ctrl-c is the guest's ctrl-c */
+    enum console_question question;
 };
 
 /* keys_take() - the next key; help goes to the monitor's stream */

@@ -363,6 +363,9 @@ static void answer(struct machine *machine, enum console_question question)
     case CONSOLE_RESTORE:
         machine__go_back(machine, question == CONSOLE_SNAPSHOT);
         break;
+    case CONSOLE_QUIT:
+        console_quit(machine->console, 0);
+        return;
     default:
         if (xbar_mtree_print(&machine->board->memory, stderr)) {
             fputs("no memory for that\n", stderr);

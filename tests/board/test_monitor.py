@@ -96,7 +96,32 @@ def test_in_a_pipe(folder):
                           check=False)
     check_equal(done.returncode, 0, "status")
     check(b"ab".startswith(done.stdout), done.stdout)
-    check(b"(xbar) " in done.stderr, done.stderr)
+    check(b"MMIO " in done.stderr, done.stderr)
+
+
+@in_folder
+def test_asked_ahead(folder):
+    """What is asked before an answer came is answered, too, each in its turn"""
+    orders = ("snapshot", "info", "restore", "stop", "mtree", "info", "quit")
+    words = (b"kept: ", b"state ", b"back: ", b"address-space: ",
+             b"state         stopped")
+    done = subprocess.run(start(folder), capture_output=True, check=False,
+                          input=b"\x01c" + "\r".join(orders).encode() + b"\r",
+                          timeout=60 * PATIENCE)
+    check_equal(done.returncode, 0, "status")
+    places = [done.stderr.rfind(word) for word in words]
+    places[1] = done.stderr.find(b"state ")
+    check(-1 not in places and places == sorted(places), done.stderr)
+
+
+@in_folder
+def test_quit_twice(folder):
+    """More than is answered at once, and the end after that, or at once"""
+    for orders in (b"info\r" * 40 + b"quit\r", b"info\rquit\rquit\r"):
+        done = subprocess.run(start(folder), input=b"\x01c" + orders,
+                              capture_output=True, timeout=60 * PATIENCE,
+                              check=False)
+        check_equal(done.returncode, 0, "status")
 
 
 # Each key is answered by the next letter, which is kept in memory.
@@ -247,5 +272,6 @@ def test_refused_snapshot(folder):
 
 if __name__ == "__main__":
     main([test_lines, test_stop, test_ends_while_stopped, test_in_a_pipe,
+          test_asked_ahead, test_quit_twice,
           test_snapshot, test_time_of_a_hold, test_window_of_a_snapshot,
           test_refused_snapshot])
