@@ -17,8 +17,6 @@
 /* With --deterministic, a tenth of a guest second between looks at the RTC. */
 #define DETERMINISTIC_SLICE (10 * 1000 * 1000)
 
-#define STATUS_NONE (-1)
-
 static double now_seconds(clockid_t clock)
 {
     return (double)host_clock_ns(clock) * 1e-9;
@@ -45,20 +43,9 @@ static void note_device_waits(void *opaque)
 
 /* ---- What the devices say ---------------------------------------------- */
 
-/* The first to end the run has its say. Return: was it this one? */
-static bool end_run(struct machine *machine, int status)
-{
-    int none = STATUS_NONE;
-    bool is_first =
-        atomic_compare_exchange_strong(&machine->status, &none, status);
-
-    machine__call_hart(machine);
-    return is_first;
-}
-
 static void finish_run(void *opaque, int status)
 {
-    (void)end_run(opaque, status);
+    (void)machine__end(opaque, status);
 }
 
 static void ask_reset(void *opaque)
@@ -190,16 +177,6 @@ static int poll_alarm(struct machine *machine)
     return (int)(ms < longest ? ms : longest);
 }
 
-/* Read after the console's thread was joined. */
-void machine__cut(void *opaque, int status)
-{
-    struct machine *machine = opaque;
-
-    if (end_run(machine, status)) {
-        machine->is_cut_short = true;
-    }
-}
-
 static uint64_t now_ms(void)
 {
     return host_clock_ns(CLOCK_MONOTONIC) / 1000000;
@@ -267,19 +244,6 @@ static int poll_console(void *opaque, struct console *console)
     return alarm < 0 || (power >= 0 && power < alarm) ? power : alarm;
 }
 
-/* The latest is told last: it is read under the lock, which keeps out of
- * snapshots, too. */
-void machine__tell_console_size(struct machine *machine)
-{
-    uint32_t size;
-
-    xbar_engine_lock(machine->board->engine);
-    size = atomic_load(&machine->console_size);
-    virtio_slots_resize_console(machine->board->virtio, (uint16_t)(size >> 16),
-                                (uint16_t)size);
-    xbar_engine_unlock(machine->board->engine);
-}
-
 static void resize_console(void *opaque, uint16_t columns, uint16_t rows)
 {
     struct machine *machine = opaque;
@@ -310,7 +274,7 @@ static void reset_machine(struct machine *machine)
     if (guest_write(machine->guest, machine->board, &err)) {
         fprintf(stderr, "xbar: %s\n", error_get_pretty(err));
         error_free(err);
-        (void)end_run(machine, STATUS_BAD_INPUT);
+        (void)machine__end(machine, STATUS_BAD_INPUT);
         return;
     }
     board_reset(machine->board);
@@ -437,7 +401,7 @@ static void run_slice(struct machine *machine)
         enum xbar_riscv_exit exit = machine__run_hart(machine, left);
 
         if (exit == XBAR_RISCV_EXIT_MISMATCH) {
-            (void)end_run(machine, STATUS_MISMATCH);
+            (void)machine__end(machine, STATUS_MISMATCH);
         }
         tick_if_due(machine);
         goes_on = machine->deterministic &&

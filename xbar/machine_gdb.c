@@ -7,14 +7,6 @@
 
 #include "gdb/gdb.h"
 
-void machine__call_hart(struct machine *machine)
-{
-    xbar_riscv_request_exit(machine->board->hart);
-    if (machine->gdb) {
-        gdb_poke(machine->gdb);
-    }
-}
-
 enum xbar_riscv_exit machine__run_hart(struct machine *machine, uint64_t left)
 {
     return machine->gdb ? gdb_run(machine->gdb, left)

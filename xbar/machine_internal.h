@@ -11,6 +11,8 @@
 #include "power.h"
 #include "progress.h"
 
+#define STATUS_NONE (-1) /* of a run that is not over */
+
 /* What waits for the hart's thread, if there is a tap. */
 enum waiting {
     WAITING_KEYS = 1 << 0,
@@ -48,14 +50,24 @@ struct machine {
     uint64_t commits_reclaimed;       /* as of the last reclaim */
 };
 
-/* machine.c: end the run because somebody else than the guest says so. Any
- * thread; @opaque is the machine. */
+/* ---- machine_calls.c: any thread ------------------------------------------ */
+
+/* Have the hart's thread look up from the guest. */
+void machine__call_hart(struct machine *machine);
+
+/* End the run. The first has its say. Return: was it this one? */
+bool machine__end(struct machine *machine, int status);
+
+/* The same, because somebody else than the guest says so; @opaque is the
+ * machine. */
 void machine__cut(void *opaque, int status);
 
-/* The guest's console is as large as the terminal is now. Any thread. */
+/* The guest's console is as large as the terminal is now. */
 void machine__tell_console_size(struct machine *machine);
 
-/* machine_kept.c: what the monitor's `snapshot` (@keeps) and `restore` do, and
+/* ---- machine_kept.c ---------------------------------------------------- */
+
+/* What the monitor's `snapshot` (@keeps) and `restore` do, and
  * say. The hart's thread, between runs. */
 void machine__go_back(struct machine *machine, bool keeps);
 
@@ -74,9 +86,6 @@ bool machine__is_sample_due(struct machine *machine);
 void machine__ask_for_sample(struct machine *machine, unsigned period_us);
 
 /* ---- machine_gdb.c ----------------------------------------------------- */
-
-/* Have the hart's thread look up from the guest. Any thread. */
-void machine__call_hart(struct machine *machine);
 
 /* As xbar_riscv_run(). */
 enum xbar_riscv_exit machine__run_hart(struct machine *machine, uint64_t left);
