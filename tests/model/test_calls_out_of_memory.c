@@ -23,7 +23,7 @@
 #include "flatview/listener.h"
 #include "flatview/read_observer.h"
 #include "flatview/section.h"
-#include "tests/unit/flatview/counting_alloc.h"
+#include "tests/unit/counting_alloc.h"
 
 #define RAM_SIZE     0x10000u
 #define DEV          0x20000u

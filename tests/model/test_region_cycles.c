@@ -8,8 +8,8 @@
 
 #include "engine/engine.h"
 #include "flatview/address_space.h"
+#include "tests/unit/counting_alloc.h"
 #include "tests/unit/engine/fixture.h"
-#include "tests/unit/flatview/counting_alloc.h"
 
 #define WARM_UP   20000
 #define BATCH     64 /* regions that live at a time */

@@ -22,7 +22,7 @@
 
 #include "engine/tree.h"
 #include "flatview/address_space.h"
-#include "tests/unit/flatview/counting_alloc.h"
+#include "tests/unit/counting_alloc.h"
 
 #define WORLD_NODES  12
 #define WORLD_BYTES  256 /* that are looked at one by one */

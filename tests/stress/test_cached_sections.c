@@ -19,7 +19,7 @@
 #include <cmocka.h>
 
 #include "tests/stress/duration.h"
-#include "tests/unit/flatview/counting_alloc.h"
+#include "tests/unit/counting_alloc.h"
 #include "tlb/tlb.h"
 #include "tlb/tlb_internal.h"
 

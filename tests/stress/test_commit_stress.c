@@ -23,7 +23,7 @@
 #include "engine/snapshot.h"
 #include "flatview/subscriber.h"
 #include "tests/stress/duration.h"
-#include "tests/unit/flatview/counting_alloc.h"
+#include "tests/unit/counting_alloc.h"
 
 #define READERS      3
 #define WRITERS      2

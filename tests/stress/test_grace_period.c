@@ -26,7 +26,7 @@
 
 #include "engine/rcu.h"
 #include "flatview/address_space.h"
-#include "tests/unit/flatview/counting_alloc.h"
+#include "tests/unit/counting_alloc.h"
 
 #define CAUGHT 3 /* the child's exit status */
 

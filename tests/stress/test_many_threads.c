@@ -22,7 +22,7 @@
 #include "engine/engine_internal.h"
 #include "flatview/subscriber.h"
 #include "tests/stress/duration.h"
-#include "tests/unit/flatview/counting_alloc.h"
+#include "tests/unit/counting_alloc.h"
 
 #define STAY         4000
 #define TIDE         600

@@ -12,7 +12,7 @@
 #include "flatview/address_space.h"
 #include "jit/riscv/hart.h"
 #include "tests/stress/duration.h"
-#include "tests/unit/flatview/counting_alloc.h"
+#include "tests/unit/counting_alloc.h"
 #include "tests/unit/riscv/rig.h"
 
 #define DEFAULT_TIME  2 /* seconds */

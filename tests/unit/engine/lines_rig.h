@@ -7,8 +7,8 @@
 #define XBAR_TESTS_UNIT_ENGINE_LINES_RIG_H
 
 #include "engine/engine_internal.h"
+#include "tests/unit/counting_alloc.h"
 #include "tests/unit/engine/fixture.h"
-#include "tests/unit/flatview/counting_alloc.h"
 
 #define KEPT  ((size_t)1 << 20) /* as lines.c has it */
 #define LINES ((size_t)64)

@@ -20,7 +20,7 @@
 #include <cmocka.h>
 
 #include "flatview/address_space.h"
-#include "tests/unit/flatview/counting_alloc.h"
+#include "tests/unit/counting_alloc.h"
 
 #define BOARD_LOG 32
 

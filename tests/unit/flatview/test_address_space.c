@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "flatview/subscriber.h"
-#include "tests/unit/flatview/counting_alloc.h"
+#include "tests/unit/counting_alloc.h"
 
 #define MAX_NEWS 8
 

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/flatview/counting_alloc.h"
+#include "tests/unit/counting_alloc.h"
 
 #define PAGE    0x1000
 #define DEVICES 2000

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/flatview/counting_alloc.h"
+#include "tests/unit/counting_alloc.h"
 
 #define PAGE ((hwaddr)0x1000)
 

@@ -20,7 +20,7 @@
 #include "engine/engine.h"
 #include "flatview/deferred_writes.h"
 #include "flatview/listener.h"
-#include "tests/unit/flatview/counting_alloc.h"
+#include "tests/unit/counting_alloc.h"
 
 #define SPACE_SIZE 0x1000
 #define DEVICES    2

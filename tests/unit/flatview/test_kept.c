@@ -16,7 +16,7 @@
 
 #include "engine/rcu.h"
 #include "engine/tree.h"
-#include "tests/unit/flatview/counting_alloc.h"
+#include "tests/unit/counting_alloc.h"
 
 #define PAGE    0x1000
 #define DEVICES 200

@@ -15,7 +15,7 @@
 #include "engine/memory.h"
 #include "flatview/address_space.h"
 #include "flatview/flatview_internal.h"
-#include "tests/unit/flatview/counting_alloc.h"
+#include "tests/unit/counting_alloc.h"
 
 #define REGIONS 9000
 #define STRIDE  0x10000

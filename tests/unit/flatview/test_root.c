@@ -15,7 +15,7 @@
 #include "engine/rcu.h"
 #include "flatview/listener.h"
 #include "flatview/subscriber.h"
-#include "tests/unit/flatview/counting_alloc.h"
+#include "tests/unit/counting_alloc.h"
 
 #define PAGE   0x1000
 #define SPACES 4

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/flatview/counting_alloc.h"
+#include "tests/unit/counting_alloc.h"
 
 #define MAX_KEYS 700
 

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/flatview/counting_alloc.h"
+#include "tests/unit/counting_alloc.h"
 
 #define KEYS 256 /* that may be in a trie */
 

@@ -27,7 +27,7 @@
 #include "engine/memory_ram.h"
 #include "flatview/address_space.h"
 #include "flatview/dirty_bitmap.h"
-#include "tests/unit/flatview/counting_alloc.h"
+#include "tests/unit/counting_alloc.h"
 
 #define DEVICE    0x10000000u
 #define SMALL     0x11000000u

@@ -7,7 +7,7 @@
 
 #include <errno.h>
 
-#include "tests/unit/flatview/counting_alloc.h"
+#include "tests/unit/counting_alloc.h"
 #include "tests/unit/riscv/encode.h"
 
 #define CODE         ((uint64_t)RIG_RAM)

@@ -10,7 +10,7 @@
 #include "encode.h"
 #include "jit/riscv/jit.h"
 #include "rig.h"
-#include "tests/unit/flatview/counting_alloc.h"
+#include "tests/unit/counting_alloc.h"
 
 #define RAM_ADDR ((uint64_t)RIG_RAM)
 #define CODE     0x1000u

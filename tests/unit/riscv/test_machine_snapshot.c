@@ -9,7 +9,7 @@
 
 #include "engine/memory_ram.h"
 #include "flatview/deferred_writes.h"
-#include "tests/unit/flatview/counting_alloc.h"
+#include "tests/unit/counting_alloc.h"
 #include "tests/unit/riscv/encode.h"
 #include "tests/unit/riscv/gauge.h"
 #include "tests/unit/riscv/paging.h"
