@@ -39,7 +39,7 @@
 #ifdef XBAR_RCU_ASAN
 #define LINES_KEPT ((size_t)0)
 #else
-#define LINES_KEPT ((size_t)1 << 20)
+#define LINES_KEPT ((size_t)4 << 20)
 #endif
 
 void lines__init(struct xbar_engine *engine)

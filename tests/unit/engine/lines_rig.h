@@ -10,7 +10,7 @@
 #include "tests/unit/counting_alloc.h"
 #include "tests/unit/engine/fixture.h"
 
-#define KEPT  ((size_t)1 << 20) /* as lines.c has it */
+#define KEPT  ((size_t)4 << 20) /* as lines.c has it */
 #define LINES ((size_t)64)
 
 /* Under address sanitizer nothing is kept, for it to see what is freed. */
