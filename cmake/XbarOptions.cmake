@@ -22,6 +22,7 @@ option(XBAR_PLUG_UNICORN "build libxbar-unicorn where Unicorn is found" ON)
 option(XBAR_WERROR "warnings are errors" OFF)
 option(XBAR_CHECKED "compile the O(n) validators in" OFF)
 set(XBAR_SANITIZE "" CACHE STRING "address,undefined or thread")
+option(XBAR_LTO "optimise the library as a whole (gcc, optimised builds)" ON)
 
 set(XBAR_WARNINGS -Wall -Wextra -Wshadow -Wundef -Wvla -Wwrite-strings
     -Wimplicit-fallthrough
@@ -39,6 +40,14 @@ if(XBAR_SANITIZE)
     add_compile_options(-fsanitize=${XBAR_SANITIZE} -fno-omit-frame-pointer
                         -fno-sanitize-recover=all)
     add_link_options(-fsanitize=${XBAR_SANITIZE})
+endif()
+
+# A commit goes through a dozen files, and a call between two of them costs as much
+# as what it does. Only gcc's: the objects are to be usable without it, too.
+if(XBAR_LTO AND CMAKE_C_COMPILER_ID STREQUAL "GNU" AND NOT XBAR_SANITIZE
+   AND CMAKE_BUILD_TYPE MATCHES "^Rel")
+    set(XBAR_LTO_COMPILE -flto=auto -ffat-lto-objects)
+    set(XBAR_LTO_LINK -flto=auto)
 endif()
 
 # xbar_find_cxx(RESULT): is there a C++ compiler? Looks again if there was
@@ -69,7 +78,12 @@ function(xbar_layer name)
     add_library(${name} OBJECT ${ARGN})
     string(TOUPPER ${name} upper)
     target_compile_definitions(${name} PRIVATE XBAR_IN_${upper}=1 _GNU_SOURCE=1)
-    target_compile_options(${name} PRIVATE -ftls-model=initial-exec)
+    target_compile_options(${name} PRIVATE -ftls-model=initial-exec
+                           ${XBAR_LTO_COMPILE})
+    if(XBAR_LTO_COMPILE)
+        # Tests of a layer by itself: each would optimise all of it.
+        target_link_options(${name} INTERFACE -fno-lto)
+    endif()
     target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
     target_link_libraries(${name} PUBLIC xbar_deps)
 endfunction()

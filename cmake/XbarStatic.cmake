@@ -7,10 +7,15 @@ if(XBAR_SANITIZE)
 endif()
 
 set(XBAR_STATIC ${PROJECT_BINARY_DIR}/libxbar.a)
+set(join ${CMAKE_LINKER} -r)
+if(XBAR_LTO_LINK)
+    set(join ${CMAKE_C_COMPILER} -r -nostdlib ${XBAR_LTO_LINK}
+        -flinker-output=nolto-rel)
+endif()
 set(objects $<TARGET_OBJECTS:engine> $<TARGET_OBJECTS:flatview>
             $<TARGET_OBJECTS:tlb> $<TARGET_OBJECTS:jit>)
 add_custom_command(OUTPUT ${XBAR_STATIC}
-    COMMAND ${CMAKE_LINKER} -r -o libxbar.o ${objects}
+    COMMAND ${join} -o libxbar.o ${objects}
     COMMAND ${CMAKE_OBJCOPY} --localize-hidden libxbar.o
     COMMAND ${CMAKE_COMMAND} -E rm -f ${XBAR_STATIC}
     COMMAND ${CMAKE_AR} qcD ${XBAR_STATIC} libxbar.o

@@ -11,16 +11,17 @@ from tap import Tap
 
 COMPILER = "clang-14"
 DROPPED = ("-o", "-MF", "-MT")  # with the word after them
+ONLY_GCC = ("-ffat-lto-objects",)
 ADDED = ["-fsyntax-only", "-Werror"]
 
 
 def arguments(command):
-    """The same flags without what names outputs."""
+    """The same flags without what names outputs, and what clang has not."""
     kept, skip = [], False
     for word in command[1:]:
         if skip or word in DROPPED:
             skip = not skip
-        elif word not in ("-c", "-MD"):
+        elif word not in ("-c", "-MD") + ONLY_GCC:
             kept.append(word)
     return kept
 
