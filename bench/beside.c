@@ -161,11 +161,14 @@ static void *writer_main(void *opaque)
     return NULL;
 }
 
-/* The writer may be waiting for this reader to reach a safe point. */
+/*
+ * Until the writer is at it, and has begun; it may be waiting for this reader to
+ * reach a safe point.
+ */
 static void set_pace(struct beside *b, enum pace pace)
 {
     b->wanted = pace;
-    while (b->actual != pace) {
+    while (b->actual != pace || (pace != STOPPED && !b->commits)) {
         if (b->reader == LOOP) {
             tlb_safepoint(&b->world->tlb);
         }

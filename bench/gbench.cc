@@ -5,7 +5,10 @@
 
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cstring>
+#include <ctime>
 #include <vector>
 
 struct bench_report {
@@ -55,18 +58,161 @@ void fail(benchmark::State &state, Live *live, const char *why)
     state.SkipWithError(why);
 }
 
+// ---- Who else is on the core ----------------------------------------------
+//
+// What a neighbour on the core's other thread takes away shows in additions
+// side by side, and on a shared host comes and goes by milliseconds. So a row
+// is timed in slices between two probes of that; the slices that were alone
+// are a figure of their own. A probe knows nothing of what is measured.
+
+using Clock = std::chrono::steady_clock;
+
+constexpr double SLICE_NS = 500e3;
+constexpr double ALONE_NS = 1e6; // fewer of those are no figure
+constexpr double TOLERANCE = 1.1;
+constexpr uint64_t PROBE_ADDITIONS = 1 << 17; // some 10 us
+
+// ns of an addition; the least there was.
+double least_probed;
+
+double probe()
+{
+    const auto begun = Clock::now();
+    double took;
+
+    bench_add_parallel(PROBE_ADDITIONS);
+    took = std::chrono::duration<double, std::nano>(Clock::now() - begun)
+               .count() /
+           PROBE_ADDITIONS;
+    if (least_probed == 0 || took < least_probed) {
+        least_probed = took;
+    }
+    return took;
+}
+
+// What a core gives at best is not known from its first 10 us.
+void probe_at_length()
+{
+    for (int i = 0; least_probed == 0 || i < 3000; i++) {
+        probe();
+    }
+}
+
+struct Slice {
+    double probed; // the worse of both
+    double ns;
+    uint64_t operations;
+};
+
+class Slices
+{
+  public:
+    Slices(bool is_real, uint64_t operations_each)
+        : clock(is_real ? CLOCK_MONOTONIC : CLOCK_THREAD_CPUTIME_ID),
+          most(operations_each)
+    {
+    }
+
+    void begin()
+    {
+        probed = probe();
+        operations = 0;
+        begun = now();
+    }
+
+    // Is it long enough?
+    bool add(uint64_t n)
+    {
+        operations += n;
+        return operations >= most;
+    }
+
+    void end()
+    {
+        const double ns = now() - begun;
+
+        all.push_back({ std::max(probed, probe()), ns, operations });
+    }
+
+    void report(benchmark::State &state) const
+    {
+        double ns = 0;
+        uint64_t count = 0;
+
+        for (const Slice &slice : all) {
+            if (slice.probed <= least_probed * TOLERANCE) {
+                ns += slice.ns;
+                count += slice.operations;
+            }
+        }
+        state.counters["xbar_probe"] = least_probed;
+        if (ns >= ALONE_NS) {
+            state.counters["xbar_alone"] = ns / static_cast<double>(count);
+        }
+    }
+
+  private:
+    double now() const
+    {
+        struct timespec at;
+
+        clock_gettime(clock, &at);
+        return static_cast<double>(at.tv_sec) * 1e9 +
+               static_cast<double>(at.tv_nsec);
+    }
+
+    const clockid_t clock;
+    const uint64_t most; // operations of a slice
+    double probed = 0;
+    double begun = 0;
+    uint64_t operations = 0;
+    std::vector<Slice> all;
+};
+
+// ---- Rows ------------------------------------------------------------------
+
+// Operations of a slice; a call of run() is warmed by it, too.
+uint64_t slice_of(const struct bench *row, void *context)
+{
+    const uint64_t batch = batch_of(row);
+    const auto begun = Clock::now();
+    double took;
+
+    if (row->prepare) {
+        return batch;
+    }
+    row->run(context, batch);
+    took = std::chrono::duration<double, std::nano>(Clock::now() - begun)
+               .count();
+    return batch * std::max<uint64_t>(
+                       1, static_cast<uint64_t>(SLICE_NS / std::max(took, 1.0)));
+}
+
 void time_row(benchmark::State &state, Live *live, const struct bench *row)
 {
     const uint64_t batch = batch_of(row);
+    Slices slices(row->flags & BENCH_REAL_TIME, slice_of(row, live->context));
+    bool is_open = false;
 
     while (state.KeepRunningBatch(static_cast<int64_t>(batch))) {
-        if (row->prepare) {
+        if (!is_open) {
             state.PauseTiming();
-            row->prepare(live->context);
+            if (row->prepare) {
+                row->prepare(live->context);
+            }
+            slices.begin();
+            is_open = true;
             state.ResumeTiming();
         }
         row->run(live->context, batch);
+        if (slices.add(batch)) {
+            state.PauseTiming();
+            slices.end();
+            is_open = false;
+            state.ResumeTiming();
+        }
     }
+    slices.report(state);
 }
 
 void run_row(benchmark::State &state, Live *live, const struct bench *row)
@@ -146,6 +292,8 @@ extern "C" int gbench_main(int argc, char **argv)
         for (const Row &each : the_rows()) {
             each.made->Iterations(static_cast<int64_t>(batch_of(each.row)));
         }
+    } else {
+        probe_at_length();
     }
     benchmark::Initialize(&argc, argv);
     if (benchmark::ReportUnrecognizedArguments(argc, argv)) {

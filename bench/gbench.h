@@ -4,6 +4,12 @@
  *
  * A benchmark is a loop over its operation, so that nothing of the harness is
  * inside what is timed. The harness asks for thousands of operations a call.
+ *
+ * A row is timed in slices of half a millisecond. Counters: xbar_probe, ns, is
+ * what an addition beside three others took at best in this process; xbar_alone,
+ * ns, what an operation took in the slices right before and after which it took
+ * no more than a tenth longer: while nobody else was on the core. It is not
+ * there if these were less than a millisecond.
  */
 #ifndef XBAR_BENCH_GBENCH_H
 #define XBAR_BENCH_GBENCH_H
@@ -80,6 +86,24 @@ static inline uint64_t bench_hide(uint64_t value)
 {
     __asm__ volatile("" : "+r"(value));
     return value;
+}
+
+/*
+ * Four chains of additions side by side keep the adders of a core busy: what the
+ * core's other thread takes away shows here, and not in one chain. @operations
+ * is a multiple of 32.
+ */
+static inline void bench_add_parallel(uint64_t operations)
+{
+    uint64_t value[4] = { 0, 0, 0, 0 };
+
+    for (uint64_t i = 0; i < operations; i += 32) {
+#pragma GCC unroll 32
+        for (unsigned k = 0; k < 32; k++) {
+            value[k % 4] = bench_hide(value[k % 4] + 1);
+        }
+    }
+    bench_use(value[0] + value[1] + value[2] + value[3]);
 }
 
 /* xorshift64: the same addresses in every run. @state is never 0. */

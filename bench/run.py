@@ -34,7 +34,8 @@ def arguments():
                         help="regular expression on names")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--minutes", type=float, default=11, metavar="N",
-                        help="fewer rounds, if they would take longer")
+                        help="fewer rounds, if they would take longer; more of"
+                        " what shared its core, if there is time")
     parser.add_argument("--min-time", type=float, default=0.1,
                         metavar="SECONDS", help="of one figure in one round")
     parser.add_argument("--peers", default="auto", metavar="LIST",

@@ -117,7 +117,8 @@ def readme_block(document):
     yield ""
     yield (f"Taken {context.get('xbar_started', '')[:10]}, in"
            f" {text.rounds(context.get('xbar_rounds', 0))}.")
-    for line in results.noise_lines(found):
+    for line in (*results.neighbour_lines(document),
+                 *results.noise_lines(found)):
         yield f"{line[0].upper()}{line[1:]}."
     yield ""
     yield "| | xbar | best peer |"

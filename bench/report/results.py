@@ -7,6 +7,11 @@
 
 A row that failed its check has error_occurred and error_message, and no times.
 Times are in time_unit; xbar_clock says which of them counts.
+
+xbar_alone is the time without what was slowed by somebody else's work on the same
+core, as xbar_probe shows it, which knows nothing of what is measured
+(bench/gbench.h). Where enough rows of a benchmark have it, it is the figure; the
+other rows are kept, but do not count.
 """
 
 import dataclasses
@@ -22,6 +27,8 @@ UNITS = {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}
 RAN_AS = re.compile(r"/(iterations|repeats|min_time):[^/]+|/(real|manual)_time")
 NOISE_LIMIT = 0.10  # of a calibration loop, most over least
 CALIBRATION = ("floors/add", "floors/add_parallel")
+ALONE, PROBE = "xbar_alone", "xbar_probe"
+ENOUGH = 5  # rounds of a figure that were alone
 
 
 class BadInput(Exception):
@@ -66,7 +73,7 @@ KNOWN = {
     "run_type", "repetitions", "repetition_index", "threads", "iterations",
     "real_time", "cpu_time", "time_unit", "label", "error_occurred",
     "error_message", "aggregate_name", "aggregate_unit", "xbar_clock",
-    "xbar_round",
+    "xbar_round", ALONE, PROBE,
 }
 
 
@@ -106,25 +113,71 @@ def tidy_rows(rows, number):
         yield row
 
 
-def figures(document):
-    """Figure by name, in the order of their first row."""
-    found = {}
+def probe_limit(rows):
+    """What xbar_probe is at most where a program had the core at its best."""
+    seen = [row[PROBE] for row in rows if PROBE in row]
+    return min(seen, default=0.0) * (1 + NOISE_LIMIT)
+
+
+def can_tell(row):
+    """Could it have a time of its own alone? Not if it counted its mean."""
+    return PROBE in row and "mean" not in row
+
+
+def is_alone(row, limit):
+    return can_tell(row) and ALONE in row and row[PROBE] <= limit
+
+
+def by_name(rows):
+    """The rows of each benchmark, failed ones left out."""
+    groups = {}
+    for row in rows:
+        if (row.get("run_type", "iteration") == "iteration"
+                and not row.get("error_occurred")):
+            groups.setdefault(row["name"], []).append(row)
+    return groups
+
+
+def counting(group, limit):
+    """
+    Of one benchmark's rows those that its figure is made of, and how to read
+    their nanoseconds.
+    """
+    alone = [row for row in group if is_alone(row, limit)]
+    if len(alone) >= ENOUGH:
+        return alone, lambda row: float(row[ALONE])
+    return group, row_nanoseconds
+
+
+def figure_of(name, group, limit):
+    rows, nanoseconds = counting(group, limit)
+    figure = Figure(name, [nanoseconds(row) for row in rows])
     counted = {}
-    for row in document["benchmarks"]:
-        if row.get("run_type", "iteration") != "iteration":
-            continue
-        figure = found.setdefault(row["name"], Figure(row["name"]))
-        if row.get("error_occurred"):
-            figure.error = row.get("error_message", "failed")
-            continue
-        figure.samples.append(row_nanoseconds(row))
+    for row in rows:
         for key, value in row.items():
             if key not in KNOWN and isinstance(value, (int, float)):
-                counted.setdefault((row["name"], key), []).append(value)
+                counted.setdefault(key, []).append(value)
         figure.histogram = (parse_histogram(row.get("label", ""))
                             or figure.histogram)
-    for (name, key), values in counted.items():
-        found[name].counters[key] = statistics.median(values)
+    figure.counters = {key: statistics.median(values)
+                       for key, values in counted.items()}
+    return figure
+
+
+def figures(document):
+    """Figure by name, in the order of their first row."""
+    rows = document["benchmarks"]
+    limit = probe_limit(rows)
+    groups = by_name(rows)
+    found = {}
+    for row in rows:
+        name = row["name"]
+        if row.get("run_type", "iteration") != "iteration":
+            continue
+        if name not in found:
+            found[name] = figure_of(name, groups.get(name, []), limit)
+        if row.get("error_occurred"):
+            found[name].error = row.get("error_message", "failed")
     return found
 
 
@@ -143,11 +196,15 @@ def failures(document):
 
 def aggregate_rows(rows):
     """The median and the coefficient of variation, as rows."""
-    by_name = {}
-    for row in rows:
-        if not row.get("error_occurred"):
-            by_name.setdefault(row["name"], []).append(row)
-    for name, group in by_name.items():
+    limit = probe_limit(rows)
+    for name, all_rows in by_name(rows).items():
+        group, nanoseconds = counting(all_rows, limit)
+        unit = group[0].get("time_unit", "ns")
+        times = {clock: [row[clock] for row in group]
+                 for clock in ("real_time", "cpu_time")}
+        if nanoseconds is not row_nanoseconds:
+            times = dict.fromkeys(times, [nanoseconds(row) / UNITS[unit]
+                                          for row in group])
         for kind, function in (("median", statistics.median),
                                ("cv", variation)):
             yield {
@@ -155,10 +212,8 @@ def aggregate_rows(rows):
                 "run_type": "aggregate", "aggregate_name": kind,
                 "aggregate_unit": "percentage" if kind == "cv" else "time",
                 "repetitions": len(group), "threads": 1,
-                "iterations": len(group),
-                "real_time": function([r["real_time"] for r in group]),
-                "cpu_time": function([r["cpu_time"] for r in group]),
-                "time_unit": group[0].get("time_unit", "ns"),
+                "iterations": len(group), "time_unit": unit,
+                **{clock: function(each) for clock, each in times.items()},
             }
 
 
@@ -232,3 +287,22 @@ def noise_lines(found):
             f" (more than {NOISE_LIMIT:.0%}) between rounds"
             for name, spread in calibration_spread(found).items()
             if spread > NOISE_LIMIT]
+
+
+def short_of_alone(rows):
+    """Benchmarks that were not alone in enough rounds."""
+    limit = probe_limit(rows)
+    return {name for name, group in by_name(rows).items()
+            if can_tell(group[0])
+            and sum(is_alone(row, limit) for row in group) < ENOUGH}
+
+
+def neighbour_lines(document):
+    """Which figures somebody else's work is in; or nothing."""
+    rows = document["benchmarks"]
+    short = len(short_of_alone(rows))
+    if short:
+        told = sum(can_tell(group[0]) for group in by_name(rows).values())
+        yield (f"shared machine: {short} of {told} figures were alone on the"
+               f" core in fewer than {ENOUGH} rounds, and have somebody else's"
+               " work in them")

@@ -153,6 +153,7 @@ def notes(document, found):
     wanted = document["context"].get("xbar_rounds_wanted", done)
     if done < wanted:
         yield f"slow machine: time for {done} of {wanted} rounds only"
+    yield from results.neighbour_lines(document)
     yield from results.noise_lines(found)
     spreads = results.calibration_spread(found)
     if spreads and not results.noise_lines(found):

@@ -104,6 +104,45 @@ def check_noise(tap):
              else [f"{quiet}, {noisy}"])
 
 
+def beside(values, **more):
+    """A document of one benchmark; @values: (ns, xbar_probe, xbar_alone or
+    None) of each round."""
+    return results.make({}, [
+        row("access/a", i, ns, xbar_probe=probe, **more,
+            **({} if alone is None else {"xbar_alone": alone}))
+        for i, (ns, probe, alone) in enumerate(values)])
+
+
+def check_neighbours(tap):
+    alone = [(20.0, 0.080, 10.0), (21.0, 0.081, 11.0), (22.0, 0.087, 12.0),
+             (23.0, 0.080, 13.0), (24.0, 0.082, 14.0)]
+    shared = [(30.0, 0.080, None), (31.0, 0.089, 12.5), (32.0, 0.16, 12.5)]
+    for values, wanted, lines in ((alone + shared, 12.0, 0),
+                                  (alone[1:] + shared, 24.0, 1),
+                                  (alone, 12.0, 0)):
+        made = beside(values)
+        figure = results.measured(made)["access/a"]
+        median = [r["cpu_time"] for r in made["benchmarks"]
+                  if r["name"] == "access/a_median"]
+        said = list(results.neighbour_lines(made))
+        shown = "\n".join(text.table(made))
+        tap.case(f"of {len(values)} rounds the figure is {wanted}",
+                 [] if figure.median == wanted and median == [wanted]
+                 else [f"{figure.median}, {median}"])
+        tap.case(f"and {lines} lines tell who was in it",
+                 [] if len(said) == lines and all(s in shown for s in said)
+                 and all("1 of 1 figures" in s for s in said) else said)
+    counted = beside(alone, mean=5.0)
+    tap.case("a row that counts its mean has no other time",
+             [] if results.measured(counted)["access/a"].median == 5.0
+             and not list(results.neighbour_lines(counted)) else ["no"])
+    bare = document(STEADY)
+    tap.case("programs that cannot tell are taken as they are",
+             [] if not list(results.neighbour_lines(bare))
+             and results.measured(bare)["access/ldl_ram"].median == 5.0
+             else ["no"])
+
+
 # ---- Failed checks -------------------------------------------------------------
 
 def check_failures(tap, folder):
@@ -191,6 +230,41 @@ def check_rounds(tap):
              [] if context["xbar_rounds"] == 1 and guests == {0}
              and "slow machine: time for 1 of 5 rounds only" in said
              else [f"{context}, guests in {guests}, {said}"])
+
+
+class Shared(Fake):
+    """One on a machine that is its own in every third round."""
+
+    def measure(self, names, number):
+        self.calls.append((number, self.name, tuple(names)))
+        return [row(name, number, 1.0, xbar_probe=0.08, **(
+                    {"xbar_alone": 0.5}
+                    if name.endswith("calm") or number % 3 == 0 else {}))
+                for name in names], {}
+
+
+def check_further_rounds(tap):
+    for limit, rounds_wanted, last in ((1e6, 5, 12), (0, 5, 0), (1e6, 3, 2)):
+        calls = []
+        ours = Shared("xbar", calls)
+        guests = Fake("guests", calls)
+        _, context = rounds.run(
+            [(ours, ["tlb/calm", "tlb/shared"]),
+             (guests, ["guest/calls/fib/bare/xbar"])],
+            None, rounds_wanted, limit)
+        further = [names for number, _, names in calls
+                   if number >= rounds_wanted]
+        tap.case(f"{rounds_wanted} rounds, {limit:g} s: what was not"
+                 f" alone, and only that, is measured up to round {last}",
+                 [] if max(call[0] for call in calls) == last
+                 and all(names == ("tlb/shared",) for names in further)
+                 and context["xbar_rounds"] == min(last + 1, rounds_wanted)
+                 else [f"{calls}, {context}"])
+    calls = []
+    rounds.run([(Shared("xbar", calls), ["tlb/calm", "tlb/shared"])],
+               None, 5, 1e6)
+    tap.case("and no longer than that", [] if len(calls) == 13 else [
+        f"{len(calls)}"])
 
 
 # ---- Comparison ------------------------------------------------------------------
@@ -331,7 +405,9 @@ def main():
         check_figures(tap)
         check_promises(tap)
         check_noise(tap)
+        check_neighbours(tap)
         check_rounds(tap)
+        check_further_rounds(tap)
         check_failures(tap, folder)
         check_compare(tap)
         check_bad_input(tap, folder)
