@@ -78,7 +78,7 @@ void xbar_riscv_request_exit(struct xbar_riscv_hart *hart)
 void xbar_riscv_request_exit_here(struct xbar_riscv_hart *hart, void *context)
 {
     riscv__jit_cut_slice(hart, context);
-    riscv__post(hart, ATTN_EXIT);
+    riscv__post(hart, ATTN_HERE);
 }
 
 void xbar_riscv_set_irq(struct xbar_riscv_hart *hart, enum xbar_riscv_irq line,
@@ -305,7 +305,7 @@ static uint32_t look_up(struct xbar_riscv_hart *hart)
         reset(hart);
     }
     riscv__clock_poll(hart);
-    hart->calm = attention == 0 ? hart->calm + 1 : 0;
+    hart->calm = (attention & ~ATTN_HERE) == 0 ? hart->calm + 1 : 0;
     atomic_store_explicit(&hart->retired_seen, hart->stats.instructions,
                           memory_order_release);
     return attention;
@@ -348,10 +348,15 @@ static bool take_hit(struct xbar_riscv_hart *hart)
     return has_hit;
 }
 
+static bool is_exit_asked(uint32_t attention)
+{
+    return (attention & (ATTN_EXIT | ATTN_HERE)) != 0;
+}
+
 static enum xbar_riscv_exit run_until(struct xbar_riscv_hart *hart,
                                       uint64_t end)
 {
-    while (!(look_up(hart) & ATTN_EXIT) && !xbar_riscv_mismatch(hart)) {
+    while (!is_exit_asked(look_up(hart)) && !xbar_riscv_mismatch(hart)) {
         uint64_t left = end - hart->stats.instructions;
 
         if (unlikely(take_hit(hart))) {
@@ -417,7 +422,7 @@ static enum xbar_riscv_exit step(struct xbar_riscv_hart *hart,
                                  bool takes_interrupts)
 {
     do {
-        if (look_up(hart) & ATTN_EXIT) {
+        if (is_exit_asked(look_up(hart))) {
             return XBAR_RISCV_EXIT_REQUEST;
         }
         if (xbar_riscv_mismatch(hart)) {

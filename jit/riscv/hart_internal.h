@@ -87,6 +87,7 @@ enum riscv_attention {
     ATTN_SLICE = 1 << 4, /* many traps, few instructions: end the slice */
     ATTN_RESET = 1 << 5, /* xbar_riscv_reset() while running */
     ATTN_WATCH = 1 << 6, /* watched bytes were touched */
+    ATTN_HERE = 1 << 7,  /* xbar_riscv_request_exit_here(): nobody waits */
 };
 
 /* mstatus; sstatus is a view of it. */

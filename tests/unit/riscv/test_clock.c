@@ -317,6 +317,9 @@ static void test_calm(void **state)
     assert_int_equal(xbar_riscv_run(rig.hart, 16 * slice),
                      XBAR_RISCV_EXIT_BUDGET);
     assert_int_equal(riscv__clock_slice(rig.hart), 4 * slice);
+    riscv__post(rig.hart, ATTN_HERE); /* who samples wants nothing sooner */
+    assert_int_equal(xbar_riscv_run(rig.hart, 1), XBAR_RISCV_EXIT_REQUEST);
+    assert_int_equal(riscv__clock_slice(rig.hart), 4 * slice);
     riscv__post(rig.hart, ATTN_IRQ);
     assert_int_equal(xbar_riscv_run(rig.hart, 1), XBAR_RISCV_EXIT_BUDGET);
     assert_int_equal(riscv__clock_slice(rig.hart), slice);
