@@ -91,10 +91,14 @@ static __attribute__((noinline)) uint64_t deep(void)
     return leap() * 3 + sink;
 }
 
+/* Its way back lies far up the stack. */
 static __attribute__((noinline)) uint64_t quiet(void)
 {
+    volatile uint64_t room[500];
+
+    room[1] = 1;
     sink += spin(SPINS);
-    return sink + 1;
+    return sink + room[1];
 }
 
 static __attribute__((noinline)) uint64_t trapped(void)

@@ -88,6 +88,9 @@ def check_calls(chains):
     check(whole > ENOUGH, f"{whole} samples")
     for function in ("quiet", "trapped", "leap", "dive"):
         check(any(function in chain for chain, _ in chains), function)
+    # Whose frame is of 4000 bytes.
+    check(any({"work", "quiet", "spin"} <= set(chain) for chain, _ in chains),
+          "who called quiet")
     return known / whole
 
 

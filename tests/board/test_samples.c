@@ -148,6 +148,7 @@ static void test_points(void **state)
     }
     samples_finish(rig->samples, rig->hart, engine_of(rig), rig->ns);
     assert_int_equal(samples->points[0].ns, 0);
+    assert_true(samples->points[0].resident > 0);
     assert_int_equal(samples->points[samples->num_points - 1].ns, rig->ns);
     assert_true(samples->num_points > SAMPLES_POINTS / 4);
     for (unsigned i = 1; i < samples->num_points; i++) {
@@ -159,6 +160,33 @@ static void test_points(void **state)
     assert_true(most < 5 * (end / samples->num_points));
 }
 
+/* More chains than there is room for at first. */
+static void test_many_chains(void **state)
+{
+    struct rig *rig = *state;
+    const struct samples *samples = rig->samples;
+    const unsigned many = 3000;
+    uint64_t total = 0;
+
+    for (unsigned i = 0; i < 2 * many; i++) {
+        (void)add_at(rig, 0x1000 + 2 * (i % many));
+    }
+    samples_finish(rig->samples, rig->hart, engine_of(rig), rig->ns);
+    assert_int_equal(samples->num_chains, many);
+    assert_int_equal(samples->count, 2 * many);
+    assert_int_equal(samples->lost, 0);
+    for (unsigned i = 0; i < 2 * many; i++) {
+        assert_int_equal(samples->chains[samples->items[i].chain].pcs[0],
+                         0x1000 + 2 * (i % many));
+    }
+    for (unsigned i = 0; i < many; i++) {
+        assert_true(i == 0 ||
+                    samples->chains[i - 1].count >= samples->chains[i].count);
+        total += samples->chains[i].count;
+    }
+    assert_int_equal(total, samples->total);
+}
+
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 
 int main(void)
@@ -168,6 +196,7 @@ int main(void)
         CASE(test_shares_are_of_time),
         CASE(test_margin),
         CASE(test_points),
+        CASE(test_many_chains),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

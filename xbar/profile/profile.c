@@ -201,6 +201,9 @@ static int run_observed(const struct guest *guest,
     }
     counts_prepare(&report->counts, machine_memory(machine));
     ret = changes_start(&report->changes, machine_memory(machine), errp);
+    if (report->measure & MEASURE_SAMPLES) {
+        samples_start(&report->samples);
+    }
     start = ticks_now();
     ret = ret ? ret : machine_run(machine, &result, errp);
     changes_stop(&report->changes);

@@ -10,11 +10,12 @@
 
 #include "unwind.h"
 
-#define CAPACITY_MIN 1024
-#define RESIDENT_NS  50000000 /* asking costs three system calls */
-#define CHAINS_MAX   (1 << 16)
-#define ITEMS_MIN    4096
-#define ITEMS_MAX    (1 << 20)
+#define SLOTS_MIN   1024
+#define SLOTS_MAX   (1 << 16)
+#define CHAINS_MIN  64
+#define RESIDENT_NS 50000000 /* asking is a system call */
+#define ITEMS_MIN   4096
+#define ITEMS_MAX   (1 << 20)
 
 /* ---- Chains ------------------------------------------------------------ */
 
@@ -35,107 +36,128 @@ static bool is_same(const struct chain *a, const struct chain *b)
            memcmp(a->pcs, b->pcs, a->depth * sizeof(a->pcs[0])) == 0;
 }
 
-static struct chain *find_slot(const struct samples *samples,
-                               const struct chain *chain)
+/* Where @chain is or would be noted. */
+static uint32_t *find_slot(const struct samples *samples,
+                           const struct chain *chain)
 {
     size_t i = (size_t)(hash_chain(chain) >> 20);
 
     for (;; i++) {
-        struct chain *slot = &samples->chains[i & (samples->capacity - 1)];
+        uint32_t *slot = &samples->slots[i & (samples->num_slots - 1)];
 
-        if (!slot->count || is_same(slot, chain)) {
+        if (!*slot || is_same(&samples->chains[*slot - 1], chain)) {
             return slot;
         }
     }
 }
 
-/* Chains move, so samples that name them by place are told where to. */
-static bool grow_chains(struct samples *samples)
+static bool grow_slots(struct samples *samples)
 {
-    size_t capacity = samples->capacity ? 2 * samples->capacity : CAPACITY_MIN;
-    struct samples old = *samples;
-    uint32_t *places = calloc(old.capacity + 1, sizeof(*places));
-    struct chain *chains =
-        capacity <= CHAINS_MAX ? calloc(capacity, sizeof(*chains)) : NULL;
+    size_t num_slots = samples->num_slots ? 2 * samples->num_slots : SLOTS_MIN;
+    uint32_t *slots =
+        num_slots <= SLOTS_MAX ? calloc(num_slots, sizeof(*slots)) : NULL;
 
-    if (!chains || !places) {
-        free(chains);
-        free(places);
+    if (!slots) {
         return false;
     }
-    samples->chains = chains;
-    samples->capacity = capacity;
-    for (size_t i = 0; i < old.capacity; i++) {
-        if (old.chains[i].count) {
-            struct chain *slot = find_slot(samples, &old.chains[i]);
-
-            *slot = old.chains[i];
-            places[i] = (uint32_t)(slot - chains);
-        }
+    free(samples->slots);
+    samples->slots = slots;
+    samples->num_slots = num_slots;
+    for (size_t i = 0; i < samples->num_chains; i++) {
+        *find_slot(samples, &samples->chains[i]) = (uint32_t)i + 1;
     }
-    for (size_t i = 0; i < samples->count; i++) {
-        samples->items[i].chain = places[samples->items[i].chain];
-    }
-    free(places);
-    free(old.chains);
     return true;
 }
 
-/* NULL: there is no room for another one. */
+static bool grow_chains(struct samples *samples)
+{
+    size_t room = samples->chains_room ? 2 * samples->chains_room : CHAINS_MIN;
+    struct chain *chains =
+        realloc(samples->chains, room * sizeof(*samples->chains));
+
+    if (!chains) {
+        return false;
+    }
+    samples->chains = chains;
+    samples->chains_room = room;
+    return true;
+}
+
+/* False: there is no room for another one. */
+static bool reserve_chain(struct samples *samples)
+{
+    return (samples->num_chains * 4 < samples->num_slots * 3 ||
+            grow_slots(samples)) &&
+           (samples->num_chains < samples->chains_room || grow_chains(samples));
+}
+
+/* Chains lie side by side, each as long as the deepest, and what is not used of
+ * one is not touched. NULL: there is no room for another one. */
 static struct chain *intern(struct samples *samples, const struct chain *chain,
                             unsigned count)
 {
-    struct chain *slot;
+    struct chain *found;
+    uint32_t *slot;
 
-    if (samples->num_chains * 4 >= samples->capacity * 3 &&
-        !grow_chains(samples)) {
+    if (!reserve_chain(samples)) {
         return NULL;
     }
     slot = find_slot(samples, chain);
-    if (!slot->count) {
-        *slot = *chain;
-        samples->num_chains++;
+    if (!*slot) {
+        found = &samples->chains[samples->num_chains];
+        found->count = 0;
+        found->depth = chain->depth;
+        memcpy(found->pcs, chain->pcs, chain->depth * sizeof(chain->pcs[0]));
+        *slot = (uint32_t)++samples->num_chains;
     }
-    slot->count += count;
-    return slot;
+    found = &samples->chains[*slot - 1];
+    found->count += count;
+    return found;
+}
+
+static bool reserve_item(struct samples *samples)
+{
+    size_t room = samples->room ? 2 * samples->room : ITEMS_MIN;
+    struct sample *items;
+
+    if (samples->count < samples->room) {
+        return true;
+    }
+    items = room <= ITEMS_MAX ? realloc(samples->items, room * sizeof(*items))
+                              : NULL;
+    if (!items) {
+        return false;
+    }
+    samples->items = items;
+    samples->room = room;
+    return true;
 }
 
 static void add_item(struct samples *samples, uint64_t ns, uint32_t chain)
 {
-    if (samples->count == samples->room) {
-        size_t room = samples->room ? 2 * samples->room : ITEMS_MIN;
-        struct sample *items =
-            room <= ITEMS_MAX ? realloc(samples->items, room * sizeof(*items))
-                              : NULL;
-
-        if (!items) {
-            return; /* it is in its chain's count */
-        }
-        samples->items = items;
-        samples->room = room;
+    if (reserve_item(samples)) { /* otherwise it is in its chain's count */
+        samples->items[samples->count++] = (struct sample){ ns, chain };
     }
-    samples->items[samples->count++] = (struct sample){ ns, chain };
 }
 
 /* ---- Points ------------------------------------------------------------ */
 
-/* Pages that are there, of all that the process has mapped. */
-static uint64_t resident_bytes(void)
+/* Pages that are there, of all that the process has mapped. The file stays open:
+ * to open it takes much longer than to read it. */
+static uint64_t resident_bytes(struct samples *samples)
 {
     char text[64];
-    unsigned long pages = 0;
-    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-    ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+    const char *pages;
+    ssize_t got;
 
-    if (fd >= 0) {
-        close(fd);
+    if (!samples->statm) {
+        samples->statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC) + 1;
     }
-    if (got <= 0) {
-        return 0;
-    }
-    text[got] = '\0';
-    (void)sscanf(text, "%*u %lu", &pages);
-    return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+    got = pread(samples->statm - 1, text, sizeof(text) - 1, 0);
+    text[got > 0 ? got : 0] = '\0';
+    pages = strchr(text, ' ');
+    return pages ? strtoull(pages, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE)
+                 : 0;
 }
 
 static void thin_points(struct samples *samples)
@@ -162,7 +184,7 @@ static void add_point(struct samples *samples,
     xbar_riscv_get_stats(hart, &stats);
     xbar_engine_get_stats(engine, &memory);
     if (ns - samples->resident_ns >= RESIDENT_NS || !samples->resident) {
-        samples->resident = resident_bytes();
+        samples->resident = resident_bytes(samples);
         samples->resident_ns = ns;
     }
     samples->points[samples->num_points++] = (struct point){
@@ -179,6 +201,13 @@ static void add_point(struct samples *samples,
 }
 
 /* ---- Samples ----------------------------------------------------------- */
+
+void samples_start(struct samples *samples)
+{
+    (void)reserve_chain(samples);
+    (void)reserve_item(samples);
+    (void)resident_bytes(samples);
+}
 
 /* What the next sample counts, so many periods after the last. */
 static unsigned next_count(const struct samples *samples)
@@ -247,24 +276,21 @@ static int compare(const void *a, const void *b)
     return (x->place > y->place) - (x->place < y->place);
 }
 
-/* Without holes, the hottest first; items follow. False: memory is short. */
+/* The hottest first; items follow. False: memory is short. */
 static bool sort_chains(struct samples *samples)
 {
-    struct order *order = calloc(samples->num_chains + 1, sizeof(*order));
-    uint32_t *places = calloc(samples->capacity + 1, sizeof(*places));
-    struct chain *chains = calloc(samples->num_chains + 1, sizeof(*chains));
+    size_t count = samples->num_chains;
+    struct order *order = calloc(count + 1, sizeof(*order));
+    uint32_t *places = calloc(count + 1, sizeof(*places));
+    struct chain *chains = calloc(count + 1, sizeof(*chains));
     bool ok = order && places && chains;
-    size_t n = 0;
 
-    for (size_t i = 0; ok && i < samples->capacity; i++) {
-        if (samples->chains[i].count) {
-            order[n++] =
-                (struct order){ samples->chains[i].count, (uint32_t)i };
-        }
+    for (size_t i = 0; ok && i < count; i++) {
+        order[i] = (struct order){ samples->chains[i].count, (uint32_t)i };
     }
     if (ok) {
-        qsort(order, n, sizeof(*order), compare);
-        for (size_t i = 0; i < n; i++) {
+        qsort(order, count, sizeof(*order), compare);
+        for (size_t i = 0; i < count; i++) {
             chains[i] = samples->chains[order[i].place];
             places[order[i].place] = (uint32_t)i;
         }
@@ -273,7 +299,7 @@ static bool sort_chains(struct samples *samples)
         }
         free(samples->chains);
         samples->chains = chains;
-        samples->capacity = 0;
+        samples->chains_room = count + 1;
     } else {
         free(chains);
     }
@@ -286,6 +312,9 @@ void samples_finish(struct samples *samples, const struct xbar_riscv_hart *hart,
                     struct xbar_engine *engine, uint64_t ns)
 {
     add_point(samples, hart, engine, ns);
+    free(samples->slots);
+    samples->slots = NULL;
+    samples->num_slots = 0;
     if (!sort_chains(samples)) {
         samples->lost = samples->total;
         samples->num_chains = 0;
@@ -295,7 +324,11 @@ void samples_finish(struct samples *samples, const struct xbar_riscv_hart *hart,
 
 void samples_end(struct samples *samples)
 {
+    free(samples->slots);
     free(samples->chains);
     free(samples->items);
+    if (samples->statm > 0) {
+        close(samples->statm - 1);
+    }
     memset(samples, 0, sizeof(*samples));
 }

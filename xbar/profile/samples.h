@@ -25,7 +25,7 @@
 
 /* A chain of calls, innermost first. */
 struct chain {
-    uint64_t count; /* what its samples count; 0: no chain */
+    uint64_t count; /* what its samples count */
     unsigned depth;
     uint64_t pcs[SAMPLES_DEPTH];
 };
@@ -50,10 +50,12 @@ struct point {
 };
 
 struct samples {
-    struct chain *chains; /* hashed until samples_finish(), then the hottest
-                             first */
+    struct chain *chains; /* as they came; the hottest first from
+                             samples_finish() on */
     size_t num_chains;
-    size_t capacity; /* a power of two */
+    size_t chains_room;
+    uint32_t *slots;  /* by a chain's hash: 1 + its place; 0: free */
+    size_t num_slots; /* a power of two */
     struct sample *items;
     size_t count;
     size_t room;
@@ -68,7 +70,12 @@ struct samples {
     uint64_t distance; /* at least, nanoseconds */
     uint64_t resident; /* as it was when last asked for */
     uint64_t resident_ns;
+    int statm; /* 1 + the file that says it; 0: not open */
 };
+
+/* samples_start() - before a run: memory and what else the first sample would
+ * take the guest's time for. What it does not get, that tries again. */
+void samples_start(struct samples *samples);
 
 /* samples_add() - @hart stands; it is @ns since the run began
  *

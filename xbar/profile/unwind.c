@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "unwind.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "step.h"
 
 /* Of the stack, from sp on: what return addresses are looked for in. */
 #define STACK_WORDS 1024
+#define READ_WORDS  32 /* at first: mostly that is enough */
 #define FRAMES_MAX  64
 #define FRAME_BYTES (1 << 20) /* a larger one is none */
 
@@ -29,14 +31,15 @@ struct stack {
     enum way way;
     uint64_t sp;
     uint64_t ra;
-    unsigned num_words; /* that there are */
+    unsigned num_words; /* that were read, from sp on; up to there all are */
+    bool is_whole;      /* there are no more */
     uint64_t words[STACK_WORDS];
 
     unsigned num_frames; /* as frame pointers have them, the newest first */
     struct saved frames[FRAMES_MAX];
 };
 
-static void read_stack(struct stack *stack, const struct xbar_riscv_hart *hart)
+static void start_stack(struct stack *stack, const struct xbar_riscv_hart *hart)
 {
     stack->hart = hart;
     stack->sp = xbar_riscv_get_x(hart, REG_SP) & ~UINT64_C(7);
@@ -46,11 +49,36 @@ static void read_stack(struct stack *stack, const struct xbar_riscv_hart *hart)
     }
     stack->way = WAY_UNKNOWN;
     stack->num_frames = 0;
-    stack->num_words =
-        (unsigned)(xbar_riscv_debug_read(hart, stack->sp, stack->words,
-                                         sizeof(stack->words)) /
-                   sizeof(stack->words[0]));
+    stack->num_words = 0;
+    stack->is_whole = false;
 }
+
+/* As much again as there is. */
+static void read_more(struct stack *stack)
+{
+    unsigned from = stack->num_words;
+    unsigned count = from ? from : READ_WORDS;
+    uint64_t got =
+        xbar_riscv_debug_read(stack->hart, stack->sp + 8 * (uint64_t)from,
+                              &stack->words[from], 8 * count) /
+        8;
+
+    stack->num_words += (unsigned)got;
+    stack->is_whole = got < count || stack->num_words == STACK_WORDS;
+}
+
+/* Is there a @word, counted from sp on? It is read now. */
+static bool has_word(struct stack *stack, uint64_t word)
+{
+    while (word >= stack->num_words && word < STACK_WORDS && !stack->is_whole) {
+        read_more(stack);
+    }
+    return word < stack->num_words;
+}
+
+static_assert(STACK_WORDS % READ_WORDS == 0 &&
+                  !(STACK_WORDS / READ_WORDS & (STACK_WORDS / READ_WORDS - 1)),
+              "doubling what was read arrives at all of it");
 
 /* ---- Frame pointers ---------------------------------------------------- */
 
@@ -78,11 +106,11 @@ static bool is_return_address(const struct stack *stack, uint64_t pc)
 }
 
 /* The pair below @fp: what its caller had in s0, and the return address. */
-static bool read_pair(const struct stack *stack, uint64_t fp, uint64_t pair[2])
+static bool read_pair(struct stack *stack, uint64_t fp, uint64_t pair[2])
 {
     uint64_t word = (fp - 16 - stack->sp) / 8;
 
-    if (word + 1 < stack->num_words) {
+    if (word < STACK_WORDS && has_word(stack, word + 1)) {
         memcpy(pair, &stack->words[word], 16);
         return true;
     }
@@ -148,14 +176,14 @@ struct ahead {
 
 /* Is a frame about to be that is not yet? Its top has ra, or s0 of who calls
  * nothing. */
-static bool is_new_frame(const struct stack *stack, const struct ahead *ahead,
+static bool is_new_frame(struct stack *stack, const struct ahead *ahead,
                          uint64_t fp)
 {
     uint64_t word = (fp - 8 - stack->sp) / 8;
     uint64_t s0 = xbar_riscv_get_x(stack->hart, REG_S0);
 
     return fp - 8 == ahead->s0_slot ||
-           (word < stack->num_words &&
+           (has_word(stack, word) &&
             (stack->words[word] == stack->ra ||
              (stack->words[word] == s0 && is_above(s0, fp))));
 }
@@ -166,7 +194,7 @@ static void save_ra(struct stack *stack, uint64_t slot)
     uint64_t word = (slot - stack->sp) / 8;
 
     if (slot + 8 == xbar_riscv_get_x(stack->hart, REG_S0) &&
-        word < stack->num_words) {
+        has_word(stack, word)) {
         stack->words[word] = stack->ra;
         stack->way = WAY_FRAME;
     } else {
@@ -244,10 +272,10 @@ static void look_ahead(struct stack *stack)
 /* ---- Both -------------------------------------------------------------- */
 
 /* Where @pc lies from @from on, below @end; UINT64_MAX: nowhere. */
-static uint64_t find_word(const struct stack *stack, uint64_t from,
-                          uint64_t end, uint64_t pc)
+static uint64_t find_word(struct stack *stack, uint64_t from, uint64_t end,
+                          uint64_t pc)
 {
-    for (uint64_t i = (from - stack->sp) / 8; i < stack->num_words; i++) {
+    for (uint64_t i = (from - stack->sp) / 8; has_word(stack, i); i++) {
         uint64_t at = stack->sp + 8 * i;
 
         if (at >= end) {
@@ -262,7 +290,7 @@ static uint64_t find_word(const struct stack *stack, uint64_t from,
 
 /* What both witnesses said so far. */
 struct merge {
-    const struct stack *stack;
+    struct stack *stack;
     unsigned next; /* of the frames */
     uint64_t from; /* the stack below this is done */
     uint64_t *pcs;
@@ -301,7 +329,7 @@ static unsigned find_frame(const struct merge *merge, uint64_t pc)
  * is of a call that has returned. */
 static void add_return(struct merge *merge, uint64_t pc, bool is_newest)
 {
-    const struct stack *stack = merge->stack;
+    struct stack *stack = merge->stack;
     unsigned frame = find_frame(merge, pc);
     uint64_t at;
 
@@ -340,7 +368,7 @@ unsigned unwind(const struct xbar_riscv_hart *hart, uint64_t *pcs, unsigned max)
     struct stack stack;
     struct merge merge = { .stack = &stack, .pcs = pcs, .max = max };
 
-    read_stack(&stack, hart);
+    start_stack(&stack, hart);
     look_ahead(&stack);
     follow_frames(&stack);
     merge.from = stack.sp;
