@@ -8,8 +8,8 @@
  *                    for the next one when that is done with, so that at most
  *                    one waits for a hart that stands
  *
- * Times are random. A guest does much by the clock: what it does every 2 ms would
- * be in each sample or in none, if those came every 2 ms. From half a period to
+ * Times are random. A guest does much by the clock: what it does every 4 ms would
+ * be in each sample or in none, if those came every 4 ms. From half a period to
  * one and a half, each phase of what has that period, or a fraction of it, is as
  * likely as any other.
  */

@@ -93,11 +93,11 @@ static void test_fewer_count_more(void **state)
     add(rig, 250, 0x1000, 1);
     assert_int_equal(rig->ns, 249 * PERIOD_NS + 2 * PERIOD_NS);
     add(rig, 250, 0x2000, 2);
-    add(rig, 3000, 0x3000, 4);
+    add(rig, 3000, 0x3000, 2);
     assert_int_equal(rig->samples->taken, 3500);
-    assert_int_equal(rig->samples->total, 250 + 500 + 12000);
+    assert_int_equal(rig->samples->total, 250 + 500 + 6000);
     /* A count is a period, all along; the last one says when the next is. */
-    assert_int_equal(rig->ns, (12750 + 4 - 1) * PERIOD_NS);
+    assert_int_equal(rig->ns, (6750 + 2 - 1) * PERIOD_NS);
 }
 
 static void test_shares_are_of_time(void **state)

@@ -7,9 +7,9 @@
  * less one more of them tells. So they become fewer, and each counts for the
  * time that it stands for:
  *
- *     samples    250       250       ...          a second  500, 250, 125
- *                |---------|---------|------      counts    1, 2, 4
- *     run        0         0.5 s     1.5 s
+ *     samples    250       ...          a second  250, 125
+ *                |---------|------      counts    1, 2
+ *     run        0         1 s
  */
 #ifndef XBAR_PROFILE_SAMPLES_H
 #define XBAR_PROFILE_SAMPLES_H
@@ -19,9 +19,9 @@
 #define SAMPLES_DEPTH  32 /* the pc, and returns */
 #define SAMPLES_POINTS 1024
 
-#define SAMPLES_PERIOD_US 2000 /* what a count of 1 stands for, on average */
+#define SAMPLES_PERIOD_US 4000 /* what a count of 1 stands for, on average */
 #define SAMPLES_HALVE     250  /* samples until there are half as many */
-#define SAMPLES_COUNT_MAX 4    /* of one */
+#define SAMPLES_COUNT_MAX 2    /* of one */
 
 /* A chain of calls, innermost first. */
 struct chain {
