@@ -382,7 +382,9 @@ def test_symbols(folder):
     check("are not the file's: its names may be wrong" in errors, errors)
     for path, why in ((raw, "not an ELF file for 64-bit RISC-V"),
                       (XBAR, "not an ELF file for 64-bit RISC-V"),
-                      (elf + ".none", "No such file")):
+                      (elf + ".none", "No such file"),
+                      (elf + "@here", "what follows @ is no address"),
+                      (elf + "@", "what follows @ is no address")):
         name, errors = names("--symbols", path)
         check(name is None and why in errors and len(errors.splitlines()) == 1,
               errors)

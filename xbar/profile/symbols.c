@@ -173,6 +173,23 @@ static char *split_spec(const char *spec, uint64_t *base, bool *has_base)
     return *has_base ? strndup(spec, (size_t)(at - spec)) : strdup(spec);
 }
 
+/* A file that there is not may be one with an address that is none. */
+static int read_file(const char *spec, const char *path,
+                     struct symbols_file *file, Error **errp)
+{
+    Error *why = NULL;
+    int ret = file_read(path, FILE_MAX, &file->bytes, &file->size, &why);
+
+    if (ret && strcmp(path, spec) == 0 && strchr(spec, '@')) {
+        error_setg(errp, "%s; and what follows @ is no address",
+                   error_get_pretty(why));
+        error_free(why);
+    } else if (ret) {
+        error_propagate(errp, why);
+    }
+    return ret;
+}
+
 static void name_file(struct symbols_file *file, const char *path)
 {
     file->path = path;
@@ -198,7 +215,7 @@ int symbols_add_file(struct symbols *symbols, const char *spec, Error **errp)
         return -ENOMEM;
     }
     memset(file, 0, sizeof(*file));
-    ret = file_read(path, FILE_MAX, &file->bytes, &file->size, errp);
+    ret = read_file(spec, path, file, errp);
     free(path);
     if (ret) {
         return ret;
