@@ -192,10 +192,8 @@ static void test_many_chains(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_fewer_count_more),
-        CASE(test_shares_are_of_time),
-        CASE(test_margin),
-        CASE(test_points),
+        CASE(test_fewer_count_more), CASE(test_shares_are_of_time),
+        CASE(test_margin),           CASE(test_points),
         CASE(test_many_chains),
     };
 
