@@ -67,6 +67,13 @@ void fail(benchmark::State &state, Live *live, const char *why)
 
 using Clock = std::chrono::steady_clock;
 
+double ns_since(Clock::time_point begun)
+{
+    const std::chrono::duration<double, std::nano> took = Clock::now() - begun;
+
+    return took.count();
+}
+
 constexpr double SLICE_NS = 500e3;
 constexpr double ALONE_NS = 1e6; // fewer of those are no figure
 constexpr double TOLERANCE = 1.1;
@@ -81,9 +88,7 @@ double probe()
     double took;
 
     bench_add_parallel(PROBE_ADDITIONS);
-    took = std::chrono::duration<double, std::nano>(Clock::now() - begun)
-               .count() /
-           PROBE_ADDITIONS;
+    took = ns_since(begun) / PROBE_ADDITIONS;
     if (least_probed == 0 || took < least_probed) {
         least_probed = took;
     }
@@ -176,16 +181,16 @@ uint64_t slice_of(const struct bench *row, void *context)
 {
     const uint64_t batch = batch_of(row);
     const auto begun = Clock::now();
+    uint64_t fit;
     double took;
 
     if (row->prepare) {
         return batch;
     }
     row->run(context, batch);
-    took = std::chrono::duration<double, std::nano>(Clock::now() - begun)
-               .count();
-    return batch * std::max<uint64_t>(
-                       1, static_cast<uint64_t>(SLICE_NS / std::max(took, 1.0)));
+    took = ns_since(begun);
+    fit = static_cast<uint64_t>(SLICE_NS / std::max(took, 1.0));
+    return batch * std::max<uint64_t>(1, fit);
 }
 
 void time_row(benchmark::State &state, Live *live, const struct bench *row)
