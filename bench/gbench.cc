@@ -98,7 +98,7 @@ double probe()
 // What a core gives at best is not known from its first 10 us.
 void probe_at_length()
 {
-    for (int i = 0; least_probed == 0 || i < 3000; i++) {
+    for (int i = 0; i < 3000; i++) {
         probe();
     }
 }
@@ -195,6 +195,10 @@ uint64_t slice_of(const struct bench *row, void *context)
 
 void time_row(benchmark::State &state, Live *live, const struct bench *row)
 {
+    if (least_probed == 0) {
+        probe_at_length();
+    }
+
     const uint64_t batch = batch_of(row);
     Slices slices(row->flags & BENCH_REAL_TIME, slice_of(row, live->context));
     bool is_open = false;
@@ -297,8 +301,6 @@ extern "C" int gbench_main(int argc, char **argv)
         for (const Row &each : the_rows()) {
             each.made->Iterations(static_cast<int64_t>(batch_of(each.row)));
         }
-    } else {
-        probe_at_length();
     }
     benchmark::Initialize(&argc, argv);
     if (benchmark::ReportUnrecognizedArguments(argc, argv)) {
