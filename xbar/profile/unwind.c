@@ -31,6 +31,7 @@ struct stack {
     enum way way;
     uint64_t sp;
     uint64_t ra;
+    uint64_t own_end; /* of who has its way back in ra: its part of the stack */
     unsigned num_words; /* that were read, from sp on; up to there all are */
     bool is_whole;      /* there are no more */
     uint64_t words[STACK_WORDS];
@@ -48,6 +49,7 @@ static void start_stack(struct stack *stack, const struct xbar_riscv_hart *hart)
         stack->ra = 0; /* a call to what is behind it, to learn where that is */
     }
     stack->way = WAY_UNKNOWN;
+    stack->own_end = stack->sp;
     stack->num_frames = 0;
     stack->num_words = 0;
     stack->is_whole = false;
@@ -188,11 +190,21 @@ static bool is_new_frame(struct stack *stack, const struct ahead *ahead,
              (stack->words[word] == s0 && is_above(s0, fp))));
 }
 
+/* Who returns gives its part of the stack back; what its callees left there is
+ * of no call in progress. */
+static void set_own_end(struct stack *stack, uint64_t end)
+{
+    if (end > stack->sp) {
+        stack->own_end = end;
+    }
+}
+
 /* What is about to be saved is where it will be. */
 static void save_ra(struct stack *stack, uint64_t slot)
 {
     uint64_t word = (slot - stack->sp) / 8;
 
+    set_own_end(stack, slot + 8);
     if (slot + 8 == xbar_riscv_get_x(stack->hart, REG_S0) &&
         has_word(stack, word)) {
         stack->words[word] = stack->ra;
@@ -237,6 +249,7 @@ static bool look_at(struct stack *stack, struct ahead *ahead, struct step step)
     case STEP_ENDS:
         return false;
     }
+    set_own_end(stack, ahead->sp);
     stack->way =
         ahead->loads_s0 && !ahead->sets_frame ? WAY_RA_AND_FRAME : WAY_RA;
     return false;
@@ -337,10 +350,6 @@ static void add_return(struct merge *merge, uint64_t pc, bool is_newest)
         add_frames(merge, frame + 1);
         return;
     }
-    if (is_newest && pc == stack->ra) {
-        add(merge, pc);
-        return;
-    }
     at = find_word(stack, merge->from,
                    merge->next < stack->num_frames
                        ? stack->frames[merge->next].at
@@ -349,6 +358,8 @@ static void add_return(struct merge *merge, uint64_t pc, bool is_newest)
     if (at != UINT64_MAX) {
         add(merge, pc);
         merge->from = at + 8;
+    } else if (is_newest && pc == stack->ra) {
+        add(merge, pc);
     }
 }
 
@@ -374,6 +385,7 @@ unsigned unwind(const struct xbar_riscv_hart *hart, uint64_t *pcs, unsigned max)
     merge.from = stack.sp;
     if (is_ra_first(&stack)) {
         add(&merge, stack.ra);
+        merge.from = stack.own_end;
     }
     for (unsigned i = merge.count && count && returns[0] == stack.ra; i < count;
          i++) {
