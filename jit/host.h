@@ -36,7 +36,7 @@
 /* A call that has not returned: where it returns to, and the code there. */
 struct jit_return {
     uint64_t pc;         /* 1: empty */
-    const uint8_t *code; /* the landing of the block that called */
+    const uint8_t *code; /* the landing of the block that called, or a stub */
 };
 
 /* Functions that emitted code calls; all get the vCPU first. */
@@ -479,6 +479,11 @@ void jit_host__jump_indirect(struct jit_emit *e, unsigned base, int32_t offset,
 void jit_host__push_return(struct jit_emit *e, uint64_t pc);
 /* Empty the stack: the mode changed, or what runs did. */
 void jit_host__forget_returns(struct jit_state *state);
+/* The same of a call that was interpreted, in a mode where FP is live or not:
+ * whatever block @pc has then is looked for. And of an interpreted return. */
+void jit_host__add_return(const struct jit_stubs *stubs,
+                          struct jit_state *state, uint64_t pc, bool fp);
+void jit_host__take_return(struct jit_state *state, uint64_t pc);
 /* Take calls off it that would return to a block's @size bytes of @code. */
 void jit_host__forget_landings(struct jit_state *state, const uint8_t *code,
                                size_t size);

@@ -283,6 +283,17 @@ void jit_host__forget_returns(struct jit_state *state)
     no_host();
 }
 
+void jit_host__add_return(const struct jit_stubs *stubs,
+                          struct jit_state *state, uint64_t pc, bool fp)
+{
+    no_host();
+}
+
+void jit_host__take_return(struct jit_state *state, uint64_t pc)
+{
+    no_host();
+}
+
 void jit_host__forget_landings(struct jit_state *state, const uint8_t *code,
                                size_t size)
 {

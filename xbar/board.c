@@ -220,7 +220,6 @@ static int make_hart(struct board *board, Error **errp)
         .interpreted = config->observer.interpreted,
         .tells_pc = config->observer.asks_pc,
         .count_blocks = config->observer.count_blocks,
-        .translate_after = config->observer.translate_after,
         .block_gone = config->observer.block_gone,
         .block_gone_opaque = config->observer.opaque,
     };

@@ -53,7 +53,6 @@ struct board_observer {
     uint64_t *interpreted;          /* instructions of its pages */
     bool asks_pc;                   /* xbar_riscv_access_pc() */
     bool count_blocks;
-    unsigned translate_after; /* as in struct xbar_riscv_config */
 };
 
 struct board_config {

@@ -119,6 +119,24 @@ static inline bool riscv__is_compressed(uint32_t bits)
  */
 void riscv__decode(struct riscv_insn *insn, uint32_t bits);
 
+/* The return-address hints of the ISA: x1 and x5 are link registers. */
+static inline bool riscv__is_link(unsigned reg)
+{
+    return reg == 1 || reg == 5;
+}
+
+static inline bool riscv__calls(const struct riscv_insn *insn)
+{
+    return (insn->op == RISCV_OP_JAL || insn->op == RISCV_OP_JALR) &&
+           riscv__is_link(insn->rd);
+}
+
+static inline bool riscv__returns(const struct riscv_insn *insn)
+{
+    return insn->op == RISCV_OP_JALR && riscv__is_link(insn->rs1) &&
+           !riscv__is_link(insn->rd);
+}
+
 /*
  * A cache of decoded instructions, keyed by their bits. The decoding of given
  * bits never changes, so nothing that a guest does makes an entry stale.

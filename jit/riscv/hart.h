@@ -341,7 +341,7 @@ XBAR_API void xbar_riscv_state_free(struct xbar_riscv_state *state);
  * xbar_riscv_get_returns() - where the calls in progress return to
  * @pcs: gets them, the newest first
  *
- * As the return stack of translated code has it: calls since the mode changed
+ * As the translator's return stack has it: calls since the mode changed
  * last, with what calls that never returned left there. None without a
  * translating engine.
  *

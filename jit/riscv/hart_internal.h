@@ -228,6 +228,12 @@ struct riscv_accesses {
     uint64_t of[CTX_COUNT][2][TLB_SIZES];
 };
 
+/* A jump or branch that was taken: its bits, and what follows it. */
+struct riscv_jump {
+    uint32_t bits;
+    uint64_t next;
+};
+
 /*
  * From x to data_context, and from reservation to pmp, are what save.c copies
  * as bytes: the guest's, and nothing of the host's.
@@ -326,6 +332,7 @@ struct xbar_riscv_hart {
     SoftTLB tlb;
     struct jit_state jit_state;
     struct riscv_insn_cache insn_cache; /* a pure cache: zeroed is empty */
+    struct riscv_jump jumped;           /* see riscv__interpret_to_jump() */
 };
 
 /* ---- counts.c ---------------------------------------------------------- */
@@ -353,7 +360,8 @@ enum riscv_stop {
 enum riscv_stop riscv__interpret(struct xbar_riscv_hart *hart, uint64_t budget);
 
 /* The same, and stop with RISCV_STOP_BUDGET where instructions do not follow
- * one another: a jump or branch that is taken, a trap. */
+ * one another: a jump or branch that is taken, a trap. hart->jumped is the jump
+ * or branch then, and else without bits. */
 enum riscv_stop riscv__interpret_to_jump(struct xbar_riscv_hart *hart,
                                          uint64_t budget);
 

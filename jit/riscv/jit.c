@@ -183,13 +183,19 @@ static void take_fp_flags(struct xbar_riscv_hart *hart)
     hart->fflags |= (uint8_t)jit_host__fp_end(&hart->jit_state);
 }
 
-/* A block of @mode is about to run: its contexts, its FPU. */
-static void begin_mode(struct xbar_riscv_hart *hart, uint32_t mode)
+/* The return stack is of @mode from here on. */
+static void begin_returns(struct xbar_riscv_hart *hart, uint32_t mode)
 {
     if (mode != hart->jit->mode) {
         jit_host__forget_returns(&hart->jit_state);
         hart->jit->mode = mode;
     }
+}
+
+/* A block of @mode is about to run: its contexts, its FPU. */
+static void begin_mode(struct xbar_riscv_hart *hart, uint32_t mode)
+{
+    begin_returns(hart, mode);
     hart->jit_state.fp_live = (mode & MODE_FP) != 0;
     if (mode & MODE_FP) {
         jit_host__fp_begin(&hart->jit_state, riscv__host_rounding(mode));
@@ -304,15 +310,43 @@ static enum riscv_stop step(struct xbar_riscv_hart *hart, uint64_t count)
     return step_by(hart, count, riscv__interpret);
 }
 
+/* Calls and returns in the interpreter are on the return stack, too: what is
+ * translated then returns through it, and who looks at it sees all of them. */
+static void note_jump(struct xbar_riscv_hart *hart)
+{
+    const struct riscv_insn *insn =
+        riscv__decode_cached(&hart->insn_cache, hart->jumped.bits);
+    bool calls = riscv__calls(insn);
+    uint32_t mode;
+
+    if (!calls && !riscv__returns(insn)) {
+        return;
+    }
+    mode = riscv__jit_mode(hart);
+    begin_returns(hart, mode);
+    if (calls) {
+        jit_host__add_return(hart->jit->stubs, &hart->jit_state,
+                             hart->jumped.next, (mode & MODE_FP) != 0);
+    } else {
+        jit_host__take_return(&hart->jit_state, hart->pc);
+    }
+}
+
 /* What has no block. In lockstep that is one instruction: there may be a block
  * behind it, and that is to be compared. */
 static enum riscv_stop step_to_jump(struct xbar_riscv_hart *hart)
 {
+    enum riscv_stop stop;
+
     if (hart->lockstep != NULL) {
         return step(hart, 1);
     }
-    return step_by(hart, (uint64_t)hart->jit_state.budget,
+    stop = step_by(hart, (uint64_t)hart->jit_state.budget,
                    riscv__interpret_to_jump);
+    if (hart->jumped.bits != 0) {
+        note_jump(hart);
+    }
+    return stop;
 }
 
 /* What the block did is over, and nothing else was done yet. */

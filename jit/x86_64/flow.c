@@ -373,6 +373,24 @@ void jit_host__forget_returns(struct jit_state *state)
     }
 }
 
+void jit_host__add_return(const struct jit_stubs *stubs,
+                          struct jit_state *state, uint64_t pc, bool fp)
+{
+    struct jit_return *call;
+
+    state->ras_top = (state->ras_top + sizeof(*call)) & RAS_MASK;
+    call = &state->ras[state->ras_top / sizeof(*call)];
+    *call = (struct jit_return){ pc, stubs->unlanded[fp] };
+}
+
+void jit_host__take_return(struct jit_state *state, uint64_t pc)
+{
+    if (state->ras[state->ras_top / sizeof(state->ras[0])].pc == pc) {
+        state->ras_top =
+            (state->ras_top - sizeof(struct jit_return)) & RAS_MASK;
+    }
+}
+
 /* Those that stay close up, so that who returns still finds his own on top. */
 void jit_host__forget_landings(struct jit_state *state, const uint8_t *code,
                                size_t size)

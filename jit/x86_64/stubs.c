@@ -42,6 +42,7 @@ struct stub_writer {
     uint32_t enter_fp;        /* subroutines: enter what is live, and leave */
     uint32_t leave_fp;
     uint32_t leave;
+    uint32_t unlanded[2];
 };
 
 bool jit_host__supported(void)
@@ -458,6 +459,21 @@ static void write_resume(struct stub_writer *w)
     x86_m(&w->b, X86_JMP_M, 8, x86_r(RAX));
 }
 
+/* In place of a landing, for a call that was interpreted. In: rcx = offset in
+ * the return stack. */
+static void write_unlanded(struct stub_writer *w)
+{
+    size_t pc = w->guest->state + offsetof(struct jit_state, ras) +
+                offsetof(struct jit_return, pc);
+
+    w->unlanded[w->fp] = start_stub(w);
+    x86_rm(&w->b, X86_MOV_RM, 8, RAX,
+           x86_mem_index(RBP, RCX, 0, x86__disp(w->stubs, pc)));
+    x86_mr(&w->b, X86_MOV_MR, 8, state_field(w, offsetof(struct jit_state, pc)),
+           RAX);
+    jump_to(w, w->set->exit_indirect);
+}
+
 /* ---- All of them ------------------------------------------------------- */
 
 /* How whole blocks are entered and left: with the usual homes. */
@@ -467,6 +483,7 @@ static void write_ends(struct stub_writer *w)
     w->set->exit_link = write_exit(w, JIT_EXIT_LINK);
     w->set->exit_budget = write_exit(w, JIT_EXIT_BUDGET);
     w->set->exit_indirect = write_exit(w, JIT_EXIT_INDIRECT);
+    write_unlanded(w);
     write_resume(w);
 }
 
@@ -561,6 +578,7 @@ struct jit_stubs *jit_host__make_stubs(struct xbar_engine *engine,
         const void *enter = xbar_jit_code(cache, stubs->set[fp].enter);
 
         memcpy(&stubs->run[fp], &enter, sizeof(enter));
+        stubs->unlanded[fp] = xbar_jit_code(cache, w.unlanded[fp]);
     }
     xbar_assert(!w.b.full);
     stubs->leave = xbar_jit_code(cache, w.leave);

@@ -96,6 +96,7 @@ struct jit_stubs {
     uint32_t fused[2];          /* subroutines, [is_double]: fma.c */
     uint32_t count[2];          /* [access]: count.c */
     const uint8_t *leave;       /* address of the exit that resume may name */
+    const uint8_t *unlanded[2]; /* [FP is live]: in place of a landing */
     struct jit_exit (*run[2])(void *anchor, const uint8_t *code);
 };
 

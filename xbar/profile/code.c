@@ -128,6 +128,18 @@ void code_add(struct code *code, const struct xbar_riscv_block *block)
     }
 }
 
+void code_add_call(struct code *code, const struct xbar_riscv_hart *hart,
+                   uint64_t pc)
+{
+    uint8_t bytes[4];
+
+    if (xbar_riscv_debug_read(hart, pc - 4, bytes, 4) == 4) {
+        note_callee(code, pc - 4,
+                    bytes[0] | (uint32_t)bytes[1] << 8 |
+                        (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24);
+    }
+}
+
 static int compare(const void *a, const void *b)
 {
     uint64_t x = ((const struct code_insn *)a)->pc;

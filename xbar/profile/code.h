@@ -35,7 +35,12 @@ void code_end(struct code *code);
 /* code_add() - what @block counted, if it did, and what it calls */
 void code_add(struct code *code, const struct xbar_riscv_block *block);
 
-/* code_sort() - no more code_add() */
+/* code_add_call() - where the call that returns to @pc leads, if its bits say
+ * so; @hart stands */
+void code_add_call(struct code *code, const struct xbar_riscv_hart *hart,
+                   uint64_t pc);
+
+/* code_sort() - no more of these */
 void code_sort(struct code *code);
 
 /* code_call_target() - where a call leads to, at or before @pc; UINT64_MAX: no

@@ -83,18 +83,30 @@ static struct board_observer make_observer(struct report *report,
     if (measure & MEASURE_LATENCY) {
         observer.ticks = ticks_now;
     }
-    if (measure & MEASURE_SAMPLES) {
-        observer.translate_after = 1; /* what is interpreted is not in it */
-    }
     return observer;
+}
+
+/* What is called has a name, though neither it nor the call is translated. */
+static void add_calls(struct report *report, const struct xbar_riscv_hart *hart,
+                      const struct chain *chain)
+{
+    for (unsigned i = 1; i < chain->depth; i++) {
+        code_add_call(&report->code, hart, chain->pcs[i]);
+    }
 }
 
 static unsigned take_sample(void *opaque, struct machine *machine, uint64_t ns)
 {
     struct report *report = opaque;
+    const struct xbar_riscv_hart *hart = machine_hart(machine);
+    struct samples *samples = &report->samples;
+    size_t known = samples->num_chains;
+    unsigned us = samples_add(samples, hart, machine_engine(machine), ns);
 
-    return samples_add(&report->samples, machine_hart(machine),
-                       machine_engine(machine), ns);
+    if (samples->num_chains > known) {
+        add_calls(report, hart, &samples->chains[known]);
+    }
+    return us;
 }
 
 /* For progress alone. */

@@ -9,7 +9,7 @@
  *                       them. Elsewhere s0 is any number: what it leads to
  *                       counts only as far as it lies up the stack and each
  *                       address is behind an instruction that calls.
- *     return stack      of translated code: exact and for any code, but short,
+ *     return stack      of the translator: exact and for any code, but short,
  *                       forgotten as the mode changes, and with what calls left
  *                       behind that never returned (longjmp, switched stacks).
  *                       So an address counts only if it is in ra, or lies on

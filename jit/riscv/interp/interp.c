@@ -221,6 +221,10 @@ static XBAR_FORCE_INLINE enum riscv_stop interpret(struct xbar_riscv_hart *hart,
             }
             continue;
         }
+        if (to_jump && result == EXEC_JUMP) {
+            hart->jumped =
+                (struct riscv_jump){ fetched.bits, pc + fetched.length };
+        }
         pc = hart->pc;
         hart->stats.instructions = done += result != EXEC_TRAP;
         if (shown) {
@@ -264,6 +268,7 @@ enum riscv_stop riscv__interpret(struct xbar_riscv_hart *hart, uint64_t budget)
 enum riscv_stop riscv__interpret_to_jump(struct xbar_riscv_hart *hart,
                                          uint64_t budget)
 {
+    hart->jumped.bits = 0;
     return unlikely(is_watched(hart))
                ? interpret_watched(hart, budget, true, true)
                : interpret(hart, budget, true, false, false, false);

@@ -208,28 +208,20 @@ static void go_on(struct riscv_translation *t, uint64_t target)
     jit_host__goto(&t->e, 0, target, in_page(t, target));
 }
 
-static bool is_link(unsigned reg)
-{
-    return reg == 1 || reg == 5;
-}
-
 static void translate_jump(struct riscv_translation *t,
                            const struct riscv_insn *insn)
 {
     uint64_t next = t->pc + insn->length;
 
-    /* The return-address hints of the ISA: x1 and x5 are link registers. */
-    if (is_link(insn->rd)) {
+    if (riscv__calls(insn)) {
         jit_host__push_return(&t->e, next);
     }
     if (insn->op == RISCV_OP_JALR) {
-        bool returns = is_link(insn->rs1) && !is_link(insn->rd);
-
         if (t->e.block->profile != NULL) {
             jit_host__count(&t->e, &t->hart->jit->stats.jumps, 1);
         }
         jit_host__jump_indirect(&t->e, insn->rs1, insn->imm, insn->rd, next,
-                                returns);
+                                riscv__returns(insn));
         return;
     }
     jit_host__set(&t->e, insn->rd, next);

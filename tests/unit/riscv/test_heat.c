@@ -222,6 +222,102 @@ static void test_cold_function(void **state)
     rig_close(&rig);
 }
 
+/*
+ * A loop that calls a function until both are translated, and then a call that
+ * is met for the first time: what is translated returns to what is not.
+ */
+static void load_late_call(struct rig *rig, uint32_t first)
+{
+    const uint32_t code[] = {
+        /* 00: */ insn_addi(8, 8, -1),
+        /* 04: */ encode(RISCV_OP_JALR, 1, 6, 0, 0),
+        /* 08: */ encode(RISCV_OP_BNE, 0, 8, 0, -8),
+        /* 0c: */ encode(RISCV_OP_JALR, 1, 6, 0, 0),
+        /* 10: */ insn_addi(10, 10, 1),
+        /* 14: */ INSN_SELF,
+    };
+    const uint32_t function[] = { first, insn_addi(9, 9, 1), RET };
+
+    rig_code(rig, 0, code, 6);
+    rig_code(rig, 0x2000, function, 3);
+    rig->hart->x[6] = RAM_ADDR + 0x2000;
+    rig->hart->x[8] = 20;
+    rig->hart->x[9] = 0;
+    rig->hart->x[10] = 0;
+}
+
+static void check_late_call(struct rig *rig)
+{
+    uint64_t pcs[XBAR_RISCV_RETURNS_MAX];
+    uint64_t misses;
+
+    run_exactly(rig, 20 * 6);
+    misses = jit_stats(rig).jump_misses;
+    run_exactly(rig, 1);
+    assert_int_equal(xbar_riscv_get_pc(rig->hart), RAM_ADDR + 0x2000);
+    assert_int_equal(xbar_riscv_get_returns(rig->hart, pcs, 16), 1);
+    assert_int_equal(pcs[0], RAM_ADDR + 0x10);
+    run_exactly(rig, 3);
+    assert_int_equal(xbar_riscv_get_pc(rig->hart), RAM_ADDR + 0x10);
+    assert_int_equal(jit_stats(rig).jump_misses, misses + 1);
+    assert_int_equal(xbar_riscv_get_returns(rig->hart, pcs, 16), 0);
+    run_exactly(rig, 10);
+    assert_int_equal(xbar_riscv_get_x(rig->hart, 9), 21);
+    assert_int_equal(xbar_riscv_get_x(rig->hart, 10), 1);
+}
+
+static void test_interpreted_call(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    open_after(&rig, 4);
+    load_late_call(&rig, insn_addi(0, 0, 0));
+    check_late_call(&rig);
+    rig_close(&rig);
+}
+
+/* The same while f registers are in those of the host. */
+static void test_interpreted_call_with_fp(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    open_after(&rig, 4);
+    rig.hart->mstatus |= MSTATUS_FS;
+    rig.hart->f[1] = UINT64_C(0x3ff0000000000000); /* 1.0 */
+    load_late_call(&rig, encode(RISCV_OP_FADD_D, 2, 2, 1, 0));
+    check_late_call(&rig);
+    assert_int_equal(rig.hart->f[2], UINT64_C(0x4035000000000000)); /* 21.0 */
+    rig_close(&rig);
+}
+
+/* Nothing is translated yet; who returned is not there any more. */
+static void test_interpreted_return(void **state)
+{
+    const uint32_t code[] = { encode(RISCV_OP_JALR, 1, 6, 0, 0),
+                              encode(RISCV_OP_JALR, 1, 6, 0, 0), INSN_SELF };
+    const uint32_t function[] = { RET };
+    uint64_t pcs[XBAR_RISCV_RETURNS_MAX];
+    struct rig rig;
+
+    (void)state;
+    open_after(&rig, 4);
+    rig_code(&rig, 0, code, 3);
+    rig_code(&rig, 0x2000, function, 1);
+    rig.hart->x[6] = RAM_ADDR + 0x2000;
+    for (unsigned call = 1; call <= 2; call++) {
+        run_exactly(&rig, 1);
+        assert_int_equal(xbar_riscv_get_returns(rig.hart, pcs, 16), 1);
+        assert_int_equal(pcs[0], RAM_ADDR + call * 4);
+        run_exactly(&rig, 1);
+        assert_int_equal(xbar_riscv_get_pc(rig.hart), RAM_ADDR + call * 4);
+        assert_int_equal(xbar_riscv_get_returns(rig.hart, pcs, 16), 0);
+    }
+    assert_int_equal(jit_stats(&rig).blocks, 0);
+    rig_close(&rig);
+}
+
 /* An exit that is asked for while only cold code runs comes at once. */
 static void test_exit_in_cold_code(void **state)
 {
@@ -253,6 +349,9 @@ int main(void)
         cmocka_unit_test(test_shared_counts),
         cmocka_unit_test(test_patched_code),
         cmocka_unit_test(test_cold_function),
+        cmocka_unit_test(test_interpreted_call),
+        cmocka_unit_test(test_interpreted_call_with_fp),
+        cmocka_unit_test(test_interpreted_return),
         cmocka_unit_test(test_exit_in_cold_code),
     };
 
