@@ -6,10 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Where a file that is not regular starts: grown by doubling. */
 #define FIRST_GUESS (64 * 1024)
+
+/* How long a FIFO may be without another end. */
+#define PIPE_PATIENCE_MS 2000
+#define PIPE_STEP_MS     10
 
 static int fail(Error **errp, const char *path, int error)
 {
@@ -25,6 +30,83 @@ static int refuse(Error **errp, const char *path, int error, size_t limit)
     }
     error_setg(errp, "%s: larger than %zu MiB", path, limit >> 20);
     return -error;
+}
+
+/* A program that was started beside this one may have yet to open its end of a
+ * FIFO. Return: false once it had all the time it gets. */
+static bool wait_a_moment(unsigned *waited_ms)
+{
+    const struct timespec step = { .tv_nsec = PIPE_STEP_MS * 1000000 };
+
+    if (*waited_ms >= PIPE_PATIENCE_MS) {
+        return false;
+    }
+    *waited_ms += PIPE_STEP_MS;
+    (void)nanosleep(&step, NULL);
+    return true;
+}
+
+static bool is_fifo(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && S_ISFIFO(st.st_mode);
+}
+
+/* Empty, and without a writer? tee() looks into a pipe and takes nothing; into
+ * what is no pipe it does not. */
+static bool is_silent(int fd)
+{
+    int other[2];
+    ssize_t seen = -1;
+
+    if (pipe2(other, O_CLOEXEC) == 0) {
+        seen = tee(fd, other[1], 1, SPLICE_F_NONBLOCK);
+        close(other[0]);
+        close(other[1]);
+    }
+    return seen == 0;
+}
+
+int file_open_to_read(const char *path, Error **errp)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    unsigned waited_ms = 0;
+
+    if (fd < 0) {
+        return fail(errp, path, errno);
+    }
+    while (is_silent(fd)) {
+        if (!wait_a_moment(&waited_ms)) {
+            close(fd);
+            error_setg(errp, "%s: a pipe that nobody writes to", path);
+            return -EPIPE;
+        }
+    }
+    (void)fcntl(fd, F_SETFL, O_RDONLY); /* not to wait was for open() */
+    return fd;
+}
+
+int file_open_to_write(const char *path, int flags, Error **errp)
+{
+    unsigned waited_ms = 0;
+    int error;
+    int fd;
+
+    do {
+        fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK | flags,
+                  0666);
+        if (fd >= 0) {
+            (void)fcntl(fd, F_SETFL, O_WRONLY);
+            return fd;
+        }
+        error = errno; /* is_fifo() has its own */
+        if (error != ENXIO || !is_fifo(path)) {
+            return fail(errp, path, error);
+        }
+    } while (wait_a_moment(&waited_ms));
+    error_setg(errp, "%s: a pipe that nobody reads", path);
+    return -EPIPE;
 }
 
 ssize_t file_read_fully(int fd, void *to, size_t want)
@@ -107,11 +189,11 @@ static int read_open_file(int fd, size_t limit, uint8_t **bytes, size_t *size)
 int file_read(const char *path, size_t limit, uint8_t **bytes, size_t *size,
               Error **errp)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    int fd = file_open_to_read(path, errp);
     int ret;
 
     if (fd < 0) {
-        return fail(errp, path, errno);
+        return fd;
     }
     ret = read_open_file(fd, limit, bytes, size);
     close(fd);
@@ -133,9 +215,13 @@ int file_open(const char *path, size_t limit, int *fd, size_t *size,
     struct stat st;
     int error = 0;
 
-    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    *fd = -1;
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+        return 0; /* opened twice, a pipe loses its writer */
+    }
+    *fd = file_open_to_read(path, errp);
     if (*fd < 0) {
-        return fail(errp, path, errno);
+        return *fd;
     }
     if (fstat(*fd, &st)) {
         error = errno;
@@ -197,11 +283,11 @@ void file_remove_part(const char *path)
 static int write_to(const char *path, int flags, const void *bytes, size_t size,
                     Error **errp)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0666);
+    int fd = file_open_to_write(path, flags, errp);
     int ret;
 
     if (fd < 0) {
-        return fail(errp, path, errno);
+        return fd;
     }
     ret = file_write_fully(fd, bytes, size);
     if (close(fd) && !ret) {

@@ -8,6 +8,18 @@
 #include <xbar/xbar.h>
 
 /*
+ * file_open_to_read(), file_open_to_write() - @path's descriptor, to be closed
+ * @flags: of open(), beside those to make it
+ *
+ * A FIFO without another end, for which open() waits, is refused after a
+ * moment. Reading and writing wait as ever. Return: the descriptor; -errno with
+ * @errp set.
+ */
+int file_open_to_read(const char *path, Error **errp) XBAR_MUST_CHECK;
+int file_open_to_write(const char *path, int flags, Error **errp)
+    XBAR_MUST_CHECK;
+
+/*
  * file_read() - the bytes of @path
  * @limit: bytes that the file may hold at most (a device may have no end)
  * @bytes: gets them, to be freed by the caller

@@ -67,6 +67,7 @@ static int keep_bytes(struct image *image, bool is_raw, hwaddr base,
                  : image_from_memory(image, path, bytes, size, base, ram_size,
                                      errp);
     image->bytes = bytes;
+    image->size = size;
     return ret;
 }
 

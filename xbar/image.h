@@ -27,6 +27,7 @@ struct image_segment {
 struct image {
     const char *name;      /* for messages; the caller's */
     uint8_t *bytes;        /* the file, owned; NULL if it is the caller's */
+    size_t size;           /* of these */
     int file;              /* or the open file, owned, + 1; 0: none */
     hwaddr entry;          /* ELF: its entry; raw: its first byte */
     unsigned num_segments; /* 0: no such image */

@@ -5,6 +5,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 
 struct plugins {
     struct plugin_specs specs;
@@ -38,11 +40,31 @@ struct xbar_instruments *plugins_instruments(struct plugins *plugins)
     return plugins ? plugins->instruments : NULL;
 }
 
+/* dlopen() would wait for the other end of a FIFO. The loader tells of what is
+ * not there, and knows names that have a comma. */
+static int refuse_pipe(const char *spec, Error **errp)
+{
+    int length = (int)strcspn(spec, ",");
+    char path[4096];
+    struct stat st;
+
+    snprintf(path, sizeof(path), "%.*s", length, spec);
+    if (stat(path, &st) == 0 && S_ISFIFO(st.st_mode)) {
+        error_setg(errp, "--plugin %s: a pipe, and not a file", path);
+        return -EINVAL;
+    }
+    return 0;
+}
+
 int plugins_load(struct plugins *plugins, Error **errp)
 {
     for (unsigned i = 0; plugins && i < plugins->specs.count; i++) {
-        plugins->plugin[i] = xbar_plugin_load(plugins->instruments,
-                                              plugins->specs.spec[i], errp);
+        const char *spec = plugins->specs.spec[i];
+
+        if (refuse_pipe(spec, errp)) {
+            return -EINVAL;
+        }
+        plugins->plugin[i] = xbar_plugin_load(plugins->instruments, spec, errp);
         if (!plugins->plugin[i]) {
             return -EINVAL;
         }

@@ -5,6 +5,7 @@ stderr that names it and says why, nothing on stdout, nothing written."""
 import os
 import random
 import struct
+import subprocess
 
 import noexec
 from asm import (FINISHER, T0, T1, UART, ZERO, andi, beq, finish, lbu, li,
@@ -334,6 +335,42 @@ def test_mtree_trees(folder):
                     "lines on stderr")
 
 
+@in_folder
+def test_pipes(folder):
+    """A FIFO without another end is refused; with one it is a file"""
+    bios = put(folder, "bios", finish(0x5555))
+    path = os.path.join(folder, "pipe")
+    os.mkfifo(path)
+    unread, unwritten = "pipe that nobody reads", "pipe that nobody writes to"
+    for arguments, why in (
+            (["run", "--bios", path], unwritten),
+            (["run", "--bios", bios, "--kernel", path], unwritten),
+            (["run", "--bios", bios, "--initrd", path], unwritten),
+            (["run", "--bios", bios, "--dtb", path], unwritten),
+            (["run", "--bios", bios, "--plugin", path], "and not a file"),
+            (["run", "--bios", bios, "--drive", "file=" + path], "neither"),
+            (["run", "--dump-dtb", path], unread),
+            (["profile", "--symbols", path], unwritten),
+            (["profile", "-o", path], "Not a directory"),
+            (["trace", "-o", path], unread), (["replay", path], unwritten),
+            (["mtree", "--dtb", path], unwritten)):
+        expect_refusal(arguments, "pipe", why, cwd=folder)
+    check_equal(sorted(os.listdir(folder)), ["bios", "pipe"], "files written")
+    # The other end may come a little later.
+    tree = os.path.join(folder, "tree")
+    with open(tree, "wb") as file, subprocess.Popen(
+            ["sh", "-c", f"sleep 0.2; cat '{path}'"], stdout=file):
+        result = run(["run", "--dump-dtb", path])
+    check_equal(result.returncode, 0, "dump " + str(result.stderr))
+    for source, arguments in ((tree, ["mtree", "--dtb", path]),
+                              (bios, ["run", "--bios", path])):
+        with subprocess.Popen(
+                ["sh", "-c", f"sleep 0.2; exec cat '{source}' > '{path}'"]):
+            result = run(arguments)
+        check_equal((result.returncode, result.stderr), (0, b""),
+                    " ".join(arguments))
+
+
 class Blob:
     """A device tree blob, as bytes, without dtc's sense of proportion"""
 
@@ -439,6 +476,6 @@ def test_bad_devices(folder):
 if __name__ == "__main__":
     main([test_command_lines, test_sizes, test_files, test_good_file,
           test_places, test_room, test_kernels, test_reset_without_file,
-          test_trees, test_elf_noise,
+          test_trees, test_elf_noise, test_pipes,
           test_mtree_trees, test_mtree_big_trees, test_bad_devices,
           test_no_executable_memory])

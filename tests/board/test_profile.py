@@ -421,8 +421,8 @@ def build_two_functions(folder, name):
     return elf
 
 
-def profile_elf(folder, elf):
-    result = run(["profile", "--bios", elf, "-o", folder])
+def profile_elf(folder, elf, **kwargs):
+    result = run(["profile", "--bios", elf, "-o", folder], **kwargs)
     check_equal((result.returncode, result.stderr), (0, b""), "status")
     with open(os.path.join(folder, "report.json"), encoding="utf-8") as file:
         report = json.load(file)
@@ -437,6 +437,9 @@ def test_unsized(folder):
     report, _ = profile_elf(folder, elf)
     first = hottest(report)
     check_equal(first["name"], "busiest", "with both names")
+    with open(elf, "rb") as file:  # what can be read once is enough
+        report, _ = profile_elf(folder, "/dev/stdin", input=file.read())
+    check_equal(hottest(report)["name"], "busiest", "from a pipe")
     subprocess.run(["riscv64-linux-gnu-objcopy", "-N", "busiest", elf],
                    check=True)
     report, _ = profile_elf(folder, elf)

@@ -391,18 +391,17 @@ static int write_files(struct report *report, const char *dir, bool perf,
 
 /* ---- Symbols ----------------------------------------------------------- */
 
-/* What was loaded may have names; that it has none is no news. */
-static void add_image(struct symbols *symbols, const char *path)
+/* What was loaded may have names; that it has none is no news. A raw file is
+ * not in memory, and a pipe cannot be read again. */
+static void add_image(struct symbols *symbols, const struct image *image)
 {
-    Error *err = NULL;
-
-    if (path && symbols_add_file(symbols, path, &err)) {
-        error_free(err);
+    if (image->bytes) {
+        symbols_add_memory(symbols, image->name, image->bytes, image->size);
     }
 }
 
-static int add_symbols(struct report *report, const struct options *options,
-                       Error **errp)
+static int add_symbols(struct report *report, const struct guest *guest,
+                       const struct options *options, Error **errp)
 {
     struct symbols *symbols = &report->symbols;
 
@@ -418,8 +417,8 @@ static int add_symbols(struct report *report, const struct options *options,
         }
     }
     if (options->bios) {
-        add_image(symbols, options->bios);
-        add_image(symbols, options->kernel);
+        add_image(symbols, &guest->bios);
+        add_image(symbols, &guest->kernel);
     } else {
         symbols_add_memory(symbols, "the built-in demo", demo_image,
                            demo_image_size);
@@ -465,10 +464,10 @@ int profile_command(const struct guest *guest, const struct options *options,
     report->translates = options->execution.engine != XBAR_RISCV_INTERP;
     report->measure = options->measure;
     report->deterministic = options->execution.deterministic;
+    ret = add_symbols(report, guest, options, errp);
     /* Before the run: a folder that cannot be made should not cost one. */
-    ret = file_make_dir(dir, errp);
     if (ret == 0) {
-        ret = add_symbols(report, options, errp);
+        ret = file_make_dir(dir, errp);
     }
     if (ret == 0 && options->perf) {
         ret = jitdump_open(&report->jitdump, dir, errp);

@@ -165,7 +165,13 @@ static void destroy_lock(struct trace_sink *sink)
     pthread_cond_destroy(&sink->has_block);
 }
 
-static int start_thread(struct trace_sink *sink)
+static int fail(const struct trace_sink *sink, int error, Error **errp)
+{
+    error_setg(errp, "%s: %s", sink->path, strerror(error));
+    return -error;
+}
+
+static int start_thread(struct trace_sink *sink, Error **errp)
 {
     int ret;
 
@@ -175,23 +181,24 @@ static int start_thread(struct trace_sink *sink)
     ret = thread_start(&sink->thread, run_thread, sink);
     if (ret) {
         destroy_lock(sink);
+        return fail(sink, -ret, errp);
     }
-    return ret;
+    return 0;
 }
 
-static int open_file(struct trace_sink *sink, const char *path)
+static int open_file(struct trace_sink *sink, Error **errp)
 {
     uint8_t header[TRACE_HEADER_SIZE];
     int ret;
 
-    sink->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    sink->fd = file_open_to_write(sink->path, O_TRUNC, errp);
     if (sink->fd < 0) {
-        return -errno;
+        return sink->fd;
     }
     trace_header_make(header, TRACE_VERSION);
     ret = file_write_fully(sink->fd, header, sizeof(header));
     sink->written = sizeof(header);
-    return ret;
+    return ret ? fail(sink, -ret, errp) : 0;
 }
 
 static void release(struct trace_sink *sink)
@@ -223,12 +230,11 @@ struct trace_sink *trace_sink_open(const char *path, void (*idle)(void *opaque),
     sink->idle = idle;
     sink->opaque = opaque;
     sink->packer = packer_new();
-    ret = sink->packer ? open_file(sink, path) : -ENOMEM;
+    ret = sink->packer ? open_file(sink, errp) : fail(sink, ENOMEM, errp);
     if (ret == 0) {
-        ret = start_thread(sink);
+        ret = start_thread(sink, errp);
     }
     if (ret) {
-        error_setg(errp, "%s: %s", path, strerror(-ret));
         release(sink);
         return NULL;
     }

@@ -2,7 +2,6 @@
 #include "trace/source.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,13 +59,9 @@ static int open_file(struct trace_source *source, const char *path,
         source->name = "standard input";
         source->fd = STDIN_FILENO;
     } else {
-        source->fd = open(path, O_RDONLY | O_CLOEXEC);
+        source->fd = file_open_to_read(path, errp);
     }
-    if (source->fd < 0) {
-        error_setg(errp, "%s: %s", path, strerror(errno));
-        return -errno;
-    }
-    return check_header(source, errp);
+    return source->fd < 0 ? source->fd : check_header(source, errp);
 }
 
 struct trace_source *trace_source_open(const char *path, Error **errp)
