@@ -332,5 +332,5 @@ int file_make_dir(const char *path, Error **errp)
     if (stat(path, &st) || !S_ISDIR(st.st_mode)) {
         return fail(errp, path, ENOTDIR);
     }
-    return 0;
+    return access(path, W_OK | X_OK) ? fail(errp, path, errno) : 0;
 }

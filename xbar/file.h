@@ -67,7 +67,8 @@ int file_write(const char *path, const void *bytes, size_t size, Error **errp)
 int file_write_anew(const char *path, const void *bytes, size_t size,
                     Error **errp) XBAR_MUST_CHECK;
 
-/* file_make_dir() - make folder @path, with its parents, unless it is there */
+/* file_make_dir() - make folder @path, with its parents, unless it is there and
+ * may be written to */
 int file_make_dir(const char *path, Error **errp) XBAR_MUST_CHECK;
 
 #endif

@@ -499,6 +499,9 @@ int machine_run(struct machine *machine, struct machine_result *result,
         machine__close_gdb(machine, ret);
         return ret;
     }
+    if (!machine->deterministic) {
+        xbar_riscv_set_time(machine->board->hart, 0); /* it may have waited */
+    }
     start = now_seconds(CLOCK_MONOTONIC);
     machine->start = start;
     progress_start(&machine->progress, machine->config.is_watched);

@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "file.h"
@@ -58,6 +59,15 @@ static int run_guest(const struct guest *guest, const struct options *options,
     return ret ? ret : result.status;
 }
 
+static int dump_tree(const struct guest *guest, const char *path, Error **errp)
+{
+    if (strcmp(path, "-") != 0) {
+        return file_write(path, guest->dtb, guest->dtb_size, errp);
+    }
+    (void)fwrite(guest->dtb, guest->dtb_size, 1, stdout); /* close_stdout() */
+    return 0;
+}
+
 /* Return: an exit status; negative with @errp set. */
 static int run_command(const struct options *options, Error **errp)
 {
@@ -68,7 +78,7 @@ static int run_command(const struct options *options, Error **errp)
         return ret;
     }
     if (options->dump_dtb) {
-        ret = file_write(options->dump_dtb, guest.dtb, guest.dtb_size, errp);
+        ret = dump_tree(&guest, options->dump_dtb, errp);
     } else if (options->command == COMMAND_PROFILE) {
         ret = profile_command(&guest, options, errp);
     } else if (options->command == COMMAND_TRACE) {
@@ -104,13 +114,16 @@ static bool is_reader_gone(void)
 /* What was printed counts only if it arrived. */
 static int close_stdout(int status)
 {
-    if (fflush(stdout) == 0 && !ferror(stdout)) {
+    bool failed = fflush(stdout) != 0;
+    int error = failed ? errno : EIO; /* earlier, and unknown by now */
+
+    if (!failed && !ferror(stdout)) {
         return status;
     }
     if (is_reader_gone()) {
         return status ? status : 128 + SIGPIPE;
     }
-    fputs("xbar: standard output: cannot be written\n", stderr);
+    fprintf(stderr, "xbar: standard output: %s\n", strerror(error));
     return status ? status : 1;
 }
 

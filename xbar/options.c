@@ -475,6 +475,10 @@ static int check_together(const struct options *options, Error **errp)
         error_setg(errp, "replay: the trace is missing");
         return -EINVAL;
     }
+    if (options->output && strcmp(options->output, "-") == 0) {
+        error_setg(errp, "--output -: standard output is the guest's console");
+        return -EINVAL;
+    }
     if (options->gdb_waits && !options->gdb) {
         error_setg(errp, "--gdb-wait: nobody can connect without --gdb");
         return -EINVAL;

@@ -77,6 +77,8 @@ BAD_LINES = [
     (["trace", "-o", "/nowhere/at/all"], "/nowhere/at/all: No such file"),
     (["trace", "-o", "/dev/full"], "/dev/full: No space left"),
     (["trace", "-o", "/"], "/: Is a directory"),
+    (["trace", "-o", "-"], "--output -: standard output is the guest's"),
+    (["profile", "-o", "-"], "--output -: standard output is the guest's"),
     (["trace", "--json"], "--json: not an option of trace"),
     (["replay"], "the trace is missing"),
     (["replay", "missing"], "missing: No such file"),
@@ -285,6 +287,7 @@ def test_trees(folder):
     check_equal(run(["run", "--dump-dtb", tree]).returncode, 0, "dump")
     with open(tree, "rb") as file:
         good = file.read()
+    check_equal(run(["run", "--dump-dtb", "-"]).stdout, good, "on stdout")
     for name, content in (("noise", b"noise" * 100), ("cut", good[:-64]),
                           ("head", good[:16]),
                           ("torn", good[:60] + b"\xff" * 40 + good[100:])):
@@ -369,6 +372,22 @@ def test_pipes(folder):
             result = run(arguments)
         check_equal((result.returncode, result.stderr), (0, b""),
                     " ".join(arguments))
+
+
+@in_folder
+def test_before_anything(folder):
+    """A file that is missing is told before anything runs or is written"""
+    kept = put(folder, "kept.trace", b"another run's")
+    for command in (["profile"], ["profile", "--perf"],
+                    ["trace", "-o", kept]):
+        for arguments in (["--plugin", "missing.so"],
+                          ["--drive", "file=missing"]):
+            expect_refusal(command + arguments, "missing", "No such file",
+                           cwd=folder)
+    expect_refusal(["profile", "--symbols", "missing"], "missing", cwd=folder)
+    check_equal(os.listdir(folder), ["kept.trace"], "files written")
+    with open(kept, "rb") as file:
+        check_equal(file.read(), b"another run's", "the old trace")
 
 
 class Blob:
@@ -476,6 +495,6 @@ def test_bad_devices(folder):
 if __name__ == "__main__":
     main([test_command_lines, test_sizes, test_files, test_good_file,
           test_places, test_room, test_kernels, test_reset_without_file,
-          test_trees, test_elf_noise, test_pipes,
+          test_trees, test_elf_noise, test_pipes, test_before_anything,
           test_mtree_trees, test_mtree_big_trees, test_bad_devices,
           test_no_executable_memory])

@@ -1015,6 +1015,11 @@ def test_half_a_file(folder):
     check(os.path.islink(link) and os.path.islink(full), "links stay")
 
 
+def drop_root():
+    if os.getuid() == 0:
+        os.setuid(65534)
+
+
 @in_folder
 def test_report_folder(folder):
     """A folder that cannot be made is told before the run; a full disk after
@@ -1025,6 +1030,12 @@ def test_report_folder(folder):
     result = run(["profile", "-o", os.path.join(path, "sub")], cwd=folder)
     check_equal((result.returncode, result.stdout), (2, b""), "no run")
     check_equal(len(result.stderr.splitlines()), 1, result.stderr)
+
+    os.chmod(folder, 0o555)  # which does not keep root out
+    result = run(["profile", "-o", "."], cwd=folder, preexec_fn=drop_root)
+    check_equal((result.returncode, result.stdout, result.stderr),
+                (2, b"", b"xbar: .: Permission denied\n"), "not ours")
+    os.chmod(folder, 0o755)
 
     # Translated code would lie in a file as well, of memory.
     result = run(["profile", "-o", "out", "--engine", "interp"], cwd=folder,

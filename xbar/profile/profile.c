@@ -172,19 +172,17 @@ static int collect(struct machine *machine, struct report *report, Error **errp)
 
 /* ---- Runs -------------------------------------------------------------- */
 
-/* @is_whole: tells whether the guest ran to its end, and passed */
+/* The demo. @is_whole: tells whether it ran to its end, and passed. Drives, ports
+ * and plug-ins are the other machine's, which is there already. */
 static int run_plain(const struct guest *guest, const struct options *options,
                      struct report *report, bool *is_whole, Error **errp)
 {
-    struct machine_config config = {
-        .execution = options->execution,
-        .virtio = &options->virtio,
-    };
+    struct machine_config config = { .execution = options->execution };
     struct machine_result result;
     struct machine *machine;
     int ret;
 
-    config.execution.plugins.count = 0; /* they see the run that is counted */
+    config.execution.plugins.count = 0;
     machine = machine_new(guest, &config, errp);
     if (!machine) {
         return -EINVAL;
@@ -199,18 +197,13 @@ static int run_plain(const struct guest *guest, const struct options *options,
     return ret;
 }
 
-static int run_observed(const struct guest *guest,
-                        const struct machine_config *config,
-                        struct report *report, Error **errp)
+static int run_counted(struct machine *machine, struct report *report,
+                       Error **errp)
 {
-    struct machine *machine = machine_new(guest, config, errp);
     struct machine_result result;
     uint64_t start;
     int ret;
 
-    if (!machine) {
-        return -EINVAL;
-    }
     counts_prepare(&report->counts, machine_memory(machine));
     ret = changes_start(&report->changes, machine_memory(machine), errp);
     if (report->measure & MEASURE_SAMPLES) {
@@ -229,7 +222,6 @@ static int run_observed(const struct guest *guest,
         }
         ret = collect(machine, report, errp);
     }
-    machine_free(machine);
     if (ret == 0) {
         report->status = result.status;
         report->counted = speed_of(&result);
@@ -239,8 +231,10 @@ static int run_observed(const struct guest *guest,
     return ret;
 }
 
-static int run_counted(const struct guest *guest, const struct options *options,
-                       bool is_muted, struct report *report, Error **errp)
+static struct machine *make_counted(const struct guest *guest,
+                                    const struct options *options,
+                                    bool is_muted, struct report *report,
+                                    Error **errp)
 {
     struct machine_config config = {
         .execution = options->execution,
@@ -251,31 +245,59 @@ static int run_counted(const struct guest *guest, const struct options *options,
                                                         : PROGRESS_PERIOD_US,
         .is_watched = true,
     };
-    int ret = counts_init(&report->counts, guest->ram_size,
-                          options->measure & MEASURE_PAGES,
-                          options->measure & MEASURE_LATENCY, errp);
 
+    if (counts_init(&report->counts, guest->ram_size,
+                    options->measure & MEASURE_PAGES,
+                    options->measure & MEASURE_LATENCY, errp)) {
+        return NULL;
+    }
     config.observer = make_observer(report, options->measure);
-    return ret ? ret : run_observed(guest, &config, report, errp);
+    return machine_new(guest, &config, errp);
 }
 
+static const char *folder_of(const struct options *options)
+{
+    return options->output ? options->output : DEFAULT_DIR;
+}
+
+/* Before the run: a folder that cannot be made should not cost one. */
+static int open_folder(struct report *report, const struct options *options,
+                       Error **errp)
+{
+    const char *dir = folder_of(options);
+    int ret = file_make_dir(dir, errp);
+
+    return ret || !options->perf ? ret
+                                 : jitdump_open(&report->jitdump, dir, errp);
+}
+
+/* With the machine, what is wrong with a drive or a plug-in is told: nothing runs
+ * and nothing is written before. */
 static int run_guest(const struct guest *guest, const struct options *options,
                      struct report *report, Error **errp)
 {
     bool is_demo = !options->bios;
-    bool is_whole = false;
+    struct machine *machine =
+        make_counted(guest, options, is_demo, report, errp);
+    bool goes_on = true;
     int ret;
 
-    if (!is_demo) {
-        return run_counted(guest, options, false, report, errp);
+    if (!machine) {
+        return -EINVAL;
     }
-    ret = run_plain(guest, options, report, &is_whole, errp);
-    if (ret || !is_whole) {
-        return ret;
+    ret = open_folder(report, options, errp);
+    if (is_demo && ret == 0) {
+        ret = run_plain(guest, options, report, &goes_on, errp);
     }
-    printf("\nOnce more, silently, with counting on ...\n");
-    fflush(stdout);
-    return run_counted(guest, options, true, report, errp);
+    if (is_demo && ret == 0 && goes_on) {
+        printf("\nOnce more, silently, with counting on ...\n");
+        fflush(stdout);
+    }
+    if (ret == 0 && goes_on) {
+        ret = run_counted(machine, report, errp);
+    }
+    machine_free(machine);
+    return ret;
 }
 
 /* ---- Files ------------------------------------------------------------- */
@@ -450,7 +472,6 @@ static void make_title(struct report *report, const struct guest *guest,
 int profile_command(const struct guest *guest, const struct options *options,
                     Error **errp)
 {
-    const char *dir = options->output ? options->output : DEFAULT_DIR;
     struct report *report = calloc(1, sizeof(*report));
     int ret;
 
@@ -465,19 +486,14 @@ int profile_command(const struct guest *guest, const struct options *options,
     report->measure = options->measure;
     report->deterministic = options->execution.deterministic;
     ret = add_symbols(report, guest, options, errp);
-    /* Before the run: a folder that cannot be made should not cost one. */
-    if (ret == 0) {
-        ret = file_make_dir(dir, errp);
-    }
-    if (ret == 0 && options->perf) {
-        ret = jitdump_open(&report->jitdump, dir, errp);
-    }
     if (ret == 0) {
         ret = run_guest(guest, options, report, errp);
     }
     if (ret == 0 && report->counted.instructions) {
         ret = print_report(report, errp);
-        ret = ret ? ret : write_files(report, dir, options->perf, errp);
+        ret =
+            ret ? ret
+                : write_files(report, folder_of(options), options->perf, errp);
     }
     (void)jitdump_close(&report->jitdump, NULL); /* unless it is */
     ret = ret ? ret : report->status;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "trace/recorder.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -156,7 +157,7 @@ static void flush_idle(void *opaque)
     }
 }
 
-struct recorder *recorder_open(const char *path, Error **errp)
+struct recorder *recorder_new(Error **errp)
 {
     struct recorder *recorder = calloc(1, sizeof(*recorder));
 
@@ -165,28 +166,12 @@ struct recorder *recorder_open(const char *path, Error **errp)
         return NULL;
     }
     recorder->thread = pthread_self();
-    leaf_lock(&recorder->lock); /* the thread of the sink may look already */
-    recorder->sink = trace_sink_open(path, flush_idle, recorder, errp);
-    if (!recorder->sink) {
-        free(recorder);
-        return NULL;
-    }
-    if (trace_encoder_init(&recorder->encoder, trace_sink_first(recorder->sink),
-                           submit, recorder)) {
-        uint64_t ignored;
-
-        (void)trace_sink_close(recorder->sink, &ignored);
-        error_setg(errp, "no memory for a trace");
-        free(recorder);
-        return NULL;
-    }
     recorder->tap = (struct tap){
         .note = note_input,
         .clock = note_clock,
         .is_ordered = is_ordered,
         .opaque = recorder,
     };
-    leaf_unlock(&recorder->lock);
     return recorder;
 }
 
@@ -244,9 +229,28 @@ static void put_devices(struct recorder *recorder, struct board *board)
     }
 }
 
+/* Under the lock: the thread of the sink may look already. */
+static int open_sink(struct recorder *recorder, const char *path, Error **errp)
+{
+    uint64_t ignored;
+
+    recorder->sink = trace_sink_open(path, flush_idle, recorder, errp);
+    if (!recorder->sink) {
+        return -EINVAL;
+    }
+    if (trace_encoder_init(&recorder->encoder, trace_sink_first(recorder->sink),
+                           submit, recorder) == 0) {
+        return 0;
+    }
+    (void)trace_sink_close(recorder->sink, &ignored);
+    error_setg(errp, "no memory for a trace");
+    return -EINVAL;
+}
+
 /* Devices before the board's view is told: whoever replays makes them first. */
-void recorder_start(struct recorder *recorder, struct machine *machine,
-                    const struct guest *guest, bool is_deterministic)
+int recorder_start(struct recorder *recorder, const char *path,
+                   struct machine *machine, const struct guest *guest,
+                   bool is_deterministic, Error **errp)
 {
     struct board *board = machine_board(machine);
     const uint64_t numbers[TRACE_NUMBERS] = {
@@ -259,15 +263,18 @@ void recorder_start(struct recorder *recorder, struct machine *machine,
     recorder->is_deterministic = is_deterministic;
     recorder->start = xbar_riscv_clock_ns(board->hart);
     leaf_lock(&recorder->lock);
-    trace_put(&recorder->encoder, TRACE_BOARD, 0, numbers, guest->title,
-              strlen(guest->title));
-    put_devices(recorder, board);
-    (void)mtree_for_each_range(&board->memory, add_region, recorder);
+    recorder->is_started = open_sink(recorder, path, errp) == 0;
+    if (recorder->is_started) {
+        trace_put(&recorder->encoder, TRACE_BOARD, 0, numbers, guest->title,
+                  strlen(guest->title));
+        put_devices(recorder, board);
+        (void)mtree_for_each_range(&board->memory, add_region, recorder);
+    }
     leaf_unlock(&recorder->lock);
-    recorder->is_started = true;
+    return recorder->is_started ? 0 : -EINVAL;
 }
 
-int recorder_close(struct recorder *recorder, struct recorder_totals *totals)
+static int close_file(struct recorder *recorder, uint64_t *bytes)
 {
     struct trace_encoder *encoder = &recorder->encoder;
     const uint64_t numbers[TRACE_NUMBERS] = {
@@ -277,15 +284,25 @@ int recorder_close(struct recorder *recorder, struct recorder_totals *totals)
     int ret;
 
     leaf_lock(&recorder->lock);
-    totals->accesses = encoder->accesses;
-    totals->inputs = encoder->inputs;
-    if (recorder->is_started) {
-        trace_put(encoder, TRACE_END, encoder->ns, numbers, NULL, 0);
-    }
+    trace_put(encoder, TRACE_END, encoder->ns, numbers, NULL, 0);
     trace_encoder_flush(encoder);
     leaf_unlock(&recorder->lock);
-    ret = trace_sink_close(recorder->sink, &totals->bytes);
+    ret = trace_sink_close(recorder->sink, bytes);
     trace_encoder_end(encoder);
+    return ret;
+}
+
+int recorder_close(struct recorder *recorder, struct recorder_totals *totals)
+{
+    int ret = 0;
+
+    *totals = (struct recorder_totals){
+        .accesses = recorder->encoder.accesses,
+        .inputs = recorder->encoder.inputs,
+    };
+    if (recorder->is_started) {
+        ret = close_file(recorder, &totals->bytes);
+    }
     free(recorder);
     return ret;
 }

@@ -21,23 +21,25 @@ struct recorder_totals {
     uint64_t bytes; /* of the file */
 };
 
-/*
- * recorder_open() - make or replace @path
- *
- * Return: NULL with @errp set.
- */
-struct recorder *recorder_open(const char *path, Error **errp) XBAR_MUST_CHECK;
+/* recorder_new() - one without a file. Return: NULL with @errp set. */
+struct recorder *recorder_new(Error **errp) XBAR_MUST_CHECK;
 
 /* recorder_attach() - have a machine that is made with @config tell all */
 void recorder_attach(struct recorder *recorder, struct machine_config *config);
 
-/* recorder_start() - that machine is about to run, on this thread; what it is
- * comes first in the file */
-void recorder_start(struct recorder *recorder, struct machine *machine,
-                    const struct guest *guest, bool is_deterministic);
+/*
+ * recorder_start() - that machine is about to run, on this thread: make or
+ * replace @path; what the machine is comes first in it
+ *
+ * Return: 0; -EINVAL with @errp set.
+ */
+int recorder_start(struct recorder *recorder, const char *path,
+                   struct machine *machine, const struct guest *guest,
+                   bool is_deterministic, Error **errp) XBAR_MUST_CHECK;
 
 /*
- * recorder_close() - write what is left; the machine stands, or is gone
+ * recorder_close() - write what is left, if it was started, and free it; the
+ * machine stands, or is gone
  *
  * Return: 0; -errno if the file does not have all of it, which was told.
  */

@@ -21,9 +21,11 @@ static unsigned ignore_tick(void *opaque, struct machine *machine, uint64_t ns)
     return PROGRESS_PERIOD_US;
 }
 
+/* The file is opened when all else is found right: it may be the trace of
+ * another run. */
 static int run(struct recorder *recorder, const struct guest *guest,
-               const struct options *options, struct machine_result *result,
-               Error **errp)
+               const struct options *options, const char *path,
+               struct machine_result *result, Error **errp)
 {
     struct machine_config config = {
         .execution = options->execution,
@@ -40,8 +42,9 @@ static int run(struct recorder *recorder, const struct guest *guest,
     if (!machine) {
         return -EINVAL;
     }
-    recorder_start(recorder, machine, guest, options->execution.deterministic);
-    ret = machine_run(machine, result, errp);
+    ret = recorder_start(recorder, path, machine, guest,
+                         options->execution.deterministic, errp);
+    ret = ret ? ret : machine_run(machine, result, errp);
     machine_free(machine);
     return ret;
 }
@@ -63,7 +66,7 @@ int trace_command(const struct guest *guest, const struct options *options,
                   Error **errp)
 {
     const char *path = options->output ? options->output : DEFAULT_FILE;
-    struct recorder *recorder = recorder_open(path, errp);
+    struct recorder *recorder = recorder_new(errp);
     struct recorder_totals totals;
     struct machine_result result;
     int ret;
@@ -71,7 +74,7 @@ int trace_command(const struct guest *guest, const struct options *options,
     if (!recorder) {
         return -EINVAL;
     }
-    ret = run(recorder, guest, options, &result, errp);
+    ret = run(recorder, guest, options, path, &result, errp);
     if (recorder_close(recorder, &totals)) {
         return ret ? ret : result.status ? result.status : 1;
     }
