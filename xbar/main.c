@@ -141,7 +141,7 @@ int main(int argc, char **argv)
     }
     switch (options.command) {
     case COMMAND_HELP:
-        options_print_help(stdout);
+        options_print_help(stdout, options.topic);
         break;
     case COMMAND_VERSION:
         puts("xbar " XBAR_PROGRAM_VERSION);

@@ -47,11 +47,26 @@ static const struct option_row {
 #undef OPTION
 };
 
-static const char *const command_names[] = {
-    [COMMAND_RUN] = "run",       [COMMAND_PROFILE] = "profile",
-    [COMMAND_TRACE] = "trace",   [COMMAND_MTREE] = "mtree",
-    [COMMAND_REPLAY] = "replay",
+static const struct command_row {
+    const char *name;
+    const char *arguments;
+    const char *help;
+} command_rows[] = {
+    [COMMAND_RUN] = { "run", "--bios FILE [OPTION...]",
+                      "run a guest; the console is on stdin and stdout" },
+    [COMMAND_PROFILE] = { "profile", "[OPTION...]",
+                          "run a guest (none named: the built-in demo) and "
+                          "count" },
+    [COMMAND_TRACE] = { "trace", "[OPTION...]",
+                        "run a guest and record what it accesses" },
+    [COMMAND_MTREE] = { "mtree", "[OPTION...]",
+                        "print a board's region tree and flat view" },
+    [COMMAND_REPLAY] = { "replay", "[OPTION...] FILE",
+                         "make the accesses of trace FILE again, timed (-: "
+                         "stdin)" },
 };
+
+#define COMMAND_COUNT (sizeof(command_rows) / sizeof(command_rows[0]))
 
 static const struct option_row *row_of(int id)
 {
@@ -380,7 +395,8 @@ static int canonical_id(int found)
 }
 
 /* optopt is the letter, or the id of a long option, or 0 if unknown. */
-static void report_bad_option(int kind, const char *word, Error **errp)
+static void report_bad_option(int kind, const char *word, const char *command,
+                              Error **errp)
 {
     if (kind == ':') {
         error_setg(errp, "%s: needs a value", word);
@@ -390,8 +406,44 @@ static void report_bad_option(int kind, const char *word, Error **errp)
     } else if (optopt > OPTION_FIRST) {
         error_setg(errp, "%s: takes no value", word);
     } else {
-        error_setg(errp, "%s: unknown option (see xbar --help)", word);
+        error_setg(errp, "%s: unknown option (see xbar %s --help)", word,
+                   command);
     }
+}
+
+/* A word that is no option, and nothing behind it was looked at. */
+static int take_word(struct options *options, unsigned command,
+                     const char *word, Error **errp)
+{
+    if (command == COMMAND_REPLAY && !options->trace) {
+        options->trace = word;
+        return 0;
+    }
+    if (FOR_GUEST & 1u << command) {
+        error_setg(errp,
+                   "%s: not expected here (a guest is named by --bios FILE)",
+                   word);
+    } else {
+        error_setg(errp, "%s: not expected here (see xbar %s --help)", word,
+                   command_rows[command].name);
+    }
+    return -EINVAL;
+}
+
+static int check_option(const struct option_row *row, unsigned command,
+                        Error **errp)
+{
+    const char *name = command_rows[command].name;
+
+    if (!(row->scope & 1u << command)) {
+        error_setg(errp, "--%s: not an option of %s", row->name, name);
+        return -EINVAL;
+    }
+    if (optarg && !optarg[0] && row != row_of(OPT_APPEND)) {
+        error_setg(errp, "--%s: needs a value", row->name);
+        return -EINVAL;
+    }
+    return 0;
 }
 
 static int parse_options(struct options *options, int argc, char **argv,
@@ -407,57 +459,50 @@ static int parse_options(struct options *options, int argc, char **argv,
         const char *word = argv[optind];
         int found = getopt_long(argc, argv, tables.shorts, tables.longs, NULL);
 
-        if (found == -1) {
+        if (found == '?' || found == ':') {
+            report_bad_option(found, word, command_rows[command].name, errp);
+            return -EINVAL;
+        }
+        if (found != -1) {
+            found = canonical_id(found);
+            ret = check_option(row_of(found), command, errp);
+            ret = ret ? ret : take_option(options, found, errp);
+        } else if (optind < argc) {
+            ret = take_word(options, command, argv[optind++], errp);
+        } else {
             break;
         }
-        if (found == '?' || found == ':') {
-            report_bad_option(found, word, errp);
-            return -EINVAL;
-        }
-        found = canonical_id(found);
-        if (!(row_of(found)->scope & 1u << command)) {
-            error_setg(errp, "--%s: not an option of %s", row_of(found)->name,
-                       command_names[command]);
-            return -EINVAL;
-        }
-        if (optarg && !optarg[0] && found != OPT_APPEND) {
-            error_setg(errp, "--%s: needs a value", row_of(found)->name);
-            return -EINVAL;
-        }
-        ret = take_option(options, found, errp);
-    }
-    if (ret == 0 && command == COMMAND_REPLAY && optind < argc) {
-        options->trace = argv[optind++];
-    }
-    if (ret == 0 && optind < argc) {
-        error_setg(errp, "%s: not expected here (%s)", argv[optind],
-                   FOR_GUEST & 1 << command ? "a guest is named by --bios FILE"
-                                            : "see xbar --help");
-        ret = -EINVAL;
     }
     return ret;
 }
 
-static int parse_command(struct options *options, const char *word,
-                         Error **errp)
+static int find_command(enum command *command, const char *word, Error **errp)
 {
-    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 ||
-        strcmp(word, "help") == 0) {
-        options->command = COMMAND_HELP;
-        return 0;
-    }
-    if (strcmp(word, "--version") == 0) {
-        options->command = COMMAND_VERSION;
-        return 0;
-    }
-    for (unsigned i = 0; i <= COMMAND_REPLAY; i++) {
-        if (strcmp(word, command_names[i]) == 0) {
-            options->command = (enum command)i;
+    for (unsigned i = 0; i < COMMAND_COUNT; i++) {
+        if (strcmp(word, command_rows[i].name) == 0) {
+            *command = (enum command)i;
             return 0;
         }
     }
     error_setg(errp, "%s: no such command (see xbar --help)", word);
     return -EINVAL;
+}
+
+/* @next: behind @word, or NULL */
+static int parse_command(struct options *options, const char *word,
+                         const char *next, Error **errp)
+{
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 ||
+        strcmp(word, "help") == 0) {
+        options->command = COMMAND_HELP;
+        options->topic = COMMAND_HELP;
+        return next ? find_command(&options->topic, next, errp) : 0;
+    }
+    if (strcmp(word, "--version") == 0 || strcmp(word, "version") == 0) {
+        options->command = COMMAND_VERSION;
+        return 0;
+    }
+    return find_command(&options->command, word, errp);
 }
 
 /* What one option says about another. */
@@ -498,7 +543,7 @@ static int check_together(const struct options *options, Error **errp)
     }
     if (options->command == COMMAND_RUN || guest_given) {
         error_setg(errp, "%s: --bios FILE is missing",
-                   command_names[options->command]);
+                   command_rows[options->command].name);
         return -EINVAL;
     }
     return 0;
@@ -517,10 +562,11 @@ int options_parse(struct options *options, int argc, char **argv, Error **errp)
         error_setg(errp, "no command given (see xbar --help)");
         return -EINVAL;
     }
-    ret = parse_command(options, argv[1], errp);
+    ret = parse_command(options, argv[1], argv[2], errp);
     if (ret || options->command > COMMAND_REPLAY) {
         return ret;
     }
+    options->topic = options->command;
     ret = parse_options(options, argc - 1, argv + 1, errp);
     if (ret || options->command > COMMAND_REPLAY) {
         return ret;
@@ -530,35 +576,37 @@ int options_parse(struct options *options, int argc, char **argv, Error **errp)
 
 /* ---- Help -------------------------------------------------------------- */
 
+static void print_row(FILE *out, const struct option_row *row)
+{
+    char name[40];
+
+    snprintf(name, sizeof(name), "--%s%s%s", row->name,
+             row->argument ? " " : "", row->argument ? row->argument : "");
+    fprintf(out, "  %s%c%s %-18s %s\n", row->letter ? "-" : " ",
+            row->letter ? row->letter : ' ', row->letter ? "," : " ", name,
+            row->help);
+}
+
+/* Those of these commands, and of no others. */
 static void print_rows(FILE *out, unsigned scope, const char *title)
 {
     fprintf(out, "\n%s:\n", title);
     for (int i = 0; i < OPTION_COUNT; i++) {
-        const struct option_row *row = &option_rows[i];
-        char name[40];
-
-        if (row->scope != scope || !row->help) {
-            continue;
+        if (option_rows[i].scope == scope && option_rows[i].help) {
+            print_row(out, &option_rows[i]);
         }
-        snprintf(name, sizeof(name), "--%s%s%s", row->name,
-                 row->argument ? " " : "", row->argument ? row->argument : "");
-        fprintf(out, "  %s%c%s %-18s %s\n", row->letter ? "-" : " ",
-                row->letter ? row->letter : ' ', row->letter ? "," : " ", name,
-                row->help);
     }
 }
 
-void options_print_help(FILE *out)
+static void print_all_rows(FILE *out)
 {
     fputs("usage: xbar COMMAND [OPTION...]\n"
           "\n"
-          "commands:\n"
-          "  run      run a guest; the console is on stdin and stdout\n"
-          "  profile  run a guest (none named: the built-in demo) and count\n"
-          "  trace    run a guest and record what it accesses\n"
-          "  mtree    print a board's region tree and flat view\n"
-          "  replay   FILE of trace, as a benchmark (-: standard input)\n",
+          "commands (xbar COMMAND --help: what it takes):\n",
           out);
+    for (unsigned i = 0; i < COMMAND_COUNT; i++) {
+        fprintf(out, "  %-8s %s\n", command_rows[i].name, command_rows[i].help);
+    }
     print_rows(out, FOR_GUEST, "run, profile, trace");
     print_rows(out, FOR_RUN, "run");
     print_rows(out, FOR_BOARD, "run, profile, trace, mtree");
@@ -566,6 +614,24 @@ void options_print_help(FILE *out)
     print_rows(out, FOR_PROFILE, "profile");
     print_rows(out, FOR_JSON, "mtree, replay");
     print_rows(out, FOR_MTREE, "mtree");
+    print_rows(out, FOR_ALL, "all");
+}
+
+static void print_rows_of(FILE *out, enum command command)
+{
+    const struct command_row *row = &command_rows[command];
+
+    fprintf(out, "usage: xbar %s %s\n  %s\n\n", row->name, row->arguments,
+            row->help);
+    for (int i = 0; i < OPTION_COUNT; i++) {
+        if ((option_rows[i].scope & 1u << command) && option_rows[i].help) {
+            print_row(out, &option_rows[i]);
+        }
+    }
+}
+
+static void print_settings(FILE *out)
+{
     fputs("\n"
           "--drive takes KEY=VALUE,... with ,, for a comma:\n"
           "  file=FILE                 a raw image, or a block device\n"
@@ -581,13 +647,25 @@ void options_print_help(FILE *out)
           "  restrict=on               no way out but forwards\n"
           "  net=10.0.2.0/24 host=10.0.2.2 dns=10.0.2.3 "
           "dhcpstart=10.0.2.15\n"
-          "  tftp=FOLDER bootfile=FILE files that the guest may fetch\n",
+          "  tftp=FOLDER bootfile=FILE files that the guest may fetch\n"
+          "\n"
+          "While a guest runs, ctrl-a x ends it and ctrl-a h lists more "
+          "keys.\n"
+          "Exit status: the guest's (pass 0, fail code N: N), 0 for ctrl-a x,\n"
+          "128 + N for signal N, 2 for bad usage or unreadable input, 70 if "
+          "the\n"
+          "engines differ in lockstep.\n",
           out);
-    fputs(
-        "\n"
-        "While a guest runs, ctrl-a x ends it and ctrl-a h lists more keys.\n"
-        "Exit status: the guest's (pass 0, fail code N: N), 0 for ctrl-a x,\n"
-        "128 + N for signal N, 2 for bad usage or unreadable input, 70 if the\n"
-        "engines differ in lockstep.\n",
-        out);
+}
+
+void options_print_help(FILE *out, enum command topic)
+{
+    if (topic == COMMAND_HELP) {
+        print_all_rows(out);
+    } else {
+        print_rows_of(out, topic);
+    }
+    if (topic == COMMAND_HELP || (FOR_GUEST & 1u << topic)) {
+        print_settings(out);
+    }
 }

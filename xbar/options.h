@@ -32,6 +32,7 @@ enum measure {
 /* Strings belong to argv. */
 struct options {
     enum command command;
+    enum command topic; /* of COMMAND_HELP: one that help is about, or all */
     const char *bios;
     const char *kernel;
     const char *initrd;
@@ -65,7 +66,7 @@ int options_parse(struct options *options, int argc, char **argv, Error **errp)
 /* options_engine_name() - as --engine takes it */
 const char *options_engine_name(enum xbar_riscv_engine engine);
 
-/* options_print_help() - all commands and options */
-void options_print_help(FILE *out);
+/* options_print_help() - @topic and its options; COMMAND_HELP: all of them */
+void options_print_help(FILE *out, enum command topic);
 
 #endif

@@ -776,14 +776,28 @@ def test_mtree_dtb(folder):
 
 def test_help():
     """--help and --version go to stdout, with status 0"""
-    for arguments in (["--help"], ["-h"], ["run", "--help"]):
+    every = set()
+    for arguments in (["--help"], ["-h"], ["help"], ["help", "run"],
+                      *([command, "--help"] for command in
+                        ("run", "profile", "trace", "mtree", "replay"))):
         result = run(arguments)
         check_equal(result.returncode, 0, str(arguments))
         check(result.stdout.startswith(b"usage: xbar"), str(arguments))
         check(all(len(line) <= 80 for line in result.stdout.splitlines()),
               "lines within 80 columns")
-    check(re.fullmatch(rb"xbar \d+\.\d+\.\d+\n", run(["--version"]).stdout),
-          "--version")
+        if arguments[-1] == "--help":
+            listed = set(re.findall(rb"--[a-z-]+", result.stdout))
+            every |= listed if len(arguments) == 2 else set()
+            for option, command in ((b"--gdb", "run"), (b"--perf", "profile"),
+                                    (b"--dot", "mtree")):
+                check_equal(option in listed,
+                            arguments[0] in (command, "--help"),
+                            f"{option} in {arguments}")
+    check_equal(every, set(re.findall(rb"--[a-z-]+", run(["help"]).stdout)),
+                "options of all commands")
+    for arguments in (["--version"], ["version"], ["mtree", "--version"]):
+        check(re.fullmatch(rb"xbar \d+\.\d+\.\d+\n", run(arguments).stdout),
+              str(arguments))
 
 
 def test_man_page():

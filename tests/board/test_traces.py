@@ -230,7 +230,7 @@ def kill_session(path):
     check_equal(result.returncode, 2, "replay's status")
     check(b"killed.trace: cut off after" in result.stderr, result.stderr)
     check(b"all that was read is as recorded" in result.stdout, result.stdout)
-    with subprocess.Popen([XBAR, "replay", "--json", path],
+    with subprocess.Popen([XBAR, "replay", path, "--json"],
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.DEVNULL) as replay:
         return sum(line.startswith(b'{"kind":"uart"')

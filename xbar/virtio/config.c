@@ -334,16 +334,22 @@ int virtio_config_netdev(struct virtio_config *config, char *text, Error **errp)
 /* The names are those of what QEMU plugs into virtio-mmio. */
 int virtio_config_device(struct virtio_config *config, char *text, Error **errp)
 {
-    if (strcmp(text, "virtio-rng-device") == 0) {
-        config->has_rng = true;
-    } else if (strcmp(text, "virtconsole") == 0) {
-        config->has_console = true;
-    } else {
+    bool *has = strcmp(text, "virtio-rng-device") == 0 ? &config->has_rng
+                : strcmp(text, "virtconsole") == 0     ? &config->has_console
+                                                       : NULL;
+
+    if (!has) {
         error_setg(errp,
                    "--device %s: no such device (try virtio-rng-device, "
                    "virtconsole)",
                    text);
         return -EINVAL;
     }
+    if (*has) {
+        error_setg(errp, "--device %s: given twice, and there is but one",
+                   text);
+        return -EINVAL;
+    }
+    *has = true;
     return 0;
 }
