@@ -59,6 +59,12 @@ check "no command is help" ends_with 0 'usage' bash "$dev"
 check "an unknown command" ends_with 1 "no command 'frob'" bash "$dev" frob
 check "an unknown preset" ends_with 1 "no preset" bash "$dev" build frob
 check "an unknown option" ends_with 1 "unknown option" bash "$dev" test --frob
+check "an unknown option of guests" \
+    ends_with 1 "dev: guests: no option '--frob'" bash "$dev" guests --frob
+for command in demo test build package docs guests; do
+    check "help on $command" ends_with 0 'usage: ./dev' bash "$dev" "$command" -h
+done
+check "help on bench" ends_with 0 'usage: ./dev bench' bash "$dev" bench --help
 check "two filters" ends_with 1 "one filter" bash "$dev" test a b
 check "from another folder" from_elsewhere
 check "in a path with blanks" with_blanks
