@@ -74,6 +74,10 @@ def test_demo():
         check_equal(re.search(rf"^  {device} +0x", text, re.M) is not None,
                     device != "rtc", device + " is shown: it was accessed")
     check(DEMO.path("report.html") in text, "where the report is")
+    tables = text[text.index("Profile of"):].split("Hottest blocks")[0]
+    wide = [line for line in tables.splitlines() if len(line) > 80]
+    check_equal(wide, [], "tables within 80 columns")
+    check_equal(re.findall(r"^.* $", tables, re.M), [], "blanks at the end")
 
 
 def test_json():
@@ -604,6 +608,9 @@ def test_listing():
     text, page = DEMO.ensure(), DEMO.read("report.html")
     listing = text[text.index("Hottest blocks"):text.index("The report is in")]
     check(max(map(len, listing.splitlines())) <= 112, "within 100 columns")
+    captions = re.findall(r"^  0x.* guest bytes, .*", listing, re.M)
+    check(len(captions) == 5 and max(map(len, captions)) <= 80, captions)
+    check_equal(re.findall(r"^.* $", listing, re.M), [], "blanks at the end")
     check_equal(["listing" in block for block in hot],
                 [True] * 5 + [False] * 5, "listed")
     for block in hot[:5]:

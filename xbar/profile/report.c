@@ -265,8 +265,7 @@ void report_make_caption(const struct report *report, unsigned which,
     xbar_riscv_print_mode(mode, sizeof(mode), block->mode);
     snprintf(caption, size,
              "0x%" PRIx64
-             ", %s: %.2f %% of all; %u bytes of guest code, %u (and %u "
-             "cold) for it",
+             ", %s: %.2f %%; %u guest bytes, %u host bytes, %u of slow paths",
              block->pc, mode,
              table_percent(block->instructions, report->stats.instructions),
              (unsigned)block->guest_size, (unsigned)block->hot_size,

@@ -40,7 +40,7 @@ static void print_title(FILE *out, const char *title)
 
 #define LINE_WIDTH    80
 #define BAR_WIDTH_MAX 24
-#define BAR_WIDTH_MIN 6 /* even if the line is longer then */
+#define BAR_WIDTH_MIN 3 /* or there are none */
 
 static unsigned column_width(const struct table *table, unsigned column)
 {
@@ -81,7 +81,7 @@ static int bar_width(const unsigned *widths, unsigned columns)
     if (room > BAR_WIDTH_MAX) {
         return BAR_WIDTH_MAX;
     }
-    return room > BAR_WIDTH_MIN ? room : BAR_WIDTH_MIN;
+    return room < BAR_WIDTH_MIN ? 0 : room;
 }
 
 /* What is too little for a mark gets a dot. */
@@ -89,7 +89,7 @@ static void print_bar(FILE *out, double share, int width)
 {
     int marks = (int)(share * width + 0.5);
 
-    if (share > 0) {
+    if (share > 0 && width) {
         colour(out, BLUE);
         fprintf(out, "  %.*s", marks ? marks : 1,
                 marks ? "########################" : ".");
@@ -163,7 +163,8 @@ static void print_line(void *opaque, const struct listing_line *line)
     if (line->is_guest) {
         fprintf(columns->out, "  %*" PRIu64 "  %*" PRIx64 "  %-*s",
                 columns->executed, line->executed, columns->address,
-                line->address, columns->guest, line->guest);
+                line->address, line->host[0] ? columns->guest : 0,
+                line->guest);
     } else {
         fprintf(columns->out, "  %*s",
                 columns->executed + 2 + columns->address + 2 + columns->guest,
