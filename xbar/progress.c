@@ -6,6 +6,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "terminal.h"
+
 #define QUIET_NS  UINT64_C(2000000000) /* before the first line */
 #define PERIOD_NS UINT64_C(500000000)
 
@@ -13,7 +15,7 @@
 
 void progress_start(struct progress *progress, bool is_wanted)
 {
-    *progress = (struct progress){ .is_on = is_wanted && isatty(2) };
+    *progress = (struct progress){ .is_on = is_wanted && terminal_obeys(2) };
 }
 
 static void erase(struct progress *progress)

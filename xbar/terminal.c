@@ -2,8 +2,9 @@
 #include "terminal.h"
 
 #include <signal.h>
-#include <stdbool.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -22,6 +23,13 @@ void terminal_restore(void)
         tcsetattr(terminal.fd, TCSADRAIN, &terminal.found);
         terminal.is_raw = 0; /* a crash in between restores it once more */
     }
+}
+
+bool terminal_obeys(int fd)
+{
+    const char *term = getenv("TERM");
+
+    return isatty(fd) && !(term && strcmp(term, "dumb") == 0);
 }
 
 /* The handler is gone by now (SA_RESETHAND): the fault repeats, and kills. */

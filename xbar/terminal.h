@@ -8,6 +8,8 @@
 #ifndef XBAR_TERMINAL_H
 #define XBAR_TERMINAL_H
 
+#include <stdbool.h>
+
 /*
  * terminal_make_raw() - every key to the guest, nothing echoed
  * @fd: standard input; anything but a terminal is left alone
@@ -20,5 +22,9 @@ void terminal_make_raw(int fd);
 
 /* terminal_restore() - as it was found; async-signal-safe, may be repeated */
 void terminal_restore(void);
+
+/* terminal_obeys() - is @fd a terminal that knows colours and erasing lines, as
+ * far as TERM says so? */
+bool terminal_obeys(int fd);
 
 #endif

@@ -996,18 +996,23 @@ def test_stopped(folder):
 
 @in_folder
 def test_no_color(folder):
-    """NO_COLOR is heeded; ctrl-a ctrl-c is the guest's"""
-    environment = dict(os.environ, NO_COLOR="1")
-    with Terminal([XBAR, *spin(folder)], cwd=folder,
-                  env=environment) as terminal:
-        terminal.wait_until(terminal.is_raw, "it runs")
-        terminal.send("\x01\x03")
-        time.sleep(0.3)
-        check(terminal.child.poll() is None, "it goes on")
-        terminal.send("\x01x")
-        check_equal(terminal.wait_exit(), 0, "status")
-        text = terminal.rest()
-        check("Speed\n" in text and "\x1b[1m" not in text, text)
+    """NO_COLOR and TERM=dumb are heeded; ctrl-a ctrl-c is the guest's"""
+    for name, value, is_plain in (("NO_COLOR", "1", True),
+                                  ("NO_COLOR", "", False),
+                                  ("TERM", "dumb", True)):
+        environment = dict(os.environ, TERM="xterm", **{"NO_COLOR": ""})
+        environment[name] = value
+        with Terminal([XBAR, *spin(folder)], cwd=folder,
+                      env=environment) as terminal:
+            terminal.wait_until(terminal.is_raw, "it runs")
+            terminal.send("\x01\x03")
+            time.sleep(0.3)
+            check(terminal.child.poll() is None, "it goes on")
+            terminal.send("\x01x")
+            check_equal(terminal.wait_exit(), 0, "status")
+            text = terminal.rest()
+            check("Speed" in text and ("\x1b" not in text) == is_plain,
+                  f"{name}={value}: {text}")
 
 
 def limit_files(size):

@@ -2,13 +2,13 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "listing.h"
 #include "report.h"
 #include "size.h"
+#include "terminal.h"
 
-/* Only on a terminal, and not if NO_COLOR says so (no-color.org). */
+/* Not in a file, and not if NO_COLOR says so (no-color.org). */
 #define BOLD  "\033[1m"
 #define BLUE  "\033[34m"
 #define PLAIN "\033[0m"
@@ -18,7 +18,7 @@ static bool has_colours(FILE *out)
     const char *no_color = getenv("NO_COLOR");
     int fd = fileno(out);
 
-    return fd >= 0 && isatty(fd) && !(no_color && no_color[0]);
+    return fd >= 0 && terminal_obeys(fd) && !(no_color && no_color[0]);
 }
 
 /* @code, if there are colours. */
@@ -163,8 +163,7 @@ static void print_line(void *opaque, const struct listing_line *line)
     if (line->is_guest) {
         fprintf(columns->out, "  %*" PRIu64 "  %*" PRIx64 "  %-*s",
                 columns->executed, line->executed, columns->address,
-                line->address, line->host[0] ? columns->guest : 0,
-                line->guest);
+                line->address, line->host[0] ? columns->guest : 0, line->guest);
     } else {
         fprintf(columns->out, "  %*s",
                 columns->executed + 2 + columns->address + 2 + columns->guest,
