@@ -20,12 +20,12 @@ enum command {
 
 #define OPTIONS_SYMBOLS 8 /* files */
 
-/* What `profile` looks at; more costs more. */
+/* What `profile` looks at; more costs more. report.json has them in order. */
 enum measure {
     MEASURE_COUNTS = 1 << 0,  /* instructions, blocks, accesses by region */
     MEASURE_LATENCY = 1 << 1, /* what each access to a device takes */
     MEASURE_PAGES = 1 << 2,   /* accesses by page of RAM */
-    MEASURE_SAMPLES = 1 << 3, /* where it is, 500 times a second */
+    MEASURE_SAMPLES = 1 << 3, /* where it is, some 250 times a second */
     MEASURE_ALL = (1 << 4) - 1,
 };
 

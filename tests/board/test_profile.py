@@ -527,6 +527,8 @@ def test_measure(folder):
     check("Hottest pages" not in text and "Time in devices" not in text, text)
     check_equal([region["name"] for region in report["counted"]["regions"]
                  if "latency" in region], [], "latency")
+    check("in samples" not in text, "columns of what was not measured")
+    check_equal(report["measured"], ["counts"], "measured")
     check(report["counted"]["speed"]["instructions"] > 0, "still counts")
     step = addi(T0, T0, 1) + jump(4)
     shift = word(6 << 20 | A0 << 15 | 1 << 12 | A0 << 7 | 0x13)  # slli a0, 6
@@ -535,6 +537,9 @@ def test_measure(folder):
     report, text = profile(folder, code, "--measure", "samples")
     check(report["counted"]["samples"]["total"] > 0, "samples")
     check("Functions" in text and "Hot blocks" not in text, text)
+    check(re.search(r"^  function +at +in samples +itself$", text, re.M), text)
+    check("per 1000 blocks" not in text, "relations to what was not counted")
+    check_equal(report["measured"], ["samples"], "measured")
     check_equal(report["counted"]["loads"], 0, "nothing is counted")
     result = run(["profile", "--measure", "counts,heat"])
     check_equal(result.returncode, 2, "status")

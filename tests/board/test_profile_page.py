@@ -228,9 +228,31 @@ def test_little(folder):
     check_equal((title, said), ("xbar profile", []), "title, console")
 
 
+LEAVE_PARTS = """<script>
+document.title = [...document.querySelectorAll("section:not([hidden])")].map(
+  (part) => part.id).filter((id) => id).join();
+</script></body>"""
+
+
+@in_folder
+def test_measured(folder):
+    """Of what was not measured there is no part"""
+    need(shutil.which("chromium"), "no chromium")
+    for measure, parts in (("counts", "regions-part"),
+                           ("pages", "regions-part,map-part"),
+                           ("samples", "timeline-part,flame-part")):
+        result = run(["profile", "--measure", measure], cwd=folder)
+        check_equal(result.returncode, 0, "status")
+        with open(os.path.join(folder, "xbar-report", "report.html"),
+                  encoding="utf-8") as file:
+            title, said = browse(folder, file.read().replace("</body>",
+                                                             LEAVE_PARTS))
+        check_equal((title, said), (parts, []), measure)
+
+
 if __name__ == "__main__":
     try:
         main([test_flame, test_map, test_plots, test_screens, test_alone,
-              test_little])
+              test_little, test_measured])
     finally:
         DEMO.close()

@@ -380,7 +380,7 @@ function startMap() {
   drawMap();
 }
 
-if (run.regions.length) {
+if (report.measured.includes("counts")) {
   $("regions-part").hidden = false;
   drawRegions();
 }

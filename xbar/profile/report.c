@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "options.h"
+
 #define HOT_FUNCTIONS   15
 #define CAUSE_INTERRUPT 32 /* in xbar_riscv_stats.traps */
 
@@ -140,6 +142,10 @@ static void add_execution(const struct report *report, struct table *table)
                table_percent(jit->instructions, report->stats.instructions));
     add_figure(table, "blocks run", runs, "%.1f instructions each",
                table_ratio((double)jit->instructions, (double)runs));
+    if (!runs) {
+        add_figure(table, "times left", jit->exits, "%s", "");
+        return; /* nothing is counted in blocks */
+    }
     add_figure(table, "times left", jit->exits, "%.3f per 1000 blocks",
                1000 * table_ratio((double)jit->exits, (double)runs));
     add_figure(table, "indirect jumps", jit->jumps, "%s", "");
@@ -193,36 +199,66 @@ static void remark_samples(const struct samples *samples, struct table *table)
     }
 }
 
+static bool counts_functions(const struct report *report)
+{
+    return report->translates && (report->measure & MEASURE_COUNTS);
+}
+
+/* What was not measured has no columns, as 0 would say that there was none. The
+ * interpreter counts no functions. */
+static void add_functions_heads(const struct report *report,
+                                struct table *table)
+{
+    table_head(table, "Functions", 2,
+               (const char *const[]){ "function", "at" });
+    if (counts_functions(report)) {
+        table->heads[table->num_columns++] = "instructions";
+        table->heads[table->num_columns++] = "share";
+    }
+    if (report->measure & MEASURE_SAMPLES) {
+        table->heads[table->num_columns++] = "in samples";
+        table->heads[table->num_columns++] = "itself";
+    }
+}
+
 /* Exact counts, where they are; else samples lead. */
+static void add_function(const struct report *report,
+                         const struct function_count *f, struct table *table)
+{
+    double samples = (double)report->samples.total;
+    double share = table_ratio((double)f->instructions,
+                               (double)report->stats.instructions);
+    double self = table_ratio((double)f->self, samples);
+    unsigned column = 2;
+
+    table_set(table, 0, "%.40s", f->function.name);
+    table_set(table, 1, "0x%" PRIx64, f->function.start);
+    if (counts_functions(report)) {
+        table_set_count(table, column++, f->instructions);
+        table_set_share(table, column++, share, 2);
+    }
+    if (report->measure & MEASURE_SAMPLES) {
+        table_set_share(table, column++, table_ratio((double)f->total, samples),
+                        1);
+        table_set_share(table, column++, self, 1);
+    }
+    table->bars[table->num_rows] = f->instructions ? share : self;
+    table_end_row(table);
+}
+
 static void make_functions(const struct report *report, struct table *table)
 {
-    static const char *const heads[] = { "function",     "at",
-                                         "instructions", "share",
-                                         "in samples",   "itself" };
     const struct functions *functions = &report->functions;
-    uint64_t samples = report->samples.total;
 
-    table_head(table, "Functions", 6, heads);
+    add_functions_heads(report, table);
     table->has_bars = true;
     for (size_t i = 0; i < functions->count && i < HOT_FUNCTIONS; i++) {
         const struct function_count *f =
             &functions->items[functions->by_heat[i]];
-        double share = table_ratio((double)f->instructions,
-                                   (double)report->stats.instructions);
-        double self = table_ratio((double)f->self, (double)samples);
 
-        if (!f->instructions && !f->total) {
-            continue;
+        if (f->instructions || f->total) {
+            add_function(report, f, table);
         }
-        table_set(table, 0, "%.40s", f->function.name);
-        table_set(table, 1, "0x%" PRIx64, f->function.start);
-        table_set_count(table, 2, f->instructions);
-        table_set_share(table, 3, share, 2);
-        table_set_share(table, 4,
-                        table_ratio((double)f->total, (double)samples), 1);
-        table_set_share(table, 5, self, 1);
-        table->bars[table->num_rows] = f->instructions ? share : self;
-        table_end_row(table);
     }
     remark_samples(&report->samples, table);
 }

@@ -212,13 +212,31 @@ static json_t *make_counted(const struct report *report)
     return object;
 }
 
+/* What is 0 in the report may not have been looked at. */
+static json_t *make_measured(const struct report *report)
+{
+    static const char *const names[] = { "counts", "latency", "pages",
+                                         "samples" };
+    json_t *list = json_array();
+
+    for (unsigned i = 0; list && i < sizeof(names) / sizeof(names[0]); i++) {
+        if ((report->measure & 1u << i) &&
+            json_array_append_new(list, json_string(names[i]))) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
 json_t *report__json_make(const struct report *report)
 {
     json_t *object = json_pack(
-        "{si ss so ss sb si so}", "format", REPORT_FORMAT, "guest",
+        "{si ss so ss sb si so so}", "format", REPORT_FORMAT, "guest",
         report->title, "ram_bytes", report__json_count(report->ram_size),
         "engine", report->engine, "deterministic", (int)report->deterministic,
-        "status", report->status, "counted", make_counted(report));
+        "status", report->status, "measured", make_measured(report), "counted",
+        make_counted(report));
 
     if (object && report->plain.instructions &&
         json_object_set_new(object, "plain", make_speed(&report->plain))) {
