@@ -6,71 +6,15 @@
 #include <string.h>
 
 #include "memmap.h"
+#include "options_internal.h"
 #include "size.h"
-
-/* Which commands take an option, as bits by enum command. */
-enum option_scope {
-    FOR_RUN = 1 << COMMAND_RUN,
-    FOR_PROFILE = 1 << COMMAND_PROFILE,
-    FOR_MTREE = 1 << COMMAND_MTREE,
-    FOR_OUTPUT = FOR_PROFILE | 1 << COMMAND_TRACE,
-    FOR_GUEST = 1 << COMMAND_RUN | FOR_OUTPUT,
-    FOR_BOARD = FOR_GUEST | FOR_MTREE,
-    FOR_JSON = FOR_MTREE | 1 << COMMAND_REPLAY,
-    FOR_ALL = FOR_BOARD | FOR_JSON,
-};
-
-/* Beyond any character, so that getopt's '?' and ':' cannot be meant. */
-enum option_id {
-    OPTION_FIRST = 0x1000,
-#define OPTION(id, name, letter, argument, scope, help) OPT_##id,
-#include "options.inc"
-#undef OPTION
-    OPTION_END,
-};
 
 /* The library's own limit. */
 #define CODE_LIMIT_MAX (UINT64_C(1) << 30)
 
-#define OPTION_COUNT (OPTION_END - OPTION_FIRST - 1)
-
-static const struct option_row {
-    const char *name;
-    const char *argument;
-    const char *help; /* NULL: accepted only to say that it is missing */
-    unsigned scope;
-    char letter;
-} option_rows[] = {
-#define OPTION(id, name, letter, argument, scope, help) \
-    { name, argument, help, scope, letter },
-#include "options.inc"
-#undef OPTION
-};
-
-static const struct command_row {
-    const char *name;
-    const char *arguments;
-    const char *help;
-} command_rows[] = {
-    [COMMAND_RUN] = { "run", "--bios FILE [OPTION...]",
-                      "run a guest; the console is on stdin and stdout" },
-    [COMMAND_PROFILE] = { "profile", "[OPTION...]",
-                          "run a guest (none named: the built-in demo) and "
-                          "count" },
-    [COMMAND_TRACE] = { "trace", "[OPTION...]",
-                        "run a guest and record what it accesses" },
-    [COMMAND_MTREE] = { "mtree", "[OPTION...]",
-                        "print a board's region tree and flat view" },
-    [COMMAND_REPLAY] = { "replay", "[OPTION...] FILE",
-                         "make the accesses of trace FILE again, timed (-: "
-                         "stdin)" },
-};
-
-#define COMMAND_COUNT (sizeof(command_rows) / sizeof(command_rows[0]))
-
 static const struct option_row *row_of(int id)
 {
-    return &option_rows[id - OPTION_FIRST - 1];
+    return &options__rows[id - OPTION_FIRST - 1];
 }
 
 /* ---- Values ------------------------------------------------------------ */
@@ -368,7 +312,7 @@ static void fill_tables(struct getopt_tables *tables)
     *letter++ = '+'; /* stop at what is no option: argv keeps its order */
     *letter++ = ':'; /* tell a missing argument apart */
     for (int i = 0; i < OPTION_COUNT; i++) {
-        const struct option_row *row = &option_rows[i];
+        const struct option_row *row = &options__rows[i];
 
         tables->longs[i].name = row->name;
         tables->longs[i].has_arg =
@@ -387,7 +331,7 @@ static void fill_tables(struct getopt_tables *tables)
 static int canonical_id(int found)
 {
     for (int i = 0; i < OPTION_COUNT; i++) {
-        if (option_rows[i].letter && option_rows[i].letter == found) {
+        if (options__rows[i].letter && options__rows[i].letter == found) {
             return OPTION_FIRST + 1 + i;
         }
     }
@@ -425,7 +369,7 @@ static int take_word(struct options *options, unsigned command,
                    word);
     } else {
         error_setg(errp, "%s: not expected here (see xbar %s --help)", word,
-                   command_rows[command].name);
+                   options__commands[command].name);
     }
     return -EINVAL;
 }
@@ -433,7 +377,7 @@ static int take_word(struct options *options, unsigned command,
 static int check_option(const struct option_row *row, unsigned command,
                         Error **errp)
 {
-    const char *name = command_rows[command].name;
+    const char *name = options__commands[command].name;
 
     if (!(row->scope & 1u << command)) {
         error_setg(errp, "--%s: not an option of %s", row->name, name);
@@ -460,7 +404,8 @@ static int parse_options(struct options *options, int argc, char **argv,
         int found = getopt_long(argc, argv, tables.shorts, tables.longs, NULL);
 
         if (found == '?' || found == ':') {
-            report_bad_option(found, word, command_rows[command].name, errp);
+            report_bad_option(found, word, options__commands[command].name,
+                              errp);
             return -EINVAL;
         }
         if (found != -1) {
@@ -478,8 +423,8 @@ static int parse_options(struct options *options, int argc, char **argv,
 
 static int find_command(enum command *command, const char *word, Error **errp)
 {
-    for (unsigned i = 0; i < COMMAND_COUNT; i++) {
-        if (strcmp(word, command_rows[i].name) == 0) {
+    for (unsigned i = 0; i < OPTIONS_COMMANDS; i++) {
+        if (strcmp(word, options__commands[i].name) == 0) {
             *command = (enum command)i;
             return 0;
         }
@@ -543,7 +488,7 @@ static int check_together(const struct options *options, Error **errp)
     }
     if (options->command == COMMAND_RUN || guest_given) {
         error_setg(errp, "%s: --bios FILE is missing",
-                   command_rows[options->command].name);
+                   options__commands[options->command].name);
         return -EINVAL;
     }
     return 0;
@@ -572,100 +517,4 @@ int options_parse(struct options *options, int argc, char **argv, Error **errp)
         return ret;
     }
     return check_together(options, errp);
-}
-
-/* ---- Help -------------------------------------------------------------- */
-
-static void print_row(FILE *out, const struct option_row *row)
-{
-    char name[40];
-
-    snprintf(name, sizeof(name), "--%s%s%s", row->name,
-             row->argument ? " " : "", row->argument ? row->argument : "");
-    fprintf(out, "  %s%c%s %-18s %s\n", row->letter ? "-" : " ",
-            row->letter ? row->letter : ' ', row->letter ? "," : " ", name,
-            row->help);
-}
-
-/* Those of these commands, and of no others. */
-static void print_rows(FILE *out, unsigned scope, const char *title)
-{
-    fprintf(out, "\n%s:\n", title);
-    for (int i = 0; i < OPTION_COUNT; i++) {
-        if (option_rows[i].scope == scope && option_rows[i].help) {
-            print_row(out, &option_rows[i]);
-        }
-    }
-}
-
-static void print_all_rows(FILE *out)
-{
-    fputs("usage: xbar COMMAND [OPTION...]\n"
-          "\n"
-          "commands (xbar COMMAND --help: what it takes):\n",
-          out);
-    for (unsigned i = 0; i < COMMAND_COUNT; i++) {
-        fprintf(out, "  %-8s %s\n", command_rows[i].name, command_rows[i].help);
-    }
-    print_rows(out, FOR_GUEST, "run, profile, trace");
-    print_rows(out, FOR_RUN, "run");
-    print_rows(out, FOR_BOARD, "run, profile, trace, mtree");
-    print_rows(out, FOR_OUTPUT, "profile, trace");
-    print_rows(out, FOR_PROFILE, "profile");
-    print_rows(out, FOR_JSON, "mtree, replay");
-    print_rows(out, FOR_MTREE, "mtree");
-    print_rows(out, FOR_ALL, "all");
-}
-
-static void print_rows_of(FILE *out, enum command command)
-{
-    const struct command_row *row = &command_rows[command];
-
-    fprintf(out, "usage: xbar %s %s\n  %s\n\n", row->name, row->arguments,
-            row->help);
-    for (int i = 0; i < OPTION_COUNT; i++) {
-        if ((option_rows[i].scope & 1u << command) && option_rows[i].help) {
-            print_row(out, &option_rows[i]);
-        }
-    }
-}
-
-static void print_settings(FILE *out)
-{
-    fputs("\n"
-          "--drive takes KEY=VALUE,... with ,, for a comma:\n"
-          "  file=FILE                 a raw image, or a block device\n"
-          "  format=raw if=virtio      what there is\n"
-          "  readonly=on|off           the guest may not write\n"
-          "  cache=writeback           durable when flushed (default); or\n"
-          "        writethrough        when written; none: past the host's\n"
-          "        none|unsafe         page cache; unsafe: never\n"
-          "  discard=unmap|ignore      give back what the guest discards\n"
-          "  id=TEXT                   the serial number that it reads\n"
-          "--netdev user takes, behind a comma:\n"
-          "  hostfwd=[tcp|udp]:[HOST]:PORT-[GUEST]:PORT, several times\n"
-          "  restrict=on               no way out but forwards\n"
-          "  net=10.0.2.0/24 host=10.0.2.2 dns=10.0.2.3 "
-          "dhcpstart=10.0.2.15\n"
-          "  tftp=FOLDER bootfile=FILE files that the guest may fetch\n"
-          "\n"
-          "While a guest runs, ctrl-a x ends it and ctrl-a h lists more "
-          "keys.\n"
-          "Exit status: the guest's (pass 0, fail code N: N), 0 for ctrl-a x,\n"
-          "128 + N for signal N, 2 for bad usage or unreadable input, 70 if "
-          "the\n"
-          "engines differ in lockstep.\n",
-          out);
-}
-
-void options_print_help(FILE *out, enum command topic)
-{
-    if (topic == COMMAND_HELP) {
-        print_all_rows(out);
-    } else {
-        print_rows_of(out, topic);
-    }
-    if (topic == COMMAND_HELP || (FOR_GUEST & 1u << topic)) {
-        print_settings(out);
-    }
 }
