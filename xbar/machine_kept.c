@@ -48,7 +48,8 @@ static int go_back(struct machine *machine, Error **errp)
 
     if (ret == 0) {
         xbar_riscv_snapshot_get_info(machine->kept, &info);
-        fprintf(stderr, "back: %llu pages\n", (unsigned long long)info.pages);
+        fprintf(stderr, "back: %llu page%s\n", (unsigned long long)info.pages,
+                info.pages == 1 ? "" : "s");
     }
     return ret;
 }

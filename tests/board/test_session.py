@@ -197,7 +197,7 @@ def test_checksum():
 def test_code_size():
     """Up to its prompt U-Boot is at most 4 MiB of translated code"""
     said = SESSIONS.ours().info
-    found = re.search(r"code +\d+ KiB, at most (\d+) KiB so far", said)
+    found = re.search(r"code +\d+ KiB in use, (\d+) KiB of all blocks", said)
     check(found, f"no size of code in {said!r}")
     translated = int(re.search(r"in translated code (\d+)", said).group(1))
     size = int(found.group(1))
