@@ -412,11 +412,14 @@ static int parse_options(struct options *options, int argc, char **argv,
             found = canonical_id(found);
             ret = check_option(row_of(found), command, errp);
             ret = ret ? ret : take_option(options, found, errp);
-        } else if (optind < argc) {
+        } else if (optind < argc && strcmp(argv[optind - 1], "--") != 0) {
             ret = take_word(options, command, argv[optind++], errp);
         } else {
-            break;
+            break; /* behind "--" there are no options */
         }
+    }
+    while (ret == 0 && optind < argc) {
+        ret = take_word(options, command, argv[optind++], errp);
     }
     return ret;
 }
