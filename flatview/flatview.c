@@ -34,6 +34,14 @@
 /* The empty view is of generation 0, so that cannot mean "none". */
 __thread struct flatview_last flatview__last = { .generation = UINT64_MAX };
 
+__thread uint64_t flatview__seen[FLATVIEW_SEEN];
+
+static XBAR_NOINLINE void fetch_news(const FlatView *view)
+{
+    *flatview__seen_of(view->trie.generation) = view->trie.generation;
+    flatview__trie_fetch_news(&view->trie);
+}
+
 const FlatRange flatview__unassigned = {
     .last = UINT64_MAX,
     .flags = FLAT_RANGE_UNASSIGNED,
@@ -51,8 +59,12 @@ XBAR_COLD const FlatRange *flatview__find_slowly(const FlatView *view,
 
 XBAR_HOT const FlatRange *flatview__find_new(const FlatView *view, hwaddr addr)
 {
-    const FlatRange *range = flatview__find(view, addr);
+    const FlatRange *range;
 
+    if (unlikely(flatview__is_news(view))) {
+        fetch_news(view);
+    }
+    range = flatview__find(view, addr);
     if (likely(!(range->flags & FLAT_RANGE_UNASSIGNED))) {
         flatview__remember(view, range);
     }

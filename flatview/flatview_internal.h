@@ -153,6 +153,9 @@ struct xbar_flatview_space {
 extern const FlatRange flatview__unassigned;
 extern const FlatView flatview__empty;
 
+/* Generations are taken from a number of the process, so many at a time. */
+#define FLATVIEW_GENERATIONS ((uint64_t)1 << 16)
+
 /*
  * The section that this thread accessed last, and the view it is of. Readers
  * share nothing here; a view that is gone is never current again, so its
@@ -167,6 +170,30 @@ struct flatview_last {
 };
 
 extern __thread struct flatview_last flatview__last;
+
+/*
+ * What a commit wrote is in its CPU's cache. A reader on another would wait for
+ * these lines one by one, as it meets them; so it asks for all of them when it
+ * first sees the view. Which those are that it has seen is kept by root, as far
+ * as roots have different places: it only saves asking again.
+ */
+#define FLATVIEW_SEEN 4
+
+extern __thread uint64_t flatview__seen[FLATVIEW_SEEN]; /* generations */
+
+static inline uint64_t *flatview__seen_of(uint64_t generation)
+{
+    return &flatview__seen[generation / FLATVIEW_GENERATIONS % FLATVIEW_SEEN];
+}
+
+/* Look up by flatview__find_new(), which asks. */
+static XBAR_FORCE_INLINE bool flatview__is_news(const FlatView *view)
+{
+    const uint64_t generation = view->trie.generation;
+
+    return unlikely(flatview__last.generation != generation) &&
+           *flatview__seen_of(generation) != generation;
+}
 
 /* Has @range all of the 1 << @size_log2 bytes at @addr? */
 static inline bool flatview__holds(const FlatRange *range, hwaddr addr,

@@ -48,16 +48,14 @@ void flatview__ranges_free(struct xbar_engine *engine,
  * lie at the same address. They only grow, as the trie wants it; a root takes
  * so many at a time.
  */
-#define GENERATIONS ((uint64_t)1 << 16)
-
 static uint64_t last_generation;
 
 uint64_t flatview__new_generation(struct flatview_root *root)
 {
     if (unlikely(root->next_generation == root->end_generation)) {
-        root->end_generation =
-            __atomic_add_fetch(&last_generation, GENERATIONS, __ATOMIC_RELAXED);
-        root->next_generation = root->end_generation - GENERATIONS;
+        root->end_generation = __atomic_add_fetch(
+            &last_generation, FLATVIEW_GENERATIONS, __ATOMIC_RELAXED);
+        root->next_generation = root->end_generation - FLATVIEW_GENERATIONS;
     }
     return ++root->next_generation;
 }

@@ -243,7 +243,8 @@ find_there(const FlatView *view, hwaddr addr, unsigned size_log2)
 {
     void *range;
 
-    if (unlikely(!trie_guess(&view->trie, addr, &range))) {
+    if (unlikely(flatview__is_news(view) ||
+                 !trie_guess(&view->trie, addr, &range))) {
         return NULL;
     }
     if (unlikely(!flatview__holds(range, addr, size_log2))) {

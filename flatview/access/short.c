@@ -188,7 +188,7 @@ static XBAR_FORCE_INLINE MemTxResult read_elsewhere(AddressSpace *as,
     const FlatRange *range = flatview__find_whole(view, addr, size_log2);
     struct xbar_rcu_quick section;
 
-    if (unlikely(range == NULL)) {
+    if (unlikely(range == NULL || flatview__is_news(view))) {
         return read_slowly(as, addr, attrs, buf, size_log2, before);
     }
     flatview__remember(view, range);
@@ -207,7 +207,7 @@ write_elsewhere(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
     const FlatRange *range = flatview__find_whole(view, addr, size_log2);
     struct xbar_rcu_quick section;
 
-    if (unlikely(range == NULL)) {
+    if (unlikely(range == NULL || flatview__is_news(view))) {
         return write_slowly(as, addr, attrs, buf, size_log2, before);
     }
     flatview__remember(view, range);

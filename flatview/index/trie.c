@@ -241,6 +241,32 @@ unsigned flatview__trie_fetch(const struct flatview_trie *trie, uint64_t key)
     return level;
 }
 
+static void fetch_lines(const char *at, size_t lines)
+{
+    for (size_t i = 0; i < lines; i++) {
+        __builtin_prefetch(at + i * TRIE_NODE_ALIGN);
+    }
+}
+
+/* A root that was superseded, or is one again, may say that of another node
+ * which is gone: no more than what is asked for is of no use then. */
+void flatview__trie_fetch_news(const struct flatview_trie *trie)
+{
+    const struct flatview_trie_slot *slot = &trie->root;
+    const struct flatview_trie_node *root = trie_node(slot);
+    uintptr_t newest;
+
+    if (root == NULL || trie_is_leaf(slot)) {
+        return;
+    }
+    fetch_lines((const char *)root, ((const char *)trie_end(slot) -
+                                     (const char *)root + TRIE_NODE_ALIGN - 1) /
+                                        TRIE_NODE_ALIGN);
+    newest = __atomic_load_n(&root->newest, __ATOMIC_RELAXED);
+    fetch_lines((const char *)(newest & ~TRIE_LINK_MASK),
+                newest & TRIE_LINK_MASK);
+}
+
 /* ---- Cursors ----------------------------------------------------------- */
 
 static void push_way(struct flatview_trie_cursor *cursor,

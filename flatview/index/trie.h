@@ -72,10 +72,13 @@ struct flatview_trie_slot {
  * digit all keys share, as a parent's digit has it, is right.
  */
 struct flatview_trie_node {
-    uint64_t prefix;             /* bits from the shift up; the others 0 */
-    struct xbar_retired retired; /* readers never look */
-    uint64_t generation;         /* of the edit that made it */
-    uint64_t capacity;           /* slots allocated */
+    uint64_t prefix; /* bits from the shift up; the others 0 */
+    union {
+        struct xbar_retired retired; /* once it is superseded */
+        uintptr_t newest;            /* of a root until then: the edit's */
+    };
+    uint64_t generation; /* of the edit that made it */
+    uint64_t capacity;   /* slots allocated */
     struct flatview_trie_slot slots[];
 };
 
@@ -133,6 +136,10 @@ void flatview__trie_fetch_node(const struct flatview_trie *trie, uint64_t key,
                                unsigned level);
 unsigned flatview__trie_fetch(const struct flatview_trie *trie, uint64_t key);
 
+/* Have the root and the node that was made last come into the cache: most of
+ * what an edit wrote, where that was on another CPU. */
+void flatview__trie_fetch_news(const struct flatview_trie *trie);
+
 /* To the next key; @cursor is not past the last one. */
 void flatview__trie_step(struct flatview_trie_cursor *cursor);
 
@@ -163,6 +170,7 @@ bool flatview__trie_is_valid(const struct flatview_trie *trie);
 struct flatview_trie_edit {
     struct xbar_engine *engine;
     struct flatview_trie trie;
+    uintptr_t newest; /* the node made last, and how many lines it takes */
     struct xbar_retired *superseded;
     uint64_t superseded_bytes;
     uint64_t made; /* nodes, those given back since included */

@@ -82,8 +82,10 @@ static struct flatview_trie_node *new_node(struct flatview_trie_edit *edit,
 
     if (likely(node != NULL)) {
         node->prefix = prefix;
+        node->newest = 0;
         node->generation = edit->trie.generation;
         node->capacity = capacity;
+        edit->newest = (uintptr_t)node | node_size(capacity) / TRIE_NODE_ALIGN;
         edit->made++;
     }
     return node;
@@ -128,7 +130,9 @@ static void supersede(struct flatview_trie_edit *edit,
     if (is_own(edit, node)) {
         flatview__trie_node_free(edit->engine, &node->retired);
     } else {
-        node->retired.next = edit->superseded;
+        /* Readers of the base still look at what was its newest node. */
+        __atomic_store_n(&node->retired.next, edit->superseded,
+                         __ATOMIC_RELAXED);
         edit->superseded = &node->retired;
         edit->superseded_bytes += node_size(node->capacity);
     }
@@ -475,6 +479,7 @@ void flatview__trie_begin(struct flatview_trie_edit *edit,
     edit->engine = engine;
     edit->trie = *base;
     edit->trie.generation++;
+    edit->newest = 0;
     edit->superseded = NULL;
     edit->superseded_bytes = 0;
     edit->made = 0;
@@ -520,6 +525,22 @@ static inline void copy_trie(struct flatview_trie *to,
     to->generation = from->generation;
 }
 
+static_assert((sizeof(struct flatview_trie_node) +
+               (SLOT_BYTES << TRIE_DIGIT_BITS)) /
+                      TRIE_NODE_ALIGN <=
+                  TRIE_LINK_MASK,
+              "how many lines a node takes is in the low bits of its address");
+
+/* Before readers see it. A root that was made before has what it had. */
+static void note_newest(const struct flatview_trie_edit *edit)
+{
+    struct flatview_trie_node *root = trie_node(&edit->trie.root);
+
+    if (root != NULL && !trie_is_leaf(&edit->trie.root) && is_own(edit, root)) {
+        root->newest = edit->newest;
+    }
+}
+
 struct xbar_retired *flatview__trie_commit(struct flatview_trie_edit *edit,
                                            struct flatview_trie *trie)
 {
@@ -527,6 +548,7 @@ struct xbar_retired *flatview__trie_commit(struct flatview_trie_edit *edit,
 
     xbar_assert_slow(flatview__trie_is_valid(&edit->trie));
     copy_trie(trie, &edit->trie);
+    note_newest(edit);
     edit->superseded = NULL;
     return superseded;
 }
@@ -542,7 +564,7 @@ static void collect_slot(const struct flatview_trie_slot *slot,
     for (unsigned i = 0; i < trie_used(slot); i++) {
         collect_slot(&node->slots[i], list);
     }
-    node->retired.next = *list;
+    __atomic_store_n(&node->retired.next, *list, __ATOMIC_RELAXED);
     *list = &node->retired;
 }
 

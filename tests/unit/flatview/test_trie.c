@@ -426,6 +426,40 @@ static void test_move_is_one_change(void **state)
     free(cell);
 }
 
+/* The node that the root says was made last is the one on the way to what was
+ * moved, with all its lines. */
+static void test_newest_node(void **state)
+{
+    struct fixture *f = *state;
+    struct flatview_trie_edit edit;
+    struct cell *cell = new_cell(0);
+    const struct flatview_trie_node *node;
+    const struct flatview_trie_node *root;
+    struct xbar_retired *list;
+
+    flatview__trie_fetch_news(&f->trie); /* there is none */
+    flatview__trie_begin(&edit, f->engine, &f->trie);
+    for (uint64_t i = 0; i < 4096; i++) {
+        assert_int_equal(flatview__trie_put(&edit, i << 16, cell), 0);
+    }
+    assert_null(flatview__trie_commit(&edit, &f->trie));
+    flatview__trie_begin(&edit, f->engine, &f->trie);
+    assert_int_equal(flatview__trie_move(&edit, 70 << 16, (70 << 16) + 1, cell),
+                     0);
+    list = flatview__trie_commit(&edit, &f->trie);
+    root = trie_node(&f->trie.root);
+    node = trie_node(&root->slots[1]); /* of 64 to 127 */
+    assert_int_equal(node->generation, f->trie.generation);
+    assert_ptr_equal(root->newest & ~TRIE_LINK_MASK, node);
+    assert_int_equal((root->newest & TRIE_LINK_MASK) * TRIE_NODE_ALIGN,
+                     sizeof(*node) + node->capacity * sizeof(node->slots[0]));
+    flatview__trie_fetch_news(&f->trie);
+    free_list(f, list);
+    free_list(f, flatview__trie_collect(&f->trie));
+    memset(&f->trie, 0, sizeof(f->trie));
+    free(cell);
+}
+
 static void test_empty_and_ends(void **state)
 {
     struct fixture *f = *state;
@@ -557,6 +591,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_move_is_one_change, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(test_newest_node, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_empty_and_ends, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_against_model, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_cancel, set_up, tear_down),
