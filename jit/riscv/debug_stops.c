@@ -271,6 +271,7 @@ enum riscv_stop riscv__step_one(struct xbar_riscv_hart *hart)
     }
     if (hart->jit != NULL) {
         riscv__synchronize_since(hart, fences);
+        riscv__jit_note_jump(hart);
     }
     return stop;
 }

@@ -162,7 +162,9 @@ struct xbar_riscv_jit_stats {
 
     /* Counted with config.count_blocks, else 0. */
     uint64_t jumps;             /* indirect jumps: returns, calls by pointer */
-    uint64_t return_hits;       /* of these, that the return stack foretold */
+    uint64_t return_hits;       /* of these, that the return stack foretold;
+                                 * where the call was interpreted, that is a
+                                 * jump miss, too */
     uint64_t gone_executions;   /* of blocks that were dropped since */
     uint64_t gone_instructions; /* retired in these */
 };

@@ -361,7 +361,7 @@ enum riscv_stop riscv__interpret(struct xbar_riscv_hart *hart, uint64_t budget);
 
 /* The same, and stop with RISCV_STOP_BUDGET where instructions do not follow
  * one another: a jump or branch that is taken, a trap. hart->jumped is the jump
- * or branch then, and else without bits. */
+ * or branch then, and else without bits; after riscv__interpret_one() as well. */
 enum riscv_stop riscv__interpret_to_jump(struct xbar_riscv_hart *hart,
                                          uint64_t budget);
 

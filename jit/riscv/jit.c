@@ -310,16 +310,14 @@ static enum riscv_stop step(struct xbar_riscv_hart *hart, uint64_t count)
     return step_by(hart, count, riscv__interpret);
 }
 
-/* Calls and returns in the interpreter are on the return stack, too: what is
- * translated then returns through it, and who looks at it sees all of them. */
-static void note_jump(struct xbar_riscv_hart *hart)
+void riscv__jit_note_jump(struct xbar_riscv_hart *hart)
 {
     const struct riscv_insn *insn =
         riscv__decode_cached(&hart->insn_cache, hart->jumped.bits);
     bool calls = riscv__calls(insn);
     uint32_t mode;
 
-    if (!calls && !riscv__returns(insn)) {
+    if (hart->jumped.bits == 0 || (!calls && !riscv__returns(insn))) {
         return;
     }
     mode = riscv__jit_mode(hart);
@@ -343,9 +341,7 @@ static enum riscv_stop step_to_jump(struct xbar_riscv_hart *hart)
     }
     stop = step_by(hart, (uint64_t)hart->jit_state.budget,
                    riscv__interpret_to_jump);
-    if (hart->jumped.bits != 0) {
-        note_jump(hart);
-    }
+    riscv__jit_note_jump(hart);
     return stop;
 }
 
@@ -446,7 +442,7 @@ static enum riscv_stop stop_before(struct xbar_riscv_hart *hart,
         riscv__region_heat(hart, block);
         return RISCV_STOP_BUDGET;
     }
-    return step(hart, left);
+    return step_to_jump(hart);
 }
 
 /* hart->pc is where to go on. False: a trap or the attention loop is next. */

@@ -110,6 +110,13 @@ static inline bool riscv__counts_devices(const struct xbar_riscv_hart *hart)
 
 extern const struct jit_guest riscv__jit_guest;
 
+/*
+ * hart->jumped is a jump that was interpreted, or none. Calls and returns are
+ * on the return stack as if they were translated: what is then returns
+ * through it, and who looks at it sees all of them.
+ */
+void riscv__jit_note_jump(struct xbar_riscv_hart *hart);
+
 /* For the cache (jit.c): @block is about to go from the hart at @opaque. */
 void riscv__forget_block(void *opaque, const struct xbar_jit_block *block);
 

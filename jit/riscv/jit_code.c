@@ -207,6 +207,7 @@ void riscv__jit_flush(struct xbar_riscv_hart *hart)
 {
     if (hart->jit != NULL) {
         xbar_jit_check_all(hart->jit->cache, NULL, NULL);
+        jit_host__forget_returns(&hart->jit_state);
     }
 }
 

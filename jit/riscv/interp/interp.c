@@ -276,5 +276,6 @@ enum riscv_stop riscv__interpret_to_jump(struct xbar_riscv_hart *hart,
 
 enum riscv_stop riscv__interpret_one(struct xbar_riscv_hart *hart)
 {
+    hart->jumped.bits = 0;
     return interpret_watched(hart, 1, true, false);
 }

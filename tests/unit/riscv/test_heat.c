@@ -318,6 +318,52 @@ static void test_interpreted_return(void **state)
     rig_close(&rig);
 }
 
+/* A call is interpreted; what was called has returned, or is called no more. */
+static void check_calls(const struct rig *rig, unsigned count)
+{
+    uint64_t pcs[XBAR_RISCV_RETURNS_MAX];
+
+    assert_int_equal(xbar_riscv_get_returns(rig->hart, pcs, 16), count);
+}
+
+static void load_call(struct rig *rig)
+{
+    const uint32_t code[] = { encode(RISCV_OP_JALR, 1, 6, 0, 0), INSN_SELF };
+    const uint32_t function[] = { RET };
+
+    rig_code(rig, 0, code, 2);
+    rig_code(rig, 0x2000, function, 1);
+    rig->hart->x[6] = RAM_ADDR + 0x2000;
+}
+
+static void test_reset_ends_calls(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    open_after(&rig, 4);
+    load_call(&rig);
+    run_exactly(&rig, 1);
+    check_calls(&rig, 1);
+    xbar_riscv_reset(rig.hart);
+    check_calls(&rig, 0);
+    rig_close(&rig);
+}
+
+static void test_single_steps(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    open_after(&rig, 4);
+    load_call(&rig);
+    assert_int_equal(xbar_riscv_step(rig.hart, false), XBAR_RISCV_EXIT_BUDGET);
+    check_calls(&rig, 1);
+    assert_int_equal(xbar_riscv_step(rig.hart, false), XBAR_RISCV_EXIT_BUDGET);
+    check_calls(&rig, 0);
+    rig_close(&rig);
+}
+
 /* An exit that is asked for while only cold code runs comes at once. */
 static void test_exit_in_cold_code(void **state)
 {
@@ -352,6 +398,8 @@ int main(void)
         cmocka_unit_test(test_interpreted_call),
         cmocka_unit_test(test_interpreted_call_with_fp),
         cmocka_unit_test(test_interpreted_return),
+        cmocka_unit_test(test_reset_ends_calls),
+        cmocka_unit_test(test_single_steps),
         cmocka_unit_test(test_exit_in_cold_code),
     };
 
