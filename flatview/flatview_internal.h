@@ -174,8 +174,9 @@ extern __thread struct flatview_last flatview__last;
 /*
  * What a commit wrote is in its CPU's cache. A reader on another would wait for
  * these lines one by one, as it meets them; so it asks for all of them when it
- * first sees the view. Which those are that it has seen is kept by root, as far
- * as roots have different places: it only saves asking again.
+ * first sees the view. Which it has seen is kept by root. Where two roots share
+ * a place, one of them, whose generations are lower, asks no more: better than
+ * both at each access.
  */
 #define FLATVIEW_SEEN 4
 
@@ -192,7 +193,7 @@ static XBAR_FORCE_INLINE bool flatview__is_news(const FlatView *view)
     const uint64_t generation = view->trie.generation;
 
     return unlikely(flatview__last.generation != generation) &&
-           *flatview__seen_of(generation) != generation;
+           *flatview__seen_of(generation) < generation;
 }
 
 /* Has @range all of the 1 << @size_log2 bytes at @addr? */

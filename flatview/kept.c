@@ -62,6 +62,8 @@ static struct flatview_kept *find_keeper(const FlatView *view)
     return kept;
 }
 
+/* Plainly, though a root's link is where readers of a current view look for its
+ * newest node: this one's readers are past a grace period. */
 static void push(struct xbar_retired **list, struct xbar_retired *object)
 {
     object->next = *list;
