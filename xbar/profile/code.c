@@ -92,15 +92,10 @@ static bool find_callee(uint64_t pc, uint32_t bits, uint64_t *callee)
     return true;
 }
 
-static void note_callee(struct code *code, uint64_t pc, uint32_t bits)
+static void note_call_target(struct code *code, uint64_t pc)
 {
-    struct code_insn *insn;
-    uint64_t callee;
+    struct code_insn *insn = get(code, pc);
 
-    if (!find_callee(pc, bits, &callee)) {
-        return;
-    }
-    insn = get(code, callee);
     if (insn) {
         insn->is_call_target = true;
     }
@@ -110,6 +105,7 @@ void code_add(struct code *code, const struct xbar_riscv_block *block)
 {
     uint64_t count = block->executions;
     unsigned offset = 0;
+    uint64_t callee;
 
     for (unsigned i = 0; i < block->insns; i++) {
         uint64_t pc = block->pc + offset;
@@ -123,20 +119,30 @@ void code_add(struct code *code, const struct xbar_riscv_block *block)
             insn->bits = bits;
             insn->length = (uint8_t)length;
         }
-        note_callee(code, pc, bits);
+        if (find_callee(pc, bits, &callee)) {
+            note_call_target(code, callee);
+        }
         offset += length;
     }
 }
 
+/* What is called by pointer may look like a jal: half of what is before it, and
+ * itself. But that leads anywhere. */
 void code_add_call(struct code *code, const struct xbar_riscv_hart *hart,
-                   uint64_t pc)
+                   uint64_t pc, uint64_t inside)
 {
     uint8_t bytes[4];
+    uint64_t callee;
+    uint32_t bits;
 
-    if (xbar_riscv_debug_read(hart, pc - 4, bytes, 4) == 4) {
-        note_callee(code, pc - 4,
-                    bytes[0] | (uint32_t)bytes[1] << 8 |
-                        (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24);
+    if (pc < 4 || xbar_riscv_debug_read(hart, pc - 4, bytes, 4) != 4) {
+        return;
+    }
+    bits = bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |
+           (uint32_t)bytes[3] << 24;
+    if (find_callee(pc - 4, bits, &callee) &&
+        inside - callee <= CODE_REACH_MAX) {
+        note_call_target(code, callee);
     }
 }
 

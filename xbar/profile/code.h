@@ -22,6 +22,9 @@ struct code_insn {
 
 #define CODE_NONE UINT32_MAX
 
+/* Bytes; a function that only calls tell of reaches no further. */
+#define CODE_REACH_MAX (64 * 1024)
+
 /* Hashed by pc until code_sort(), then ascending, without holes. */
 struct code {
     struct code_insn *insns;
@@ -36,9 +39,9 @@ void code_end(struct code *code);
 void code_add(struct code *code, const struct xbar_riscv_block *block);
 
 /* code_add_call() - where the call that returns to @pc leads, if its bits say
- * so; @hart stands */
+ * so, and if @inside lies not far behind that; @hart stands */
 void code_add_call(struct code *code, const struct xbar_riscv_hart *hart,
-                   uint64_t pc);
+                   uint64_t pc, uint64_t inside);
 
 /* code_sort() - no more of these */
 void code_sort(struct code *code);

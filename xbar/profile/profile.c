@@ -91,7 +91,7 @@ static void add_calls(struct report *report, const struct xbar_riscv_hart *hart,
                       const struct chain *chain)
 {
     for (unsigned i = 1; i < chain->depth; i++) {
-        code_add_call(&report->code, hart, chain->pcs[i]);
+        code_add_call(&report->code, hart, chain->pcs[i], chain->pcs[i - 1]);
     }
 }
 

@@ -49,8 +49,12 @@ static struct step decode_short(uint32_t bits)
     case 0xa001: /* c.j */
         return (struct step){ STEP_JUMPS, 0 };
     case 0x6002: /* c.ldsp */
-        return rd == REG_S0 ? (struct step){ STEP_LOADS_S0, 0 }
-                            : step_of_write(rd);
+        return rd == REG_RA
+                   ? (struct step){ STEP_RESTORES_RA, field(bits, 12, 1, 5) |
+                                                          field(bits, 5, 2, 3) |
+                                                          field(bits, 2, 3, 6) }
+               : rd == REG_S0 ? (struct step){ STEP_LOADS_S0, 0 }
+                              : step_of_write(rd);
     case 0xe002: /* c.sdsp */
         return step_of_save(rs2, field(bits, 10, 3, 3) | field(bits, 7, 3, 6));
     case 0x8002: /* c.jr, c.mv; c.ebreak, c.jalr, c.add */
@@ -80,6 +84,8 @@ static struct step decode_long(uint32_t bits)
         return (struct step){ STEP_SETS_FRAME, imm };
     case 0x00013403:
         return (struct step){ STEP_LOADS_S0, imm };
+    case 0x00013083:
+        return (struct step){ STEP_RESTORES_RA, imm };
     default:
         break;
     }

@@ -21,6 +21,7 @@ enum step_kind {
     STEP_LOADS_S0, /* ld s0, imm(sp) */
     STEP_JUMPS,    /* and does not come back */
     STEP_RETURNS,
+    STEP_RESTORES_RA, /* ld ra, imm(sp) */
     STEP_LOADS_RA, /* from elsewhere than sp, as longjmp does; then it returns */
     STEP_ENDS,     /* a call, another value for ra or sp, ... */
 };

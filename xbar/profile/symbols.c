@@ -13,9 +13,6 @@
 
 #define FILE_MAX ((size_t)1 << 30)
 
-/* A function that only calls tell of reaches no further than this. */
-#define REACH_MAX (64 * 1024)
-
 /* A symbol without a size reaches to the next one, or to where a call leads, and
  * no further than this. */
 #define UNSIZED_MAX 4096
@@ -323,7 +320,7 @@ static uint64_t call_target_before(const struct code *code, uint64_t pc)
 {
     uint64_t target = code_call_target(code, pc);
 
-    return pc - target < REACH_MAX ? target : UINT64_MAX;
+    return pc - target < CODE_REACH_MAX ? target : UINT64_MAX;
 }
 
 /* Where @symbol ends, if @target is the last place at or before some pc that a

@@ -24,6 +24,7 @@ enum way {
     WAY_FRAME,        /* in the frame that s0 leads to */
     WAY_RA,           /* in ra, and s0 leads to the frame of its caller */
     WAY_RA_AND_FRAME, /* in ra, and in a frame if it has one */
+    WAY_STACK,        /* below own_end; s0 leads anywhere */
 };
 
 struct stack {
@@ -31,7 +32,7 @@ struct stack {
     enum way way;
     uint64_t sp;
     uint64_t ra;
-    uint64_t own_end; /* of who has its way back in ra: its part of the stack */
+    uint64_t own_end;   /* of the function at pc: its part of the stack */
     unsigned num_words; /* that were read, from sp on; up to there all are */
     bool is_whole;      /* there are no more */
     uint64_t words[STACK_WORDS];
@@ -243,6 +244,10 @@ static bool look_at(struct stack *stack, struct ahead *ahead, struct step step)
             return false;
         }
         break;
+    case STEP_RESTORES_RA:
+        set_own_end(stack, there + 8);
+        stack->way = WAY_STACK;
+        return false;
     case STEP_RETURNS:
     case STEP_LOADS_RA:
         break;
@@ -350,6 +355,10 @@ static void add_return(struct merge *merge, uint64_t pc, bool is_newest)
         add_frames(merge, frame + 1);
         return;
     }
+    if (is_newest && pc == stack->ra) {
+        add(merge, pc);
+        return;
+    }
     at = find_word(stack, merge->from,
                    merge->next < stack->num_frames
                        ? stack->frames[merge->next].at
@@ -358,17 +367,31 @@ static void add_return(struct merge *merge, uint64_t pc, bool is_newest)
     if (at != UINT64_MAX) {
         add(merge, pc);
         merge->from = at + 8;
-    } else if (is_newest && pc == stack->ra) {
-        add(merge, pc);
     }
 }
 
-/* Is the newest call's way back in ra, and in no frame? */
-static bool is_ra_first(const struct stack *stack)
+/* Where the newest call returns to, if the instructions ahead say that, and if
+ * no frame does. 0: they do not. */
+static uint64_t find_newest(struct stack *stack)
 {
-    return stack->way == WAY_RA ||
-           (stack->way == WAY_RA_AND_FRAME &&
-            (!stack->num_frames || stack->frames[0].pc != stack->ra));
+    uint64_t word = (stack->own_end - 8 - stack->sp) / 8;
+
+    switch (stack->way) {
+    case WAY_RA:
+        return stack->ra;
+    case WAY_RA_AND_FRAME:
+        return stack->num_frames && stack->frames[0].pc == stack->ra
+                   ? 0
+                   : stack->ra;
+    case WAY_STACK:
+        return (stack->num_frames && stack->frames[0].at < stack->own_end) ||
+                       stack->own_end == stack->sp || !has_word(stack, word) ||
+                       !is_return_address(stack, stack->words[word])
+                   ? 0
+                   : stack->words[word];
+    default:
+        return 0;
+    }
 }
 
 unsigned unwind(const struct xbar_riscv_hart *hart, uint64_t *pcs, unsigned max)
@@ -378,17 +401,18 @@ unsigned unwind(const struct xbar_riscv_hart *hart, uint64_t *pcs, unsigned max)
         xbar_riscv_get_returns(hart, returns, XBAR_RISCV_RETURNS_MAX);
     struct stack stack;
     struct merge merge = { .stack = &stack, .pcs = pcs, .max = max };
+    uint64_t newest;
 
     start_stack(&stack, hart);
     look_ahead(&stack);
     follow_frames(&stack);
     merge.from = stack.sp;
-    if (is_ra_first(&stack)) {
-        add(&merge, stack.ra);
+    newest = find_newest(&stack);
+    if (newest) {
+        add(&merge, newest);
         merge.from = stack.own_end;
     }
-    for (unsigned i = merge.count && count && returns[0] == stack.ra; i < count;
-         i++) {
+    for (unsigned i = newest && count && returns[0] == newest; i < count; i++) {
         add_return(&merge, returns[i], i == 0);
     }
     add_frames(&merge, stack.num_frames);
