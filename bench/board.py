@@ -101,7 +101,8 @@ def beyond_ram(pid):
 
 def code_size(said):
     """MiB of translated code, from the monitor's answer."""
-    return int(re.search(r"code .* at most (\d+) KiB", said).group(1)) / 1024
+    found = re.search(r"code .* KiB in use, (\d+) KiB of all blocks", said)
+    return int(found.group(1)) / 1024
 
 
 def boot(command, is_ours):
