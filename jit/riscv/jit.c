@@ -304,7 +304,7 @@ step_by(struct xbar_riscv_hart *hart, uint64_t count,
     return stop;
 }
 
-/* One instruction, or what is left of the slice. */
+/* One instruction, or none if the slice is over. */
 static enum riscv_stop step(struct xbar_riscv_hart *hart, uint64_t count)
 {
     return step_by(hart, count, riscv__interpret);

@@ -112,7 +112,7 @@ extern const struct jit_guest riscv__jit_guest;
 
 /*
  * hart->jumped is a jump that was interpreted, or none. Calls and returns are
- * on the return stack as if they were translated: what is then returns
+ * on the return stack as if they were translated: translated code returns
  * through it, and who looks at it sees all of them.
  */
 void riscv__jit_note_jump(struct xbar_riscv_hart *hart);
